@@ -1,0 +1,34 @@
+/** The bounds of what one node accepts. Each can be configured. */
+export interface Limits {
+  /** Longest lock name, in bytes. */
+  readonly maxNameBytes: number;
+  /** Longest owner text, in UTF-8 bytes. */
+  readonly maxOwnerBytes: number;
+  /** TTL of a lock that was asked for without one, in milliseconds. */
+  readonly defaultTtlMs: number;
+  /** Shortest TTL, in milliseconds. */
+  readonly minTtlMs: number;
+  /** Longest TTL, in milliseconds. */
+  readonly maxTtlMs: number;
+  /** Tickets that may wait for one lock. */
+  readonly maxWaitersPerLock: number;
+  /** Tickets, held and waiting, that one node serves. */
+  readonly maxTickets: number;
+  /** Largest request message, in bytes. */
+  readonly maxMessageBytes: number;
+  /** How long a wait outlives the connection of a client that can resume it, in milliseconds. */
+  readonly waiterGraceMs: number;
+}
+
+/** What holds where nothing else is configured. */
+export const defaultLimits: Limits = {
+  maxNameBytes: 1024,
+  maxOwnerBytes: 256,
+  defaultTtlMs: 10_000,
+  minTtlMs: 10,
+  maxTtlMs: 24 * 60 * 60 * 1000,
+  maxWaitersPerLock: 10_000,
+  maxTickets: 1_000_000,
+  maxMessageBytes: 64 * 1024,
+  waiterGraceMs: 3_000,
+};
