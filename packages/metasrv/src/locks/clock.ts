@@ -15,13 +15,12 @@ export interface Clock {
   after(delayMs: number, callback: () => void): Timer;
 }
 
-/** The clock of this process. Its timers do not keep the process alive. */
+/** The clock of this process. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   after(delayMs, callback) {
     // Node counts whole milliseconds from a cached time, so a timer can fire up to one millisecond early.
     const timeout = setTimeout(callback, Math.ceil(delayMs) + 1);
-    timeout.unref();
     return {
       cancel: () => {
         clearTimeout(timeout);

@@ -47,7 +47,7 @@ export interface StoredMember {
   readonly createRevision: bigint;
 }
 
-/** A small conditional change of one ticket. */
+/** A small conditional op on one ticket. */
 export type TicketOp =
   /** Adds a ticket unless it is there already; with `onlyIfFree`, unless the lock has any ticket at all. */
   | {
@@ -71,7 +71,10 @@ export type TicketOp =
       readonly name: LockName;
       readonly id: TicketId;
       readonly condition: { readonly createRevision: bigint } | { readonly modRevision: bigint };
-    };
+    }
+
+  /** Changes nothing: is never done, and answers how the ticket stands, whatever the table shows yet. */
+  | { readonly kind: "read"; readonly name: LockName; readonly id: TicketId };
 
 /** What became of an op. */
 export type OpResult =
@@ -89,6 +92,7 @@ export type LogEvent =
 
 /** All that the log holds at one revision. */
 export interface LogListing {
+  readonly revision: bigint;
   readonly tickets: readonly StoredTicket[];
   readonly members: readonly StoredMember[];
 }

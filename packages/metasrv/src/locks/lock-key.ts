@@ -1,0 +1,63 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { LockKeySchema } from "@metasrv/proto/metasrv/store/v1";
+import type { LockName, TicketId } from "../log/ticket-log.js";
+import { LockError } from "./lock-errors.js";
+import { escapeLockName, unescapeLockName } from "./lock-name.js";
+import { ticketIdBytes, ticketIdFrom, ticketIdLength } from "./ticket-id.js";
+
+/** What a key says. Whoever has it was given the 128 random bits of the ticket's id, and so owns the ticket. */
+export interface LockKey {
+  readonly name: LockName;
+  readonly id: TicketId;
+  /** Fencing token of the grant: a later ticket, even one with the same id, is not opened by this key. */
+  readonly token: bigint;
+}
+
+/** Room that a key needs besides the name. */
+const overheadBytes = 64;
+
+/** The opaque bytes of a key; the same key gives the same bytes. */
+export function encodeLockKey(key: LockKey): Uint8Array {
+  return toBinary(
+    LockKeySchema,
+    create(LockKeySchema, { name: unescapeLockName(key.name), ticketId: ticketIdBytes(key.id), token: key.token }),
+  );
+}
+
+/**
+ * Reads a key.
+ *
+ * @throws LockError `invalid-key` for anything that {@link encodeLockKey} cannot have made
+ */
+export function decodeLockKey(bytes: Uint8Array, maxNameBytes: number): LockKey {
+  if (bytes.byteLength === 0) {
+    throw invalidKey("it is empty");
+  }
+  if (bytes.byteLength > maxNameBytes + overheadBytes) {
+    throw invalidKey(`it has ${bytes.byteLength} bytes`);
+  }
+  let message;
+  try {
+    message = fromBinary(LockKeySchema, bytes);
+  } catch (cause) {
+    throw invalidKey("its bytes cannot be read", cause);
+  }
+  if (
+    message.name.byteLength === 0 ||
+    message.name.byteLength > maxNameBytes ||
+    message.ticketId.byteLength !== ticketIdLength ||
+    message.token === 0n ||
+    message.token >= 1n << 63n
+  ) {
+    throw invalidKey("its bytes do not name a grant");
+  }
+  return { name: escapeLockName(message.name), id: ticketIdFrom(message.ticketId), token: message.token };
+}
+
+function invalidKey(what: string, cause?: unknown): LockError {
+  return new LockError(
+    "invalid-key",
+    `the key is not one that a lock request was answered with: ${what}; give back the bytes of the answer unchanged`,
+    { cause },
+  );
+}

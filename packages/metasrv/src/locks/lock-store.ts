@@ -1,0 +1,542 @@
+import { randomBytes } from "node:crypto";
+import type { Logger } from "pino";
+import type {
+  LockName,
+  LogEvent,
+  LogListener,
+  LogListing,
+  Member,
+  MembershipListener,
+  StoredTicket,
+  Ticket,
+  TicketId,
+  TicketLog,
+} from "../log/ticket-log.js";
+import type { Claim, ClaimListener, ClaimRequest } from "./claim.js";
+import { checkClaim, checkTtl } from "./claim-check.js";
+import type { Clock } from "./clock.js";
+import type { Limits } from "./limits.js";
+import { asLockError, LocalTicket, type LocalTicketHost, notHeld } from "./local-ticket.js";
+import { LockError, type LockState } from "./lock-errors.js";
+import { decodeLockKey, type LockKey } from "./lock-key.js";
+import { escapeLockName } from "./lock-name.js";
+import { LockTable, type TableTicket } from "./lock-table.js";
+import { MemberTable } from "./member-table.js";
+import { Takeover } from "./takeover.js";
+import { ticketIdFrom, ticketIdLength } from "./ticket-id.js";
+
+/** Time between two attempts to remove a ticket while the store does not answer, in milliseconds. */
+const discardRetryMs = 1_000;
+/** How long stopping waits for the store, in milliseconds. */
+const stopBoundMs = 2_000;
+
+/** What a lock store is made of. */
+export interface LockStoreOptions {
+  readonly log: TicketLog;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly logger: Logger;
+  /** Source of ticket ids; the operating system's by default. */
+  readonly random?: (bytes: number) => Uint8Array;
+}
+
+/**
+ * The locks, as one node serves them: it folds the ticket log into the table, tells its own requesters of their grants
+ * while it is surely a member, and runs the clocks of its own tickets.
+ */
+export class LockStore {
+  readonly #log: TicketLog;
+  readonly #clock: Clock;
+  readonly #limits: Limits;
+  readonly #logger: Logger;
+  readonly #random: (bytes: number) => Uint8Array;
+  readonly #table: LockTable;
+  readonly #members = new MemberTable();
+  readonly #takeover: Takeover;
+  /** What the tickets served here need of this node. */
+  readonly #host: LocalTicketHost;
+  /** The tickets that this node serves, by name and id. */
+  readonly #locals = new Map<string, LocalTicket>();
+  /** Tickets asked for and not seen in the table yet, by name: they count as waiters. */
+  readonly #unseen = new Map<LockName, number>();
+  readonly #heldBack = new Set<LocalTicket>();
+  #memberId: string | undefined;
+  #aliveUntilMs = 0;
+  #stopping = false;
+
+  constructor(options: LockStoreOptions) {
+    this.#log = options.log;
+    this.#clock = options.clock;
+    this.#limits = options.limits;
+    this.#logger = options.logger;
+    this.#random = options.random ?? randomBytes;
+    this.#table = new LockTable({
+      put: (ticket) => {
+        this.#put(ticket);
+      },
+      granted: (ticket) => {
+        this.#granted(ticket);
+      },
+      removed: (ticket) => {
+        this.#locals.get(localKey(ticket))?.removed(ticket.createRevision);
+      },
+    });
+    this.#host = {
+      log: this.#log,
+      clock: this.#clock,
+      waiterGraceMs: this.#limits.waiterGraceMs,
+      find: (name: LockName, id: TicketId) => this.#table.get(name, id),
+      state: (name: LockName) => this.#state(name),
+      mayGrant: () => this.#clock.now() < this.#aliveUntilMs,
+      holdBack: (local: LocalTicket) => {
+        this.#heldBack.add(local);
+      },
+      forget: (local: LocalTicket) => {
+        this.#forget(local);
+      },
+      discard: (local: LocalTicket) => {
+        void this.#discard(local);
+      },
+      expired: ({ name, ticket, createRevision }: LocalTicket) => {
+        this.#logger.info({ lock: name, owner: ticket.owner, token: createRevision?.toString() }, "lock expired");
+      },
+    };
+    this.#takeover = new Takeover({
+      log: this.#log,
+      clock: this.#clock,
+      table: this.#table,
+      members: this.#members,
+      logger: this.#logger,
+      waiterGraceMs: this.#limits.waiterGraceMs,
+      leads: () => this.leads,
+      adopt: (ticket) => this.#adopt(ticket, ticket.ticket.ttlMs, undefined),
+    });
+  }
+
+  /** Number of tickets that this node serves. */
+  get size(): number {
+    return this.#locals.size;
+  }
+
+  /** Whether this node leads: it is the oldest live member. */
+  get leads(): boolean {
+    return this.#memberId !== undefined && this.#members.leader?.id === this.#memberId;
+  }
+
+  /**
+   * Starts to serve; resolves once the log was read and the node has joined.
+   *
+   * @throws LockError `store-unavailable` when the store could not be reached in the configured time
+   */
+  async start(member: Member): Promise<void> {
+    await this.#log.open(this.#logListener);
+    await this.#log.join(member, this.#membershipListener);
+  }
+
+  /**
+   * Ends every wait with `shutting-down`, leaves the held locks to the other members, and ends the membership. Waits
+   * whose requesters know the ticket id keep their place for the grace, so that they can go on at another member.
+   */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const removals: Promise<unknown>[] = [];
+    for (const local of this.#locals.values()) {
+      if (!local.held && !local.closed && !local.ticket.resumable) {
+        removals.push(this.#remove(local));
+      }
+      local.abandon(shuttingDown());
+    }
+    await new Promise<void>((resolve) => {
+      const timer = this.#clock.after(stopBoundMs, resolve);
+      void Promise.allSettled(removals)
+        .then(() => this.#log.leave())
+        .finally(() => {
+          timer.cancel();
+          resolve();
+        });
+    });
+    await this.#log.close();
+  }
+
+  /**
+   * Asks for a lock.
+   *
+   * @throws LockError at once, and the listener is not called, for what is wrong with the request itself, a bound that is
+   *   reached, or a node that cannot serve
+   */
+  claim(request: ClaimRequest, listener: ClaimListener): Claim {
+    const { ttlMs, owner } = checkClaim(request, this.#limits);
+    const name = escapeLockName(request.name);
+    const resumable = request.ticketId !== undefined;
+    const id = ticketIdFrom(request.ticketId ?? this.#random(ticketIdLength));
+    const ticket: Ticket = { mode: "exclusive", ttlMs, owner, memberId: this.#requireMember(), resumable };
+    const claim = new LocalClaim(listener);
+    this.#serve(claim, name, id, ticket, request.waitMs);
+    return claim;
+  }
+
+  /**
+   * Releases a lock.
+   *
+   * @throws LockError `not-held` when the key does not hold any more, `invalid-key`, or what the log throws
+   */
+  async unlock(keyBytes: Uint8Array): Promise<void> {
+    const key = decodeLockKey(keyBytes, this.#limits.maxNameBytes);
+    const { name, id, token } = key;
+    const result = await this.#log.append({ kind: "delete", name, id, condition: { createRevision: token } });
+    if (!result.done) {
+      throw notHeld();
+    }
+    const local = this.#locals.get(localKey(key));
+    if (local?.createRevision === token) {
+      local.released();
+    }
+  }
+
+  /**
+   * Gives a held lock a full TTL again.
+   *
+   * @param ttlMs - a new TTL in milliseconds; 0 or absent keeps the one that it has
+   * @param listener - told of a later loss, if this node did not serve the ticket before
+   * @throws LockError `not-held` when the key does not hold any more, `invalid-key`, `invalid-ttl`, or what the log throws
+   */
+  async renew(keyBytes: Uint8Array, ttlMs = 0, listener?: ClaimListener): Promise<{ readonly ttlMs: number }> {
+    const key = decodeLockKey(keyBytes, this.#limits.maxNameBytes);
+    const wanted = ttlMs === 0 ? undefined : checkTtl(ttlMs, this.#limits);
+    this.#requireMember();
+    const local = this.#locals.get(localKey(key));
+    if (local?.held === true && local.createRevision === key.token) {
+      const renewed = wanted ?? local.ticket.ttlMs;
+      await local.renew(renewed);
+      return { ttlMs: renewed };
+    }
+    return { ttlMs: await this.#adoptByKey(key, wanted, listener) };
+  }
+
+  /** Who holds a lock, and how many wait. */
+  state(name: Uint8Array): LockState {
+    return this.#state(escapeLockName(name));
+  }
+
+  readonly #logListener: LogListener = {
+    reset: (listing) => {
+      this.#reset(listing);
+    },
+    apply: (events) => {
+      this.#apply(events);
+    },
+  };
+
+  readonly #membershipListener: MembershipListener = {
+    joined: (memberId) => {
+      this.#logger.info({ memberId }, "joined");
+      this.#memberId = memberId;
+      this.#takeover.sweep();
+    },
+    extended: (aliveUntilMs) => {
+      this.#aliveUntilMs = aliveUntilMs;
+      const heldBack = [...this.#heldBack];
+      this.#heldBack.clear();
+      for (const local of heldBack) {
+        const entry = this.#table.get(local.name, local.id);
+        if (entry !== undefined) {
+          local.consider(entry);
+        }
+      }
+    },
+    lost: () => {
+      this.#logger.warn({ memberId: this.#memberId }, "membership lost: no grants until this node has joined again");
+      this.#memberId = undefined;
+      this.#aliveUntilMs = 0;
+      for (const local of this.#locals.values()) {
+        local.abandon(notAMember());
+      }
+    },
+  };
+
+
+  #requireMember(): string {
+    if (this.#stopping) {
+      throw shuttingDown();
+    }
+    if (this.#memberId === undefined) {
+      throw notAMember();
+    }
+    return this.#memberId;
+  }
+
+  #serve(claim: LocalClaim, name: LockName, id: TicketId, ticket: Ticket, waitMs: number | undefined): void {
+    const existing = this.#locals.get(localKey({ name, id }));
+    if (existing !== undefined && !existing.closed) {
+      claim.local = existing;
+      if (existing.held) {
+        void this.#reconfirm(claim, existing, () => {
+          this.#serve(claim, name, id, ticket, waitMs);
+        });
+      } else {
+        existing.attach(claim.listener, waitMs);
+        queueMicrotask(() => {
+          this.#reconsider(existing);
+        });
+      }
+      return;
+    }
+    this.#requireRoom(name);
+    const local = this.#addLocal(name, id, ticket);
+    local.counted = true;
+    this.#unseen.set(name, (this.#unseen.get(name) ?? 0) + 1);
+    claim.local = local;
+    local.attach(claim.listener, waitMs);
+    void local.ask(waitMs === 0).finally(() => {
+      this.#seen(local);
+    });
+  }
+
+  async #reconfirm(claim: LocalClaim, local: LocalTicket, restart: () => void): Promise<void> {
+    try {
+      await local.reconfirm(claim.listener);
+      if (!claim.active) {
+        local.cancel(claim.listener);
+      }
+    } catch (error) {
+      if (!claim.active) {
+        return;
+      }
+      try {
+        const failure = asLockError(error);
+        if (failure.reason !== "not-held") {
+          throw failure;
+        }
+        restart();
+      } catch (failure) {
+        claim.listener.failed(asLockError(failure));
+      }
+    }
+  }
+
+  #requireRoom(name: LockName): void {
+    const { maxTickets, maxWaitersPerLock } = this.#limits;
+    if (this.#locals.size >= maxTickets) {
+      throw new LockError(
+        "too-many-tickets",
+        `this node serves ${maxTickets} tickets already, as many as it is configured to; ask another node, or raise the limit`,
+      );
+    }
+    const queued = this.#table.waiters(name) + (this.#unseen.get(name) ?? 0);
+    if (queued >= maxWaitersPerLock + (this.#table.first(name) === undefined ? 1 : 0)) {
+      throw new LockError(
+        "too-many-waiters",
+        `${maxWaitersPerLock} requests wait for this lock already, as many as are allowed; try again later`,
+      );
+    }
+  }
+
+  async #adoptByKey(
+    { name, id, token }: LockKey,
+    ttlMs: number | undefined,
+    listener: ClaimListener | undefined,
+  ): Promise<number> {
+    const entry = this.#table.get(name, id);
+    if (entry?.createRevision === token && !entry.holds) {
+      throw notHeld();
+    }
+    let known: StoredTicket | undefined = entry;
+    if (known?.createRevision !== token) {
+      // The table may lag behind the store.
+      const read = await this.#log.append({ kind: "read", name, id });
+      known = read.done ? undefined : read.existing;
+    }
+    while (known?.createRevision === token) {
+      const renewed = ttlMs ?? known.ticket.ttlMs;
+      const result = await this.#adopt(known, renewed, listener);
+      if (result === "adopted") {
+        return renewed;
+      }
+      known = result.existing;
+    }
+    throw notHeld();
+  }
+
+  /** Makes a ticket that holds this node's own, and starts its clock. */
+  async #adopt(
+    stored: StoredTicket,
+    ttlMs: number,
+    listener: ClaimListener | undefined,
+  ): Promise<"adopted" | { readonly existing: StoredTicket | undefined }> {
+    const { name, id, createRevision, modRevision } = stored;
+    const ticket: Ticket = { ...stored.ticket, ttlMs, memberId: this.#requireMember() };
+    const result = await this.#log.append({ kind: "update", name, id, ticket, modRevision });
+    if (!result.done) {
+      return result;
+    }
+    if (this.#memberId === ticket.memberId) {
+      const current = this.#locals.get(localKey(stored));
+      const local = current === undefined || current.closed ? this.#addLocal(name, id, ticket) : current;
+      local.adopted(ticket, createRevision, result.revision, listener);
+    }
+    return "adopted";
+  }
+
+  #addLocal(name: LockName, id: TicketId, ticket: Ticket): LocalTicket {
+    const local = new LocalTicket(this.#host, name, id, ticket);
+    this.#locals.set(localKey(local), local);
+    return local;
+  }
+
+  #forget(local: LocalTicket): void {
+    this.#heldBack.delete(local);
+    const key = localKey(local);
+    if (this.#locals.get(key) === local) {
+      this.#locals.delete(key);
+    }
+  }
+
+  /** Removes a ticket that nobody wants from the log, for as long as it takes while this node serves it. */
+  async #discard(local: LocalTicket): Promise<void> {
+    const served = () => this.#locals.get(localKey(local)) === local;
+    while (served()) {
+      try {
+        const existing = await this.#remove(local);
+        if (existing?.ticket.memberId !== local.ticket.memberId) {
+          break;
+        }
+        local.modRevision = existing.modRevision;
+      } catch {
+        await new Promise<void>((resolve) => {
+          this.#clock.after(discardRetryMs, resolve);
+        });
+      }
+    }
+    this.#forget(local);
+  }
+
+  /** Removes a local ticket; what is returned was not removed, because it has changed. */
+  async #remove({ name, id, modRevision }: LocalTicket): Promise<StoredTicket | undefined> {
+    const result = await this.#log.append({ kind: "delete", name, id, condition: { modRevision } });
+    return result.done ? undefined : result.existing;
+  }
+
+  #reset(listing: LogListing): void {
+    this.#members.reset(listing.members);
+    this.#table.reset(listing.tickets);
+    this.#table.settle();
+    for (const local of this.#locals.values()) {
+      if (
+        local.createRevision !== undefined &&
+        local.modRevision <= listing.revision &&
+        this.#table.get(local.name, local.id) === undefined
+      ) {
+        local.removed(local.createRevision);
+      }
+    }
+    this.#takeover.sweep();
+  }
+
+  #apply(events: readonly LogEvent[]): void {
+    let sweep = false;
+    for (const event of events) {
+      switch (event.kind) {
+        case "ticket-put":
+          this.#table.put(event);
+          sweep ||= !this.#members.has(event.ticket.memberId);
+          break;
+        case "ticket-deleted":
+          this.#table.delete(event.name, event.id);
+          break;
+        case "member-put":
+          this.#members.put(event);
+          sweep = true;
+          break;
+        case "member-deleted":
+          this.#members.delete(event.id);
+          sweep = true;
+          break;
+      }
+    }
+    this.#table.settle();
+    if (sweep) {
+      this.#takeover.sweep();
+    }
+  }
+
+  #put(ticket: TableTicket): void {
+    const local = this.#locals.get(localKey(ticket));
+    if (local !== undefined) {
+      local.consider(ticket);
+      if (local.createRevision === ticket.createRevision) {
+        this.#seen(local);
+      }
+    } else if (ticket.ticket.memberId === this.#memberId) {
+      // A request whose outcome was unknown took effect after all, and nobody waits for it any more.
+      this.#addLocal(ticket.name, ticket.id, ticket.ticket).orphaned(ticket);
+    }
+  }
+
+  #granted(ticket: TableTicket): void {
+    this.#locals.get(localKey(ticket))?.consider(ticket);
+  }
+
+  #reconsider(local: LocalTicket): void {
+    const entry = this.#table.get(local.name, local.id);
+    if (entry !== undefined && !local.held) {
+      local.consider(entry);
+    }
+  }
+
+  #seen(local: LocalTicket): void {
+    if (local.counted) {
+      local.counted = false;
+      const unseen = (this.#unseen.get(local.name) ?? 1) - 1;
+      if (unseen === 0) {
+        this.#unseen.delete(local.name);
+      } else {
+        this.#unseen.set(local.name, unseen);
+      }
+    }
+  }
+
+  #state(name: LockName): LockState {
+    const holder = this.#table.first(name);
+    return {
+      holderOwner: holder?.ticket.owner ?? "",
+      holderToken: holder?.createRevision ?? 0n,
+      waiters: this.#table.waiters(name),
+    };
+  }
+}
+
+/** What one caller asked for, while it is of interest to it. */
+class LocalClaim implements Claim {
+  readonly listener: ClaimListener;
+  local: LocalTicket | undefined = undefined;
+  active = true;
+
+  constructor(listener: ClaimListener) {
+    this.listener = listener;
+  }
+
+  cancel(): void {
+    this.active = false;
+    this.local?.cancel(this.listener);
+  }
+
+  detach(): void {
+    this.active = false;
+    this.local?.detach(this.listener);
+  }
+}
+
+function localKey({ name, id }: { readonly name: LockName; readonly id: TicketId }): string {
+  return `${name}/${id}`;
+}
+
+function shuttingDown(): LockError {
+  return new LockError("shutting-down", "this node is shutting down, try another node");
+}
+
+function notAMember(): LockError {
+  return new LockError(
+    "not-a-member",
+    "this node cannot reach the store and may not grant locks now; try another node, or try again in a few seconds",
+  );
+}

@@ -1,0 +1,129 @@
+import type { Logger } from "pino";
+import type { TicketLog } from "../log/ticket-log.js";
+import type { Clock } from "./clock.js";
+import type { LockTable, TableTicket } from "./lock-table.js";
+import type { MemberTable } from "./member-table.js";
+
+/** What the takeover works on. */
+export interface TakeoverOptions {
+  readonly log: TicketLog;
+  readonly clock: Clock;
+  readonly table: LockTable;
+  readonly members: MemberTable;
+  readonly logger: Logger;
+  /** In what time the requester of a waiting ticket may come back at another member, in milliseconds. */
+  readonly waiterGraceMs: number;
+  /** Whether this node leads now. */
+  readonly leads: () => boolean;
+  /** Makes a ticket that holds this node's own, with a full TTL from then on. */
+  readonly adopt: (ticket: TableTicket) => Promise<unknown>;
+}
+
+/** How many tickets are taken over at a time. */
+const width = 1024;
+const retryMs = 1_000;
+
+/**
+ * The leader's one duty: the tickets of members that are gone. Those that hold may have been told so, hence get a full
+ * TTL from the takeover. Those that wait cannot have been told; they are removed unless their requesters come back
+ * within the grace.
+ */
+export class Takeover {
+  readonly #options: TakeoverOptions;
+  readonly #doomed = new Set<TableTicket>();
+  #running = false;
+  #again = false;
+
+  constructor(options: TakeoverOptions) {
+    this.#options = options;
+  }
+
+  /** Looks for such tickets. To be called whenever members, leader or tickets changed in a way that may leave some. */
+  sweep(): void {
+    if (this.#running) {
+      this.#again = true;
+      return;
+    }
+    this.#running = true;
+    void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    const { clock, logger } = this.#options;
+    try {
+      do {
+        this.#again = false;
+        await this.#takeOver();
+      } while (this.#again);
+    } catch (error) {
+      logger.warn({ err: error }, "takeover of a gone member's tickets was interrupted; it goes on when the store answers");
+      clock.after(retryMs, () => {
+        this.sweep();
+      });
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  async #takeOver(): Promise<void> {
+    const { table, logger, adopt, leads } = this.#options;
+    if (!leads()) {
+      return;
+    }
+    const holding: TableTicket[] = [];
+    const waiting: TableTicket[] = [];
+    for (const ticket of table.tickets()) {
+      if (this.#orphaned(ticket) && !this.#doomed.has(ticket)) {
+        (ticket.holds ? holding : waiting).push(ticket);
+      }
+    }
+    if (holding.length + waiting.length === 0) {
+      return;
+    }
+    logger.info({ held: holding.length, waiting: waiting.length }, "taking over the tickets of members that are gone");
+    this.#purgeLater(waiting);
+    for (let start = 0; start < holding.length; start += width) {
+      await Promise.all(holding.slice(start, start + width).map(adopt));
+    }
+  }
+
+  #purgeLater(tickets: readonly TableTicket[]): void {
+    if (tickets.length === 0) {
+      return;
+    }
+    for (const ticket of tickets) {
+      this.#doomed.add(ticket);
+    }
+    this.#options.clock.after(this.#options.waiterGraceMs, () => {
+      void this.#purge(tickets);
+    });
+  }
+
+  async #purge(tickets: readonly TableTicket[]): Promise<void> {
+    const { log, logger, clock, leads } = this.#options;
+    try {
+      for (let start = 0; start < tickets.length; start += width) {
+        const orphans = tickets.slice(start, start + width).filter((ticket) => leads() && this.#orphaned(ticket));
+        await Promise.all(
+          orphans.map(({ name, id, modRevision }) =>
+            log.append({ kind: "delete", name, id, condition: { modRevision } }),
+          ),
+        );
+      }
+    } catch (error) {
+      logger.warn({ err: error }, "purge of a gone member's waits was interrupted; it goes on when the store answers");
+      clock.after(retryMs, () => {
+        this.sweep();
+      });
+    } finally {
+      for (const ticket of tickets) {
+        this.#doomed.delete(ticket);
+      }
+    }
+  }
+
+  #orphaned(ticket: TableTicket): boolean {
+    const { table, members } = this.#options;
+    return !members.has(ticket.ticket.memberId) && table.get(ticket.name, ticket.id) === ticket;
+  }
+}

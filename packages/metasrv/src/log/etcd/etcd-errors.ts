@@ -1,0 +1,47 @@
+import { LockError } from "../../locks/lock-errors.js";
+
+/**
+ * What a failed request to etcd means:
+ *
+ * - `full`: the NOSPACE alarm; nothing was changed
+ * - `too-large`: more ops or bytes than etcd takes at once; nothing was changed
+ * - `unknown`: it may have taken effect
+ */
+export type EtcdFailure = "full" | "too-large" | "unknown";
+
+/** Reads an error of the etcd client. etcd tells its errors apart by text alone. */
+export function classifyEtcdError(error: unknown): EtcdFailure {
+  const { message } = asError(error);
+  if (message.includes("database space exceeded")) {
+    return "full";
+  }
+  if (message.includes("too many operations in txn request") || message.includes("request is too large")) {
+    return "too-large";
+  }
+  return "unknown";
+}
+
+/** The outcome could not be learnt in time. */
+export function storeUnavailable(hosts: readonly string[], cause: unknown): LockError {
+  return new LockError(
+    "store-unavailable",
+    `etcd at ${hosts.join(", ")} does not answer (${asError(cause).message}); whether the request took effect is not ` +
+      "known: repeat it, and look at etcd if this lasts",
+    { cause },
+  );
+}
+
+/** etcd has raised its NOSPACE alarm. */
+export function storeFull(cause: unknown): LockError {
+  return new LockError(
+    "store-full",
+    "etcd is out of space and refuses writes (alarm NOSPACE): compact and defragment it, raise its quota, and disarm " +
+      "the alarm; unlocking still works",
+    { cause },
+  );
+}
+
+/** Whatever was thrown, as an error. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}

@@ -1,0 +1,263 @@
+import type { Etcd3, IDuplexStream, IEvent, IKeyValue, IRangeResponse, IWatchRequest, IWatchResponse } from "etcd3";
+import type { Logger } from "pino";
+import type { Clock, Timer } from "../../locks/clock.js";
+import type { LogEvent, LogListener, LogListing, StoredMember, StoredTicket } from "../ticket-log.js";
+import { Backoff } from "./backoff.js";
+import { decodeKeyValue } from "./etcd-codec.js";
+import { asError, storeUnavailable } from "./etcd-errors.js";
+import type { EtcdKeys } from "./etcd-keys.js";
+
+/** What a feed works with. */
+export interface EtcdFeedOptions {
+  readonly client: Etcd3;
+  readonly keys: EtcdKeys;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly hosts: readonly string[];
+  /** How long the first listing is tried, in milliseconds. */
+  readonly connectTimeoutMs: number;
+  /** How often the watch is held against the store, and how far it may be behind, in milliseconds. */
+  readonly checkMs: number;
+  /** How long one request may take, in milliseconds. */
+  readonly requestTimeoutMs: number;
+}
+
+const pageSize = 10_000;
+
+/** Delivers everything under the prefix: a listing, then every change in order, and a new listing after a gap. */
+export class EtcdFeed {
+  readonly #options: EtcdFeedOptions;
+  readonly #backoff: Backoff;
+  /** Revision up to which everything was delivered. */
+  #revision = 0n;
+  #closed = false;
+  #stream: IDuplexStream<IWatchRequest, IWatchResponse> | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(options: EtcdFeedOptions) {
+    this.#options = options;
+    this.#backoff = new Backoff(options.clock);
+  }
+
+  /** See `TicketLog.open`. */
+  async open(listener: LogListener): Promise<void> {
+    const { clock, hosts, logger, connectTimeoutMs } = this.#options;
+    const deadlineMs = clock.now() + connectTimeoutMs;
+    for (;;) {
+      try {
+        listener.reset(await this.#list());
+        break;
+      } catch (error) {
+        if (this.#closed || clock.now() >= deadlineMs) {
+          throw storeUnavailable(hosts, error);
+        }
+        logger.warn({ reason: asError(error).message, hosts }, "etcd does not answer yet; trying again");
+        await this.#backoff.wait();
+      }
+    }
+    this.#running = this.#follow(listener);
+  }
+
+  /** Ends delivery. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#backoff.close();
+    this.#stream?.cancel();
+    await this.#running;
+  }
+
+  async #follow(listener: LogListener): Promise<void> {
+    const { logger } = this.#options;
+    let listed = true;
+    while (!this.#closed) {
+      try {
+        if (!listed) {
+          listener.reset(await this.#list());
+          listed = true;
+          logger.info({ revision: this.#revision.toString() }, "listed the store again");
+        }
+        listed = (await this.#watch(listener)) === "broken";
+      } catch (error) {
+        logger.debug({ err: error }, "watch failed");
+      }
+      if (!this.#closed) {
+        await this.#backoff.wait();
+      }
+    }
+  }
+
+  async #list(): Promise<LogListing> {
+    const { keys, client, requestTimeoutMs } = this.#options;
+    const tickets: StoredTicket[] = [];
+    const members: StoredMember[] = [];
+    let revision: string | undefined;
+    let key = keys.all.start;
+    for (;;) {
+      const page: IRangeResponse = await client.kv.range(
+        { key, range_end: keys.all.end, limit: pageSize, ...(revision === undefined ? {} : { revision }) },
+        { deadline: Date.now() + requestTimeoutMs },
+      );
+      revision ??= page.header.revision;
+      for (const kv of page.kvs) {
+        this.#sort(kv, tickets, members);
+      }
+      const last = page.kvs.at(-1);
+      if (!page.more || last === undefined) {
+        break;
+      }
+      key = Buffer.concat([last.key, Buffer.of(0)]);
+    }
+    this.#revision = BigInt(revision);
+    return { revision: this.#revision, tickets, members };
+  }
+
+  #sort(kv: IKeyValue, tickets: StoredTicket[], members: StoredMember[]): void {
+    const decoded = this.#decode(kv);
+    if (decoded?.kind === "ticket") {
+      tickets.push(decoded);
+    } else if (decoded?.kind === "member") {
+      members.push(decoded);
+    }
+  }
+
+  /** Watches until the stream breaks (`broken`) or what is missed cannot be had any more (`gap`). */
+  async #watch(listener: LogListener): Promise<"broken" | "gap"> {
+    const { client, keys, logger } = this.#options;
+    const stream = await client.watchClient.watch();
+    this.#stream = stream;
+    const check = this.#checkRegularly(stream);
+    try {
+      return await new Promise<"broken" | "gap">((resolve) => {
+        const end = (reason: string, result: "broken" | "gap") => {
+          logger.debug({ reason, revision: this.#revision.toString() }, "watch ended");
+          resolve(result);
+        };
+        stream.on("error", (error: Error) => {
+          end(error.message, "broken");
+        });
+        stream.on("end", () => {
+          end("closed by etcd", "broken");
+        });
+        stream.on("data", (response) => {
+          check.seen(BigInt(response.header.revision));
+          if (response.canceled) {
+            end(response.cancel_reason, response.compact_revision === "0" ? "broken" : "gap");
+          } else if (response.created && BigInt(response.header.revision) < this.#revision) {
+            end("etcd is behind what it has shown before: it was restored or replaced", "gap");
+          } else {
+            this.#backoff.reset();
+            this.#deliver(response.events, listener);
+          }
+        });
+        stream.write({
+          create_request: {
+            key: keys.all.start,
+            range_end: keys.all.end,
+            start_revision: (this.#revision + 1n).toString(),
+          },
+        });
+        if (this.#closed) {
+          stream.cancel();
+        }
+      });
+    } finally {
+      check.stop();
+      stream.cancel();
+    }
+  }
+
+  #deliver(events: readonly IEvent[], listener: LogListener): void {
+    const decoded: LogEvent[] = [];
+    for (const { type, kv } of events) {
+      const event = this.#event(type, kv);
+      if (event !== undefined) {
+        decoded.push(event);
+      }
+    }
+    const last = events.at(-1);
+    if (last !== undefined) {
+      this.#revision = BigInt(last.kv.mod_revision);
+      listener.apply(decoded);
+    }
+  }
+
+  #event(type: IEvent["type"], kv: IKeyValue): LogEvent | undefined {
+    if (type === "Delete") {
+      const key = this.#options.keys.parse(kv.key);
+      switch (key?.kind) {
+        case "ticket":
+          return { kind: "ticket-deleted", name: key.name, id: key.id };
+        case "member":
+          return { kind: "member-deleted", id: key.id };
+        case undefined:
+          return undefined;
+      }
+    }
+    const decoded = this.#decode(kv);
+    switch (decoded?.kind) {
+      case "ticket":
+        return { ...decoded, kind: "ticket-put" };
+      case "member":
+        return { ...decoded, kind: "member-put" };
+      case undefined:
+        return undefined;
+    }
+  }
+
+  #decode(kv: IKeyValue): ReturnType<typeof decodeKeyValue> {
+    const decoded = decodeKeyValue(this.#options.keys, kv);
+    if (decoded === undefined) {
+      this.#options.logger.warn({ key: kv.key.toString() }, "a key under the prefix is none of metasrv's; left alone");
+    }
+    return decoded;
+  }
+
+  /**
+   * A watch can fall silent without an end: a link that drops packets, an etcd member cut off from the others. So the
+   * store is asked for its revision now and then, by a read that needs a majority, and the watch for its progress; one
+   * that has not come as far by the next time is given up.
+   */
+  #checkRegularly(stream: IDuplexStream<IWatchRequest, IWatchResponse>): {
+    seen(revision: bigint): void;
+    stop(): void;
+  } {
+    const { client, keys, clock, checkMs, requestTimeoutMs, logger } = this.#options;
+    let seen = 0n;
+    let wanted = 0n;
+    let timer: Timer | undefined;
+    let stopped = false;
+    const check = async (): Promise<void> => {
+      if (seen < wanted) {
+        logger.warn("the watch is behind the store; opening another");
+        stream.cancel();
+        return;
+      }
+      try {
+        const deadline = Date.now() + requestTimeoutMs;
+        const { header } = await client.kv.range({ key: keys.all.start, count_only: true }, { deadline });
+        wanted = BigInt(header.revision);
+        if (!stopped) {
+          stream.write({ progress_request: {} });
+        }
+      } catch {
+        // Then nothing is known of the watch either; it is asked again.
+      }
+      again();
+    };
+    const again = (): void => {
+      if (!stopped) {
+        timer = clock.after(checkMs, () => void check());
+      }
+    };
+    again();
+    return {
+      seen: (revision) => {
+        seen = revision > seen ? revision : seen;
+      },
+      stop: () => {
+        stopped = true;
+        timer?.cancel();
+      },
+    };
+  }
+}

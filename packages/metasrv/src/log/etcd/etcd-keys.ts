@@ -1,0 +1,69 @@
+import { parseLockName } from "../../locks/lock-name.js";
+import { parseTicketId } from "../../locks/ticket-id.js";
+import type { LockName, TicketId } from "../ticket-log.js";
+
+/** What a key under the prefix stands for. */
+export type EtcdKey =
+  | { readonly kind: "ticket"; readonly name: LockName; readonly id: TicketId }
+  | { readonly kind: "member"; readonly id: string };
+
+/** All keys from `start` on, up to but not including `end`. */
+export interface KeyRange {
+  readonly start: Buffer;
+  readonly end: Buffer;
+}
+
+/**
+ * Where things are in etcd. All of it sits under one prefix, which belongs to one metasrv cluster:
+ *
+ *     <prefix>/locks/<escaped name>/<ticket id>
+ *     <prefix>/members/<member id>
+ */
+export class EtcdKeys {
+  readonly #locks: string;
+  readonly #members: string;
+  /** Everything that is this cluster's. */
+  readonly all: KeyRange;
+
+  constructor(prefix: string) {
+    this.#locks = `${prefix}/locks/`;
+    this.#members = `${prefix}/members/`;
+    this.all = below(`${prefix}/`);
+  }
+
+  ticket(name: LockName, id: TicketId): Buffer {
+    return Buffer.from(`${this.#locks}${name}/${id}`);
+  }
+
+  /** All tickets of one lock. */
+  tickets(name: LockName): KeyRange {
+    return below(`${this.#locks}${name}/`);
+  }
+
+  member(id: string): Buffer {
+    return Buffer.from(this.#members + id);
+  }
+
+  /** What the key stands for; undefined if this software cannot have written it. */
+  parse(key: Buffer): EtcdKey | undefined {
+    const text = key.toString("latin1");
+    if (text.startsWith(this.#locks)) {
+      const slash = text.indexOf("/", this.#locks.length);
+      const name = parseLockName(text.slice(this.#locks.length, slash));
+      const id = parseTicketId(text.slice(slash + 1));
+      return slash === -1 || name === undefined || id === undefined ? undefined : { kind: "ticket", name, id };
+    }
+    if (text.startsWith(this.#members)) {
+      return { kind: "member", id: text.slice(this.#members.length) };
+    }
+    return undefined;
+  }
+}
+
+/** The range of all keys that start with `text`, which ends with a slash. */
+function below(text: string): KeyRange {
+  const start = Buffer.from(text);
+  const end = Buffer.from(start);
+  end[end.length - 1] = "/".charCodeAt(0) + 1;
+  return { start, end };
+}
