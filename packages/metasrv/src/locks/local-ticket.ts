@@ -50,6 +50,8 @@ export class LocalTicket {
   #phase: Phase = "asking";
   #listener: ClaimListener | undefined;
   #receivedAt: number;
+  /** When the hold was granted or last renewed. */
+  #heldSince = 0;
   #waitTimer: Timer | undefined;
   #graceTimer: Timer | undefined;
   #ttlTimer: Timer | undefined;
@@ -102,7 +104,7 @@ export class LocalTicket {
           this.#committed(existing?.createRevision ?? result.revision, result.revision);
           return;
         }
-        if (existing === undefined && result.existing === undefined) {
+        if (onlyIfFree && existing === undefined && result.existing === undefined) {
           const listener = this.#listener;
           this.#close();
           this.#host.forget(this);
@@ -297,12 +299,13 @@ export class LocalTicket {
       key: encodeLockKey({ name, id, token: createRevision }),
       token: createRevision,
       ttlMs: ticket.ttlMs,
-      waitedMs: this.#host.clock.now() - this.#receivedAt,
+      waitedMs: this.#heldSince - this.#receivedAt,
     });
   }
 
   #startTtl(): void {
     this.#overdue = false;
+    this.#heldSince = this.#host.clock.now();
     this.#ttlTimer?.cancel();
     this.#ttlTimer = this.#host.clock.after(this.ticket.ttlMs, () => {
       if (this.#renewals > 0) {
@@ -345,7 +348,7 @@ export class LocalTicket {
       new LockError(
         "wait-timed-out",
         `the lock was not granted within ${waitMs} ms: it is held by ${holder} (fencing token ${state.holderToken}), ` +
-          `and ${state.waiters} wait; wait longer, or look at what the holder does`,
+          `and ${state.waiters} wait for it, this request included; wait longer, or look at what the holder does`,
         { state },
       ),
     );

@@ -31,6 +31,16 @@ export function storeUnavailable(hosts: readonly string[], cause: unknown): Lock
   );
 }
 
+/** etcd could not be reached in the time given for connecting. */
+export function storeUnreachable(hosts: readonly string[], timeoutMs: number, cause: unknown): LockError {
+  return new LockError(
+    "store-unavailable",
+    `etcd at ${hosts.join(", ")} did not answer within ${timeoutMs} ms (${asError(cause).message}); check the addresses, ` +
+      "and that etcd runs and has a leader",
+    { cause },
+  );
+}
+
 /** etcd has raised its NOSPACE alarm. */
 export function storeFull(cause: unknown): LockError {
   return new LockError(

@@ -4,7 +4,7 @@ import type { Clock, Timer } from "../../locks/clock.js";
 import type { LogEvent, LogListener, LogListing, StoredMember, StoredTicket } from "../ticket-log.js";
 import { Backoff } from "./backoff.js";
 import { decodeKeyValue } from "./etcd-codec.js";
-import { asError, storeUnavailable } from "./etcd-errors.js";
+import { asError, storeUnreachable } from "./etcd-errors.js";
 import type { EtcdKeys } from "./etcd-keys.js";
 
 /** What a feed works with. */
@@ -41,15 +41,15 @@ export class EtcdFeed {
 
   /** See `TicketLog.open`. */
   async open(listener: LogListener): Promise<void> {
-    const { clock, hosts, logger, connectTimeoutMs } = this.#options;
+    const { clock, hosts, logger, connectTimeoutMs, requestTimeoutMs } = this.#options;
     const deadlineMs = clock.now() + connectTimeoutMs;
     for (;;) {
       try {
-        listener.reset(await this.#list());
+        listener.reset(await this.#list(Math.min(requestTimeoutMs, Math.max(1, deadlineMs - clock.now()))));
         break;
       } catch (error) {
         if (this.#closed || clock.now() >= deadlineMs) {
-          throw storeUnavailable(hosts, error);
+          throw storeUnreachable(hosts, connectTimeoutMs, error);
         }
         logger.warn({ reason: asError(error).message, hosts }, "etcd does not answer yet; trying again");
         await this.#backoff.wait();
@@ -72,7 +72,7 @@ export class EtcdFeed {
     while (!this.#closed) {
       try {
         if (!listed) {
-          listener.reset(await this.#list());
+          listener.reset(await this.#list(this.#options.requestTimeoutMs));
           listed = true;
           logger.info({ revision: this.#revision.toString() }, "listed the store again");
         }
@@ -86,8 +86,9 @@ export class EtcdFeed {
     }
   }
 
-  async #list(): Promise<LogListing> {
-    const { keys, client, requestTimeoutMs } = this.#options;
+  /** @param timeoutMs - how long each page may take */
+  async #list(timeoutMs: number): Promise<LogListing> {
+    const { keys, client } = this.#options;
     const tickets: StoredTicket[] = [];
     const members: StoredMember[] = [];
     let revision: string | undefined;
@@ -95,7 +96,7 @@ export class EtcdFeed {
     for (;;) {
       const page: IRangeResponse = await client.kv.range(
         { key, range_end: keys.all.end, limit: pageSize, ...(revision === undefined ? {} : { revision }) },
-        { deadline: Date.now() + requestTimeoutMs },
+        { deadline: Date.now() + timeoutMs },
       );
       revision ??= page.header.revision;
       for (const kv of page.kvs) {
@@ -128,7 +129,9 @@ export class EtcdFeed {
     const check = this.#checkRegularly(stream);
     try {
       return await new Promise<"broken" | "gap">((resolve) => {
+        let ended = false;
         const end = (reason: string, result: "broken" | "gap") => {
+          ended = true;
           logger.debug({ reason, revision: this.#revision.toString() }, "watch ended");
           resolve(result);
         };
@@ -139,6 +142,9 @@ export class EtcdFeed {
           end("closed by etcd", "broken");
         });
         stream.on("data", (response) => {
+          if (ended) {
+            return;
+          }
           check.seen(BigInt(response.header.revision));
           if (response.canceled) {
             end(response.cancel_reason, response.compact_revision === "0" ? "broken" : "gap");

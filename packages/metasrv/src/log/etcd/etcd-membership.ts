@@ -4,7 +4,7 @@ import type { Clock, Timer } from "../../locks/clock.js";
 import type { Member, MembershipListener } from "../ticket-log.js";
 import { Backoff } from "./backoff.js";
 import { encodeMember } from "./etcd-codec.js";
-import { asError, storeUnavailable } from "./etcd-errors.js";
+import { asError, storeUnreachable } from "./etcd-errors.js";
 import type { EtcdKeys } from "./etcd-keys.js";
 
 /** What a membership works with. */
@@ -57,7 +57,7 @@ export class EtcdMembership {
         return;
       } catch (error) {
         if (this.#ended.signal.aborted || clock.now() >= deadlineMs) {
-          throw storeUnavailable(hosts, error);
+          throw storeUnreachable(hosts, connectTimeoutMs, error);
         }
         logger.warn({ reason: asError(error).message, hosts }, "could not join yet; trying again");
         await this.#backoff.wait();

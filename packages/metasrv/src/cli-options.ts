@@ -1,0 +1,125 @@
+import { InvalidArgumentError, Option } from "commander";
+import { type Backend, type ConfigInput, defaults, type Setting } from "./config.js";
+import { defaultLimits, type Limits } from "./locks/limits.js";
+
+/** What commander reads from the command line and the environment, besides the log level. */
+export interface StartOptions extends Partial<Limits> {
+  readonly bindAddr?: string;
+  readonly serverAddr?: string;
+  readonly backend?: Backend;
+  readonly storeAddrs?: readonly string[];
+  readonly storeKeyPrefix?: string;
+  /** Durations are read into milliseconds. */
+  readonly storeConnectTimeout?: number;
+  readonly storeRequestTimeout?: number;
+  readonly storeMaxTxnOps?: number;
+  readonly memberTtl?: number;
+}
+
+/** The options of `metasrv start`. Whether their values make sense together is for `completeConfig` to say. */
+export function startOptions(): Option[] {
+  const { storeConnectTimeoutMs, storeRequestTimeoutMs, storeMaxTxnOps, memberTtlSeconds } = defaults;
+  return [
+    option("bind-addr", "host:port", `where to listen; port 0 lets the system choose (default: ${defaults.bindAddr})`),
+    option("server-addr", "host:port", "where other servers and clients reach this one (default: the bound address)"),
+    option("backend", "name", "where locks are kept (default: etcd with --store-addrs, else memory)").choices([
+      "memory",
+      "etcd",
+    ]),
+    option("store-addrs", "addrs", "etcd members, as host:port or http(s)://host:port, separated by commas").argParser(
+      (text) => text.split(",").map((addr) => addr.trim()),
+    ),
+    option("store-key-prefix", "prefix", `what all keys in etcd start with (default: ${defaults.storeKeyPrefix})`),
+    duration("store-connect-timeout", "how long etcd may be out of reach at the start", storeConnectTimeoutMs),
+    duration("store-request-timeout", "how long one etcd request may take", storeRequestTimeoutMs),
+    number("store-max-txn-ops", "largest transaction that etcd accepts, its --max-txn-ops", storeMaxTxnOps),
+    duration(
+      "member-ttl",
+      "after how much silence other servers take over from a dead one, in whole seconds",
+      memberTtlSeconds * 1000,
+    ),
+    option("log-level", "level", "the least that is logged")
+      .choices(["trace", "debug", "info", "warn", "error", "fatal", "silent"])
+      .default("info"),
+    limit("maxNameBytes", "longest lock name, in bytes"),
+    limit("maxOwnerBytes", "longest owner text, in bytes"),
+    limit("defaultTtlMs", "TTL of a lock that was asked for without one, in milliseconds"),
+    limit("minTtlMs", "shortest TTL, in milliseconds"),
+    limit("maxTtlMs", "longest TTL, in milliseconds"),
+    limit("maxWaitersPerLock", "requests that may wait for one lock"),
+    limit("maxTickets", "requests, held and waiting, that this server serves"),
+    limit("maxMessageBytes", "largest request message, in bytes"),
+    limit("waiterGraceMs", "how long a wait outlives a broken connection, in milliseconds"),
+  ];
+}
+
+/** The configuration that the options describe. */
+export function configFrom(options: StartOptions): ConfigInput {
+  const { bindAddr, serverAddr, backend, storeAddrs, storeKeyPrefix, storeMaxTxnOps, ...rest } = options;
+  const { storeConnectTimeout, storeRequestTimeout, memberTtl, ...limits } = rest;
+  return {
+    bindAddr,
+    serverAddr,
+    backend,
+    storeAddrs,
+    storeKeyPrefix,
+    storeConnectTimeoutMs: storeConnectTimeout,
+    storeRequestTimeoutMs: storeRequestTimeout,
+    storeMaxTxnOps,
+    memberTtlSeconds: memberTtl === undefined ? undefined : memberTtl / 1000,
+    limits,
+  };
+}
+
+/** The option that sets a setting, as people write it. */
+export function flagOf(setting: Setting): string {
+  switch (setting) {
+    case "storeConnectTimeoutMs":
+      return "--store-connect-timeout";
+    case "storeRequestTimeoutMs":
+      return "--store-request-timeout";
+    case "memberTtlSeconds":
+      return "--member-ttl";
+    default:
+      return `--${kebabCase(setting)}`;
+  }
+}
+
+function option(flag: string, value: string, description: string): Option {
+  return new Option(`--${flag} <${value}>`, description).env(`METASRV_${flag.toUpperCase().replaceAll("-", "_")}`);
+}
+
+function number(flag: string, description: string, byDefault: number): Option {
+  return option(flag, "n", `${description} (default: ${byDefault})`).argParser(parseNumber);
+}
+
+function duration(flag: string, description: string, byDefaultMs: number): Option {
+  return option(flag, "duration", `${description} (default: ${byDefaultMs / 1000}s)`).argParser(parseDuration);
+}
+
+function limit(name: keyof Limits, description: string): Option {
+  return number(kebabCase(name), description, defaultLimits[name]);
+}
+
+function kebabCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+function parseNumber(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) {
+    throw new InvalidArgumentError("Expected a whole number.");
+  }
+  return Number(text);
+}
+
+const unitMs: Partial<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
+
+/** Milliseconds of a text such as `500ms`, `30s` or `2m`. */
+function parseDuration(text: string): number {
+  const { amount, unit = "" } = /^(?<amount>\d{1,9})(?<unit>ms|s|m)$/.exec(text)?.groups ?? {};
+  const scale = unitMs[unit];
+  if (amount === undefined || scale === undefined) {
+    throw new InvalidArgumentError("Expected a whole number with its unit, such as 500ms, 30s or 2m.");
+  }
+  return Number(amount) * scale;
+}

@@ -1,0 +1,89 @@
+import { Command, CommanderError } from "commander";
+import { type Logger, pino } from "pino";
+import { configFrom, flagOf, type StartOptions, startOptions } from "./cli-options.js";
+import { ConfigError } from "./config.js";
+import { type RunningServer, startServer } from "./server.js";
+import { version } from "./version.js";
+
+/** Exit code when the server could not start or had to be stopped by force. */
+const failed = 1;
+
+/** Exit code when the command line or the configuration cannot be used. */
+const misused = 2;
+
+/**
+ * Runs the command line. Returns once the server serves, or once all is done; in the first case the process ends when it
+ * is told to by SIGTERM or SIGINT.
+ *
+ * @param argv - as in `process.argv`
+ */
+export async function main(argv: readonly string[]): Promise<void> {
+  try {
+    await createProgram().parseAsync(argv);
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // Commander has told already.
+      process.exitCode = error.exitCode === 0 ? 0 : misused;
+    } else {
+      throw error;
+    }
+  }
+}
+
+function createProgram(): Command {
+  const program = new Command("metasrv")
+    .description("A lock server: gRPC, Connect and HTTP/JSON over etcd or memory.")
+    .version(version)
+    .exitOverride()
+    .showHelpAfterError("See 'metasrv --help'.");
+  const start = program
+    .command("start")
+    .description("Start a server. Every option can also be given by the environment variable named beside it.")
+    .showHelpAfterError("See 'metasrv start --help'.")
+    .helpOption("-h, --help", "display help for command")
+    .action(serve);
+  for (const option of startOptions()) {
+    start.addOption(option);
+  }
+  return program;
+}
+
+async function serve({ logLevel, ...options }: StartOptions & { readonly logLevel: string }): Promise<void> {
+  const logger = pino({ level: logLevel });
+  let server: RunningServer | undefined;
+  stopOnSignals(logger, () => server?.stop());
+  try {
+    server = await startServer(configFrom(options), { logger });
+  } catch (error) {
+    logger.debug({ err: error }, "could not start");
+    if (error instanceof ConfigError) {
+      process.stderr.write(`error: ${flagOf(error.setting)}: ${error.problem}\nSee 'metasrv start --help'.\n`);
+      process.exit(misused);
+    }
+    process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(failed);
+  }
+}
+
+/** The first signal stops the server, which takes less than five seconds; a second one does not wait for that. */
+function stopOnSignals(logger: Logger, stop: () => Promise<void> | undefined): void {
+  let stopping = false;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (stopping) {
+      process.exit(failed);
+    }
+    stopping = true;
+    logger.info({ signal }, "told to stop");
+    void (async () => {
+      try {
+        await stop();
+        process.exit(0);
+      } catch (error) {
+        logger.error({ err: error }, "could not stop cleanly");
+        process.exit(failed);
+      }
+    })();
+  };
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+}

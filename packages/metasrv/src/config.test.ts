@@ -1,0 +1,84 @@
+import { describe, expect, test } from "@jest/globals";
+import { advertisesWildcard, completeConfig, ConfigError, type ConfigInput, type Setting } from "./config.js";
+import { defaultLimits } from "./locks/limits.js";
+
+describe("completeConfig", () => {
+  test("needs nothing", () => {
+    expect(completeConfig()).toEqual({
+      bind: { host: "127.0.0.1", port: 3002 },
+      serverAddr: undefined,
+      store: { backend: "memory" },
+      limits: defaultLimits,
+    });
+  });
+
+  test("store addresses mean etcd", () => {
+    const storeAddrs = ["127.0.0.1:2379", "http://etcd-1:2379", "https://[::1]:2379"];
+    expect(completeConfig({ storeAddrs }).store).toEqual({
+      backend: "etcd",
+      hosts: ["http://127.0.0.1:2379", "http://etcd-1:2379", "https://[::1]:2379"],
+      prefix: "metasrv",
+      connectTimeoutMs: 30_000,
+      requestTimeoutMs: 10_000,
+      maxTxnOps: 128,
+      memberTtlSeconds: 10,
+    });
+  });
+
+  test.each(["metasrv", "/prod/metasrv", "a.b-c_d", "locksmith"])("takes the key prefix %s", (storeKeyPrefix) => {
+    const { store } = completeConfig({ storeAddrs: ["etcd:2379"], storeKeyPrefix });
+    expect(store).toMatchObject({ prefix: storeKeyPrefix });
+  });
+
+  test("a limit that is not given keeps its default", () => {
+    const { limits } = completeConfig({ limits: { maxTickets: 5, minTtlMs: undefined } });
+    expect(limits).toEqual({ ...defaultLimits, maxTickets: 5 });
+  });
+
+  const etcd = { storeAddrs: ["etcd:2379"] };
+  const invalid: [Setting, ConfigInput, RegExp][] = [
+    ["bindAddr", { bindAddr: "3002" }, /expected host:port.*got "3002"/],
+    ["bindAddr", { bindAddr: ":3002" }, /got ":3002"/],
+    ["bindAddr", { bindAddr: "127.0.0.1:65536" }, /got "127.0.0.1:65536"/],
+    ["bindAddr", { bindAddr: "::1:3002" }, /got "::1:3002"/],
+    ["serverAddr", { serverAddr: "node-1:0" }, /expected host:port.*got "node-1:0"/],
+    ["serverAddr", { serverAddr: "http://node-1:3002" }, /expected host:port/],
+    ["storeAddrs", { storeAddrs: ["etcd:2379", "etcd"] }, /expected host:port, http.*got "etcd"/],
+    ["storeAddrs", { storeAddrs: ["ftp://etcd:2379"] }, /got "ftp:/],
+    ["storeAddrs", { storeAddrs: ["http://etcd:2379/path"] }, /got "http/],
+    ["storeAddrs", { storeAddrs: [""] }, /got ""/],
+    ["storeAddrs", { backend: "etcd" }, /needs at least one address/],
+    ["storeAddrs", { storeAddrs: [] }, /needs at least one address/],
+    ["storeAddrs", { backend: "memory", ...etcd }, /the backend is memory/],
+    ["storeKeyPrefix", { storeKeyPrefix: "x" }, /means nothing to the backend memory/],
+    ["memberTtlSeconds", { memberTtlSeconds: 5 }, /means nothing to the backend memory/],
+    ["storeKeyPrefix", { ...etcd, storeKeyPrefix: "" }, /got ""/],
+    ["storeKeyPrefix", { ...etcd, storeKeyPrefix: "a/" }, /got "a\/"/],
+    ["storeKeyPrefix", { ...etcd, storeKeyPrefix: "a//b" }, /got "a\/\/b"/],
+    ["storeKeyPrefix", { ...etcd, storeKeyPrefix: "metasrv/locks" }, /no part being "locks"/],
+    ["memberTtlSeconds", { ...etcd, memberTtlSeconds: 1 }, /from 2 to 3600 seconds; got 1 seconds/],
+    ["memberTtlSeconds", { ...etcd, memberTtlSeconds: 2.5 }, /whole number.*got 2.5/],
+    ["storeConnectTimeoutMs", { ...etcd, storeConnectTimeoutMs: 0 }, /from 1 to 2147483646 ms; got 0 ms/],
+    ["storeMaxTxnOps", { ...etcd, storeMaxTxnOps: 1 }, /from 2/],
+    ["maxTtlMs", { limits: { maxTtlMs: 2 ** 31 } }, /to 2147483646 ms/],
+    ["maxTtlMs", { limits: { minTtlMs: 500, maxTtlMs: 400 } }, /from 500/],
+    ["defaultTtlMs", { limits: { minTtlMs: 20_000 } }, /from 20000 to 86400000 ms; got 10000 ms/],
+    ["maxMessageBytes", { limits: { maxMessageBytes: 1_000 } }, /from 3584/],
+    ["maxTickets", { limits: { maxTickets: Number.NaN } }, /got NaN/],
+  ];
+  test.each(invalid)("refuses %s of %j", (setting, input, message) => {
+    const complete = () => completeConfig(input);
+    expect(complete).toThrow(ConfigError);
+    expect(complete).toThrow(expect.objectContaining({ setting }));
+    expect(complete).toThrow(message);
+  });
+
+  test.each([
+    [{ bindAddr: "0.0.0.0:3002" }, true],
+    [{ bindAddr: "[::]:3002" }, true],
+    [{ bindAddr: "0.0.0.0:3002", serverAddr: "node-1:3002" }, false],
+    [{}, false],
+  ])("%j advertises every address of the machine: %s", (input, expected) => {
+    expect(advertisesWildcard(completeConfig(input))).toBe(expected);
+  });
+});

@@ -1,0 +1,195 @@
+import { type Address, formatAddress, parseAddress } from "./config-address.js";
+import { defaultLimits, type Limits } from "./locks/limits.js";
+
+/** Where the locks are kept. */
+export type Backend = "memory" | "etcd";
+
+/** What can be configured; everything has a default. */
+export interface ConfigInput {
+  /** Where to listen, as host:port; port 0 lets the system choose. `127.0.0.1:3002` by default. */
+  readonly bindAddr?: string | undefined;
+  /** Where other members and clients reach this server, as host:port; the bound address by default. */
+  readonly serverAddr?: string | undefined;
+  /** `etcd` when there are store addresses, else `memory`. */
+  readonly backend?: Backend | undefined;
+  /** The etcd members, each as host:port, `http://host:port` or `https://host:port`. */
+  readonly storeAddrs?: readonly string[] | undefined;
+  /** What all keys in etcd start with; clusters that share an etcd need different ones. `metasrv` by default. */
+  readonly storeKeyPrefix?: string | undefined;
+  /** How long etcd may be out of reach at the start, in milliseconds; 30,000 by default. */
+  readonly storeConnectTimeoutMs?: number | undefined;
+  /** How long one etcd request may take, in milliseconds; 10,000 by default. */
+  readonly storeRequestTimeoutMs?: number | undefined;
+  /** Largest transaction that etcd accepts, its `--max-txn-ops`; 128 by default. */
+  readonly storeMaxTxnOps?: number | undefined;
+  /** After how many seconds of silence other members take a dead one's locks over; 10 by default. */
+  readonly memberTtlSeconds?: number | undefined;
+  readonly limits?: { readonly [K in keyof Limits]?: Limits[K] | undefined } | undefined;
+}
+
+/** Where the locks are kept, and how it is reached. */
+export type StoreConfig =
+  | { readonly backend: "memory" }
+  | {
+      readonly backend: "etcd";
+      readonly hosts: readonly string[];
+      readonly prefix: string;
+      readonly connectTimeoutMs: number;
+      readonly requestTimeoutMs: number;
+      readonly maxTxnOps: number;
+      readonly memberTtlSeconds: number;
+    };
+
+/** A complete, valid configuration. */
+export interface Config {
+  readonly bind: Address;
+  readonly serverAddr: string | undefined;
+  readonly store: StoreConfig;
+  readonly limits: Limits;
+}
+
+/** A setting of {@link ConfigInput}. */
+export type Setting = Exclude<keyof ConfigInput, "limits"> | keyof Limits;
+
+/** A setting cannot be used; the message says what was expected and what came. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  readonly setting: Setting;
+  /** The message without the setting's name. */
+  readonly problem: string;
+
+  constructor(setting: Setting, problem: string) {
+    super(`${setting}: ${problem}`);
+    this.setting = setting;
+    this.problem = problem;
+  }
+}
+
+/** What holds where nothing else is configured, besides {@link defaultLimits}. */
+export const defaults = {
+  bindAddr: "127.0.0.1:3002",
+  storeKeyPrefix: "metasrv",
+  storeConnectTimeoutMs: 30_000,
+  storeRequestTimeoutMs: 10_000,
+  storeMaxTxnOps: 128,
+  memberTtlSeconds: 10,
+} as const;
+
+/** Longest time that a timer of Node can measure, in milliseconds: about 24 days. */
+const longestTimerMs = 2 ** 31 - 2;
+
+/**
+ * Checks a configuration and fills in the defaults.
+ *
+ * @throws ConfigError
+ */
+export function completeConfig(input: ConfigInput = {}): Config {
+  const { bindAddr = defaults.bindAddr, serverAddr } = input;
+  const bind = parseAddress(bindAddr);
+  if (bind === undefined) {
+    throw new ConfigError("bindAddr", `expected host:port, such as 0.0.0.0:3002; got "${bindAddr}"`);
+  }
+  if (serverAddr !== undefined && (parseAddress(serverAddr)?.port ?? 0) === 0) {
+    throw new ConfigError("serverAddr", `expected host:port, such as metasrv-1.example:3002; got "${serverAddr}"`);
+  }
+  return { bind, serverAddr, store: completeStore(input), limits: completeLimits(input.limits ?? {}) };
+}
+
+/** The address that others are to be told: the one configured, or else the one bound. */
+export function advertisedAddress(config: Config, bound: string): string {
+  return config.serverAddr ?? bound;
+}
+
+/** Whether others would be told an address that means only "every address of this machine". */
+export function advertisesWildcard({ serverAddr, bind }: Config): boolean {
+  return serverAddr === undefined && (bind.host === "0.0.0.0" || bind.host === "::");
+}
+
+function completeStore(input: ConfigInput): StoreConfig {
+  const { storeAddrs, backend = storeAddrs === undefined ? "memory" : "etcd" } = input;
+  if (backend === "memory") {
+    for (const setting of etcdOnly) {
+      if (input[setting] !== undefined) {
+        throw new ConfigError(
+          setting,
+          setting === "storeAddrs"
+            ? "the backend is memory, which has no store; drop this, or choose the backend etcd"
+            : "means nothing to the backend memory; drop this, or give the addresses of etcd",
+        );
+      }
+    }
+    return { backend };
+  }
+  if (storeAddrs === undefined || storeAddrs.length === 0) {
+    throw new ConfigError("storeAddrs", "the backend etcd needs at least one address, such as 127.0.0.1:2379");
+  }
+  const { storeKeyPrefix: prefix = defaults.storeKeyPrefix } = input;
+  if (!/^\/?[\w.-]+(?:\/[\w.-]+)*$/.test(prefix) || /(?:^|\/)(?:locks|members)(?:\/|$)/.test(prefix)) {
+    throw new ConfigError(
+      "storeKeyPrefix",
+      `expected letters, digits and _ . - in parts separated by /, no part being "locks" or "members"; got "${prefix}"`,
+    );
+  }
+  return {
+    backend,
+    hosts: storeAddrs.map(storeHost),
+    prefix,
+    connectTimeoutMs: etcdNumber(input, "storeConnectTimeoutMs", 1, longestTimerMs),
+    requestTimeoutMs: etcdNumber(input, "storeRequestTimeoutMs", 1, longestTimerMs),
+    maxTxnOps: etcdNumber(input, "storeMaxTxnOps", 2, 100_000),
+    memberTtlSeconds: etcdNumber(input, "memberTtlSeconds", 2, 3600),
+  };
+}
+
+const etcdOnly = [
+  "storeAddrs",
+  "storeKeyPrefix",
+  "storeConnectTimeoutMs",
+  "storeRequestTimeoutMs",
+  "storeMaxTxnOps",
+  "memberTtlSeconds",
+] as const satisfies readonly Setting[];
+
+function storeHost(text: string): string {
+  const { scheme = "http://", rest = "" } = /^(?<scheme>https?:\/\/)?(?<rest>.*)$/.exec(text)?.groups ?? {};
+  const address = parseAddress(rest);
+  if (address === undefined || address.port === 0) {
+    throw new ConfigError("storeAddrs", `expected host:port, http://host:port or https://host:port; got "${text}"`);
+  }
+  return scheme + formatAddress(address);
+}
+
+type EtcdNumber = "storeConnectTimeoutMs" | "storeRequestTimeoutMs" | "storeMaxTxnOps" | "memberTtlSeconds";
+
+function etcdNumber(input: ConfigInput, setting: EtcdNumber, min: number, max: number): number {
+  return checkNumber(setting, input[setting] ?? defaults[setting], min, max);
+}
+
+function checkNumber(setting: Setting, value: number, min: number, max: number): number {
+  if (!Number.isInteger(value) || value < min || value > max) {
+    const unit = setting.endsWith("Ms") ? " ms" : setting.endsWith("Seconds") ? " seconds" : "";
+    throw new ConfigError(setting, `expected a whole number from ${min} to ${max}${unit}; got ${value}${unit}`);
+  }
+  return value;
+}
+
+function completeLimits(input: NonNullable<ConfigInput["limits"]>): Limits {
+  const limit = (setting: keyof Limits, min: number, max: number) =>
+    checkNumber(setting, input[setting] ?? defaultLimits[setting], min, max);
+  const minTtlMs = limit("minTtlMs", 1, longestTimerMs);
+  const maxTtlMs = limit("maxTtlMs", minTtlMs, longestTimerMs);
+  const maxNameBytes = limit("maxNameBytes", 1, 65_536);
+  const maxOwnerBytes = limit("maxOwnerBytes", 0, 65_536);
+  return {
+    maxNameBytes,
+    maxOwnerBytes,
+    minTtlMs,
+    maxTtlMs,
+    defaultTtlMs: limit("defaultTtlMs", minTtlMs, maxTtlMs),
+    maxWaitersPerLock: limit("maxWaitersPerLock", 0, Number.MAX_SAFE_INTEGER),
+    maxTickets: limit("maxTickets", 1, Number.MAX_SAFE_INTEGER),
+    // Room for the longest name and owner in JSON, where a byte of a name can take two characters, and for the rest.
+    maxMessageBytes: limit("maxMessageBytes", 2 * (maxNameBytes + maxOwnerBytes) + 1024, 2 ** 32 - 1),
+    waiterGraceMs: limit("waiterGraceMs", 0, longestTimerMs),
+  };
+}

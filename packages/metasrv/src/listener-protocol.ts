@@ -1,0 +1,47 @@
+import type { Socket } from "node:net";
+import type { Clock } from "./locks/clock.js";
+
+/** How the HTTP/2 connection preface starts; nothing in HTTP/1 does. */
+const preface = Buffer.from("PRI * HTTP/2.0");
+
+/** The HTTP version that a connection speaks. */
+export type HttpProtocol = "http1" | "http2";
+
+/**
+ * Looks at a new connection's first bytes to tell which HTTP version it speaks, and leaves them on it to be read again.
+ * What starts unlike HTTP/2 is taken for HTTP/1, whose server answers garbage with 400.
+ *
+ * @param options.timeoutMs - the connection is destroyed if it has not told by then
+ */
+export function detectProtocol(
+  socket: Socket,
+  options: { readonly clock: Clock; readonly timeoutMs: number },
+  detected: (protocol: HttpProtocol) => void,
+): void {
+  let received = Buffer.alloc(0);
+  const timer = options.clock.after(options.timeoutMs, () => {
+    socket.destroy();
+  });
+  const onClose = () => {
+    timer.cancel();
+  };
+  const onReadable = () => {
+    const chunk = socket.read() as Buffer | null;
+    if (chunk === null) {
+      return;
+    }
+    received = Buffer.concat([received, chunk]);
+    const length = Math.min(received.length, preface.length);
+    const alike = received.subarray(0, length).equals(preface.subarray(0, length));
+    if (alike && length < preface.length) {
+      return;
+    }
+    timer.cancel();
+    socket.off("close", onClose);
+    socket.off("readable", onReadable);
+    socket.unshift(received);
+    detected(alike ? "http2" : "http1");
+  };
+  socket.on("close", onClose);
+  socket.on("readable", onReadable);
+}

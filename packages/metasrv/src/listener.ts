@@ -1,0 +1,199 @@
+import { createServer as createHttp1Server, type Server as Http1Server } from "node:http";
+import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from "node:http2";
+import { createServer, type Server, type Socket } from "node:net";
+import type { Logger } from "pino";
+import { type Address, formatAddress } from "./config-address.js";
+import { detectProtocol } from "./listener-protocol.js";
+import type { Clock } from "./locks/clock.js";
+import type { HttpHandler } from "./services/http-handler.js";
+
+/** What a listener is made of. */
+export interface ListenerOptions {
+  /** Where to listen; port 0 lets the system choose. */
+  readonly bind: Address;
+  readonly handler: HttpHandler;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /**
+   * How long a client may take for each of: the first bytes, the HTTP/1 headers, the HTTP/2 settings. In milliseconds,
+   * 10,000 by default. Once a request was read, nothing here limits how long its answer takes.
+   */
+  readonly openingTimeoutMs?: number;
+}
+
+/** How long an HTTP/1 client may take for a whole request, in milliseconds. */
+const requestTimeoutMs = 60_000;
+
+/** How long an idle HTTP/1 connection is kept, in milliseconds: longer than the 60 s of common proxies. */
+const keepAliveTimeoutMs = 75_000;
+
+/** After this much silence the system asks whether the far end is there still, so that no wait outlives its client. */
+const probeAfterMs = 10_000;
+
+/**
+ * Memory that one HTTP/2 connection may take, in megabytes. Node's default of 10 breaks the connection at about 15,000
+ * open calls, and a call that waits for its lock is an open call.
+ */
+const sessionMemoryMb = 1_000;
+
+/** Serves HTTP/1.1 and unencrypted HTTP/2 on one port. */
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #openingTimeoutMs: number;
+  readonly #server: Server;
+  readonly #http1: Http1Server;
+  readonly #http2: Http2Server;
+  readonly #sockets = new Set<Socket>();
+  /** Connections whose protocol is not known yet. */
+  readonly #opening = new Set<Socket>();
+  readonly #sessions = new Set<ServerHttp2Session>();
+  #address: Address | undefined;
+  #stopped: Promise<void> | undefined;
+
+  private constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#openingTimeoutMs = options.openingTimeoutMs ?? 10_000;
+    this.#http1 = this.#createHttp1();
+    this.#http2 = this.#createHttp2();
+    this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: probeAfterMs }, (socket) => {
+      this.#connected(socket);
+    });
+  }
+
+  /**
+   * Starts to listen.
+   *
+   * @throws Error that says which address cannot be used, why, and what to do
+   */
+  static async start(options: ListenerOptions): Promise<Listener> {
+    const listener = new Listener(options);
+    await listener.#listen();
+    return listener;
+  }
+
+  /** The address that it listens on, with the port that the system chose. */
+  get address(): string {
+    return formatAddress(this.#address ?? this.#options.bind);
+  }
+
+  /**
+   * Stops accepting, closes idle connections, lets the open requests finish, and destroys what is left after the grace.
+   *
+   * @param graceMs - in milliseconds
+   */
+  stop(graceMs: number): Promise<void> {
+    this.#stopped ??= this.#stop(graceMs);
+    return this.#stopped;
+  }
+
+  async #listen(): Promise<void> {
+    const { bind, logger } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      const refused = (error: NodeJS.ErrnoException) => {
+        reject(cannotListen(bind, error));
+      };
+      this.#server.once("error", refused);
+      this.#server.listen(bind.port, bind.host, () => {
+        this.#server.off("error", refused);
+        resolve();
+      });
+    });
+    this.#server.on("error", (error) => {
+      logger.error({ err: error }, "a connection could not be accepted");
+    });
+    const bound = this.#server.address();
+    if (bound !== null && typeof bound !== "string") {
+      this.#address = { host: bind.host, port: bound.port };
+    }
+  }
+
+  #createHttp1(): Http1Server {
+    const server = createHttp1Server(
+      {
+        headersTimeout: this.#openingTimeoutMs,
+        requestTimeout: requestTimeoutMs,
+        connectionsCheckingInterval: Math.min(this.#openingTimeoutMs, 5_000),
+        keepAliveTimeout: keepAliveTimeoutMs,
+      },
+      this.#options.handler,
+    );
+    server.on("request", (request, response) => {
+      response.once("finish", () => {
+        if (this.#stopped !== undefined) {
+          request.socket.destroySoon();
+        }
+      });
+    });
+    // It never listens itself, but only from then on does it watch over its time limits and idle connections.
+    server.emit("listening");
+    return server;
+  }
+
+  #createHttp2(): Http2Server {
+    const server = createHttp2Server({ maxSessionMemory: sessionMemoryMb }, this.#options.handler);
+    server.on("session", (session) => {
+      this.#sessions.add(session);
+      const timer = this.#options.clock.after(this.#openingTimeoutMs, () => {
+        session.destroy();
+      });
+      session.once("remoteSettings", () => {
+        timer.cancel();
+      });
+      session.once("close", () => {
+        timer.cancel();
+        this.#sessions.delete(session);
+      });
+    });
+    return server;
+  }
+
+  #connected(socket: Socket): void {
+    const { clock, logger } = this.#options;
+    this.#sockets.add(socket);
+    this.#opening.add(socket);
+    socket.on("close", () => {
+      this.#sockets.delete(socket);
+      this.#opening.delete(socket);
+    });
+    socket.on("error", (error) => {
+      logger.debug({ err: error }, "a connection broke");
+    });
+    detectProtocol(socket, { clock, timeoutMs: this.#openingTimeoutMs }, (protocol) => {
+      this.#opening.delete(socket);
+      (protocol === "http2" ? this.#http2 : this.#http1).emit("connection", socket);
+    });
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    const ended = new Promise<void>((resolve) => {
+      this.#server.close(() => {
+        resolve();
+      });
+    });
+    for (const socket of this.#opening) {
+      socket.destroy();
+    }
+    for (const session of this.#sessions) {
+      session.close();
+    }
+    this.#http1.close();
+    const timer = this.#options.clock.after(graceMs, () => {
+      for (const socket of this.#sockets) {
+        socket.destroy();
+      }
+    });
+    await ended;
+    timer.cancel();
+  }
+}
+
+function cannotListen(bind: Address, error: NodeJS.ErrnoException): Error {
+  const reasons: Partial<Record<string, string>> = {
+    EADDRINUSE: "another process listens there; stop it, or choose another address or port",
+    EADDRNOTAVAIL: "this machine does not have that address; choose one of its own, or 0.0.0.0 for all",
+    EACCES: "this user may not use that port; choose one above 1023",
+    ENOTFOUND: "the host name is not known; choose an address of this machine",
+  };
+  const reason = reasons[error.code ?? ""] ?? error.message;
+  return new Error(`cannot listen on ${formatAddress(bind)}: ${reason}`, { cause: error });
+}

@@ -1,0 +1,127 @@
+import { afterEach, describe, expect, test } from "@jest/globals";
+import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { Lock } from "@metasrv/proto/greptime/v1/meta";
+import { ErrorDetailSchema, LockService, Reason } from "@metasrv/proto/metasrv/v1";
+import { type RunningServer, startServer } from "./server.js";
+
+let server: RunningServer;
+
+async function start(): Promise<string> {
+  server = await startServer({ bindAddr: "127.0.0.1:0" });
+  return `http://${server.address}`;
+}
+
+afterEach(async () => {
+  await server.stop();
+});
+
+/** Every protocol that the one port speaks, each with its own connections. */
+const transports: [string, (baseUrl: string) => Transport][] = [
+  ["gRPC", (baseUrl) => createGrpcTransport({ baseUrl })],
+  ["gRPC-Web over HTTP/1.1", (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" })],
+  ["gRPC-Web over HTTP/2", (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "2" })],
+  ["Connect over HTTP/1.1", (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "1.1" })],
+  ["Connect over HTTP/2", (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "2" })],
+  ["Connect JSON", (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "2", useBinaryFormat: false })],
+];
+
+/** Resolves once a request waits for the lock. */
+async function someoneWaits(transport: Transport, name: string): Promise<void> {
+  const client = createClient(LockService, transport);
+  for (;;) {
+    const { outcome } = await client.lock({ lock: { case: "name", value: name }, waitMs: 0n });
+    if (outcome.case === "refused" && outcome.value.state?.waiters === 1) {
+      return;
+    }
+  }
+}
+
+describe.each(transports)("%s", (_, createTransport) => {
+  test("locks, renews and unlocks", async () => {
+    const client = createClient(LockService, createTransport(await start()));
+    const lock = { case: "name", value: "orders/42" } as const;
+    const { outcome } = await client.lock({ lock, ttlMs: 5_000n });
+    if (outcome.case !== "granted") {
+      throw new Error("expected a grant");
+    }
+    const { key } = outcome.value;
+    expect((await client.lock({ lock, waitMs: 0n })).outcome.case).toBe("refused");
+    expect((await client.renew({ key })).ttlMs).toBe(5_000n);
+    await client.unlock({ key });
+    const error = await client.unlock({ key }).catch((reason: unknown) => ConnectError.from(reason));
+    expect(error).toMatchObject({ code: Code.FailedPrecondition });
+    expect((error as ConnectError).findDetails(ErrorDetailSchema)).toMatchObject([{ reason: Reason.NOT_HELD }]);
+  });
+
+  test("speaks the original contract", async () => {
+    const client = createClient(Lock, createTransport(await start()));
+    const { key } = await client.lock({ name: new TextEncoder().encode("lock_name"), expireSecs: 60n });
+    await client.unlock({ key });
+    await client.unlock({ key });
+  });
+
+  test("a message larger than allowed is refused", async () => {
+    const client = createClient(LockService, createTransport(await start()));
+    const call = client.lock({ lock: { case: "name", value: "a" }, owner: "x".repeat(100_000) });
+    await expect(call).rejects.toMatchObject({ code: Code.ResourceExhausted });
+  });
+
+  test("a long wait is told at once when the server stops", async () => {
+    const transport = createTransport(await start());
+    const client = createClient(LockService, transport);
+    const lock = { case: "name", value: "a" } as const;
+    await client.lock({ lock });
+    const waiting = client.lock({ lock }).catch((reason: unknown) => ConnectError.from(reason));
+    await someoneWaits(transport, "a");
+    const stoppedAt = performance.now();
+    await server.stop();
+    expect(performance.now() - stoppedAt).toBeLessThan(1_000);
+    const error = await waiting;
+    expect(error).toMatchObject({ code: Code.Unavailable });
+    expect((error as ConnectError).findDetails(ErrorDetailSchema)).toMatchObject([{ reason: Reason.SHUTTING_DOWN }]);
+  });
+});
+
+test("plain HTTP and JSON will do", async () => {
+  const url = await start();
+  const post = async (rpc: string, body: object) => {
+    const response = await fetch(`${url}/metasrv.v1.LockService/${rpc}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    return { status: response.status, body: (await response.json()) as Record<string, Record<string, unknown>> };
+  };
+  const locked = await post("Lock", { name: "orders/42", ttlMs: 60_000 });
+  expect(locked).toMatchObject({ status: 200, body: { granted: { ttlMs: "60000" } } });
+  const key = locked.body.granted?.key;
+  expect(await post("Unlock", { key })).toEqual({ status: 200, body: {} });
+  expect(await post("Unlock", { key })).toMatchObject({ status: 400, body: { code: "failed_precondition" } });
+  expect(await post("Lock", { name: 42 })).toMatchObject({ status: 400, body: { code: "invalid_argument" } });
+});
+
+test("many waits share one connection", async () => {
+  const waits = 500;
+  const baseUrl = await start();
+  const client = createClient(LockService, createGrpcTransport({ baseUrl }));
+  const lock = { case: "name", value: "a" } as const;
+  await client.lock({ lock });
+  const waiting = Array.from({ length: waits }, () =>
+    client.lock({ lock }).then(
+      () => "granted",
+      (reason: unknown) => Code[ConnectError.from(reason).code],
+    ),
+  );
+  const { outcome } = await client.lock({ lock, waitMs: 0n });
+  expect(outcome.case).toBe("refused");
+  await server.stop();
+  expect(new Set(await Promise.all(waiting))).toEqual(new Set(["Unavailable"]));
+});
+
+test("stop can be repeated, and frees the port", async () => {
+  const { address } = (await start(), server);
+  await Promise.all([server.stop(), server.stop()]);
+  server = await startServer({ bindAddr: address });
+  expect(server.address).toBe(address);
+});

@@ -1,0 +1,132 @@
+import { setTimeout } from "node:timers/promises";
+import { type Logger, pino } from "pino";
+import {
+  advertisedAddress,
+  advertisesWildcard,
+  completeConfig,
+  type Config,
+  type ConfigInput,
+  type StoreConfig,
+} from "./config.js";
+import { Listener } from "./listener.js";
+import { type Clock, systemClock } from "./locks/clock.js";
+import { LockError } from "./locks/lock-errors.js";
+import { LockStore } from "./locks/lock-store.js";
+import { createEtcdTicketLog } from "./log/etcd/etcd-ticket-log.js";
+import { createMemoryTicketLog } from "./log/memory-ticket-log.js";
+import type { TicketLog } from "./log/ticket-log.js";
+import { createHttpHandler } from "./services/http-handler.js";
+import { createRoutes } from "./services/routes.js";
+import { version } from "./version.js";
+
+/** A server that serves. */
+export interface RunningServer {
+  /** The address that it listens on, as host:port. */
+  readonly address: string;
+  /**
+   * Stops accepting, ends every wait with UNAVAILABLE, leaves held locks to their TTL or the other members, and ends the
+   * membership; resolves within five seconds, even if the store cannot be reached. Harmless when repeated.
+   */
+  stop(): Promise<void>;
+}
+
+/** How long the store may take to end the waits and the membership, in milliseconds. */
+const storeStopMs = 3_000;
+
+/** How long open connections may take to end, in milliseconds. */
+const drainMs = 4_000;
+
+/**
+ * Starts a server; resolves once it serves.
+ *
+ * @param input - by default, locks in memory at 127.0.0.1:3002
+ * @param options.logger - silent by default
+ * @throws ConfigError when the configuration cannot be used; Error when the address cannot; LockError
+ *   `store-unavailable` when the store could not be reached in the configured time
+ */
+export async function startServer(
+  input: ConfigInput = {},
+  options: { readonly logger?: Logger } = {},
+): Promise<RunningServer> {
+  const config = completeConfig(input);
+  const { logger = pino({ level: "silent" }) } = options;
+  const { limits } = config;
+  const clock = systemClock;
+  const locks = new LockStore({ log: createTicketLog(config.store, clock, logger), clock, limits, logger });
+  const shutdown = new AbortController();
+  const routes = createRoutes({ locks, limits, clock, logger });
+  const handler = createHttpHandler({ routes, shutdownSignal: shutdown.signal, logger });
+
+  // Listening comes first: it fails at once, and it is what tells the port. Until the store has started, it refuses
+  // every request as "not a member".
+  const listener = await Listener.start({ bind: config.bind, handler, clock, logger });
+  const stop = async () => {
+    logger.info("stopping");
+    const drained = listener.stop(drainMs);
+    // Fails the waits, so that what the listener drains are their answers.
+    await withinTime(locks.stop(), logger);
+    shutdown.abort(new LockError("shutting-down", "the server is stopping; ask another one"));
+    await drained;
+    logger.info("stopped");
+  };
+  try {
+    await locks.start({
+      address: advertisedAddress(config, listener.address),
+      version,
+      startedUnixMs: Date.now(),
+    });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  announce(config, listener.address, logger);
+  let stopped: Promise<void> | undefined;
+  return { address: listener.address, stop: () => (stopped ??= stop()) };
+}
+
+function createTicketLog(store: StoreConfig, clock: Clock, logger: Logger): TicketLog {
+  if (store.backend === "memory") {
+    return createMemoryTicketLog();
+  }
+  const { hosts, prefix, connectTimeoutMs, requestTimeoutMs, memberTtlSeconds, maxTxnOps } = store;
+  return createEtcdTicketLog({
+    hosts: [...hosts],
+    prefix,
+    clock,
+    logger,
+    connectTimeoutMs,
+    requestTimeoutMs,
+    memberTtlSeconds,
+    maxTxnOps,
+  });
+}
+
+function announce(config: Config, address: string, logger: Logger): void {
+  const { backend } = config.store;
+  const serverAddr = advertisedAddress(config, address);
+  if (backend === "memory") {
+    logger.info("locks are kept in memory: they live only as long as this process, and no other server knows them");
+  } else if (advertisesWildcard(config)) {
+    logger.warn({ serverAddr }, "others are told an address that they cannot reach; configure the server address");
+  }
+  logger.info({ address, serverAddr, backend, version }, "listening");
+}
+
+/** A store that cannot be reached must not keep the server from stopping: what is left there ends with its lease. */
+async function withinTime(stopping: Promise<void>, logger: Logger): Promise<void> {
+  const settled = new AbortController();
+  const left = stopping
+    .catch((error: unknown) => {
+      logger.warn({ err: error }, "the store was not left cleanly; the membership will end with its lease");
+    })
+    .finally(() => {
+      settled.abort();
+    });
+  const late = setTimeout(storeStopMs, undefined, { signal: settled.signal }).then(
+    () => {
+      logger.warn(`the store was not left within ${storeStopMs} ms; the membership will end with its lease`);
+    },
+    () => undefined,
+  );
+  await Promise.race([left, late]);
+}

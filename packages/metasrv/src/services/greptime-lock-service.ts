@@ -1,0 +1,49 @@
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { Lock } from "@metasrv/proto/greptime/v1/meta";
+import type { Limits } from "../locks/limits.js";
+import { LockError } from "../locks/lock-errors.js";
+import { awaitClaim } from "./await-claim.js";
+import type { Locks } from "./locks.js";
+
+const header = { protocolVersion: 1n };
+
+/**
+ * The original contract, `greptime.v1.meta.Lock`: waits as long as the caller does, is never renewed, and answers OK to
+ * the unlock of a lock that has expired or was released before.
+ */
+export function createGreptimeLockService(locks: Locks, limits: Limits) {
+  return {
+    async lock({ name, expireSecs }, context) {
+      const outcome = await awaitClaim(locks, { name, ttlMs: ttlMsFrom(expireSecs, limits) }, context);
+      if (outcome.kind === "refused") {
+        throw new Error("a claim that waits was refused");
+      }
+      return { header, key: outcome.grant.key };
+    },
+
+    async unlock({ key }) {
+      try {
+        await locks.unlock(key);
+      } catch (error) {
+        if (!(error instanceof LockError && error.reason === "not-held")) {
+          throw error;
+        }
+      }
+      return { header };
+    },
+  } satisfies ServiceImpl<typeof Lock>;
+}
+
+/** Checked here and not by the store, so that the message speaks of the field that the caller set, in its unit. */
+function ttlMsFrom(expireSecs: bigint, limits: Limits): number {
+  const min = Math.ceil(limits.minTtlMs / 1000);
+  const max = Math.floor(limits.maxTtlMs / 1000);
+  if (expireSecs !== 0n && (expireSecs < min || expireSecs > max)) {
+    throw new LockError(
+      "invalid-ttl",
+      `expire_secs is ${expireSecs.toString()}; expected ${min} to ${max} seconds, or 0 for the default of ` +
+        `${limits.defaultTtlMs / 1000} seconds`,
+    );
+  }
+  return Number(expireSecs) * 1000;
+}

@@ -1,0 +1,223 @@
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { create, createFileRegistry, type DescMethodServerStreaming } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { once } from "node:events";
+import { connect as connectHttp2, type ClientHttp2Session, constants } from "node:http2";
+import { connect as connectTcp } from "node:net";
+import { text } from "node:stream/consumers";
+import { pino } from "pino";
+import { Listener } from "../listener.js";
+import { systemClock } from "../locks/clock.js";
+import { defaultLimits } from "../locks/limits.js";
+import { createHttpHandler } from "./http-handler.js";
+import { createRoutes } from "./routes.js";
+
+const logger = pino({ level: "silent" });
+const clock = systemClock;
+
+/** Locks that are never granted, and tell what their callers do. */
+class TakenLocks {
+  readonly #claimed: (() => void)[] = [];
+  readonly #ended: ((how: string) => void)[] = [];
+  /** Resolves with the next claim that is made. */
+  readonly claimed = new Promise<void>((resolve) => this.#claimed.push(resolve));
+  /** Resolves with how the next claim was given up. */
+  readonly ended = new Promise<string>((resolve) => this.#ended.push(resolve));
+
+  claim() {
+    const end = (how: string) => () => {
+      this.#ended.forEach((resolve) => {
+        resolve(how);
+      });
+    };
+    this.#claimed.forEach((resolve) => {
+      resolve();
+    });
+    return { cancel: end("canceled"), detach: end("detached") };
+  }
+
+  unlock() {
+    return Promise.resolve();
+  }
+
+  renew() {
+    return Promise.resolve({ ttlMs: 1 });
+  }
+}
+
+let locks: TakenLocks;
+let listener: Listener;
+let url: string;
+
+beforeEach(async () => {
+  locks = new TakenLocks();
+  const routes = createRoutes({ locks, limits: defaultLimits, clock, logger });
+  const handler = createHttpHandler({ routes, shutdownSignal: new AbortController().signal, logger });
+  listener = await Listener.start({ bind: { host: "127.0.0.1", port: 0 }, handler, clock, logger });
+  url = `http://${listener.address}`;
+});
+
+afterEach(async () => {
+  await listener.stop(0);
+});
+
+const path = "/metasrv.v1.LockService/Lock";
+const json = { "content-type": "application/json" };
+const ticketId = Buffer.alloc(16, 1).toString("base64");
+
+function lockOverHttp2(session: ClientHttp2Session, request: object, headers: Record<string, string> = {}) {
+  session.on("error", () => undefined);
+  const stream = session.request({ ":method": "POST", ":path": path, ...json, ...headers });
+  stream.on("error", () => undefined);
+  stream.end(JSON.stringify(request));
+  return stream;
+}
+
+describe("a caller that waits", () => {
+  test("and resets its HTTP/2 stream has given up", async () => {
+    const session = connectHttp2(url);
+    const stream = lockOverHttp2(session, { name: "a", ticketId });
+    await locks.claimed;
+    stream.close(constants.NGHTTP2_CANCEL);
+    expect(await locks.ended).toBe("canceled");
+    session.close();
+  });
+
+  test("and loses its HTTP/2 connection may come back", async () => {
+    const session = connectHttp2(url);
+    lockOverHttp2(session, { name: "a", ticketId });
+    await locks.claimed;
+    session.destroy();
+    expect(await locks.ended).toBe("detached");
+  });
+
+  test("and loses its HTTP/2 connection, but chose no ticket id, cannot come back", async () => {
+    const session = connectHttp2(url);
+    lockOverHttp2(session, { name: "a" });
+    await locks.claimed;
+    session.destroy();
+    expect(await locks.ended).toBe("canceled");
+  });
+
+  test("and loses its HTTP/1 connection may come back", async () => {
+    const abort = new AbortController();
+    const body = JSON.stringify({ name: "a", ticketId });
+    const call = fetch(url + path, { method: "POST", headers: json, body, signal: abort.signal }).catch(
+      () => undefined,
+    );
+    await locks.claimed;
+    abort.abort();
+    expect(await locks.ended).toBe("detached");
+    await call;
+  });
+
+  test.each([
+    ["Connect", { "connect-timeout-ms": "20" }],
+    ["gRPC-Web", { "grpc-timeout": "20m", "content-type": "application/grpc-web+json" }],
+  ])("and whose deadline passes has given up (%s)", async (_, headers) => {
+    const session = connectHttp2(url);
+    const message = Buffer.from(JSON.stringify({ name: "a", ticketId }));
+    const stream = session.request({ ":method": "POST", ":path": path, ...json, ...headers });
+    if ("grpc-timeout" in headers) {
+      stream.write(Buffer.from([0, 0, 0, 0, message.length]));
+    }
+    stream.end(message);
+    expect(await locks.ended).toBe("canceled");
+    expect(await text(stream)).toMatch(/deadline_exceeded|grpc-status: 4/);
+    session.close();
+  });
+});
+
+test("a stream that is open is told when the server stops", async () => {
+  const Ticks = createFileRegistry(
+    create(FileDescriptorProtoSchema, {
+      name: "ticks.proto",
+      package: "test",
+      syntax: "proto3",
+      messageType: [{ name: "Tick" }],
+      service: [
+        {
+          name: "Ticks",
+          method: [{ name: "Watch", inputType: ".test.Tick", outputType: ".test.Tick", serverStreaming: true }],
+        },
+      ],
+    }),
+    () => undefined,
+  ).getService("test.Ticks");
+  if (Ticks === undefined) {
+    throw new Error("the service is missing");
+  }
+  const shutdown = new AbortController();
+  const handler = createHttpHandler({
+    routes: (router) => {
+      const [watch] = Ticks.methods;
+      router.rpc(watch as DescMethodServerStreaming, async function* (_, { signal }) {
+        yield {};
+        await once(signal, "abort");
+        throw signal.reason;
+      });
+    },
+    shutdownSignal: shutdown.signal,
+    logger,
+  });
+  const other = await Listener.start({ bind: { host: "127.0.0.1", port: 0 }, handler, clock, logger });
+  const session = connectHttp2(`http://${other.address}`);
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/test.Ticks/Watch",
+    "content-type": "application/connect+json",
+  });
+  stream.end(Buffer.from("\0\0\0\0\x02{}", "latin1"));
+  await once(stream, "readable");
+  shutdown.abort(new ConnectError("stopping", Code.Unavailable));
+  expect(await text(stream)).toContain('"code":"unavailable","message":"stopping"');
+  session.close();
+  await other.stop(1_000);
+});
+
+test.each([
+  [path, "resource_exhausted"],
+  ["/nowhere", "There is nothing at /nowhere"],
+])("a large request to %s is answered and then over", async (where, answer) => {
+  const session = connectHttp2(url);
+  const stream = lockOverHttp2(session, { name: "a", owner: "x".repeat(1_000_000) }, { ":path": where });
+  expect(await text(stream)).toContain(answer);
+  await Promise.all([once(session, "close"), listener.stop(60_000)]);
+});
+
+describe("what is not a call", () => {
+  test("GET / says what this is", async () => {
+    const response = await fetch(url);
+    expect(response.status).toBe(200);
+    expect(await response.text()).toMatch(/metasrv, a lock service.*POST \/metasrv\.v1\.LockService\/Lock/s);
+  });
+
+  test("an unknown path gets 404 and the names of the services", async () => {
+    const response = await fetch(`${url}/metasrv.v1.LockService/Lokc`, { method: "POST", headers: json, body: "{}" });
+    expect(response.status).toBe(404);
+    expect(await response.text()).toMatch(
+      /nothing at \/metasrv\.v1\.LockService\/Lokc.*\/greptime\.v1\.meta\.Lock\/Unlock/s,
+    );
+  });
+
+  test.each([
+    ["GET", 405, undefined],
+    ["POST", 415, "{}"],
+  ])("a %s that is no call gets %i and what to send", async (method, status, body) => {
+    const headers = { "content-type": "application/x-www-form-urlencoded" };
+    const response = await fetch(url + path, { method, headers, ...(body !== undefined && { body }) });
+    expect(response.status).toBe(status);
+    expect(await response.text()).toMatch(/POST with a Content-Type of application\/json/);
+  });
+
+  test.each([
+    ["without a Host", `POST ${path} HTTP/1.0\r\n`],
+    ["with a malformed Host", `POST ${path} HTTP/1.1\r\nHost: [not a host\r\nConnection: close\r\n`],
+  ])("a request %s is refused, and the server goes on", async (_, head) => {
+    const socket = connectTcp(Number(new URL(url).port), "127.0.0.1");
+    socket.write(`${head}Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}`);
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 .*Host header/s);
+    expect((await fetch(url)).status).toBe(200);
+  });
+});

@@ -1,0 +1,118 @@
+import { setMaxListeners } from "node:events";
+import { type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
+import {
+  compressionBrotli,
+  compressionGzip,
+  type connectNodeAdapter,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from "@connectrpc/connect-node";
+import {
+  createLinkedAbortController,
+  type UniversalHandler,
+  type UniversalServerRequest,
+} from "@connectrpc/connect/protocol";
+import type { Logger } from "pino";
+import { type Caller, callerKey } from "./caller.js";
+
+/** Answers HTTP requests, of either version. */
+export type HttpHandler = ReturnType<typeof connectNodeAdapter>;
+
+type Request = Parameters<HttpHandler>[0];
+type Response = Parameters<HttpHandler>[1];
+
+/** What the HTTP handler is made of. */
+export interface HttpHandlerOptions {
+  readonly routes: (router: ConnectRouter) => void;
+  /** Ends the streams that are open when it is aborted, with its reason. Unary calls end with what the store answers. */
+  readonly shutdownSignal: AbortSignal;
+  readonly logger: Logger;
+}
+
+/**
+ * Serves the routes by gRPC, gRPC-Web, Connect and HTTP/JSON, and says what there is to whoever asks for anything else.
+ * It stands in for `connectNodeAdapter`, which throws at malformed Host headers and writes to the console.
+ */
+export function createHttpHandler({ routes, shutdownSignal, logger }: HttpHandlerOptions): HttpHandler {
+  const router = createConnectRouter({ acceptCompression: [compressionGzip, compressionBrotli] });
+  routes(router);
+  setMaxListeners(0, shutdownSignal);
+  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  const paths = [...handlers.keys()].map((path) => `  POST ${path}\n`).join("");
+
+  return (request, response) => {
+    const [path = ""] = (request.url ?? "").split("?", 1);
+    const handler = handlers.get(path);
+    if (handler !== undefined) {
+      serve(handler, request, response, shutdownSignal).catch((error: unknown) => {
+        // As a rule because the caller has gone meanwhile.
+        logger.debug({ err: error, path }, "an answer could not be sent");
+      });
+    } else if (path === "/") {
+      sendText(request, response, 200, `This is metasrv, a lock service. It serves:\n${paths}`);
+    } else {
+      sendText(
+        request,
+        response,
+        404,
+        `There is nothing at ${path}. This is metasrv, a lock service. It serves:\n${paths}`,
+      );
+    }
+  };
+}
+
+async function serve(
+  handler: UniversalHandler,
+  request: Request,
+  response: Response,
+  shutdownSignal: AbortSignal,
+): Promise<void> {
+  const body = request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Uint8Array>;
+  let call: UniversalServerRequest;
+  try {
+    const values = createContextValues().set(callerKey, callerOf(request));
+    call = { ...universalRequestFromNodeRequest(request, response, undefined, values), body };
+  } catch {
+    // It makes a URL of the path and the Host header, and throws if that cannot be done.
+    sendText(request, response, 400, "The Host header (in HTTP/2, :authority) is missing or malformed.\n");
+    return;
+  }
+  const unary = handler.method.methodKind === "unary";
+  if (!unary) {
+    // Not every call, as Connect would do it: with each, a signal takes longer to add or remove the next.
+    call = { ...call, signal: createLinkedAbortController(call.signal, shutdownSignal).signal };
+  }
+  const answer = await handler(call);
+  if (unary && !request.readableEnded) {
+    // Drops what was not read, because the message is too large: even when it has been answered, the HTTP/2 stream of a
+    // request stays open until it has been read to its end.
+    await body.return?.();
+    request.resume();
+  }
+  if (answer.status === 405 || answer.status === 415) {
+    sendText(
+      request,
+      response,
+      answer.status,
+      "Send a POST with a Content-Type of application/json, application/proto, application/grpc or application/grpc-web.\n",
+    );
+    return;
+  }
+  await universalResponseToNodeResponse(answer, response);
+}
+
+function callerOf(request: Request): Caller {
+  if ("stream" in request) {
+    // A broken connection closes its streams as if the client had reset each; only the session tells the difference.
+    const { session } = request.stream;
+    return { disconnected: () => session === undefined || session.destroyed };
+  }
+  const { socket } = request;
+  return { disconnected: () => socket.destroyed };
+}
+
+function sendText(request: Request, response: Response, status: number, text: string): void {
+  response.writeHead(status, { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" });
+  response.end(text);
+  request.resume();
+}

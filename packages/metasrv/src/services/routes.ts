@@ -1,0 +1,32 @@
+import type { ConnectRouter } from "@connectrpc/connect";
+import { Lock } from "@metasrv/proto/greptime/v1/meta";
+import { LockService } from "@metasrv/proto/metasrv/v1";
+import type { Logger } from "pino";
+import type { Clock } from "../locks/clock.js";
+import type { Limits } from "../locks/limits.js";
+import { createGreptimeLockService } from "./greptime-lock-service.js";
+import { createLockService } from "./lock-service.js";
+import type { Locks } from "./locks.js";
+import { createRequestInterceptor } from "./request-interceptor.js";
+
+/** What the services are made of. */
+export interface ServiceDependencies {
+  readonly locks: Locks;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Registers every service of this server, for a listener or, in tests, for `createRouterTransport`. */
+export function createRoutes(dependencies: ServiceDependencies): (router: ConnectRouter) => void {
+  const { locks, limits } = dependencies;
+  const options = {
+    interceptors: [createRequestInterceptor(dependencies)],
+    readMaxBytes: limits.maxMessageBytes,
+    writeMaxBytes: limits.maxMessageBytes,
+  };
+  return (router) => {
+    router.service(LockService, createLockService(locks), options);
+    router.service(Lock, createGreptimeLockService(locks, limits), options);
+  };
+}

@@ -1,0 +1,65 @@
+import { describe, expect, jest, test } from "@jest/globals";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { ErrorDetailSchema, Reason } from "@metasrv/proto/metasrv/v1";
+import { pino } from "pino";
+import { LockError, type LockErrorReason } from "../locks/lock-errors.js";
+import { toConnectError } from "./rpc-errors.js";
+
+const silent = pino({ level: "silent" });
+
+/** Written out once more, because callers in other languages depend on every line. */
+const table: Record<LockErrorReason, [Code, Reason]> = {
+  "invalid-name": [Code.InvalidArgument, Reason.INVALID_NAME],
+  "invalid-ticket-id": [Code.InvalidArgument, Reason.INVALID_TICKET_ID],
+  "invalid-ttl": [Code.InvalidArgument, Reason.INVALID_TTL],
+  "invalid-wait": [Code.InvalidArgument, Reason.INVALID_WAIT],
+  "invalid-owner": [Code.InvalidArgument, Reason.INVALID_OWNER],
+  "invalid-key": [Code.InvalidArgument, Reason.INVALID_KEY],
+  "invalid-mode": [Code.InvalidArgument, Reason.INVALID_MODE],
+  "wait-timed-out": [Code.DeadlineExceeded, Reason.WAIT_TIMED_OUT],
+  "not-held": [Code.FailedPrecondition, Reason.NOT_HELD],
+  "too-many-waiters": [Code.ResourceExhausted, Reason.TOO_MANY_WAITERS],
+  "too-many-tickets": [Code.ResourceExhausted, Reason.TOO_MANY_TICKETS],
+  "store-unavailable": [Code.Unavailable, Reason.STORE_UNAVAILABLE],
+  "store-full": [Code.ResourceExhausted, Reason.STORE_FULL],
+  "shutting-down": [Code.Unavailable, Reason.SHUTTING_DOWN],
+  "not-a-member": [Code.Unavailable, Reason.NOT_A_MEMBER],
+  superseded: [Code.Aborted, Reason.SUPERSEDED],
+  canceled: [Code.Canceled, Reason.CANCELED],
+};
+
+describe("toConnectError", () => {
+  test.each(Object.entries(table))("%s", (reason, [code, wireReason]) => {
+    const error = toConnectError(new LockError(reason as LockErrorReason, "what to do"), silent);
+    expect(error.code).toBe(code);
+    expect(error.rawMessage).toBe("what to do");
+    expect(error.details).toEqual([{ desc: ErrorDetailSchema, value: { reason: wireReason } }]);
+  });
+
+  test("every reason of the wire has an error", () => {
+    const used = new Set(Object.values(table).map(([, reason]) => reason));
+    const declared = Object.values(Reason).filter((reason) => typeof reason === "number");
+    expect(declared.filter((reason) => !used.has(reason))).toEqual([Reason.UNSPECIFIED]);
+  });
+
+  test("a wait that timed out says who stood in the way", () => {
+    const state = { holderOwner: "orders-7", holderToken: 42n, waiters: 3 };
+    const error = toConnectError(new LockError("wait-timed-out", "taken", { state }), silent);
+    expect(error.details).toEqual([{ desc: ErrorDetailSchema, value: { reason: Reason.WAIT_TIMED_OUT, state } }]);
+  });
+
+  test("an error of Connect stays as it is", () => {
+    const error = new ConnectError("too big", Code.ResourceExhausted);
+    expect(toConnectError(error, silent)).toBe(error);
+  });
+
+  test("a fault is logged in full, and not shown to the caller", () => {
+    const logger = pino({ level: "silent" });
+    const logged = jest.spyOn(logger, "error").mockImplementation(() => undefined);
+    const fault = new TypeError("password of the store is hunter2");
+    const error = toConnectError(fault, logger);
+    expect(error.code).toBe(Code.Internal);
+    expect(error.message).not.toContain("hunter2");
+    expect(logged).toHaveBeenCalledWith({ err: fault }, expect.any(String));
+  });
+});
