@@ -1,0 +1,120 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ChildProcessByStdio } from "node:child_process";
+import type { Readable } from "node:stream";
+
+/** How a process ended. */
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** What {@link Child.start} needs. */
+export interface ChildOptions {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** The whole environment of the process. */
+  readonly env: NodeJS.ProcessEnv;
+  /** Called with each line that the process writes to its standard output. */
+  readonly onStdoutLine?: (line: string) => void;
+}
+
+const TAIL_LINES = 30;
+
+// On Linux a child is ended by the kernel when we end, in whatever way, so that an aborted test run leaves nothing
+// behind. This command turns into the one that follows, so the pid is that one's.
+const SETPRIV = "/usr/bin/setpriv";
+const DIES_WITH_US = existsSync(SETPRIV) ? [SETPRIV, "--pdeathsig", "KILL", "--"] : [];
+
+/** A child process that is only ever ended by its own pid, and whose last words are kept for error messages. */
+export class Child {
+  readonly pid: number;
+  /** Resolves when the process has ended and its output has been read. Never rejects. */
+  readonly exited: Promise<Exit>;
+
+  readonly #process: ChildProcessByStdio<null, Readable, Readable>;
+  readonly #command: string;
+  readonly #tail: string[] = [];
+  #exit: Exit | undefined;
+
+  private constructor(process: ChildProcessByStdio<null, Readable, Readable>, pid: number, options: ChildOptions) {
+    this.pid = pid;
+    this.#process = process;
+    this.#command = options.command;
+    createInterface(process.stdout).on("line", (line) => {
+      this.#remember(line);
+      options.onStdoutLine?.(line);
+    });
+    createInterface(process.stderr).on("line", (line) => {
+      this.#remember(line);
+    });
+    this.exited = new Promise((resolve) => {
+      process.once("close", (code, signal) => {
+        this.#exit = { code, signal };
+        resolve(this.#exit);
+      });
+    });
+  }
+
+  /**
+   * Starts the process.
+   *
+   * @throws Error when it cannot be started at all, for instance because there is no such file.
+   */
+  static async start(options: ChildOptions): Promise<Child> {
+    const [command = options.command, ...args] = [...DIES_WITH_US, options.command, ...options.args];
+    const process = spawn(command, args, { env: options.env, stdio: ["ignore", "pipe", "pipe"] });
+    const { pid } = process;
+    if (pid === undefined) {
+      const [error] = (await once(process, "error")) as [Error];
+      throw error;
+    }
+    // From here on "error" can only mean a failed kill, which `signal` reports.
+    process.on("error", () => undefined);
+    return new Child(process, pid, options);
+  }
+
+  /** How the process ended; undefined while it runs. */
+  get exit(): Exit | undefined {
+    return this.#exit;
+  }
+
+  /** The last lines of its output and error output, to be shown in an error. */
+  get tail(): string {
+    return [`last lines of ${this.#command} (pid ${this.pid}):`, ...this.#tail].join("\n  ");
+  }
+
+  /** Sends a signal and resolves at once, or for SIGKILL when the process has ended. Does nothing after its end. */
+  async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    this.#process.kill(signal);
+    if (signal === "SIGKILL") await this.exited;
+  }
+
+  /**
+   * Asks the process to end (SIGTERM) and resolves when it has.
+   *
+   * @throws Error when it did not end in time; it is killed then.
+   */
+  async stop(timeoutMs = 10_000): Promise<Exit> {
+    this.#process.kill("SIGTERM");
+    const patience = new AbortController();
+    const exit = await Promise.race([
+      this.exited,
+      sleep(timeoutMs, undefined, { signal: patience.signal }).catch(() => undefined),
+    ]);
+    patience.abort();
+    if (exit === undefined) {
+      await this.kill();
+      throw new Error(`${this.#command} did not end within ${timeoutMs} ms of SIGTERM; ${this.tail}`);
+    }
+    return exit;
+  }
+
+  #remember(line: string): void {
+    this.#tail.push(line);
+    if (this.#tail.length > TAIL_LINES) this.#tail.shift();
+  }
+}

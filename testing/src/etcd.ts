@@ -1,0 +1,198 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { get } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Child } from "./child.js";
+import type { Exit } from "./child.js";
+import { freePorts } from "./free-port.js";
+import { findOrInstall } from "./tools.js";
+
+/** How to start an etcd. */
+export interface EtcdOptions {
+  /** Path of the program; absent: the one that `findOrInstall("etcd")` finds. */
+  readonly bin?: string;
+  /** Further flags, such as `--max-txn-ops=1024`. They come last, so they win. */
+  readonly extraArgs?: readonly string[];
+  /** Where it keeps its data; it stays there. Absent: a temporary folder, removed at the end. */
+  readonly dataDir?: string;
+}
+
+/** A running etcd member. Disposing of it kills it and removes its data. */
+export interface Etcd extends AsyncDisposable {
+  /** Where clients reach it, as host:port. It stays the same over restarts. */
+  readonly endpoint: string;
+  /** Where it keeps its data. */
+  readonly dataDir: string;
+  /** Pid of the process that runs now, or ran last. */
+  readonly pid: number;
+  /** Sends a signal; for SIGKILL, the default, resolves when the process has ended. */
+  kill(signal?: NodeJS.Signals): Promise<void>;
+  /** Ends it in order and resolves when it has ended. */
+  stop(): Promise<Exit>;
+  /** Starts it again on the same ports and data, killing it first if it runs; resolves when it answers. */
+  restart(): Promise<void>;
+}
+
+/** Several etcd members that are one cluster. Disposing of it disposes of them all. */
+export interface EtcdCluster extends AsyncDisposable {
+  readonly members: readonly Etcd[];
+  /** Where clients reach the members, as host:port. */
+  readonly endpoints: readonly string[];
+}
+
+interface Place {
+  readonly name: string;
+  readonly clientPort: number;
+  readonly peerPort: number;
+}
+
+const START_ATTEMPTS = 5;
+const HEALTHY_WITHIN_MS = 20_000;
+
+/** Starts an etcd of its own on free ports of 127.0.0.1 and resolves when it is healthy. */
+export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
+  const [member] = (await startEtcdCluster(1, options)).members;
+  if (member === undefined) throw new Error("a cluster of one has a member");
+  return member;
+}
+
+/** Starts a cluster of etcd members on free ports of 127.0.0.1 and resolves when all are healthy. */
+export async function startEtcdCluster(size: number, options: EtcdOptions = {}): Promise<EtcdCluster> {
+  if (size !== 1 && options.dataDir !== undefined) throw new Error("members cannot share one dataDir");
+  const bin = options.bin ?? (await findOrInstall("etcd"));
+  for (let attempt = 1; ; attempt++) {
+    const cluster = await places(size);
+    const members = await Promise.all(
+      cluster.map(async (place) => {
+        const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), "metasrv-etcd-")));
+        return new Member(bin, place, cluster, { ...options, dataDir }, options.dataDir === undefined);
+      }),
+    );
+    try {
+      await Promise.all(members.map((member) => member.start()));
+      return {
+        members,
+        endpoints: members.map((member) => member.endpoint),
+        async [Symbol.asyncDispose]() {
+          await Promise.all(members.map((member) => member[Symbol.asyncDispose]()));
+        },
+      };
+    } catch (error) {
+      await Promise.all(members.map((member) => member[Symbol.asyncDispose]()));
+      if (!isPortTaken(error) || attempt === START_ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function places(size: number): Promise<Place[]> {
+  const ports = await freePorts(2 * size);
+  return Array.from({ length: size }, (_, index) => ({
+    name: `member-${index}`,
+    clientPort: ports[2 * index] ?? 0,
+    peerPort: ports[2 * index + 1] ?? 0,
+  }));
+}
+
+function isPortTaken(error: unknown): boolean {
+  return error instanceof Error && error.message.includes("address already in use");
+}
+
+class Member implements Etcd {
+  readonly endpoint: string;
+  readonly dataDir: string;
+
+  readonly #bin: string;
+  readonly #args: readonly string[];
+  readonly #removesData: boolean;
+  #child: Child | undefined;
+
+  constructor(
+    bin: string,
+    place: Place,
+    cluster: readonly Place[],
+    { dataDir, extraArgs = [] }: EtcdOptions & { readonly dataDir: string },
+    removesData: boolean,
+  ) {
+    const clientUrl = `http://127.0.0.1:${place.clientPort}`;
+    const peerUrl = `http://127.0.0.1:${place.peerPort}`;
+    this.endpoint = `127.0.0.1:${place.clientPort}`;
+    this.#bin = bin;
+    this.dataDir = dataDir;
+    this.#removesData = removesData;
+    this.#args = [
+      `--data-dir=${dataDir}`,
+      `--name=${place.name}`,
+      `--listen-client-urls=${clientUrl}`,
+      `--advertise-client-urls=${clientUrl}`,
+      `--listen-peer-urls=${peerUrl}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--initial-cluster=${cluster.map(({ name, peerPort }) => `${name}=http://127.0.0.1:${peerPort}`).join(",")}`,
+      "--logger=zap",
+      "--log-level=warn",
+      ...extraArgs,
+    ];
+  }
+
+  get pid(): number {
+    return this.#started().pid;
+  }
+
+  async start(): Promise<void> {
+    const child = await Child.start({ command: this.#bin, args: this.#args, env: environment() });
+    this.#child = child;
+    const deadline = performance.now() + HEALTHY_WITHIN_MS;
+    while (!(await isHealthy(this.endpoint))) {
+      if (child.exit !== undefined) throw new Error(`etcd ended with code ${child.exit.code}; ${child.tail}`);
+      if (performance.now() > deadline) throw new Error(`etcd is not healthy yet; ${child.tail}`);
+      await sleep(20);
+    }
+  }
+
+  async kill(signal?: NodeJS.Signals): Promise<void> {
+    await this.#started().kill(signal);
+  }
+
+  async stop(): Promise<Exit> {
+    return await this.#started().stop();
+  }
+
+  async restart(): Promise<void> {
+    await this.kill();
+    await this.start();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#child?.kill();
+    if (this.#removesData) await rm(this.dataDir, { recursive: true, force: true });
+  }
+
+  #started(): Child {
+    if (this.#child === undefined) throw new Error("etcd was not started");
+    return this.#child;
+  }
+}
+
+/** Our environment without the variables that etcd would take for its own flags. */
+function environment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("ETCD_")));
+}
+
+async function isHealthy(endpoint: string): Promise<boolean> {
+  return await new Promise((resolve) => {
+    // Not fetch, whose pool keeps connections that a leak check would find.
+    const request = get(`http://${endpoint}/health`, { agent: false, timeout: 1_000 }, (response) => {
+      response.resume();
+      response.once("end", () => {
+        resolve(response.statusCode === 200);
+      });
+    });
+    request.once("timeout", () => request.destroy());
+    request.once("error", () => {
+      resolve(false);
+    });
+    request.once("close", () => {
+      resolve(false);
+    });
+  });
+}

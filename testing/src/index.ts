@@ -1,0 +1,14 @@
+export { startEtcd, startEtcdCluster } from "./etcd.js";
+export type { Etcd, EtcdCluster, EtcdOptions } from "./etcd.js";
+export { startMetasrv } from "./metasrv.js";
+export type { LogLine, Metasrv, MetasrvOptions } from "./metasrv.js";
+export { startTcpProxy } from "./tcp-proxy.js";
+export type { Direction, TcpProxy, TcpProxyOptions } from "./tcp-proxy.js";
+export { freePorts } from "./free-port.js";
+export { leakCheck } from "./leak-check.js";
+export { until } from "./until.js";
+export type { UntilOptions } from "./until.js";
+export { findOrInstall } from "./tools.js";
+export type { ToolName } from "./tools.js";
+export { Child } from "./child.js";
+export type { ChildOptions, Exit } from "./child.js";

@@ -1,0 +1,40 @@
+import { until } from "./until.js";
+
+// What a test may leave open by mistake. Timers are left out: jest has its own running.
+const WATCHED = new Set([
+  "ProcessWrap",
+  "PipeWrap",
+  "TCPSocketWrap",
+  "TCPServerWrap",
+  "TLSWrap",
+  "UDPWrap",
+  "FSEventWrap",
+]);
+
+/**
+ * Notes which sockets, servers, pipes and child processes this process has open now, and returns a check that fails
+ * when there are more. Write `afterAll(leakCheck());` as the last line of a test file: hooks run in the order in which
+ * they are registered.
+ */
+export function leakCheck(): () => Promise<void> {
+  const before = openResources();
+  const leaked = (): string[] =>
+    [...openResources()].flatMap(([type, count]) => {
+      const more = count - (before.get(type) ?? 0);
+      return more > 0 ? [`${more} ${type}`] : [];
+    });
+  return async () => {
+    // What was closed just now takes a few turns of the event loop to disappear.
+    await until(() => leaked().length === 0, { what: "everything to be closed", timeoutMs: 1_000 }).catch(() => {
+      throw new Error(`left open by this test file: ${leaked().join(", ")}`);
+    });
+  };
+}
+
+function openResources(): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const type of process.getActiveResourcesInfo()) {
+    if (WATCHED.has(type)) counts.set(type, (counts.get(type) ?? 0) + 1);
+  }
+  return counts;
+}
