@@ -254,7 +254,6 @@ export class LockStore {
     },
   };
 
-
   #requireMember(): string {
     if (this.#stopping) {
       throw shuttingDown();

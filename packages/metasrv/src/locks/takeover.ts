@@ -31,8 +31,8 @@ const retryMs = 1_000;
 export class Takeover {
   readonly #options: TakeoverOptions;
   readonly #doomed = new Set<TableTicket>();
-  #running = false;
-  #again = false;
+  /** Sweeps asked for since the first that is not done. */
+  #requests = 0;
 
   constructor(options: TakeoverOptions) {
     this.#options = options;
@@ -40,28 +40,30 @@ export class Takeover {
 
   /** Looks for such tickets. To be called whenever members, leader or tickets changed in a way that may leave some. */
   sweep(): void {
-    if (this.#running) {
-      this.#again = true;
-      return;
+    this.#requests++;
+    if (this.#requests === 1) {
+      void this.#run();
     }
-    this.#running = true;
-    void this.#run();
   }
 
   async #run(): Promise<void> {
     const { clock, logger } = this.#options;
     try {
+      let served: number;
       do {
-        this.#again = false;
+        served = this.#requests;
         await this.#takeOver();
-      } while (this.#again);
+      } while (this.#requests > served);
     } catch (error) {
-      logger.warn({ err: error }, "takeover of a gone member's tickets was interrupted; it goes on when the store answers");
+      logger.warn(
+        { err: error },
+        "takeover of a gone member's tickets was interrupted; it goes on when the store answers",
+      );
       clock.after(retryMs, () => {
         this.sweep();
       });
     } finally {
-      this.#running = false;
+      this.#requests = 0;
     }
   }
 

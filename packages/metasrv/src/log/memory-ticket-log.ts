@@ -1,4 +1,15 @@
-import type { LockName, LogEvent, LogListener, Member, MembershipListener, OpResult, StoredTicket, TicketId, TicketLog, TicketOp } from "./ticket-log.js";
+import type {
+  LockName,
+  LogEvent,
+  LogListener,
+  Member,
+  MembershipListener,
+  OpResult,
+  StoredTicket,
+  TicketId,
+  TicketLog,
+  TicketOp,
+} from "./ticket-log.js";
 import { LockError } from "../locks/lock-errors.js";
 
 /** What a memory log can be given. */

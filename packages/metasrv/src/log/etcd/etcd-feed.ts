@@ -80,9 +80,7 @@ export class EtcdFeed {
       } catch (error) {
         logger.debug({ err: error }, "watch failed");
       }
-      if (!this.#closed) {
-        await this.#backoff.wait();
-      }
+      await this.#backoff.wait();
     }
   }
 

@@ -79,7 +79,8 @@ export class EtcdMembership {
   async #stay(first: MemberLease): Promise<void> {
     const { logger } = this.#options;
     let lease: MemberLease | undefined = first;
-    while (!this.#ended.signal.aborted) {
+    const ended = () => this.#ended.signal.aborted;
+    while (!ended()) {
       if (lease === undefined) {
         try {
           lease = await this.#grant();
@@ -90,7 +91,7 @@ export class EtcdMembership {
         }
       }
       await this.#keepAlive(lease);
-      if (!this.#ended.signal.aborted) {
+      if (!ended()) {
         this.#lease = undefined;
         this.#listener.lost();
         void this.#revoke(lease);

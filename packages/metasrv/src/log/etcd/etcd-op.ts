@@ -87,11 +87,9 @@ function unchangedSince(key: Buffer, modRevision: bigint) {
   return { target: "Mod" as const, result: "Equal" as const, key, mod_revision: modRevision.toString() };
 }
 
-/** The revision of a transaction that succeeded; a nested one tells it in the responses to its ops. */
+/** The revision of a transaction that succeeded. */
 function revisionOf(response: ITxnResponse): bigint {
-  const [first] = response.responses;
-  const header = first?.response_put?.header ?? first?.response_delete_range?.header ?? response.header;
-  return BigInt(header.revision);
+  return BigInt(response.header.revision);
 }
 
 function existingTicket(keys: EtcdKeys, response: ITxnResponse): StoredTicket | undefined {
