@@ -1,0 +1,74 @@
+import { hostname } from "node:os";
+import { checkDurationMs, checkObject, checkText, invalid } from "./check-argument.js";
+import type { Protocol, TlsOptions } from "./connection.js";
+
+/** Options of a `MetaClient`. */
+export interface MetaClientOptions {
+  /** URLs of metasrv nodes of one cluster, such as `http://10.0.0.1:3002`; any of them serves every lock. */
+  readonly endpoints: readonly string[];
+  /** Wire protocol, over HTTP/2 in any case. Default: `"connect"`. */
+  readonly protocol?: Protocol | undefined;
+  /** By what people recognise this client when it holds a lock, 256 bytes at most. Default: `hostname:pid`. */
+  readonly owner?: string | undefined;
+  /**
+   * How long, in milliseconds, no endpoint may be able to serve a call before it rejects with an `UnavailableError`. A
+   * wait for a lock that a server keeps is never cut short by it. Default: 10000.
+   */
+  readonly unavailableAfterMs?: number | undefined;
+  /**
+   * Which endpoint to use first: a `"random"` one, which spreads many clients, or the first `"listed"`. Default:
+   * `"random"`.
+   */
+  readonly firstEndpoint?: "random" | "listed" | undefined;
+  /** What `https` endpoints need beyond the system's certificates. */
+  readonly tls?: TlsOptions | undefined;
+}
+
+/** {@link MetaClientOptions}, checked and complete. */
+export interface ClientConfig {
+  readonly endpoints: readonly string[];
+  readonly protocol: Protocol;
+  readonly owner: string;
+  readonly unavailableAfterMs: number;
+  readonly firstEndpoint: "random" | "listed";
+  readonly tls: TlsOptions | undefined;
+}
+
+const example = '"http://127.0.0.1:3002"';
+
+/** @throws InvalidArgumentError that names the option and says what it should be */
+export function checkClientOptions(options: unknown): ClientConfig {
+  checkObject("options", options, `an object such as { endpoints: [${example}] }`);
+  const { endpoints, protocol, owner, unavailableAfterMs, firstEndpoint, tls } = options as Record<string, unknown>;
+  if (!Array.isArray(endpoints) || endpoints.length === 0) {
+    throw invalid("endpoints", `a list of at least one URL such as ${example}`, endpoints);
+  }
+  if (protocol !== undefined && protocol !== "connect" && protocol !== "grpc") {
+    throw invalid("protocol", '"connect" or "grpc"', protocol);
+  }
+  if (firstEndpoint !== undefined && firstEndpoint !== "random" && firstEndpoint !== "listed") {
+    throw invalid("firstEndpoint", '"random" or "listed"', firstEndpoint);
+  }
+  if (tls !== undefined) checkObject("tls", tls, "an object such as { ca }");
+  return {
+    endpoints: [...new Set(endpoints.map((endpoint, index) => checkEndpoint(`endpoints[${index}]`, endpoint)))],
+    protocol: protocol ?? "connect",
+    owner: checkText("owner", owner) ?? `${hostname()}:${process.pid}`,
+    unavailableAfterMs: checkDurationMs("unavailableAfterMs", unavailableAfterMs, 1) ?? 10_000,
+    firstEndpoint: firstEndpoint ?? "random",
+    tls,
+  };
+}
+
+function checkEndpoint(argument: string, endpoint: unknown): string {
+  const text = typeof endpoint === "string" ? endpoint : "";
+  if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) {
+    const hint = /^[^/]+:\d+$/.test(text) ? ` (write "http://${text}")` : "";
+    throw invalid(argument, `a URL such as ${example}${hint}`, endpoint);
+  }
+  const url = new URL(text);
+  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
+    throw invalid(argument, "a URL without user, query and fragment", `${url.protocol}//${url.host}${url.pathname}`);
+  }
+  return url.href.replace(/\/+$/, "");
+}

@@ -1,0 +1,58 @@
+import { describe, expect, test } from "@jest/globals";
+import { callAt, sleep, systemClock } from "./clock.js";
+import { FakeClock, settle } from "./testing/fake-clock.js";
+
+describe("systemClock", () => {
+  test("never fires before its own time has come", async () => {
+    const delays = [0, 0.1, 0.9, 1, 1.5, 3];
+    const early = await Promise.all(
+      delays.map((delayMs) => {
+        const dueMs = systemClock.now() + delayMs;
+        return new Promise<boolean>((resolve) => {
+          systemClock.after(
+            delayMs,
+            () => {
+              resolve(systemClock.now() < dueMs);
+            },
+            true,
+          );
+        });
+      }),
+    );
+    expect(early).toEqual(delays.map(() => false));
+  });
+});
+
+describe("callAt", () => {
+  test("calls back later, also for what is past", async () => {
+    const clock = new FakeClock();
+    let called = 0;
+    callAt(clock, clock.now() - 5, () => called++);
+    expect(called).toBe(0);
+    await clock.advance(0);
+    expect(called).toBe(1);
+  });
+
+  test("can be taken back, also when it has been set again", async () => {
+    const clock = new FakeClock();
+    let called = 0;
+    const timer = callAt(clock, Infinity, () => called++);
+    await clock.advance(2 ** 32);
+    timer.cancel();
+    expect(clock.timers).toBe(0);
+    expect(called).toBe(0);
+  });
+});
+
+describe("sleep", () => {
+  test("ends with the signal, and leaves no timer", async () => {
+    const clock = new FakeClock();
+    const controller = new AbortController();
+    const slept = sleep(clock, 1_000, controller.signal);
+    await settle();
+    controller.abort(new Error("enough"));
+    await expect(slept).rejects.toThrow("enough");
+    expect(clock.timers).toBe(0);
+    await expect(sleep(clock, 1_000, controller.signal)).rejects.toThrow("enough");
+  });
+});

@@ -1,0 +1,119 @@
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import type { ClientHttp2Session, SecureClientSessionOptions } from "node:http2";
+import type { Clock } from "./clock.js";
+
+/** The wire protocol: Connect's own, or gRPC. Both go over HTTP/2. */
+export type Protocol = "connect" | "grpc";
+
+/** What TLS needs beyond the system's certificates, as in `tls.connect`. */
+export type TlsOptions = Pick<SecureClientSessionOptions, "ca" | "cert" | "key" | "servername">;
+
+/** How a connection is made and watched. */
+export interface ConnectionOptions {
+  readonly endpoint: string;
+  readonly protocol: Protocol;
+  readonly tls: TlsOptions | undefined;
+  readonly clock: Clock;
+  /** How long making the connection may take; more than `pingTimeoutMs`, which is part of it for an idle connection. */
+  readonly connectTimeoutMs: number;
+  /** How often the server of an open call is asked for a sign of life. */
+  readonly pingIntervalMs: number;
+  /** How long it may take to give one. */
+  readonly pingTimeoutMs: number;
+}
+
+/**
+ * One HTTP/2 connection to an endpoint, made when first needed and again whenever it was lost.
+ *
+ * Nothing here limits how long a call takes: pings find a dead server, and connect-node's idle timeout counts only while
+ * no call is open.
+ */
+export class Connection {
+  readonly transport: Transport;
+  readonly #clock: Clock;
+  readonly #connectTimeoutMs: number;
+  readonly #sessions: Sessions;
+  #opening: Promise<void> | undefined;
+
+  constructor(options: ConnectionOptions) {
+    this.#clock = options.clock;
+    this.#connectTimeoutMs = options.connectTimeoutMs;
+    this.#sessions = new Sessions(
+      options.endpoint,
+      { pingIntervalMs: options.pingIntervalMs, pingTimeoutMs: options.pingTimeoutMs },
+      options.tls,
+    );
+    const createTransport = options.protocol === "grpc" ? createGrpcTransport : createConnectTransport;
+    this.transport = createTransport({
+      baseUrl: options.endpoint,
+      httpVersion: "2",
+      sessionManager: this.#sessions,
+      acceptCompression: [],
+    });
+  }
+
+  /**
+   * Resolves once a request can be sent at once. Rejects with a ConnectError when there is no connection in time, or
+   * with the signal's reason.
+   */
+  async ready(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#sessions.state() === "open") return;
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined;
+    });
+    await settledOrAborted(this.#opening, signal);
+  }
+
+  /** Ends the connection and all calls on it. */
+  close(): void {
+    this.#sessions.abort(new ConnectError("the client was closed", Code.Canceled));
+  }
+
+  // Node has no limit of its own here, and the kernel's is some two minutes.
+  async #open(): Promise<void> {
+    const timer = this.#clock.after(this.#connectTimeoutMs, () => {
+      this.#sessions.abort(new ConnectError(`no connection within ${this.#connectTimeoutMs} ms`, Code.Unavailable));
+    });
+    try {
+      if ((await this.#sessions.connect()) !== "error") return;
+      throw ConnectError.from(this.#sessions.error() ?? "the connection was closed", Code.Unavailable);
+    } finally {
+      timer.cancel();
+    }
+  }
+}
+
+/**
+ * The session manager of connect-node 2.1.2 takes its error listener off a session that it has destroyed, although
+ * Node emits that error later. Closing just after a ping timed out would end the process with an unhandled error.
+ */
+class Sessions extends Http2SessionManager {
+  readonly #guarded = new WeakSet<ClientHttp2Session>();
+
+  override async request(
+    ...args: Parameters<Http2SessionManager["request"]>
+  ): ReturnType<Http2SessionManager["request"]> {
+    const stream = await super.request(...args);
+    const session = stream.session;
+    if (session !== undefined && !this.#guarded.has(session as ClientHttp2Session)) {
+      this.#guarded.add(session as ClientHttp2Session);
+      session.on("error", () => undefined);
+    }
+    return stream;
+  }
+}
+
+async function settledOrAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    signal.addEventListener("abort", done);
+    promise.then(done, done);
+  });
+  signal.throwIfAborted();
+  await promise;
+}

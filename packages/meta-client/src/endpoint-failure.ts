@@ -1,0 +1,16 @@
+/**
+ * An endpoint could not serve a call, and another may. Internal: calls are repeated until they succeed or end in an
+ * `UnavailableError` that names every endpoint's failure.
+ */
+export class EndpointFailure extends Error {
+  override readonly name = "EndpointFailure";
+  readonly endpoint: string;
+  /** Whether the request may have reached the server, so that it may have taken effect. */
+  readonly maybeApplied: boolean;
+
+  constructor(endpoint: string, why: string, maybeApplied: boolean, options?: ErrorOptions) {
+    super(why, options);
+    this.endpoint = endpoint;
+    this.maybeApplied = maybeApplied;
+  }
+}

@@ -1,0 +1,152 @@
+import { describe, expect, test } from "@jest/globals";
+import { sleep } from "./clock.js";
+import { EndpointFailure } from "./endpoint-failure.js";
+import { EndpointRing } from "./endpoint-ring.js";
+import { Failover, type CallPlan } from "./failover.js";
+import type { LockChannel } from "./lock-channel.js";
+import { InvalidArgumentError, UnavailableError } from "./meta-errors.js";
+import { FakeClock } from "./testing/fake-clock.js";
+import { ScriptedChannel } from "./testing/scripted-channel.js";
+
+const neverAborted = new AbortController().signal;
+const plan: CallPlan = { purpose: 'acquire lock "x"', signal: neverAborted, giveUp: { afterMs: 10_000 } };
+
+function setUp(): { clock: FakeClock; failover: Failover; tried: string[]; trying: (failing: RegExp) => Attempt } {
+  const clock = new FakeClock();
+  const ring = new EndpointRing(
+    ["a", "b", "c"].map((endpoint) => new ScriptedChannel(endpoint, clock)),
+    1,
+  );
+  const backoff = { initialMs: 50, maxMs: 1_000 };
+  const tried: string[] = [];
+  const trying =
+    (failing: RegExp): Attempt =>
+    (channel) => {
+      tried.push(channel.endpoint);
+      if (!failing.test(channel.endpoint)) return Promise.resolve(channel.endpoint);
+      return Promise.reject(new EndpointFailure(channel.endpoint, `${channel.endpoint} is down`, false));
+    };
+  return { clock, failover: new Failover({ clock, ring, backoff, deadPeerMs: 1_000 }), tried, trying };
+}
+
+type Attempt = (channel: LockChannel, signal: AbortSignal) => Promise<string>;
+
+describe("Failover", () => {
+  test("stays with an endpoint until it fails", async () => {
+    const { failover, tried, trying } = setUp();
+    await failover.call(trying(/none/), plan);
+    await failover.call(trying(/none/), plan);
+    await failover.call(trying(/b/), plan);
+    await failover.call(trying(/none/), plan);
+    expect(tried).toEqual(["b", "b", "b", "c", "c"]);
+  });
+
+  test("moves on once when many calls fail at one endpoint together", async () => {
+    const { failover, tried, trying } = setUp();
+    await Promise.all([1, 2, 3].map(() => failover.call(trying(/b/), plan)));
+    await failover.call(trying(/none/), plan);
+    expect(tried).toEqual(["b", "b", "b", "c", "c", "c", "c"]);
+  });
+
+  test("pauses after each round, longer and longer, until an endpoint serves", async () => {
+    const { clock, failover, tried, trying } = setUp();
+    const pausedAtMs: number[] = [];
+    let serving = false;
+    const called = failover.call((channel, signal) => {
+      if (pausedAtMs.at(-1) !== clock.now()) pausedAtMs.push(clock.now());
+      return trying(serving ? /none/ : /./)(channel, signal);
+    }, plan);
+    await clock.advance(5_000);
+    serving = true;
+    await clock.advance(1_000);
+    await expect(called).resolves.toBe("b");
+    expect(tried.slice(0, 6)).toEqual(["b", "c", "a", "b", "c", "a"]);
+    // 5 s without a pause above 1 s: more than 5 rounds, and far fewer than without growing pauses.
+    expect(pausedAtMs.length).toBeGreaterThan(5);
+    expect(pausedAtMs.length).toBeLessThan(40);
+  });
+
+  test("gives up when nothing served for the time of the plan, and names every endpoint's failure", async () => {
+    const { clock, failover, trying } = setUp();
+    const called = failover.call(trying(/./), plan).catch((error: unknown) => error);
+    await clock.advance(9_999);
+    await expect(Promise.race([called, Promise.resolve("pending")])).resolves.toBe("pending");
+    await clock.advance(1);
+    const error = await called;
+    expect(error).toBeInstanceOf(UnavailableError);
+    expect(error).toMatchObject({
+      message:
+        'Could not acquire lock "x": no endpoint served it for 10000 ms; ' +
+        "tried b (b is down), c (c is down), a (a is down). " +
+        "Check that metasrv runs at these endpoints and can reach its store.",
+      endpoints: [
+        { endpoint: "b", reason: "b is down" },
+        { endpoint: "c", reason: "c is down" },
+        { endpoint: "a", reason: "a is down" },
+      ],
+      cause: expect.any(EndpointFailure),
+    });
+    expect(clock.timers).toBe(0);
+  });
+
+  test("gives up after the rounds of the plan", async () => {
+    const { clock, failover, tried, trying } = setUp();
+    const called = failover.call(trying(/./), { ...plan, giveUp: { rounds: 2 } }).catch((error: unknown) => error);
+    await clock.advance(1_000);
+    expect(await called).toBeInstanceOf(UnavailableError);
+    expect(tried).toHaveLength(6);
+  });
+
+  test("a long wait that breaks after another does not count as one long outage", async () => {
+    const { clock, failover, tried } = setUp();
+    const called = failover.call(async (channel) => {
+      tried.push(channel.endpoint);
+      if (tried.length > 9) return "granted";
+      await sleep(clock, 3_600_000, neverAborted);
+      throw new EndpointFailure(channel.endpoint, "connection lost", true);
+    }, plan);
+    await clock.advance(10 * 3_600_000);
+    await expect(called).resolves.toBe("granted");
+  });
+
+  test("limits an attempt to its time, then asks the next endpoint", async () => {
+    const { clock, failover, tried } = setUp();
+    const called = failover.call(
+      (channel, signal) => {
+        tried.push(channel.endpoint);
+        if (tried.length > 1) return Promise.resolve("answered");
+        return new Promise((_, reject) => {
+          signal.addEventListener("abort", () => {
+            reject(signal.reason as Error);
+          });
+        });
+      },
+      { ...plan, attemptTimeoutMs: () => 500 },
+    );
+    await clock.advance(500);
+    await expect(called).resolves.toBe("answered");
+    expect(tried).toEqual(["b", "c"]);
+    expect(clock.timers).toBe(0);
+  });
+
+  test("ends at once with an answer that no other endpoint would change", async () => {
+    const { failover, tried } = setUp();
+    const refusal = new InvalidArgumentError("bad name");
+    const called = failover.call((channel) => {
+      tried.push(channel.endpoint);
+      return Promise.reject(refusal);
+    }, plan);
+    await expect(called).rejects.toBe(refusal);
+    expect(tried).toEqual(["b"]);
+  });
+
+  test("ends at once with the signal, in an attempt and between them", async () => {
+    const { clock, failover, trying } = setUp();
+    const controller = new AbortController();
+    const called = failover.call(trying(/./), { ...plan, signal: controller.signal });
+    await clock.advance(0);
+    controller.abort(new Error("enough"));
+    await expect(called).rejects.toThrow("enough");
+    expect(clock.timers).toBe(0);
+  });
+});

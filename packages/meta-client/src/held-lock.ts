@@ -1,0 +1,48 @@
+import type { LockName } from "./lock-name.js";
+
+/**
+ * A number that rises strictly with every grant of a lock. Hand it to whatever the lock guards, and let that refuse
+ * lower ones: no clock can stop a process that sleeps through the end of its lock, but this can.
+ */
+export type FencingToken = bigint & { readonly __brand: "FencingToken" };
+
+/**
+ * What became of a renewal: `"renewed"`; `"lost"`, the lock is not held any more; `"unknown"`, no server could say, so
+ * that the lock is held until {@link HeldLock.expiresAt} as before.
+ */
+export type RenewOutcome = "renewed" | "lost" | "unknown";
+
+/**
+ * A lock that is held.
+ *
+ * How long it is held is counted by this process's own monotonic clock, from when the request was sent: never longer
+ * than the server keeps it, whatever the network does. Disposing (`await using`) releases it and never rejects.
+ */
+export interface HeldLock extends AsyncDisposable {
+  /** The name as it was given. */
+  readonly name: LockName;
+  /** Opaque proof of ownership. Keep it secret. */
+  readonly key: Uint8Array;
+  readonly token: FencingToken;
+  /** Until when the lock is surely held, unless renewed: milliseconds on the clock of `performance.now()`. */
+  readonly expiresAt: number;
+  /**
+   * Aborts with a `LockLostError` when the lock is known to be lost, and at the latest a margin before
+   * {@link expiresAt}: 5 % of the TTL, at most 250 ms. Never aborts once the lock was released.
+   */
+  readonly signal: AbortSignal;
+  /**
+   * Gives the lock its full TTL again.
+   *
+   * @param ttlMs - a new TTL in milliseconds, which later renewals keep; absent: as before
+   * @throws InvalidArgumentError for a TTL that the server does not allow, in which case nothing has changed
+   */
+  renew(ttlMs?: number): Promise<RenewOutcome>;
+  /**
+   * Gives the lock back. Idempotent: a second call returns the same promise. Resolves as well when the lock was lost or
+   * has expired.
+   *
+   * @throws UnavailableError when no server could be told; the lock then ends with its TTL
+   */
+  release(): Promise<void>;
+}

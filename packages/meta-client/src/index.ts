@@ -1,0 +1,18 @@
+export { MetaClient } from "./meta-client.js";
+export type { LockRequest, LockResult, UnlockRequest, UnlockResult } from "./original-form.js";
+export type { MetaClientOptions } from "./client-options.js";
+export type { LockOptions, TryLockOptions } from "./lock-options.js";
+export type { LockName } from "./lock-name.js";
+export type { FencingToken, HeldLock, RenewOutcome } from "./held-lock.js";
+export type { Protocol, TlsOptions } from "./connection.js";
+export {
+  ClosedError,
+  InvalidArgumentError,
+  LimitExceededError,
+  LockLostError,
+  MetaError,
+  UnavailableError,
+  UnexpectedError,
+  WaitTimeoutError,
+} from "./meta-errors.js";
+export type { EndpointTrouble, MetaErrorCode, WaitTimeoutDetails } from "./meta-errors.js";

@@ -1,0 +1,34 @@
+import type { LockRequest } from "@metasrv/proto/metasrv/v1";
+import { invalid } from "./check-argument.js";
+
+/** A lock's name, 1 to 1024 bytes: a text, or any bytes. A text and its UTF-8 bytes name the same lock. */
+export type LockName = string | Uint8Array;
+
+const longestShownName = 80;
+
+/**
+ * The name as the wire carries it.
+ *
+ * @throws InvalidArgumentError for what can name no lock on any server; length is the server's to judge
+ */
+export function toWireName(name: unknown): LockRequest["lock"] {
+  if (typeof name === "string") {
+    if (name === "") throw invalid("name", "a text or bytes of at least 1 byte", name);
+    // Encoded as UTF-8 every lone surrogate becomes U+FFFD, so different texts would be one lock.
+    if (/\p{Surrogate}/u.test(name)) throw invalid("name", "a well-formed text (no lone surrogates), or bytes", name);
+    return { case: "name", value: name };
+  }
+  if (name instanceof Uint8Array) {
+    if (name.length === 0) throw invalid("name", "a text or bytes of at least 1 byte", name);
+    // A copy: a retry must ask for the same lock whatever the caller does to its buffer meanwhile.
+    return { case: "nameBytes", value: Uint8Array.from(name) };
+  }
+  throw invalid("name", "a text or bytes", name);
+}
+
+/** The lock as messages call it: quoted text, or bytes in hexadecimal; shortened when long. */
+export function describeLock(name: LockName): string {
+  const shown = typeof name === "string" ? name : Buffer.from(name).toString("hex");
+  const cut = shown.length > longestShownName ? `${shown.slice(0, longestShownName)}…` : shown;
+  return typeof name === "string" ? `lock ${JSON.stringify(cut)}` : `lock 0x${cut}`;
+}

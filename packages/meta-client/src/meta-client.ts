@@ -1,0 +1,195 @@
+import { invalid } from "./check-argument.js";
+import { checkClientOptions, type ClientConfig, type MetaClientOptions } from "./client-options.js";
+import { systemParts, type ClientParts } from "./client-parts.js";
+import { sleep } from "./clock.js";
+import { EndpointRing } from "./endpoint-ring.js";
+import { Failover } from "./failover.js";
+import type { Granted } from "./grant.js";
+import type { HeldLock } from "./held-lock.js";
+import { LockCalls } from "./lock-calls.js";
+import { LockHandle } from "./lock-handle.js";
+import { describeLock, toWireName, type LockName } from "./lock-name.js";
+import {
+  checkLockOptions,
+  checkTryLockOptions,
+  type CheckedLockOptions,
+  type LockOptions,
+  type TryLockOptions,
+} from "./lock-options.js";
+import { ClosedError } from "./meta-errors.js";
+import type { LockAsk } from "./request-lock.js";
+import { checkLockRequest, checkUnlockRequest } from "./original-form.js";
+import type { LockRequest, LockResult, UnlockRequest, UnlockResult } from "./original-form.js";
+
+/**
+ * A client of a metasrv cluster's locks.
+ *
+ * It uses one endpoint until that fails, then the next: an outstanding request keeps its place in the queue, a held lock
+ * stays held. Its connections and timers do not keep the process alive, except while a call is pending.
+ */
+export class MetaClient implements AsyncDisposable {
+  readonly #config: ClientConfig;
+  readonly #parts: ClientParts;
+  readonly #ring: EndpointRing;
+  readonly #calls: LockCalls;
+  readonly #held = new Set<LockHandle>();
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Does no I/O: the first call does.
+   *
+   * @throws InvalidArgumentError when an option is not what it should be
+   */
+  constructor(options: MetaClientOptions);
+  /** @internal */
+  // eslint-disable-next-line @typescript-eslint/unified-signatures -- the published types leave the parts out
+  constructor(options: MetaClientOptions, parts?: Partial<ClientParts>);
+  constructor(options: MetaClientOptions, parts: Partial<ClientParts> = {}) {
+    const config = checkClientOptions(options);
+    const all = { ...systemParts, ...parts };
+    const { clock, timing } = all;
+    const start = config.firstEndpoint === "random" ? Math.floor(all.random() * config.endpoints.length) : 0;
+    this.#config = config;
+    this.#parts = all;
+    this.#ring = new EndpointRing(
+      config.endpoints.map((endpoint) => all.createChannel(endpoint, config, all)),
+      start,
+    );
+    const deadPeerMs = timing.connectTimeoutMs + timing.pingIntervalMs + timing.pingTimeoutMs;
+    const failover = new Failover({ clock, ring: this.#ring, backoff: timing.backoff, deadPeerMs });
+    this.#calls = new LockCalls({ clock, failover, timing, unavailableAfterMs: config.unavailableAfterMs });
+  }
+
+  /**
+   * Waits for a lock and returns a handle to it. Release it, best with `await using`.
+   *
+   * @throws WaitTimeoutError when it was not granted within `waitMs`; the reason of `signal` when that aborts;
+   *   UnavailableError, LimitExceededError, InvalidArgumentError, ClosedError; LockLostError when the grant was over
+   *   before it arrived
+   */
+  lock(name: LockName, options?: LockOptions): Promise<HeldLock>;
+  /**
+   * The original form: waits for a lock that is held for `expireSecs` and never renewed, and answers with its key. The
+   * client keeps nothing of it: closing it does not release the lock.
+   */
+  lock(request: LockRequest): Promise<LockResult>;
+  async lock(target: LockName | LockRequest, options: LockOptions = {}): Promise<HeldLock | LockResult> {
+    if (typeof target !== "string" && !(target instanceof Uint8Array)) return this.#lockPlainly(target);
+    const checked = checkLockOptions(options);
+    const grant = await this.#calls.acquire(this.#ask(target, checked));
+    return this.#hold(target, grant, checked, false);
+  }
+
+  /**
+   * Takes a lock if it is free; resolves to null when it is taken.
+   *
+   * @throws as {@link lock}, except WaitTimeoutError; UnavailableError after two rounds over all endpoints
+   */
+  async tryLock(name: LockName, options: TryLockOptions = {}): Promise<HeldLock | null> {
+    const checked = checkTryLockOptions(options);
+    const grant = await this.#calls.tryAcquire(this.#ask(name, checked));
+    return grant === null ? null : this.#hold(name, grant, checked, false);
+  }
+
+  /**
+   * Runs `body` while holding a lock, which is kept alive meanwhile and released at the end.
+   *
+   * It settles as `body` does, always: a failure to release never replaces a result or an error, and neither does the
+   * loss of the lock. `body` learns of a loss by `lock.signal`: pass it on to what takes time, hand `lock.token` to what
+   * the lock guards, and end with `lock.signal.throwIfAborted()` if the result counts only when the lock was held.
+   *
+   * @throws as {@link lock}, before `body` is called
+   */
+  withLock<T>(name: LockName, body: (lock: HeldLock) => Promise<T> | T): Promise<T>;
+  withLock<T>(name: LockName, options: LockOptions | undefined, body: (lock: HeldLock) => Promise<T> | T): Promise<T>;
+  async withLock<T>(
+    name: LockName,
+    ...rest:
+      | [body: (lock: HeldLock) => Promise<T> | T]
+      | [options: LockOptions | undefined, body: (lock: HeldLock) => Promise<T> | T]
+  ): Promise<T> {
+    const [options, body] = rest.length === 1 ? [{}, rest[0]] : rest;
+    if (typeof body !== "function") throw invalid("body", "a function that is called with the lock", body);
+    const checked = checkLockOptions(options ?? {});
+    const grant = await this.#calls.acquire(this.#ask(name, checked));
+    const lock = this.#hold(name, grant, checked, true);
+    try {
+      return await body(lock);
+    } finally {
+      await lock[Symbol.asyncDispose]();
+    }
+  }
+
+  /**
+   * Releases the lock that `key` holds. Doing so twice, or after the lock has expired, succeeds.
+   *
+   * @throws InvalidArgumentError for bytes that are no key; UnavailableError, ClosedError
+   */
+  async unlock(request: UnlockRequest): Promise<UnlockResult> {
+    const key = checkUnlockRequest(request);
+    if (this.#closing !== undefined) throw new ClosedError();
+    return { released: await this.#calls.unlock({ key, described: "the lock of a key" }) };
+  }
+
+  /**
+   * Closes the client. Pending calls reject with a ClosedError, and so do later ones. Locks still held by handles are
+   * given back after their signals have aborted; that and unlocks under way get one second, then they are left to their
+   * TTLs. Idempotent, and never rejects.
+   */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  /** As {@link close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { clock, timing } = this.#parts;
+    this.#calls.stopAsking();
+    for (const handle of this.#held) void handle.abandon();
+    const bound = new AbortController();
+    const timeUp = sleep(clock, timing.closeReleaseMs, bound.signal).catch(() => undefined);
+    await Promise.race([this.#calls.unlocked(), timeUp]);
+    bound.abort();
+    this.#calls.stopUnlocking();
+    this.#ring.close();
+  }
+
+  async #lockPlainly(request: LockRequest): Promise<LockResult> {
+    const { name, ttlMs } = checkLockRequest(request);
+    const { key } = await this.#calls.acquire(this.#ask(name, { ttlMs }));
+    return { key };
+  }
+
+  #ask(name: LockName, options: Partial<CheckedLockOptions>): LockAsk {
+    return {
+      lock: toWireName(name),
+      described: describeLock(name),
+      ttlMs: options.ttlMs,
+      waitMs: options.waitMs,
+      owner: options.owner ?? this.#config.owner,
+      signal: options.signal,
+    };
+  }
+
+  #hold(name: LockName, grant: Granted, options: CheckedLockOptions, keepAlive: boolean): LockHandle {
+    const handle = new LockHandle({
+      name,
+      described: describeLock(name),
+      grant,
+      keepAlive: options.keepAlive ?? keepAlive,
+      maxHoldMs: options.maxHoldMs,
+      clock: this.#parts.clock,
+      calls: this.#calls,
+      unavailableAfterMs: this.#config.unavailableAfterMs,
+      onOver: (over) => this.#held.delete(over),
+    });
+    this.#held.add(handle);
+    if (this.#closing === undefined) return handle;
+    // Closed between the grant's arrival and here.
+    void handle.abandon();
+    throw new ClosedError();
+  }
+}

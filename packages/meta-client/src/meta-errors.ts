@@ -1,0 +1,90 @@
+/** Names what went wrong, for programs: one code for each class of error. */
+export type MetaErrorCode =
+  "WAIT_TIMEOUT" | "LOCK_LOST" | "UNAVAILABLE" | "INVALID_ARGUMENT" | "LIMIT_EXCEEDED" | "CLOSED" | "UNEXPECTED";
+
+/**
+ * Every error that this client makes. The message says what happened and what to do about it; `cause` is the original
+ * error where there is one.
+ */
+export abstract class MetaError extends Error {
+  abstract readonly code: MetaErrorCode;
+}
+
+/** Who stood in the way of a lock, as far as a server could say. */
+export interface WaitTimeoutDetails {
+  readonly holderOwner?: string | undefined;
+  readonly holderToken?: bigint | undefined;
+  readonly waiters?: number | undefined;
+}
+
+/** The lock was not granted within `waitMs`. Nothing is held and nothing is left in the queue. */
+export class WaitTimeoutError extends MetaError {
+  override readonly name = "WaitTimeoutError";
+  readonly code = "WAIT_TIMEOUT";
+  /** Owner text of the holder; undefined when no server said, empty when the holder gave none. */
+  readonly holderOwner: string | undefined;
+  /** Fencing token of the holder; undefined when no server said. */
+  readonly holderToken: bigint | undefined;
+  /** Number of requests that wait for the lock; undefined when no server said. */
+  readonly waiters: number | undefined;
+
+  constructor(message: string, details: WaitTimeoutDetails = {}, options?: ErrorOptions) {
+    super(message, options);
+    this.holderOwner = details.holderOwner;
+    this.holderToken = details.holderToken;
+    this.waiters = details.waiters;
+  }
+}
+
+/** The lock is not held any more, or may not be: stop what it guards. */
+export class LockLostError extends MetaError {
+  override readonly name = "LockLostError";
+  readonly code = "LOCK_LOST";
+}
+
+/** An endpoint that was tried, and why it could not serve. */
+export interface EndpointTrouble {
+  readonly endpoint: string;
+  readonly reason: string;
+}
+
+/** No endpoint could serve the call. Whether it took effect is not known. */
+export class UnavailableError extends MetaError {
+  override readonly name = "UnavailableError";
+  readonly code = "UNAVAILABLE";
+  /** Every endpoint that was tried, with its last trouble. */
+  readonly endpoints: readonly EndpointTrouble[];
+
+  constructor(message: string, endpoints: readonly EndpointTrouble[], options?: ErrorOptions) {
+    super(message, options);
+    this.endpoints = endpoints;
+  }
+}
+
+/** An argument is not what is expected; the message says what is. */
+export class InvalidArgumentError extends MetaError {
+  override readonly name = "InvalidArgumentError";
+  readonly code = "INVALID_ARGUMENT";
+}
+
+/** The server refused to take on more, and nothing was changed. */
+export class LimitExceededError extends MetaError {
+  override readonly name = "LimitExceededError";
+  readonly code = "LIMIT_EXCEEDED";
+}
+
+/** The client was closed before the call was answered. */
+export class ClosedError extends MetaError {
+  override readonly name = "ClosedError";
+  readonly code = "CLOSED";
+
+  constructor() {
+    super("The client is closed. Make a new MetaClient to go on.");
+  }
+}
+
+/** An answer that this client has no rule for: another service, another version, or a fault of the server. */
+export class UnexpectedError extends MetaError {
+  override readonly name = "UnexpectedError";
+  readonly code = "UNEXPECTED";
+}

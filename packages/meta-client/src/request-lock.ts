@@ -1,0 +1,106 @@
+import { create } from "@bufbuild/protobuf";
+import { LockRequestSchema, type LockRequest, type LockState } from "@metasrv/proto/metasrv/v1";
+import { randomBytes } from "node:crypto";
+import type { CallScope } from "./call-scope.js";
+import type { Clock } from "./clock.js";
+import { EndpointFailure } from "./endpoint-failure.js";
+import type { CallPlan, Failover } from "./failover.js";
+import { readOutcome, type LockOutcome } from "./grant.js";
+import { WaitTimeoutError } from "./meta-errors.js";
+import type { Timing } from "./timing.js";
+
+/** What is asked of a lock. */
+export interface LockAsk {
+  readonly lock: LockRequest["lock"];
+  /** The lock as messages call it. */
+  readonly described: string;
+  /** Absent: the server's default. */
+  readonly ttlMs: number | undefined;
+  /** 0: only if the lock is free; absent: until it is granted. */
+  readonly waitMs: number | undefined;
+  readonly owner: string;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What calls work with. */
+export interface CallParts {
+  readonly clock: Clock;
+  readonly failover: Failover;
+  readonly timing: Timing;
+  readonly unavailableAfterMs: number;
+}
+
+// One round, and one more because a connection that was idle may turn out to be dead when it is used again.
+const tryLockRounds = 2;
+
+/**
+ * Asks for a lock until a server grants or refuses it. Only a request with `waitMs: 0` is refused.
+ *
+ * @param scope - ends the request when it is cancelled; gets a guard that cancels it once `waitMs` has surely passed
+ * @throws WaitTimeoutError when `waitMs` has passed, whatever the network does meanwhile
+ */
+export async function requestLock(ask: LockAsk, scope: CallScope, parts: CallParts): Promise<LockOutcome> {
+  const { clock, failover, timing } = parts;
+  const startedAtMs = clock.now();
+  // The same for every attempt, so that a repeated request is the same ticket and never queues behind itself.
+  const ticketId = randomBytes(16);
+  let trouble: EndpointFailure | undefined;
+  if (ask.waitMs) {
+    scope.cancelAt(clock, startedAtMs + ask.waitMs + timing.waitSlackMs, () => noAnswerInTime(ask, trouble));
+  }
+  const answer = await failover.call(
+    async (channel, signal) => {
+      const request = create(LockRequestSchema, {
+        lock: ask.lock,
+        ticketId,
+        ttlMs: BigInt(ask.ttlMs ?? 0),
+        owner: ask.owner,
+      });
+      // What is left of the wait. When nothing is, within the slack, 0 still tells whether an earlier attempt was granted.
+      if (ask.waitMs !== undefined) {
+        request.waitMs = BigInt(Math.max(0, Math.ceil(startedAtMs + ask.waitMs - clock.now())));
+      }
+      try {
+        return await channel.lock(request, signal);
+      } catch (error) {
+        if (error instanceof EndpointFailure) trouble = error;
+        throw error;
+      }
+    },
+    { purpose: `acquire ${ask.described}`, signal: scope.signal, ...planOf(ask, parts) },
+  );
+  return readOutcome(answer);
+}
+
+/** The error of a wait that is over, by what a server said of the lock. */
+export function waitTimeout(ask: LockAsk, state: LockState | undefined): WaitTimeoutError {
+  const why = describeState(state);
+  return new WaitTimeoutError(`${tooLong(ask)}: ${why}. Wait longer, or try again later.`, state);
+}
+
+function describeState(state: LockState | undefined): string {
+  if (state === undefined) return "it is taken";
+  const { holderOwner, holderToken, waiters } = state;
+  if (holderToken === 0n) return `nobody holds it, but ${waiters} wait for it`;
+  const holder = holderOwner === "" ? "an unnamed owner" : JSON.stringify(holderOwner);
+  return `it is held by ${holder} (token ${holderToken}), and ${waiters} wait for it`;
+}
+
+function noAnswerInTime(ask: LockAsk, trouble: EndpointFailure | undefined): WaitTimeoutError {
+  const last = trouble === undefined ? "" : `; last, ${trouble.endpoint} failed: ${trouble.message}`;
+  const options = trouble === undefined ? undefined : { cause: trouble };
+  return new WaitTimeoutError(
+    `${tooLong(ask)}, and no server has answered by then${last}. Check that metasrv can be reached.`,
+    {},
+    options,
+  );
+}
+
+function tooLong(ask: LockAsk): string {
+  return `Could not acquire ${ask.described} within ${ask.waitMs ?? 0} ms`;
+}
+
+function planOf(ask: LockAsk, parts: CallParts): Pick<CallPlan, "giveUp" | "attemptTimeoutMs"> {
+  if (ask.waitMs !== 0) return { giveUp: { afterMs: parts.unavailableAfterMs } };
+  return { giveUp: { rounds: tryLockRounds }, attemptTimeoutMs: () => parts.timing.attemptTimeoutMs };
+}

@@ -1,0 +1,61 @@
+import type { ServiceImpl } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { LockService } from "@metasrv/proto/metasrv/v1";
+import { createServer, type ServerHttp2Session } from "node:http2";
+import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from "node:net";
+
+/** A server on a free port of this machine. */
+export interface TestServer extends AsyncDisposable {
+  /** Its host and port. */
+  readonly authority: string;
+  /** Breaks every connection with a TCP reset. */
+  reset(): void;
+  /** Says goodbye on every connection, and ends it without answering what is open. */
+  goAway(): void;
+}
+
+async function listen(server: Server, goAway: () => void): Promise<TestServer> {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    socket.on("error", () => undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    authority: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    reset() {
+      for (const socket of sockets) socket.resetAndDestroy();
+    },
+    goAway,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** A lock service whose methods are the test's. Speaks Connect and gRPC over HTTP/2 without TLS. */
+export function lockServer(service: Partial<ServiceImpl<typeof LockService>>): Promise<TestServer> {
+  const server = createServer(connectNodeAdapter({ routes: (router) => router.service(LockService, service) }));
+  const sessions = new Set<ServerHttp2Session>();
+  server.on("session", (session) => {
+    sessions.add(session);
+    session.on("close", () => sessions.delete(session));
+    session.on("error", () => undefined);
+  });
+  return listen(server, () => {
+    for (const session of sessions) {
+      session.goaway();
+      session.destroy();
+    }
+  });
+}
+
+/** Accepts connections, and never says a word: what a machine that hangs looks like. */
+export function silentServer(): Promise<TestServer> {
+  return listen(
+    createTcpServer((socket) => socket.resume()),
+    () => undefined,
+  );
+}

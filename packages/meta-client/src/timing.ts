@@ -1,0 +1,30 @@
+import type { BackoffOptions } from "./backoff.js";
+
+/** The durations that rule calls and connections, in milliseconds. Not configurable; tests shorten them. */
+export interface Timing {
+  /** How long making a connection may take. */
+  readonly connectTimeoutMs: number;
+  /** How often a server with open calls is asked for a sign of life. */
+  readonly pingIntervalMs: number;
+  /** How long it may take to give one. */
+  readonly pingTimeoutMs: number;
+  /** How long an attempt may take that does not wait for a lock. */
+  readonly attemptTimeoutMs: number;
+  /** How long after `waitMs` the client stops waiting for a server to say that it has passed. */
+  readonly waitSlackMs: number;
+  /** How long `close()` waits for locks to be released. */
+  readonly closeReleaseMs: number;
+  /** Pauses between rounds over all endpoints. */
+  readonly backoff: BackoffOptions;
+}
+
+/** What holds outside tests. */
+export const defaultTiming: Timing = {
+  connectTimeoutMs: 5_000,
+  pingIntervalMs: 5_000,
+  pingTimeoutMs: 3_000,
+  attemptTimeoutMs: 5_000,
+  waitSlackMs: 500,
+  closeReleaseMs: 1_000,
+  backoff: { initialMs: 50, maxMs: 1_000 },
+};

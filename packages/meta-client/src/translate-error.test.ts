@@ -1,0 +1,90 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { create } from "@bufbuild/protobuf";
+import { ErrorDetailSchema, LockStateSchema, Reason } from "@metasrv/proto/metasrv/v1";
+import { describe, expect, test } from "@jest/globals";
+import { EndpointFailure } from "./endpoint-failure.js";
+import {
+  InvalidArgumentError,
+  LimitExceededError,
+  LockLostError,
+  UnexpectedError,
+  WaitTimeoutError,
+} from "./meta-errors.js";
+import { translateError } from "./translate-error.js";
+
+const call = { endpoint: "http://a:3002", sent: true };
+
+function rpcError(code: Code, reason?: Reason, cause?: unknown): ConnectError {
+  const state = create(LockStateSchema, { holderOwner: "bob", holderToken: 7n, waiters: 3 });
+  const detail = { desc: ErrorDetailSchema, value: reason === undefined ? {} : { reason, state } };
+  return new ConnectError("said the server", code, undefined, reason === undefined ? undefined : [detail], cause);
+}
+
+const nodeError = Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
+
+describe("translateError", () => {
+  test.each([
+    [Reason.INVALID_NAME, Code.InvalidArgument, InvalidArgumentError],
+    [Reason.INVALID_TICKET_ID, Code.InvalidArgument, InvalidArgumentError],
+    [Reason.INVALID_TTL, Code.InvalidArgument, InvalidArgumentError],
+    [Reason.INVALID_WAIT, Code.InvalidArgument, InvalidArgumentError],
+    [Reason.INVALID_OWNER, Code.InvalidArgument, InvalidArgumentError],
+    [Reason.INVALID_KEY, Code.InvalidArgument, InvalidArgumentError],
+    [Reason.INVALID_MODE, Code.InvalidArgument, InvalidArgumentError],
+    [Reason.WAIT_TIMED_OUT, Code.DeadlineExceeded, WaitTimeoutError],
+    [Reason.NOT_HELD, Code.FailedPrecondition, LockLostError],
+    [Reason.TOO_MANY_WAITERS, Code.ResourceExhausted, LimitExceededError],
+    [Reason.TOO_MANY_TICKETS, Code.ResourceExhausted, LimitExceededError],
+    [Reason.STORE_FULL, Code.ResourceExhausted, LimitExceededError],
+    [Reason.STORE_UNAVAILABLE, Code.Unavailable, EndpointFailure],
+    [Reason.SHUTTING_DOWN, Code.Unavailable, EndpointFailure],
+    [Reason.NOT_A_MEMBER, Code.Unavailable, EndpointFailure],
+    [Reason.SUPERSEDED, Code.Aborted, EndpointFailure],
+    [Reason.CANCELED, Code.Canceled, EndpointFailure],
+  ])("reason %i (code %i) by its reason", (reason, code, expected) => {
+    const error = rpcError(code, reason);
+    const translated = translateError(error, call);
+    expect(translated).toBeInstanceOf(expected);
+    expect(translated).toMatchObject({ name: expected.name, message: "said the server", cause: error });
+  });
+
+  test.each([
+    [Code.InvalidArgument, undefined, InvalidArgumentError],
+    [Code.ResourceExhausted, undefined, LimitExceededError],
+    [Code.Unavailable, undefined, EndpointFailure],
+    [Code.Aborted, nodeError, EndpointFailure],
+    [Code.Canceled, undefined, EndpointFailure],
+    [Code.DeadlineExceeded, undefined, EndpointFailure],
+    [Code.Unknown, undefined, EndpointFailure],
+    [Code.Internal, nodeError, EndpointFailure],
+    [Code.Internal, undefined, UnexpectedError],
+    [Code.Unimplemented, undefined, UnexpectedError],
+    [Code.PermissionDenied, undefined, UnexpectedError],
+    [Code.FailedPrecondition, undefined, UnexpectedError],
+  ])("code %i without a detail, cause %p", (code, cause, expected) => {
+    expect(translateError(rpcError(code, undefined, cause), call)).toBeInstanceOf(expected);
+  });
+
+  test("a reason that this client does not know yet, by its code", () => {
+    const unknown = Number.MAX_SAFE_INTEGER as unknown as Reason;
+    expect(translateError(rpcError(Code.Unavailable, unknown), call)).toBeInstanceOf(EndpointFailure);
+    expect(translateError(rpcError(Code.Internal, unknown), call)).toBeInstanceOf(UnexpectedError);
+    expect(translateError(rpcError(Code.Unknown, unknown), call)).toBeInstanceOf(UnexpectedError);
+  });
+
+  test("a wait that is over says who holds", () => {
+    const error = translateError(rpcError(Code.DeadlineExceeded, Reason.WAIT_TIMED_OUT), call);
+    expect(error).toMatchObject({ code: "WAIT_TIMEOUT", holderOwner: "bob", holderToken: 7n, waiters: 3 });
+  });
+
+  test("an endpoint's failure says whether the request may have arrived", () => {
+    const error = rpcError(Code.Unavailable);
+    expect(translateError(error, call)).toMatchObject({ endpoint: call.endpoint, maybeApplied: true });
+    expect(translateError(error, { ...call, sent: false })).toMatchObject({ maybeApplied: false });
+  });
+
+  test("what is no RPC error at all is kept as the cause", () => {
+    const error = new TypeError("a bug");
+    expect(translateError(error, call)).toMatchObject({ cause: error });
+  });
+});

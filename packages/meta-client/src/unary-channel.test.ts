@@ -1,0 +1,215 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import { describe, expect, test } from "@jest/globals";
+import {
+  ErrorDetailSchema,
+  LockRequestSchema,
+  Reason,
+  RenewRequestSchema,
+  UnlockRequestSchema,
+  type LockService,
+} from "@metasrv/proto/metasrv/v1";
+import { systemClock } from "./clock.js";
+import { Connection, type ConnectionOptions, type Protocol } from "./connection.js";
+import { EndpointFailure } from "./endpoint-failure.js";
+import { InvalidArgumentError, LockLostError, UnexpectedError, WaitTimeoutError } from "./meta-errors.js";
+import { lockServer, silentServer, type TestServer } from "./testing/http2-server.js";
+import { UnaryChannel } from "./unary-channel.js";
+
+const neverAborted = new AbortController().signal;
+const lockRequest = create(LockRequestSchema, { lock: { case: "name", value: "x" }, ttlMs: 5_000n });
+const grant = { key: Uint8Array.of(7), token: 2n ** 63n, ttlMs: 5_000n, waitedMs: 1.5 };
+
+/** What a test opens; closed in reverse order at its end. */
+async function withServer(
+  server: Promise<TestServer>,
+  options: Partial<ConnectionOptions>,
+  body: (channel: UnaryChannel, server: TestServer) => Promise<void>,
+  scheme = "http",
+): Promise<void> {
+  const running = await server;
+  const endpoint = `${scheme}://${running.authority}`;
+  const connection = new Connection({
+    endpoint,
+    protocol: "connect",
+    tls: undefined,
+    clock: systemClock,
+    connectTimeoutMs: 20_000,
+    pingIntervalMs: 20_000,
+    pingTimeoutMs: 10_000,
+    ...options,
+  });
+  const channel = new UnaryChannel(endpoint, connection, systemClock);
+  try {
+    await body(channel, running);
+  } finally {
+    channel.close();
+    await running[Symbol.asyncDispose]();
+  }
+}
+
+/** A service that lets every request wait until it is withdrawn, and tells of both. */
+function waitingService(): {
+  service: Partial<ServiceImpl<typeof LockService>>;
+  arrived: Promise<void>;
+  withdrawn: Promise<void>;
+} {
+  let arrive: () => void = () => undefined;
+  let withdraw: () => void = () => undefined;
+  return {
+    arrived: new Promise((resolve) => (arrive = resolve)),
+    withdrawn: new Promise((resolve) => (withdraw = resolve)),
+    service: {
+      lock(_, { signal }) {
+        arrive();
+        signal.addEventListener("abort", withdraw);
+        // Never answers: the adapter would report that nobody can hear it.
+        return new Promise(() => undefined);
+      },
+    },
+  };
+}
+
+const failureOf = (promise: Promise<unknown>): Promise<unknown> => promise.catch((error: unknown) => error);
+
+describe.each<Protocol>(["connect", "grpc"])("UnaryChannel over %s", (protocol) => {
+  test("carries requests and answers, and says when a request was sent", async () => {
+    const seen: unknown[] = [];
+    const server = lockServer({
+      lock(request) {
+        seen.push(request);
+        return { outcome: { case: "granted", value: grant } };
+      },
+      unlock: () => ({}),
+      renew: () => ({ ttlMs: 9_000n }),
+    });
+    await withServer(server, { protocol }, async (channel) => {
+      const beforeMs = systemClock.now();
+      const locked = await channel.lock(lockRequest, neverAborted);
+      expect(locked.message.outcome).toMatchObject({ case: "granted", value: grant });
+      expect(locked.sentAtMs).toBeGreaterThanOrEqual(beforeMs);
+      expect(locked.sentAtMs).toBeLessThan(systemClock.now());
+      expect(seen).toEqual([lockRequest]);
+      const key = Uint8Array.of(7);
+      await channel.unlock(create(UnlockRequestSchema, { key }), neverAborted);
+      const renewed = await channel.renew(create(RenewRequestSchema, { key }), neverAborted);
+      expect(renewed.message.ttlMs).toBe(9_000n);
+    });
+  });
+
+  test.each([
+    [Reason.INVALID_NAME, Code.InvalidArgument, InvalidArgumentError],
+    [Reason.NOT_HELD, Code.FailedPrecondition, LockLostError],
+    [Reason.WAIT_TIMED_OUT, Code.DeadlineExceeded, WaitTimeoutError],
+    [Reason.SHUTTING_DOWN, Code.Unavailable, EndpointFailure],
+  ])("reads the reason of an error from the wire: %i", async (reason, code, expected) => {
+    const server = lockServer({
+      lock() {
+        const state = { holderOwner: "bob", holderToken: 7n, waiters: 3 };
+        throw new ConnectError("because", code, undefined, [{ desc: ErrorDetailSchema, value: { reason, state } }]);
+      },
+    });
+    await withServer(server, { protocol }, async (channel) => {
+      const error = await failureOf(channel.lock(lockRequest, neverAborted));
+      expect(error).toBeInstanceOf(expected);
+      expect(error).toMatchObject({ message: "because" });
+      if (expected === WaitTimeoutError)
+        expect(error).toMatchObject({ holderOwner: "bob", holderToken: 7n, waiters: 3 });
+    });
+  });
+
+  test("tells the server when a request is not wanted any more", async () => {
+    const { service, arrived, withdrawn } = waitingService();
+    await withServer(lockServer(service), { protocol }, async (channel) => {
+      const controller = new AbortController();
+      const error = failureOf(channel.lock(lockRequest, controller.signal));
+      await arrived;
+      const reason = new Error("enough");
+      controller.abort(reason);
+      expect(await error).toBe(reason);
+      await withdrawn;
+    });
+  });
+
+  test.each<["reset" | "goAway"]>([["reset"], ["goAway"]])("a connection that breaks by %s", async (how) => {
+    const { service, arrived } = waitingService();
+    await withServer(lockServer(service), { protocol }, async (channel, server) => {
+      const error = failureOf(channel.lock(lockRequest, neverAborted));
+      await arrived;
+      server[how]();
+      expect(await error).toBeInstanceOf(EndpointFailure);
+      expect(await error).toMatchObject({ maybeApplied: true });
+      // The next request makes a new connection.
+      const controller = new AbortController();
+      const next = failureOf(channel.lock(lockRequest, controller.signal));
+      controller.abort(new Error("enough"));
+      expect(await next).toEqual(new Error("enough"));
+    });
+  });
+
+  test("a server that is silent is found dead by pings, and closing then is harmless", async () => {
+    await withServer(silentServer(), { protocol, pingIntervalMs: 50, pingTimeoutMs: 50 }, async (channel) => {
+      const error = await failureOf(channel.lock(lockRequest, neverAborted));
+      expect(error).toBeInstanceOf(EndpointFailure);
+      expect(error).toMatchObject({ message: "PING timed out", maybeApplied: true });
+    });
+  });
+
+  test("a server without the service", async () => {
+    await withServer(lockServer({}), { protocol }, async (channel) => {
+      expect(await failureOf(channel.lock(lockRequest, neverAborted))).toBeInstanceOf(UnexpectedError);
+    });
+  });
+});
+
+describe("UnaryChannel", () => {
+  test("a port where nobody listens", async () => {
+    const server = await silentServer();
+    await server[Symbol.asyncDispose]();
+    await withServer(
+      Promise.resolve({ ...server, [Symbol.asyncDispose]: () => Promise.resolve() }),
+      {},
+      async (channel) => {
+        const error = await failureOf(channel.lock(lockRequest, neverAborted));
+        expect(error).toBeInstanceOf(EndpointFailure);
+        expect(error).toMatchObject({
+          message: expect.stringContaining(`connect ECONNREFUSED ${server.authority}`),
+          maybeApplied: false,
+        });
+      },
+    );
+  });
+
+  test("a connection that is not made in time", async () => {
+    const unanswered = (channel: UnaryChannel): Promise<void> =>
+      failureOf(channel.lock(lockRequest, neverAborted)).then((error) => {
+        expect(error).toBeInstanceOf(EndpointFailure);
+        expect(error).toMatchObject({ message: "no connection within 50 ms", maybeApplied: false });
+      });
+    await withServer(silentServer(), { connectTimeoutMs: 50 }, unanswered, "https");
+  });
+
+  test("a connection that is being made does not hold up a request that is withdrawn", async () => {
+    await withServer(
+      silentServer(),
+      {},
+      async (channel) => {
+        const controller = new AbortController();
+        const error = failureOf(channel.lock(lockRequest, controller.signal));
+        controller.abort(new Error("enough"));
+        expect(await error).toEqual(new Error("enough"));
+      },
+      "https",
+    );
+  });
+
+  test("closing ends what is under way", async () => {
+    const { service, arrived } = waitingService();
+    await withServer(lockServer(service), {}, async (channel) => {
+      const error = failureOf(channel.lock(lockRequest, neverAborted));
+      await arrived;
+      channel.close();
+      expect(await error).toBeInstanceOf(EndpointFailure);
+    });
+  });
+});
