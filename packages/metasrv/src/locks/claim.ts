@@ -26,7 +26,10 @@ export interface Grant {
   readonly waitedMs: number;
 }
 
-/** Why a granted lock is not held any more. */
+/**
+ * Why a granted lock is not served here any more: its TTL passed; it was released; or, though it may still be held,
+ * another member runs its clock, or will.
+ */
 export type LossReason = "expired" | "released" | "moved";
 
 /**
@@ -38,11 +41,8 @@ export interface ClaimListener {
   /** Only with `waitMs: 0`: the lock is taken. */
   refused(state: LockState): void;
   failed(error: LockError): void;
-  /**
-   * The lock is not held any more: its TTL passed, it was released with its key, or another member runs its clock now
-   * because its client went there.
-   */
-  lost(reason: LossReason): void;
+  /** Absent for a requester that cannot be told; it is let go of once it has its grant. */
+  lost?(reason: LossReason): void;
 }
 
 /** A claim that was made. */
@@ -57,4 +57,18 @@ export interface Claim {
    * grace, so that it can ask again without losing its place.
    */
   detach(): void;
+  /**
+   * Releases the lock that was granted.
+   *
+   * @throws LockError `not-held`, or what the log throws
+   */
+  release(): Promise<void>;
+  /**
+   * Gives the lock that was granted a full TTL again.
+   *
+   * @param ttlMs - a new TTL in milliseconds; 0 keeps the one that it has
+   * @returns the TTL in milliseconds
+   * @throws LockError `not-held`, `invalid-ttl`, or what the log throws
+   */
+  renew(ttlMs: number): Promise<number>;
 }

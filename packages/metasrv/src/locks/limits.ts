@@ -16,6 +16,12 @@ export interface Limits {
   readonly maxTickets: number;
   /** Largest request message, in bytes. */
   readonly maxMessageBytes: number;
+  /** Commands of one session that may be unanswered, its waits and holds included. */
+  readonly maxSessionCommands: number;
+  /** How often each side of a session sends something, in milliseconds. */
+  readonly heartbeatMs: number;
+  /** After how long without a sign of life a session is given up, in milliseconds. */
+  readonly sessionTimeoutMs: number;
   /** How long a wait outlives the connection of a client that can resume it, in milliseconds. */
   readonly waiterGraceMs: number;
 }
@@ -29,6 +35,9 @@ export const defaultLimits: Limits = {
   maxTtlMs: 24 * 60 * 60 * 1000,
   maxWaitersPerLock: 10_000,
   maxTickets: 1_000_000,
-  maxMessageBytes: 64 * 1024,
+  maxMessageBytes: 1024 * 1024,
+  maxSessionCommands: 1_000_000,
+  heartbeatMs: 2_000,
+  sessionTimeoutMs: 6_000,
   waiterGraceMs: 3_000,
 };

@@ -16,6 +16,8 @@ export interface LocalTicketHost {
   holdBack(local: LocalTicket): void;
   find(name: LockName, id: TicketId): TableTicket | undefined;
   state(name: LockName): LockState;
+  passed(revision: bigint): boolean;
+  serves(local: LocalTicket): boolean;
   /** This node does not serve the ticket any more. */
   forget(local: LocalTicket): void;
   /** Removes the ticket from the log, for as long as it takes, and then forgets it. */
@@ -46,6 +48,11 @@ export class LocalTicket {
   modRevision = 0n;
   /** Whether it counts as a waiter that the table has not shown yet. */
   counted = false;
+  /** Whether another member served it before, who may have told of a grant. */
+  #takenOver = false;
+  asked: Promise<void> | undefined = undefined;
+  #impatient = false;
+  #endedBy: LockError | undefined;
   readonly #host: LocalTicketHost;
   #phase: Phase = "asking";
   #listener: ClaimListener | undefined;
@@ -81,6 +88,7 @@ export class LocalTicket {
     this.#graceTimer?.cancel();
     this.#waitTimer?.cancel();
     this.#listener = listener;
+    this.#impatient = waitMs === 0;
     this.#receivedAt = this.#host.clock.now();
     if (waitMs !== undefined && waitMs > 0 && waitMs <= longestTimerMs) {
       this.#waitTimer = this.#host.clock.after(waitMs, () => {
@@ -90,21 +98,31 @@ export class LocalTicket {
   }
 
   /** Puts the ticket into the log, or, where it is there already, makes it this node's. */
-  async ask(onlyIfFree: boolean): Promise<void> {
+  async ask(): Promise<void> {
     try {
       let existing: StoredTicket | undefined;
       for (;;) {
         const { name, id, ticket } = this;
+        const onlyIfFree = this.#impatient;
         const result: OpResult = await this.#host.log.append(
           existing === undefined
             ? { kind: "create", name, id, ticket, onlyIfFree }
-            : { kind: "update", name, id, ticket, modRevision: existing.modRevision },
+            : {
+                kind: "update",
+                name,
+                id,
+                ticket,
+                modRevision: existing.modRevision,
+              },
         );
         if (result.done) {
           this.#committed(existing?.createRevision ?? result.revision, result.revision);
           return;
         }
         if (onlyIfFree && existing === undefined && result.existing === undefined) {
+          if (!this.#impatient && this.#phase === "asking") {
+            continue;
+          }
           const listener = this.#listener;
           this.#close();
           this.#host.forget(this);
@@ -112,11 +130,32 @@ export class LocalTicket {
           return;
         }
         existing = result.existing;
+        if (
+          existing !== undefined &&
+          existing.ticket.memberId !== ticket.memberId &&
+          (this.#phase !== "asking" || this.#listener === undefined)
+        ) {
+          // Nobody is here to take it over from the member that serves it.
+          this.#close();
+          this.#host.forget(this);
+          return;
+        }
+        if (existing !== undefined && existing.ticket.memberId !== ticket.memberId) {
+          this.#takenOver = true;
+        }
       }
     } catch (error) {
       // Unless the table has shown the ticket meanwhile, it is not known whether it is there. If it turns up, nobody
       // waits for it, and the node removes it.
-      if (this.#phase === "asking" || this.#phase === "closed") {
+      const entry = this.#host.find(this.name, this.id);
+      if (entry?.ticket.memberId === this.ticket.memberId && (this.#phase === "asking" || this.#phase === "closed")) {
+        const listener = this.#listener;
+        this.createRevision = entry.createRevision;
+        this.#advance(entry.modRevision);
+        this.#close();
+        this.#remove();
+        listener?.failed(asLockError(error));
+      } else if (this.#phase === "asking" || this.#phase === "closed") {
         this.abandon(asLockError(error));
       }
     }
@@ -127,9 +166,12 @@ export class LocalTicket {
    *
    * @throws as {@link renew}
    */
-  async reconfirm(listener: ClaimListener): Promise<void> {
+  async reconfirm(listener: ClaimListener, wanted: () => boolean): Promise<void> {
     const receivedAt = this.#host.clock.now();
     await this.renew(this.ticket.ttlMs);
+    if (!wanted()) {
+      return;
+    }
     this.#receivedAt = receivedAt;
     this.#listener = listener;
     this.#tell();
@@ -143,11 +185,24 @@ export class LocalTicket {
   async renew(ttlMs: number): Promise<void> {
     this.#renewals++;
     try {
-      const ticket = { ...this.ticket, ttlMs };
-      const { name, id, modRevision } = this;
-      const result = await this.#host.log.append({ kind: "update", name, id, ticket, modRevision });
+      const ticket = this.ticket.ttlMs === ttlMs ? this.ticket : { ...this.ticket, ttlMs };
+      const { name, id } = this;
+      let { modRevision } = this;
+      let result: OpResult;
+      for (;;) {
+        result = await this.#host.log.append({ kind: "update", name, id, ticket, modRevision });
+        if (result.done || this.#phase !== "held") {
+          break;
+        }
+        const { existing } = result;
+        if (existing === undefined || existing.createRevision !== this.createRevision) {
+          break;
+        }
+        // An earlier renewal, or another member, was faster; the key still holds.
+        ({ modRevision } = existing);
+      }
       if (!result.done || this.#phase !== "held") {
-        throw notHeld();
+        throw this.#endedBy ?? notHeld();
       }
       this.ticket = ticket;
       this.#advance(result.revision);
@@ -160,21 +215,48 @@ export class LocalTicket {
     }
   }
 
+  /** Makes the listener the one that is told of the end of the hold; another learns that the hold went elsewhere. */
+  follow(listener: ClaimListener): void {
+    this.#listener?.lost?.("moved");
+    this.#listener = listener;
+  }
+
   /** Starts the clock of a ticket that holds and was taken from another member. */
-  adopted(ticket: Ticket, createRevision: bigint, modRevision: bigint, listener: ClaimListener | undefined): void {
+  adopted(ticket: Ticket, createRevision: bigint, modRevision: bigint): void {
     this.ticket = ticket;
     this.createRevision = createRevision;
     this.#advance(modRevision);
-    this.#listener = listener;
+    this.#waitTimer?.cancel();
+    this.#graceTimer?.cancel();
+    if (this.#phase !== "held") {
+      this.#listener?.failed(superseded());
+      this.#listener = undefined;
+    }
     this.#phase = "held";
     this.#startTtl();
   }
 
   /** It is in the log though nobody asks for it any more. */
   orphaned(entry: TableTicket): void {
+    this.createRevision = entry.createRevision;
     this.#advance(entry.modRevision);
     this.#close();
     this.#host.discard(this);
+  }
+
+  kept(entry: TableTicket): void {
+    this.createRevision = entry.createRevision;
+    this.#advance(entry.modRevision);
+    this.keep();
+  }
+
+  /** Nobody asks for it here, but someone may have been told by another member that it holds: leaves it a full TTL. */
+  keep(): void {
+    this.#phase = "waiting";
+    this.#graceTimer?.cancel();
+    this.#graceTimer = this.#host.clock.after(this.ticket.ttlMs, () => {
+      this.#end();
+    });
   }
 
   /** The table has this to say of the ticket. */
@@ -185,11 +267,18 @@ export class LocalTicket {
       }
       return;
     }
-    if (this.#phase === "closed") {
+    if (this.#phase === "closed" || this.#phase === "asking") {
       return;
     }
-    this.createRevision = entry.createRevision;
+    if (this.createRevision !== entry.createRevision) {
+      return;
+    }
     this.#advance(entry.modRevision);
+    if (!entry.holds && this.#impatient) {
+      queueMicrotask(() => {
+        this.#refuse(entry);
+      });
+    }
     if (!entry.holds || this.#phase === "held" || this.#listener === undefined) {
       return;
     }
@@ -200,6 +289,14 @@ export class LocalTicket {
     this.#phase = "held";
     this.#startTtl();
     this.#tell();
+  }
+
+  #refuse(entry: TableTicket): void {
+    if (this.#phase === "waiting" && this.#impatient && !entry.holds && this.#listener !== undefined) {
+      const listener = this.#listener;
+      this.#end();
+      listener.refused(this.#host.state(this.name));
+    }
   }
 
   /** The table has lost the ticket. */
@@ -230,15 +327,17 @@ export class LocalTicket {
     }
   }
 
-  /** Ends a wait with an error and leaves the ticket to those who outlive this node. */
+  /** Ends a wait with an error, and leaves the ticket, held or not, to the members that there are then. */
   abandon(error: LockError): void {
+    this.#endedBy = error;
+    if (this.held) {
+      this.#lose("moved");
+      return;
+    }
     const listener = this.#listener;
-    const { held } = this;
     this.#close();
     this.#host.forget(this);
-    if (!held) {
-      listener?.failed(error);
-    }
+    listener?.failed(error);
   }
 
   /** See {@link Claim.cancel}. */
@@ -273,12 +372,14 @@ export class LocalTicket {
     this.createRevision = createRevision;
     this.#advance(modRevision);
     if (this.#phase === "closed") {
-      this.#host.discard(this);
+      this.#remove();
     } else if (this.#phase === "asking") {
       this.#phase = "waiting";
       const entry = this.#host.find(this.name, this.id);
-      if (entry?.createRevision === createRevision && entry.ticket.memberId === this.ticket.memberId) {
+      if (entry?.createRevision === createRevision) {
         this.consider(entry);
+      } else if (this.#host.passed(modRevision)) {
+        this.removed(createRevision);
       }
     }
   }
@@ -295,7 +396,11 @@ export class LocalTicket {
       return;
     }
     this.#waitTimer?.cancel();
-    this.#listener?.granted({
+    const listener = this.#listener;
+    if (listener?.lost === undefined) {
+      this.#listener = undefined;
+    }
+    listener?.granted({
       key: encodeLockKey({ name, id, token: createRevision }),
       token: createRevision,
       ttlMs: ticket.ttlMs,
@@ -329,7 +434,7 @@ export class LocalTicket {
     } else {
       this.#host.forget(this);
     }
-    listener?.lost(reason);
+    listener?.lost?.(reason);
   }
 
   /** Another member serves the ticket now. */
@@ -343,12 +448,15 @@ export class LocalTicket {
 
   #timeOut(waitMs: number): void {
     const state = this.#host.state(this.name);
-    const holder = state.holderOwner === "" ? "someone who gave no owner text" : JSON.stringify(state.holderOwner);
+    const owner = state.holderOwner === "" ? "someone who gave no owner text" : JSON.stringify(state.holderOwner);
+    const why =
+      state.holderToken === 0n
+        ? "the store has not answered yet"
+        : `it is held by ${owner} (fencing token ${state.holderToken}), and ${state.waiters} wait for it, this request included`;
     this.fail(
       new LockError(
         "wait-timed-out",
-        `the lock was not granted within ${waitMs} ms: it is held by ${holder} (fencing token ${state.holderToken}), ` +
-          `and ${state.waiters} wait for it, this request included; wait longer, or look at what the holder does`,
+        `the lock was not granted within ${waitMs} ms: ${why}; wait longer, or look at what the holder does`,
         { state },
       ),
     );
@@ -359,6 +467,22 @@ export class LocalTicket {
     const waiting = this.#phase === "waiting";
     this.#close();
     if (waiting) {
+      this.#remove();
+    }
+  }
+
+  /** Removes what nobody wants any more, but not while another member's requester may believe that it holds. */
+  #remove(): void {
+    const entry = this.#host.find(this.name, this.id);
+    const waits =
+      entry !== undefined &&
+      entry.createRevision === this.createRevision &&
+      entry.modRevision >= this.modRevision &&
+      !entry.holds;
+    if (this.#takenOver && !waits && this.#host.serves(this)) {
+      this.#takenOver = false;
+      this.keep();
+    } else {
       this.#host.discard(this);
     }
   }

@@ -26,7 +26,10 @@ export type LockErrorReason =
   | "shutting-down"
   | "not-a-member"
   | "superseded"
-  | "canceled";
+  | "canceled"
+  | "invalid-command"
+  | "too-many-commands"
+  | "not-reading";
 
 /**
  * What can go wrong with a lock, on every implementation. The message says what was wrong, what was expected and what

@@ -22,6 +22,9 @@ export function escapeLockName(name: Uint8Array): LockName {
 
 /** The bytes of an escaped name. */
 export function unescapeLockName(name: LockName): Uint8Array {
+  if (!name.includes("%")) {
+    return Buffer.from(name, "latin1");
+  }
   return Buffer.from(
     name.replace(/%([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))),
     "latin1",

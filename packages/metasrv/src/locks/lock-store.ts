@@ -59,10 +59,17 @@ export class LockStore {
   readonly #locals = new Map<string, LocalTicket>();
   /** Tickets asked for and not seen in the table yet, by name: they count as waiters. */
   readonly #unseen = new Map<LockName, number>();
+  /** Tickets on their way to this node from another, by name and id, with the number of attempts. */
+  readonly #adopting = new Map<string, number>();
+  /** Who waits for the table to come as far as a revision. */
+  #awaited: { readonly revision: bigint; readonly resolve: () => void }[] = [];
   readonly #heldBack = new Set<LocalTicket>();
   #memberId: string | undefined;
+  #lastTicket: Ticket | undefined;
   #aliveUntilMs = 0;
   #stopping = false;
+  /** How far the table has come. */
+  #revision = 0n;
 
   constructor(options: LockStoreOptions) {
     this.#log = options.log;
@@ -87,6 +94,8 @@ export class LockStore {
       waiterGraceMs: this.#limits.waiterGraceMs,
       find: (name: LockName, id: TicketId) => this.#table.get(name, id),
       state: (name: LockName) => this.#state(name),
+      passed: (revision: bigint) => this.#revision >= revision,
+      serves: (local: LocalTicket) => this.#locals.get(localKey(local)) === local,
       mayGrant: () => this.#clock.now() < this.#aliveUntilMs,
       holdBack: (local: LocalTicket) => {
         this.#heldBack.add(local);
@@ -98,7 +107,14 @@ export class LockStore {
         void this.#discard(local);
       },
       expired: ({ name, ticket, createRevision }: LocalTicket) => {
-        this.#logger.info({ lock: name, owner: ticket.owner, token: createRevision?.toString() }, "lock expired");
+        this.#logger.info(
+          {
+            lock: name,
+            owner: ticket.owner,
+            token: createRevision?.toString(),
+          },
+          "lock expired",
+        );
       },
     };
     this.#takeover = new Takeover({
@@ -108,8 +124,8 @@ export class LockStore {
       members: this.#members,
       logger: this.#logger,
       waiterGraceMs: this.#limits.waiterGraceMs,
-      leads: () => this.leads,
-      adopt: (ticket) => this.#adopt(ticket, ticket.ticket.ttlMs, undefined),
+      leads: () => this.leads && !this.#stopping,
+      adopt: (ticket) => this.#adopt(ticket, ticket.ticket.ttlMs, true),
     });
   }
 
@@ -139,10 +155,11 @@ export class LockStore {
    */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#tellReached();
     const removals: Promise<unknown>[] = [];
     for (const local of this.#locals.values()) {
       if (!local.held && !local.closed && !local.ticket.resumable) {
-        removals.push(this.#remove(local));
+        removals.push((local.asked ?? Promise.resolve()).then(() => this.#remove(local)));
       }
       local.abandon(shuttingDown());
     }
@@ -169,8 +186,8 @@ export class LockStore {
     const name = escapeLockName(request.name);
     const resumable = request.ticketId !== undefined;
     const id = ticketIdFrom(request.ticketId ?? this.#random(ticketIdLength));
-    const ticket: Ticket = { mode: "exclusive", ttlMs, owner, memberId: this.#requireMember(), resumable };
-    const claim = new LocalClaim(listener);
+    const ticket = this.#ticketOf(ttlMs, owner, resumable);
+    const claim = new LocalClaim(this.#claimHost, listener);
     this.#serve(claim, name, id, ticket, request.waitMs);
     return claim;
   }
@@ -182,41 +199,41 @@ export class LockStore {
    */
   async unlock(keyBytes: Uint8Array): Promise<void> {
     const key = decodeLockKey(keyBytes, this.#limits.maxNameBytes);
-    const { name, id, token } = key;
-    const result = await this.#log.append({ kind: "delete", name, id, condition: { createRevision: token } });
-    if (!result.done) {
-      throw notHeld();
-    }
-    const local = this.#locals.get(localKey(key));
-    if (local?.createRevision === token) {
-      local.released();
-    }
+    await this.#unlock(key, key.token);
   }
 
   /**
-   * Gives a held lock a full TTL again.
+   * Gives a held lock a full TTL again, and makes this node the one that runs its clock.
    *
    * @param ttlMs - a new TTL in milliseconds; 0 or absent keeps the one that it has
-   * @param listener - told of a later loss, if this node did not serve the ticket before
+   * @returns the TTL in milliseconds
    * @throws LockError `not-held` when the key does not hold any more, `invalid-key`, `invalid-ttl`, or what the log throws
    */
-  async renew(keyBytes: Uint8Array, ttlMs = 0, listener?: ClaimListener): Promise<{ readonly ttlMs: number }> {
-    const key = decodeLockKey(keyBytes, this.#limits.maxNameBytes);
-    const wanted = ttlMs === 0 ? undefined : checkTtl(ttlMs, this.#limits);
-    this.#requireMember();
-    const local = this.#locals.get(localKey(key));
-    if (local?.held === true && local.createRevision === key.token) {
-      const renewed = wanted ?? local.ticket.ttlMs;
-      await local.renew(renewed);
-      return { ttlMs: renewed };
-    }
-    return { ttlMs: await this.#adoptByKey(key, wanted, listener) };
+  async renew(keyBytes: Uint8Array, ttlMs = 0): Promise<number> {
+    const local = await this.#renewByKey(keyBytes, ttlMs);
+    return local.ticket.ttlMs;
+  }
+
+  /**
+   * As {@link renew}, for a requester that wants to be told of the end of the hold.
+   *
+   * @param listener - from then on told `lost`, at most once
+   */
+  async resume(keyBytes: Uint8Array, ttlMs: number, listener: ClaimListener): Promise<{ claim: Claim; ttlMs: number }> {
+    const local = await this.#renewByKey(keyBytes, ttlMs);
+    local.follow(listener);
+    return { claim: new LocalClaim(this.#claimHost, listener, local), ttlMs: local.ticket.ttlMs };
   }
 
   /** Who holds a lock, and how many wait. */
   state(name: Uint8Array): LockState {
     return this.#state(escapeLockName(name));
   }
+
+  readonly #claimHost: ClaimHost = {
+    unlock: (ticket, token) => this.#unlock(ticket, token),
+    checkTtl: (ttlMs) => checkTtl(ttlMs, this.#limits),
+  };
 
   readonly #logListener: LogListener = {
     reset: (listing) => {
@@ -270,7 +287,7 @@ export class LockStore {
       claim.local = existing;
       if (existing.held) {
         void this.#reconfirm(claim, existing, () => {
-          this.#serve(claim, name, id, ticket, waitMs);
+          this.#serve(claim, name, id, { ...ticket, memberId: this.#requireMember() }, waitMs);
         });
       } else {
         existing.attach(claim.listener, waitMs);
@@ -280,20 +297,23 @@ export class LockStore {
       }
       return;
     }
-    this.#requireRoom(name);
+    const joins = this.#table.get(name, id) === undefined && waitMs !== 0;
+    this.#requireRoom(name, joins);
     const local = this.#addLocal(name, id, ticket);
-    local.counted = true;
-    this.#unseen.set(name, (this.#unseen.get(name) ?? 0) + 1);
+    if (joins) {
+      local.counted = true;
+      this.#unseen.set(name, (this.#unseen.get(name) ?? 0) + 1);
+    }
     claim.local = local;
     local.attach(claim.listener, waitMs);
-    void local.ask(waitMs === 0).finally(() => {
+    local.asked = local.ask().finally(() => {
       this.#seen(local);
     });
   }
 
   async #reconfirm(claim: LocalClaim, local: LocalTicket, restart: () => void): Promise<void> {
     try {
-      await local.reconfirm(claim.listener);
+      await local.reconfirm(claim.listener, () => claim.active);
       if (!claim.active) {
         local.cancel(claim.listener);
       }
@@ -313,7 +333,18 @@ export class LockStore {
     }
   }
 
-  #requireRoom(name: LockName): void {
+  /** One client's tickets are mostly alike, so that they can share their content. */
+  #ticketOf(ttlMs: number, owner: string, resumable: boolean): Ticket {
+    const memberId = this.#requireMember();
+    const last = this.#lastTicket;
+    if (last?.ttlMs === ttlMs && last.owner === owner && last.resumable === resumable && last.memberId === memberId) {
+      return last;
+    }
+    this.#lastTicket = { mode: "exclusive", ttlMs, owner, memberId, resumable };
+    return this.#lastTicket;
+  }
+
+  #requireRoom(name: LockName, joins: boolean): void {
     const { maxTickets, maxWaitersPerLock } = this.#limits;
     if (this.#locals.size >= maxTickets) {
       throw new LockError(
@@ -322,7 +353,7 @@ export class LockStore {
       );
     }
     const queued = this.#table.waiters(name) + (this.#unseen.get(name) ?? 0);
-    if (queued >= maxWaitersPerLock + (this.#table.first(name) === undefined ? 1 : 0)) {
+    if (joins && queued >= maxWaitersPerLock + (this.#table.first(name) === undefined ? 1 : 0)) {
       throw new LockError(
         "too-many-waiters",
         `${maxWaitersPerLock} requests wait for this lock already, as many as are allowed; try again later`,
@@ -330,50 +361,140 @@ export class LockStore {
     }
   }
 
-  async #adoptByKey(
-    { name, id, token }: LockKey,
-    ttlMs: number | undefined,
-    listener: ClaimListener | undefined,
-  ): Promise<number> {
-    const entry = this.#table.get(name, id);
-    if (entry?.createRevision === token && !entry.holds) {
+  async #unlock({ name, id }: { name: LockName; id: TicketId }, token: bigint): Promise<void> {
+    const result = await this.#log.append({ kind: "delete", name, id, condition: { createRevision: token } });
+    if (!result.done) {
       throw notHeld();
     }
-    let known: StoredTicket | undefined = entry;
+    const local = this.#locals.get(localKey({ name, id }));
+    local?.removed(token);
+  }
+
+  async #renewByKey(keyBytes: Uint8Array, ttlMs: number): Promise<LocalTicket> {
+    const key = decodeLockKey(keyBytes, this.#limits.maxNameBytes);
+    const wanted = ttlMs === 0 ? undefined : checkTtl(ttlMs, this.#limits);
+    this.#requireMember();
+    const local = this.#locals.get(localKey(key));
+    if (local?.held === true && local.createRevision === key.token) {
+      try {
+        await local.renew(wanted ?? local.ticket.ttlMs);
+        return local;
+      } catch (error) {
+        if (!(error instanceof LockError && error.reason === "not-held")) {
+          throw error;
+        }
+        // It may have been at another member and come back.
+      }
+    }
+    return this.#adoptByKey(key, wanted);
+  }
+
+  async #adoptByKey({ name, id, token }: LockKey, ttlMs: number | undefined): Promise<LocalTicket> {
+    let known: StoredTicket | undefined = this.#table.get(name, id);
     if (known?.createRevision !== token) {
       // The table may lag behind the store.
       const read = await this.#log.append({ kind: "read", name, id });
       known = read.done ? undefined : read.existing;
     }
     while (known?.createRevision === token) {
-      const renewed = ttlMs ?? known.ticket.ttlMs;
-      const result = await this.#adopt(known, renewed, listener);
-      if (result === "adopted") {
-        return renewed;
+      const result: LocalTicket | { readonly existing: StoredTicket | undefined } = await this.#adopt(
+        known,
+        ttlMs ?? known.ticket.ttlMs,
+      );
+      if (result instanceof LocalTicket) {
+        await this.#checkHolds(result);
+        return result;
       }
       known = result.existing;
     }
     throw notHeld();
   }
 
-  /** Makes a ticket that holds this node's own, and starts its clock. */
+  /** A key is given at the grant only. But one could be forged for a ticket that waits, by whoever chose its id. */
+  async #checkHolds(local: LocalTicket): Promise<void> {
+    if (this.#table.get(local.name, local.id)?.holds === true) {
+      return;
+    }
+    await this.#reached(local.modRevision);
+    if (this.#table.get(local.name, local.id)?.holds !== true) {
+      throw notHeld();
+    }
+  }
+
+  /** Resolves once the table has come as far as `revision`. */
+  #reached(revision: bigint): Promise<void> {
+    return new Promise((resolve) => {
+      this.#awaited.push({ revision, resolve });
+      this.#tellReached();
+    });
+  }
+
+  #tellReached(): void {
+    if (this.#awaited.length > 0) {
+      const reached = this.#awaited.filter(({ revision }) => this.#stopping || revision <= this.#revision);
+      this.#awaited = this.#awaited.filter((awaited) => !reached.includes(awaited));
+      for (const { resolve } of reached) {
+        resolve();
+      }
+    }
+  }
+
+  /** Makes a ticket that holds this node's own, and starts its clock; or answers how the ticket stands instead. */
   async #adopt(
     stored: StoredTicket,
     ttlMs: number,
-    listener: ClaimListener | undefined,
-  ): Promise<"adopted" | { readonly existing: StoredTicket | undefined }> {
+    takeover = false,
+  ): Promise<LocalTicket | { readonly existing: StoredTicket | undefined }> {
     const { name, id, createRevision, modRevision } = stored;
-    const ticket: Ticket = { ...stored.ticket, ttlMs, memberId: this.#requireMember() };
-    const result = await this.#log.append({ kind: "update", name, id, ticket, modRevision });
+    const ticket: Ticket = {
+      ...stored.ticket,
+      ttlMs,
+      memberId: this.#requireMember(),
+    };
+    const adopting = localKey(stored);
+    this.#adopting.set(adopting, (this.#adopting.get(adopting) ?? 0) + 1);
+    let result;
+    try {
+      result = await this.#log.append({
+        kind: "update",
+        name,
+        id,
+        ticket,
+        modRevision,
+      });
+    } finally {
+      const left = (this.#adopting.get(adopting) ?? 1) - 1;
+      if (left === 0) {
+        this.#adopting.delete(adopting);
+      } else {
+        this.#adopting.set(adopting, left);
+      }
+      const entry = this.#table.get(name, id);
+      if (
+        result?.done !== true &&
+        left === 0 &&
+        entry !== undefined &&
+        !this.#stopping &&
+        entry.ticket.memberId === this.#memberId &&
+        !this.#locals.has(adopting)
+      ) {
+        this.#keep(entry);
+      }
+    }
     if (!result.done) {
       return result;
     }
-    if (this.#memberId === ticket.memberId) {
-      const current = this.#locals.get(localKey(stored));
-      const local = current === undefined || current.closed ? this.#addLocal(name, id, ticket) : current;
-      local.adopted(ticket, createRevision, result.revision, listener);
+    if (this.#requireMember() !== ticket.memberId) {
+      throw notAMember();
     }
-    return "adopted";
+    const current = this.#locals.get(localKey(stored));
+    if (takeover && current !== undefined && !current.closed) {
+      // Its requester has come back here, and its own request goes on.
+      return current;
+    }
+    const local = current === undefined || current.closed ? this.#addLocal(name, id, ticket) : current;
+    local.adopted(ticket, createRevision, result.revision);
+    return local;
   }
 
   #addLocal(name: LockName, id: TicketId, ticket: Ticket): LocalTicket {
@@ -387,6 +508,11 @@ export class LockStore {
     const key = localKey(local);
     if (this.#locals.get(key) === local) {
       this.#locals.delete(key);
+      const entry = this.#table.get(local.name, local.id);
+      if (entry !== undefined && entry.modRevision > local.modRevision) {
+        // Another attempt at the same request took effect meanwhile.
+        this.#put(entry);
+      }
     }
   }
 
@@ -411,12 +537,18 @@ export class LockStore {
 
   /** Removes a local ticket; what is returned was not removed, because it has changed. */
   async #remove({ name, id, modRevision }: LocalTicket): Promise<StoredTicket | undefined> {
-    const result = await this.#log.append({ kind: "delete", name, id, condition: { modRevision } });
+    const result = await this.#log.append({
+      kind: "delete",
+      name,
+      id,
+      condition: { modRevision },
+    });
     return result.done ? undefined : result.existing;
   }
 
   #reset(listing: LogListing): void {
     this.#members.reset(listing.members);
+    this.#revision = listing.revision;
     this.#table.reset(listing.tickets);
     this.#table.settle();
     for (const local of this.#locals.values()) {
@@ -428,6 +560,7 @@ export class LockStore {
         local.removed(local.createRevision);
       }
     }
+    this.#tellReached();
     this.#takeover.sweep();
   }
 
@@ -437,6 +570,7 @@ export class LockStore {
       switch (event.kind) {
         case "ticket-put":
           this.#table.put(event);
+          this.#revision = event.modRevision;
           sweep ||= !this.#members.has(event.ticket.memberId);
           break;
         case "ticket-deleted":
@@ -453,6 +587,7 @@ export class LockStore {
       }
     }
     this.#table.settle();
+    this.#tellReached();
     if (sweep) {
       this.#takeover.sweep();
     }
@@ -462,13 +597,22 @@ export class LockStore {
     const local = this.#locals.get(localKey(ticket));
     if (local !== undefined) {
       local.consider(ticket);
-      if (local.createRevision === ticket.createRevision) {
+      if (ticket.ticket.memberId === local.ticket.memberId) {
         this.#seen(local);
       }
-    } else if (ticket.ticket.memberId === this.#memberId) {
+    } else if (ticket.ticket.memberId !== this.#memberId || this.#stopping || this.#adopting.has(localKey(ticket))) {
+      return;
+    } else if (ticket.modRevision > ticket.createRevision) {
+      this.#keep(ticket);
+    } else {
       // A request whose outcome was unknown took effect after all, and nobody waits for it any more.
       this.#addLocal(ticket.name, ticket.id, ticket.ticket).orphaned(ticket);
     }
+  }
+
+  /** Serves a ticket that came here without a request: its requester may believe that it holds. */
+  #keep(entry: TableTicket): void {
+    this.#addLocal(entry.name, entry.id, entry.ticket).kept(entry);
   }
 
   #granted(ticket: TableTicket): void {
@@ -504,14 +648,23 @@ export class LockStore {
   }
 }
 
+/** What a claim needs of its store. */
+interface ClaimHost {
+  unlock(ticket: LocalTicket, token: bigint): Promise<void>;
+  checkTtl(ttlMs: number): number;
+}
+
 /** What one caller asked for, while it is of interest to it. */
 class LocalClaim implements Claim {
+  readonly #host: ClaimHost;
   readonly listener: ClaimListener;
-  local: LocalTicket | undefined = undefined;
+  local: LocalTicket | undefined;
   active = true;
 
-  constructor(listener: ClaimListener) {
+  constructor(host: ClaimHost, listener: ClaimListener, local?: LocalTicket) {
+    this.#host = host;
     this.listener = listener;
+    this.local = local;
   }
 
   cancel(): void {
@@ -522,6 +675,23 @@ class LocalClaim implements Claim {
   detach(): void {
     this.active = false;
     this.local?.detach(this.listener);
+  }
+
+  async release(): Promise<void> {
+    const { local } = this;
+    if (local?.createRevision === undefined || !local.held) {
+      throw notHeld();
+    }
+    await this.#host.unlock(local, local.createRevision);
+  }
+
+  async renew(ttlMs: number): Promise<number> {
+    const { local } = this;
+    if (local?.held !== true) {
+      throw notHeld();
+    }
+    await local.renew(ttlMs === 0 ? local.ticket.ttlMs : this.#host.checkTtl(ttlMs));
+    return local.ticket.ttlMs;
   }
 }
 

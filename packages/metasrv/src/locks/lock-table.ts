@@ -75,7 +75,7 @@ export class LockTable {
     if (node === undefined) {
       node = new Node(stored);
       this.#size++;
-      queue.append(node);
+      queue.insert(node);
       this.#touched.add(queue);
     } else {
       node.ticket = stored.ticket;
@@ -183,15 +183,26 @@ class Queue {
     this.name = name;
   }
 
-  append(node: Node): void {
+  /** Puts a link where its creation belongs: last, but for what a restored store brings back. */
+  insert(node: Node): void {
     this.tickets.set(node.id, node);
-    node.previous = this.#tail;
-    if (this.#tail === undefined) {
+    let previous = this.#tail;
+    while (previous !== undefined && previous.createRevision > node.createRevision) {
+      previous = previous.previous;
+    }
+    const next = previous === undefined ? this.head : previous.next;
+    node.previous = previous;
+    node.next = next;
+    if (previous === undefined) {
       this.head = node;
     } else {
-      this.#tail.next = node;
+      previous.next = node;
     }
-    this.#tail = node;
+    if (next === undefined) {
+      this.#tail = node;
+    } else {
+      next.previous = node;
+    }
   }
 
   remove(node: Node): void {

@@ -31,8 +31,8 @@ const retryMs = 1_000;
 export class Takeover {
   readonly #options: TakeoverOptions;
   readonly #doomed = new Set<TableTicket>();
-  /** Sweeps asked for since the first that is not done. */
-  #requests = 0;
+  #running = false;
+  #again = false;
 
   constructor(options: TakeoverOptions) {
     this.#options = options;
@@ -40,30 +40,32 @@ export class Takeover {
 
   /** Looks for such tickets. To be called whenever members, leader or tickets changed in a way that may leave some. */
   sweep(): void {
-    this.#requests++;
-    if (this.#requests === 1) {
-      void this.#run();
+    if (this.#running) {
+      this.#again = true;
+      return;
     }
+    this.#running = true;
+    void this.#run();
   }
 
   async #run(): Promise<void> {
     const { clock, logger } = this.#options;
     try {
-      let served: number;
       do {
-        served = this.#requests;
+        this.#again = false;
         await this.#takeOver();
-      } while (this.#requests > served);
+      } while (this.#again);
     } catch (error) {
       logger.warn(
         { err: error },
         "takeover of a gone member's tickets was interrupted; it goes on when the store answers",
       );
-      clock.after(retryMs, () => {
-        this.sweep();
-      });
+      if (this.#options.leads())
+        clock.after(retryMs, () => {
+          this.sweep();
+        });
     } finally {
-      this.#requests = 0;
+      this.#running = false;
     }
   }
 
@@ -85,7 +87,12 @@ export class Takeover {
     logger.info({ held: holding.length, waiting: waiting.length }, "taking over the tickets of members that are gone");
     this.#purgeLater(waiting);
     for (let start = 0; start < holding.length; start += width) {
-      await Promise.all(holding.slice(start, start + width).map(adopt));
+      await Promise.all(
+        holding
+          .slice(start, start + width)
+          .filter((ticket) => this.#orphaned(ticket))
+          .map(adopt),
+      );
     }
   }
 
@@ -108,7 +115,12 @@ export class Takeover {
         const orphans = tickets.slice(start, start + width).filter((ticket) => leads() && this.#orphaned(ticket));
         await Promise.all(
           orphans.map(({ name, id, modRevision }) =>
-            log.append({ kind: "delete", name, id, condition: { modRevision } }),
+            log.append({
+              kind: "delete",
+              name,
+              id,
+              condition: { modRevision },
+            }),
           ),
         );
       }
@@ -120,6 +132,9 @@ export class Takeover {
     } finally {
       for (const ticket of tickets) {
         this.#doomed.delete(ticket);
+      }
+      if (tickets.some((ticket) => this.#orphaned(ticket))) {
+        this.sweep();
       }
     }
   }

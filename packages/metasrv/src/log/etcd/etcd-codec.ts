@@ -10,10 +10,22 @@ const modes = new Map<StoredLockMode, LockMode>([
   [StoredLockMode.EXCLUSIVE, "exclusive"],
 ]);
 
+/** Contents of tickets that are kept at hand. Tickets of one client differ in name and id only, hardly in content. */
+const maxKnownTickets = 1_000;
+const knownBytes = new WeakMap<Ticket, Buffer>();
+const knownTickets = new Map<string, Ticket>();
+
 /** The bytes of a ticket. */
-export function encodeTicket({ mode, ttlMs, owner, memberId, resumable }: Ticket): Buffer {
+export function encodeTicket(ticket: Ticket): Buffer {
+  const known = knownBytes.get(ticket);
+  if (known !== undefined) {
+    return known;
+  }
+  const { mode, ttlMs, owner, memberId, resumable } = ticket;
   const message = create(TicketSchema, { mode: storedModes[mode], ttlMs: BigInt(ttlMs), owner, memberId, resumable });
-  return Buffer.from(toBinary(TicketSchema, message));
+  const bytes = Buffer.from(toBinary(TicketSchema, message));
+  knownBytes.set(ticket, bytes);
+  return bytes;
 }
 
 /** The bytes of a member. */
@@ -50,10 +62,23 @@ export function decodeKeyValue(
 }
 
 function decodeTicket(bytes: Buffer): Ticket | undefined {
+  const content = bytes.toString("latin1");
+  const known = knownTickets.get(content);
+  if (known !== undefined) {
+    return known;
+  }
   try {
     const { mode, ttlMs, owner, memberId, resumable } = fromBinary(TicketSchema, bytes);
-    const known = modes.get(mode);
-    return known && { mode: known, ttlMs: Number(ttlMs), owner, memberId, resumable };
+    const knownMode = modes.get(mode);
+    if (knownMode === undefined) {
+      return undefined;
+    }
+    const ticket: Ticket = { mode: knownMode, ttlMs: Number(ttlMs), owner, memberId, resumable };
+    if (knownTickets.size === maxKnownTickets) {
+      knownTickets.clear();
+    }
+    knownTickets.set(content, ticket);
+    return ticket;
   } catch {
     return undefined;
   }

@@ -58,7 +58,10 @@ export class EtcdCommitter {
       return Promise.reject(closed());
     }
     return new Promise((resolve, reject) => {
-      const pending = new Pending(op, this.#options.clock.now() + this.#options.requestTimeoutMs, resolve, reject);
+      const { keys, clock, requestTimeoutMs } = this.#options;
+      // Made at once: an op that cannot be sent fails alone.
+      const txn = txnOfOp(keys, op);
+      const pending = new Pending(op, txn, clock.now() + requestTimeoutMs, resolve, reject);
       this.#unsettled.add(pending);
       this.#enqueue(pending);
       if (!this.#sending && this.#ready.length > 0) {
@@ -81,19 +84,18 @@ export class EtcdCommitter {
   }
 
   #enqueue(pending: Pending): void {
-    const { op } = pending;
-    const ticket = `${op.name}/${op.id}`;
+    const { op, ticket } = pending;
     const before = this.#lastOfTicket.get(ticket);
     this.#lastOfTicket.set(ticket, pending);
     if (before !== undefined) {
-      before.followers.push(pending);
+      (before.followers ??= []).push(pending);
       pending.waitsFor++;
     }
     if (op.kind === "create") {
       const creation = this.#lastCreation.get(op.name);
       this.#lastCreation.set(op.name, pending);
       if (creation !== undefined && creation !== before) {
-        creation.followers.push(pending);
+        (creation.followers ??= []).push(pending);
         pending.waitsFor++;
       }
     }
@@ -103,8 +105,7 @@ export class EtcdCommitter {
   }
 
   #settle(pending: Pending): void {
-    const { op } = pending;
-    const ticket = `${op.name}/${op.id}`;
+    const { op, ticket } = pending;
     this.#unsettled.delete(pending);
     if (this.#lastOfTicket.get(ticket) === pending) {
       this.#lastOfTicket.delete(ticket);
@@ -112,7 +113,7 @@ export class EtcdCommitter {
     if (this.#lastCreation.get(op.name) === pending) {
       this.#lastCreation.delete(op.name);
     }
-    for (const follower of pending.followers) {
+    for (const follower of pending.followers ?? []) {
       if (--follower.waitsFor === 0) {
         this.#ready.push(follower);
       }
@@ -150,14 +151,14 @@ export class EtcdCommitter {
   }
 
   async #commit(batch: readonly Pending[]): Promise<void> {
-    const { keys, txn } = this.#options;
-    const txns = batch.map(({ op }) => txnOfOp(keys, op));
-    const [single] = txns;
-    if (single !== undefined && txns.length === 1) {
-      this.#answer(batch, [await txn(single)]);
+    const { txn } = this.#options;
+    const [single] = batch;
+    if (single !== undefined && batch.length === 1) {
+      this.#answer(batch, [await txn(single.txn)]);
       return;
     }
-    const response = await txn({ compare: [], success: txns.map((request_txn) => ({ request_txn })), failure: [] });
+    const nested = batch.map((pending) => ({ request_txn: pending.txn }));
+    const response = await txn({ compare: [], success: nested, failure: [] });
     this.#answer(
       batch,
       response.responses.map(({ response_txn }) => ({ ...response_txn, header: response.header })),
@@ -182,7 +183,8 @@ export class EtcdCommitter {
     for (const pending of batch) {
       const writes = pending.op.kind === "create" || pending.op.kind === "update";
       if (failure === "full" && writes) {
-        this.#reject(pending, storeFull(error));
+        const { hosts } = this.#options;
+        this.#reject(pending, pending.uncertain ? storeUnavailable(hosts, error) : storeFull(error));
       } else if (failure === "too-large" && batch.length === 1) {
         this.#reject(pending, storeUnavailable(this.#options.hosts, error));
       } else {
@@ -233,11 +235,14 @@ export class EtcdCommitter {
 /** An op on its way. */
 class Pending {
   readonly op: TicketOp;
+  readonly txn: ITxnRequest;
+  /** Name and id of the ticket. */
+  readonly ticket: string;
   readonly deadlineMs: number;
   readonly resolve: (result: OpResult) => void;
   readonly reject: (error: LockError) => void;
   /** Ops that may not go out before this one is settled. */
-  readonly followers: Pending[] = [];
+  followers: Pending[] | undefined = undefined;
   /** How many ops must be settled before this one may go out. */
   waitsFor = 0;
   /** Whether an earlier attempt may have taken effect. */
@@ -247,11 +252,14 @@ class Pending {
 
   constructor(
     op: TicketOp,
+    txn: ITxnRequest,
     deadlineMs: number,
     resolve: (result: OpResult) => void,
     reject: (error: LockError) => void,
   ) {
     this.op = op;
+    this.txn = txn;
+    this.ticket = `${op.name}/${op.id}`;
     this.deadlineMs = deadlineMs;
     this.resolve = resolve;
     this.reject = reject;

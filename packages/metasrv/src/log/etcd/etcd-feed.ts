@@ -1,15 +1,16 @@
-import type { Etcd3, IDuplexStream, IEvent, IKeyValue, IRangeResponse, IWatchRequest, IWatchResponse } from "etcd3";
+import type { IDuplexStream, IEvent, IKeyValue, IRangeResponse, IWatchRequest, IWatchResponse } from "etcd3";
 import type { Logger } from "pino";
 import type { Clock, Timer } from "../../locks/clock.js";
 import type { LogEvent, LogListener, LogListing, StoredMember, StoredTicket } from "../ticket-log.js";
 import { Backoff } from "./backoff.js";
+import type { EtcdClient } from "./etcd-client.js";
 import { decodeKeyValue } from "./etcd-codec.js";
 import { asError, storeUnreachable } from "./etcd-errors.js";
 import type { EtcdKeys } from "./etcd-keys.js";
 
 /** What a feed works with. */
 export interface EtcdFeedOptions {
-  readonly client: Etcd3;
+  readonly client: EtcdClient;
   readonly keys: EtcdKeys;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -122,7 +123,7 @@ export class EtcdFeed {
   /** Watches until the stream breaks (`broken`) or what is missed cannot be had any more (`gap`). */
   async #watch(listener: LogListener): Promise<"broken" | "gap"> {
     const { client, keys, logger } = this.#options;
-    const stream = await client.watchClient.watch();
+    const stream = await client.watchStream();
     this.#stream = stream;
     const check = this.#checkRegularly(stream);
     try {

@@ -54,7 +54,8 @@ export class EtcdKeys {
       return slash === -1 || name === undefined || id === undefined ? undefined : { kind: "ticket", name, id };
     }
     if (text.startsWith(this.#members)) {
-      return { kind: "member", id: text.slice(this.#members.length) };
+      const id = text.slice(this.#members.length);
+      return /^[0-9a-f]+$/.test(id) ? { kind: "member", id } : undefined;
     }
     return undefined;
   }

@@ -1,8 +1,8 @@
 import { noop } from "cockatiel";
-import { Etcd3 } from "etcd3";
 import type { Logger } from "pino";
 import type { Clock } from "../../locks/clock.js";
 import type { LogListener, Member, MembershipListener, OpResult, TicketLog, TicketOp } from "../ticket-log.js";
+import { EtcdClient } from "./etcd-client.js";
 import { EtcdCommitter } from "./etcd-committer.js";
 import { EtcdFeed } from "./etcd-feed.js";
 import { EtcdKeys } from "./etcd-keys.js";
@@ -37,14 +37,14 @@ export function createEtcdTicketLog(options: EtcdTicketLogOptions): TicketLog {
 }
 
 class EtcdTicketLog implements TicketLog {
-  readonly #client: Etcd3;
+  readonly #client: EtcdClient;
   readonly #committer: EtcdCommitter;
   readonly #feed: EtcdFeed;
   readonly #membershipOptions: EtcdMembershipOptions;
   #membership: EtcdMembership | undefined;
 
   constructor({ hosts, prefix, clock, logger, connectTimeoutMs, requestTimeoutMs, ...options }: EtcdTicketLogOptions) {
-    const client = new Etcd3({
+    const client = new EtcdClient({
       hosts: [...hosts],
       // What to try again, where and when is decided here: the default breaker would stay away from a healthy etcd.
       faultHandling: { host: () => noop, global: noop },
@@ -62,7 +62,7 @@ class EtcdTicketLog implements TicketLog {
     this.#client = client;
     this.#committer = new EtcdCommitter({
       ...common,
-      txn: (request) => client.kv.txn(request, { deadline: Date.now() + attemptTimeoutMs }),
+      txn: (request) => client.txn(request, attemptTimeoutMs),
       requestTimeoutMs,
       maxTxnOps: options.maxTxnOps,
     });

@@ -1,0 +1,224 @@
+import { describe, expect, test } from "@jest/globals";
+import { settled } from "../../test-support/manual-clock.js";
+import { createElsewhere, removeElsewhere, scriptedNode, stored } from "../../test-support/node-fixture.js";
+import { deliveryOrders } from "../../test-support/scripted-ticket-log.js";
+
+describe("a ticket id that is asked for again", () => {
+  test("while the log is asked: the later request is the one that is answered", async () => {
+    const node = await scriptedNode();
+    node.log.manual = true;
+    const first = node.ask({ ticket: 1 });
+    const again = node.ask({ ticket: 1 });
+    node.log.run(node.log.take("create"));
+    await settled();
+    expect([first.told, again.told, node.log.pending]).toEqual([["failed: superseded"], ["granted"], []]);
+  });
+
+  test("while waiting: it keeps its place, and the wait and its bound begin anew", async () => {
+    const node = await scriptedNode();
+    const holder = await node.asked({ ttlMs: 60_000 });
+    const first = await node.asked({ ticket: 1, waitMs: 1_000 });
+    const next = await node.asked();
+    await node.clock.advance(900);
+    const again = await node.asked({ ticket: 1, waitMs: 1_000 });
+    await node.clock.advance(900);
+    await node.store.unlock(holder.grant.key);
+    expect([first.told, again.told, next.told]).toEqual([["failed: superseded"], ["granted"], []]);
+    expect(again.grant.waitedMs).toBe(900);
+  });
+
+  test("while waiting, but not to wait any longer: it is refused and leaves nothing behind", async () => {
+    const node = await scriptedNode();
+    await node.asked();
+    await node.asked({ ticket: 1 });
+    const again = await node.asked({ ticket: 1, waitMs: 0 });
+    expect(again.told).toEqual(["refused"]);
+    expect([node.store.size, node.log.store.tickets.length]).toEqual([1, 1]);
+  });
+
+  test("while it waits at another member, but not to wait any longer: it is refused and leaves nothing behind", async () => {
+    const node = await scriptedNode();
+    await node.asked();
+    node.log.memberJoins("n2");
+    createElsewhere(node.log, 1, "n2");
+    node.log.deliver();
+    const again = await node.asked({ ticket: 1, waitMs: 0 });
+    expect(again.told).toEqual(["refused"]);
+    expect([node.store.size, node.log.store.tickets.length]).toEqual([1, 1]);
+  });
+
+  test("to wait, while the log is asked not to wait: it is not refused", async () => {
+    const node = await scriptedNode();
+    const holder = await node.asked();
+    node.log.manual = true;
+    node.ask({ ticket: 1, waitMs: 0 });
+    const again = node.ask({ ticket: 1 });
+    node.log.manual = false;
+    node.log.run(node.log.take("create"));
+    await settled();
+    expect(again.told).toEqual([]);
+    await node.store.unlock(holder.grant.key);
+    await settled();
+    expect(again.told).toEqual(["granted"]);
+  });
+
+  test("while held: the same grant is told again, with a full TTL from then", async () => {
+    const node = await scriptedNode();
+    const first = await node.asked({ ticket: 1, ttlMs: 1_000 });
+    await node.clock.advance(900);
+    const again = await node.asked({ ticket: 1, ttlMs: 1_000 });
+    expect(again.told).toEqual(["granted"]);
+    expect(again.grant).toEqual({ ...first.grant, waitedMs: 0 });
+    await node.clock.advance(999);
+    expect(again.told).toEqual(["granted"]);
+    await node.clock.advance(1);
+    expect(again.told).toEqual(["granted", "lost: expired"]);
+  });
+
+  test("while held, and given up before that is answered: it is not told", async () => {
+    const node = await scriptedNode();
+    await node.asked({ ticket: 1 });
+    node.log.manual = true;
+    const again = node.ask({ ticket: 1 });
+    again.claim.cancel();
+    node.log.run(node.log.take("update"));
+    await settled();
+    expect(again.told).toEqual([]);
+  });
+
+  test("while held, and released before that is answered: a new ticket is asked for", async () => {
+    const node = await scriptedNode();
+    const first = await node.asked({ ticket: 1 });
+    const waiter = await node.asked();
+    node.log.manual = true;
+    const again = node.ask({ ticket: 1 });
+    removeElsewhere(node.log, 1);
+    node.log.deliver();
+    node.log.manual = false;
+    node.log.run(node.log.take("update"));
+    await settled();
+    expect([again.told, waiter.told]).toEqual([[], ["granted"]]);
+    await node.store.unlock(waiter.grant.key);
+    await settled();
+    expect(again.told).toEqual(["granted"]);
+    expect(again.grant.token).toBeGreaterThan(first.grant.token);
+  });
+});
+
+describe.each(deliveryOrders)("while the removal of the same ticket is under way (%s)", (order) => {
+  test("a new ticket is asked for after it, behind those that wait", async () => {
+    const node = await scriptedNode();
+    const holder = await node.asked();
+    const first = await node.asked({ ticket: 1 });
+    const next = await node.asked();
+    node.log.manual = true;
+    node.log.order = order;
+    first.claim.cancel();
+    const again = node.ask({ ticket: 1 });
+    node.log.run(node.log.take("delete"));
+    node.log.run(node.log.take("create"));
+    await settled();
+    node.log.manual = false;
+    await node.store.unlock(holder.grant.key);
+    await settled();
+    expect([first.told, again.told, next.told]).toEqual([[], [], ["granted"]]);
+    await node.store.unlock(next.grant.key);
+    await settled();
+    expect(again.told).toEqual(["granted"]);
+  });
+
+  test("the ticket that goes is not granted to the new request, though its turn comes first", async () => {
+    const node = await scriptedNode();
+    node.log.memberJoins("n2");
+    createElsewhere(node.log, 2, "n2");
+    node.log.deliver();
+    const first = await node.asked({ ticket: 1 });
+    const doomed = stored(node.log, 1).createRevision;
+    node.log.manual = true;
+    node.log.order = order;
+    first.claim.cancel();
+    const again = node.ask({ ticket: 1 });
+    removeElsewhere(node.log, 2);
+    node.log.deliver();
+    expect(again.told).toEqual([]);
+    node.log.run(node.log.take("delete"));
+    node.log.run(node.log.take("create"));
+    await settled();
+    expect(again.told).toEqual(["granted"]);
+    expect(again.grant.token).toBeGreaterThan(doomed);
+  });
+
+  test("late news of the ticket that goes mean nothing to the new request", async () => {
+    const node = await scriptedNode();
+    node.log.manual = true;
+    node.log.order = order;
+    const first = node.ask({ ticket: 1 });
+    node.log.take("create").answer();
+    await settled();
+    const doomed = stored(node.log, 1).createRevision;
+    first.claim.cancel();
+    const again = node.ask({ ticket: 1 });
+    node.log.deliver();
+    expect(again.told).toEqual([]);
+    node.log.run(node.log.take("delete"));
+    await settled();
+    expect(again.told).toEqual([]);
+    node.log.run(node.log.take("create"));
+    await settled();
+    expect(again.told).toEqual(["granted"]);
+    expect(again.grant.token).toBeGreaterThan(doomed);
+    expect([node.log.pending, node.store.size]).toEqual([[], 1]);
+  });
+
+  test("late news of the ticket that went mean nothing to the new one, which is in the log already", async () => {
+    const node = await scriptedNode();
+    node.log.manual = true;
+    node.log.order = order;
+    const first = node.ask({ ticket: 1 });
+    node.log.take("create").answer();
+    await settled();
+    first.claim.cancel();
+    node.log.take("delete").answer();
+    await settled();
+    const again = node.ask({ ticket: 1 });
+    node.log.take("create").answer();
+    await settled();
+    node.log.deliver(1);
+    expect(again.told).toEqual([]);
+    node.log.deliver();
+    expect(again.told).toEqual(["granted"]);
+    expect(again.grant.token).toBe(stored(node.log, 1).createRevision);
+  });
+
+  test("after its expiry: the new request gets a new grant", async () => {
+    const node = await scriptedNode();
+    const first = await node.asked({ ticket: 1, ttlMs: 1_000 });
+    node.log.manual = true;
+    node.log.order = order;
+    await node.clock.advance(1_000);
+    const again = node.ask({ ticket: 1 });
+    node.log.run(node.log.take("delete"));
+    node.log.run(node.log.take("create"));
+    await settled();
+    expect(again.told).toEqual(["granted"]);
+    expect(again.grant.token).toBeGreaterThan(first.grant.token);
+  });
+
+  test("a removal that the store refuses to answer does not remove the new request's ticket", async () => {
+    const node = await scriptedNode();
+    await node.asked();
+    const first = await node.asked({ ticket: 1 });
+    node.log.manual = true;
+    node.log.order = order;
+    first.claim.cancel();
+    const again = node.ask({ ticket: 1 });
+    node.log.take("delete").fail();
+    await settled();
+    node.log.run(node.log.take("create"));
+    await settled();
+    node.log.run(node.log.take("update"));
+    await node.clock.advance(5_000);
+    expect([first.told, again.told, node.log.pending]).toEqual([[], [], []]);
+    expect(node.log.store.tickets).toHaveLength(2);
+  });
+});

@@ -1,0 +1,121 @@
+import { describe, expect, test } from "@jest/globals";
+import { create, read, remove, setUp, update } from "../../../test-support/committer-stage.js";
+import { settled } from "../../../test-support/manual-clock.js";
+import { id, ticketOf } from "../../../test-support/node-fixture.js";
+
+describe("gathering", () => {
+  test("what is asked for in one turn goes out together, and alone it goes flat", async () => {
+    const { committer, next, runAll } = setUp();
+    const first = committer.append(create(1));
+    const together = [committer.append(create(1, "b")), committer.append(create(1, "c"))];
+    expect(await runAll()).toEqual([3]);
+    const alone = committer.append(create(2, "d"));
+    const flat = await next();
+    expect(flat.request.success?.[0]?.request_put).toBeDefined();
+    expect(flat.request.compare).toHaveLength(1);
+    flat.run();
+    const results = await Promise.all([first, ...together, alone]);
+    expect(results.map(({ done }) => done)).toEqual([true, true, true, true]);
+    expect(results.map((result) => result.done && result.revision)).toEqual([11n, 11n, 11n, 12n]);
+  });
+
+  test("what arrives while a transaction is in flight goes out together after it", async () => {
+    const { committer, next, runAll } = setUp();
+    const ops = [committer.append(create(1, "a"))];
+    const first = await next();
+    ops.push(committer.append(create(1, "b")), committer.append(create(1, "c")));
+    await settled();
+    first.run();
+    expect(await runAll()).toEqual([2]);
+    await Promise.all(ops);
+  });
+
+  test("what arrives with an answer is not forgotten", async () => {
+    const { committer, etcd, runAll } = setUp();
+    const chain = committer.append(create(1)).then(() => committer.append(create(2)));
+    await runAll();
+    await chain;
+    expect(etcd.keys).toHaveLength(2);
+  });
+
+  test("no transaction is wider than etcd takes", async () => {
+    const { committer, runAll } = setUp({ maxTxnOps: 4 });
+    const ops = Array.from({ length: 8 }, (_, n) => committer.append(create(n, `lock-${n}`)));
+    expect(await runAll()).toEqual([3, 3, 2]);
+    await Promise.all(ops);
+  });
+
+  test("no transaction is larger than etcd takes", async () => {
+    const { committer, runAll } = setUp({ maxTxnOps: 10_000, serverTxnOps: 10_000 });
+    // Each takes some 13 kB, its long name being in its key, so about 80 of them take 1 MiB.
+    const ops = Array.from({ length: 200 }, (_, n) => committer.append(create(n, `${"/".repeat(1_000)}${n}`)));
+    const widths = await runAll();
+    await Promise.all(ops);
+    expect(widths.length).toBeGreaterThan(1);
+    expect(Math.max(...widths) * 3_000).toBeLessThan(1.5 * 1024 * 1024);
+    expect(widths.reduce((sum, one) => sum + one)).toBe(200);
+  });
+});
+
+describe("what must not share a transaction", () => {
+  test("two creations for one name: each gets a revision of its own, in the order asked for", async () => {
+    const { committer, runAll } = setUp();
+    const ops = [1, 2, 3].map((n) => committer.append(create(n)));
+    expect(await runAll()).toEqual([1, 1, 1]);
+    const revisions = (await Promise.all(ops)).map((result) => (result.done ? result.revision : 0n));
+    expect(revisions).toEqual([11n, 12n, 13n]);
+  });
+
+  test("of two that want a free lock, one gets it", async () => {
+    const { committer, runAll } = setUp();
+    const ops = [1, 2].map((n) => committer.append(create(n, "a", true)));
+    await runAll();
+    expect((await Promise.all(ops)).map(({ done }) => done)).toEqual([true, false]);
+  });
+
+  test("two ops on one ticket: each sees what the one before it did", async () => {
+    const { committer, etcd, runAll } = setUp();
+    const ops = [create(1), update(1, 11n), update(1, 11n), remove(1, 11n), create(1)].map((op) =>
+      committer.append(op),
+    );
+    expect(await runAll()).toEqual([1, 1, 1, 1, 1]);
+    expect((await Promise.all(ops)).map(({ done }) => done)).toEqual([true, true, false, true, true]);
+    expect(etcd.keys).toHaveLength(1);
+  });
+
+  test("others go past those that must wait", async () => {
+    const { committer, runAll } = setUp();
+    const ops = [create(1), create(2), create(3), create(1, "b"), create(1, "c")].map((op) => committer.append(op));
+    expect(await runAll()).toEqual([3, 1, 1]);
+    await Promise.all(ops);
+  });
+
+  test("a ticket's op that also creates waits for both that must come before it", async () => {
+    const { committer, runAll } = setUp();
+    await Promise.all([committer.append(create(1)), runAll()]);
+    const ops = [remove(1, 11n), create(2), create(1)].map((op) => committer.append(op));
+    expect(await runAll()).toEqual([2, 1]);
+    expect((await Promise.all(ops)).map((result) => result.done && result.revision)).toEqual([12n, 12n, 13n]);
+  });
+});
+
+describe("answers", () => {
+  test("an op whose condition does not hold says how the ticket stands", async () => {
+    const { committer, runAll } = setUp();
+    const ops = [create(1), create(1), update(1, 1n), remove(1, 1n), read(1), read(2), update(2, 5n)].map((op) =>
+      committer.append(op),
+    );
+    await runAll();
+    const existing = { name: "a", id: id(1), ticket: ticketOf("m1"), createRevision: 11n, modRevision: 11n };
+    const here = expect.objectContaining(existing);
+    expect(await Promise.all(ops)).toEqual([
+      { done: true, revision: 11n },
+      { done: false, existing: here },
+      { done: false, existing: here },
+      { done: false, existing: here },
+      { done: false, existing: here },
+      { done: false, existing: undefined },
+      { done: false, existing: undefined },
+    ]);
+  });
+});

@@ -1,0 +1,119 @@
+import type { ITxnRequest, ITxnResponse } from "etcd3";
+import pino from "pino";
+import { EtcdCommitter } from "../src/log/etcd/etcd-committer.js";
+import { EtcdKeys } from "../src/log/etcd/etcd-keys.js";
+import type { TicketOp } from "../src/log/ticket-log.js";
+import { FakeEtcd } from "./fake-etcd.js";
+import { ManualClock, settled } from "./manual-clock.js";
+import { id, lock, ticketOf } from "./node-fixture.js";
+
+export const unknown = new Error("14 UNAVAILABLE: connection dropped");
+export const noSpace = new Error("etcdserver: mvcc: database space exceeded");
+
+/** A transaction that has arrived at etcd and waits for the test. */
+export interface Arrived {
+  readonly request: ITxnRequest;
+  /** Takes effect and is answered. */
+  run(): void;
+  /** Takes effect, and the answer is lost. */
+  runLost(): void;
+  /** Fails, without effect. */
+  fail(error: Error): void;
+}
+
+export function setUp(options: { readonly maxTxnOps?: number; readonly serverTxnOps?: number } = {}) {
+  const etcd = new FakeEtcd();
+  const clock = new ManualClock();
+  const arrived: Arrived[] = [];
+  let inFlight = 0;
+  const committer = new EtcdCommitter({
+    txn: (request) =>
+      new Promise<ITxnResponse>((resolve, reject) => {
+        if (++inFlight > 1) {
+          throw new Error("a second transaction is in flight");
+        }
+        const settle = (act: () => void) => () => {
+          inFlight--;
+          act();
+        };
+        const execute = () => etcd.execute(request, options.serverTxnOps);
+        arrived.push({
+          request,
+          run: settle(() => {
+            void Promise.resolve().then(execute).then(resolve, reject);
+          }),
+          runLost: settle(() => {
+            execute();
+            reject(unknown);
+          }),
+          fail: (error) => {
+            settle(() => {
+              reject(error);
+            })();
+          },
+        });
+      }),
+    keys: new EtcdKeys("p"),
+    clock,
+    logger: pino({ level: "silent" }),
+    hosts: ["h:1"],
+    requestTimeoutMs: 10_000,
+    maxTxnOps: options.maxTxnOps ?? 128,
+  });
+  /** The next transaction, once it has arrived; pauses between attempts pass. */
+  const next = async (): Promise<Arrived> => {
+    await settled();
+    if (arrived.length === 0) {
+      await clock.advance(1_000);
+    }
+    const first = arrived.shift();
+    if (first === undefined) {
+      throw new Error("no transaction has arrived");
+    }
+    return first;
+  };
+  /** Runs transactions until none comes any more, and says how many ops each had. */
+  const runAll = async (): Promise<number[]> => {
+    const widths: number[] = [];
+    await settled();
+    while (arrived.length > 0) {
+      const txn = await next();
+      widths.push(width(txn));
+      txn.run();
+      await settled();
+    }
+    return widths;
+  };
+  return { etcd, clock, arrived, committer, next, runAll };
+}
+
+export function create(n: number, name = "a", onlyIfFree = false): TicketOp {
+  return { kind: "create", name: lock(name), id: id(n), ticket: ticketOf("m1"), onlyIfFree };
+}
+
+export function update(n: number, modRevision: bigint, name = "a", ttlMs = 500): TicketOp {
+  return { kind: "update", name: lock(name), id: id(n), ticket: ticketOf("m1", { ttlMs }), modRevision };
+}
+
+export function remove(n: number, createRevision: bigint, name = "a"): TicketOp {
+  return { kind: "delete", name: lock(name), id: id(n), condition: { createRevision } };
+}
+
+export function read(n: number, name = "a"): TicketOp {
+  return { kind: "read", name: lock(name), id: id(n) };
+}
+
+/** How many ops a transaction carries. */
+export function width({ request }: Arrived): number {
+  const nested = request.success?.filter(({ request_txn }) => request_txn !== undefined) ?? [];
+  return nested.length === 0 ? 1 : nested.length;
+}
+
+/** What was put and deleted by a transaction's ops, in their order. */
+export function kinds({ request }: Arrived): string[] {
+  return (request.success ?? [])
+    .flatMap((op) => (op.request_txn === undefined ? [op] : (op.request_txn.success ?? [])))
+    .map(({ request_put, request_delete_range }) =>
+      request_put !== undefined ? "put" : request_delete_range !== undefined ? "delete" : "?",
+    );
+}
