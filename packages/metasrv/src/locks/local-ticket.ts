@@ -16,7 +16,9 @@ export interface LocalTicketHost {
   holdBack(local: LocalTicket): void;
   find(name: LockName, id: TicketId): TableTicket | undefined;
   state(name: LockName): LockState;
+  /** Whether the table has come as far as the revision. */
   passed(revision: bigint): boolean;
+  /** Whether this node still serves the ticket through this object. */
   serves(local: LocalTicket): boolean;
   /** This node does not serve the ticket any more. */
   forget(local: LocalTicket): void;
@@ -48,12 +50,15 @@ export class LocalTicket {
   modRevision = 0n;
   /** Whether it counts as a waiter that the table has not shown yet. */
   counted = false;
+  /** Settles with {@link ask}; never rejects. */
+  asked: Promise<void> | undefined = undefined;
+  readonly #host: LocalTicketHost;
   /** Whether another member served it before, who may have told of a grant. */
   #takenOver = false;
-  asked: Promise<void> | undefined = undefined;
+  /** Whether its requester wants it only if the lock is free. */
   #impatient = false;
+  /** Why this node gave a hold up. */
   #endedBy: LockError | undefined;
-  readonly #host: LocalTicketHost;
   #phase: Phase = "asking";
   #listener: ClaimListener | undefined;
   #receivedAt: number;
@@ -107,63 +112,41 @@ export class LocalTicket {
         const result: OpResult = await this.#host.log.append(
           existing === undefined
             ? { kind: "create", name, id, ticket, onlyIfFree }
-            : {
-                kind: "update",
-                name,
-                id,
-                ticket,
-                modRevision: existing.modRevision,
-              },
+            : { kind: "update", name, id, ticket, modRevision: existing.modRevision },
         );
         if (result.done) {
           this.#committed(existing?.createRevision ?? result.revision, result.revision);
           return;
         }
         if (onlyIfFree && existing === undefined && result.existing === undefined) {
-          if (!this.#impatient && this.#phase === "asking") {
-            continue;
+          // Unless somebody has asked for the same ticket meanwhile, who would wait.
+          if (this.#impatient || this.#phase !== "asking") {
+            this.#leave((listener) => {
+              listener.refused(this.#host.state(this.name));
+            });
+            return;
           }
-          const listener = this.#listener;
-          this.#close();
-          this.#host.forget(this);
-          listener?.refused(this.#host.state(this.name));
-          return;
+          continue;
         }
         existing = result.existing;
-        if (
-          existing !== undefined &&
-          existing.ticket.memberId !== ticket.memberId &&
-          (this.#phase !== "asking" || this.#listener === undefined)
-        ) {
-          // Nobody is here to take it over from the member that serves it.
-          this.#close();
-          this.#host.forget(this);
-          return;
-        }
         if (existing !== undefined && existing.ticket.memberId !== ticket.memberId) {
+          if (this.#phase !== "asking" || this.#listener === undefined) {
+            // Nobody is here to take it over from the member that serves it.
+            this.#leave();
+            return;
+          }
           this.#takenOver = true;
         }
       }
     } catch (error) {
-      // Unless the table has shown the ticket meanwhile, it is not known whether it is there. If it turns up, nobody
-      // waits for it, and the node removes it.
-      const entry = this.#host.find(this.name, this.id);
-      if (entry?.ticket.memberId === this.ticket.memberId && (this.#phase === "asking" || this.#phase === "closed")) {
-        const listener = this.#listener;
-        this.createRevision = entry.createRevision;
-        this.#advance(entry.modRevision);
-        this.#close();
-        this.#remove();
-        listener?.failed(asLockError(error));
-      } else if (this.#phase === "asking" || this.#phase === "closed") {
-        this.abandon(asLockError(error));
-      }
+      this.#askFailed(asLockError(error));
     }
   }
 
   /**
    * The requester of a held ticket, who may not have heard of the grant, asks again: the hold starts anew and is told.
    *
+   * @param wanted - whether the requester is still there, once the hold was renewed
    * @throws as {@link renew}
    */
   async reconfirm(listener: ClaimListener, wanted: () => boolean): Promise<void> {
@@ -186,32 +169,36 @@ export class LocalTicket {
     this.#renewals++;
     try {
       const ticket = this.ticket.ttlMs === ttlMs ? this.ticket : { ...this.ticket, ttlMs };
-      const { name, id } = this;
-      let { modRevision } = this;
-      let result: OpResult;
-      for (;;) {
-        result = await this.#host.log.append({ kind: "update", name, id, ticket, modRevision });
-        if (result.done || this.#phase !== "held") {
-          break;
-        }
-        const { existing } = result;
-        if (existing === undefined || existing.createRevision !== this.createRevision) {
-          break;
-        }
-        // An earlier renewal, or another member, was faster; the key still holds.
-        ({ modRevision } = existing);
-      }
-      if (!result.done || this.#phase !== "held") {
+      const revision = await this.#update(ticket);
+      if (revision === undefined || this.#phase !== "held") {
         throw this.#endedBy ?? notHeld();
       }
       this.ticket = ticket;
-      this.#advance(result.revision);
+      this.#advance(revision);
       this.#startTtl();
     } finally {
       this.#renewals--;
       if (this.#overdue && this.#renewals === 0 && this.#phase === "held") {
         this.#expire();
       }
+    }
+  }
+
+  /** Writes the held ticket anew; undefined if it is not held any more. */
+  async #update(ticket: Ticket): Promise<bigint | undefined> {
+    const { name, id } = this;
+    let { modRevision } = this;
+    for (;;) {
+      const result = await this.#host.log.append({ kind: "update", name, id, ticket, modRevision });
+      if (result.done) {
+        return result.revision;
+      }
+      const { existing } = result;
+      if (this.#phase !== "held" || existing === undefined || existing.createRevision !== this.createRevision) {
+        return undefined;
+      }
+      // An earlier renewal, or another member, was faster; the key still holds.
+      ({ modRevision } = existing);
     }
   }
 
@@ -244,14 +231,15 @@ export class LocalTicket {
     this.#host.discard(this);
   }
 
+  /** It is in the log, and though nobody asks for it here, someone may have been told that it holds. */
   kept(entry: TableTicket): void {
     this.createRevision = entry.createRevision;
     this.#advance(entry.modRevision);
-    this.keep();
+    this.#keep();
   }
 
-  /** Nobody asks for it here, but someone may have been told by another member that it holds: leaves it a full TTL. */
-  keep(): void {
+  /** Leaves the ticket a full TTL. */
+  #keep(): void {
     this.#phase = "waiting";
     this.#graceTimer?.cancel();
     this.#graceTimer = this.#host.clock.after(this.ticket.ttlMs, () => {
@@ -267,10 +255,8 @@ export class LocalTicket {
       }
       return;
     }
-    if (this.#phase === "closed" || this.#phase === "asking") {
-      return;
-    }
-    if (this.createRevision !== entry.createRevision) {
+    // While the log is asked, the table may still show an earlier ticket of the same id; the answer tells which is ours.
+    if (this.#phase === "closed" || this.#phase === "asking" || this.createRevision !== entry.createRevision) {
       return;
     }
     this.#advance(entry.modRevision);
@@ -334,10 +320,9 @@ export class LocalTicket {
       this.#lose("moved");
       return;
     }
-    const listener = this.#listener;
-    this.#close();
-    this.#host.forget(this);
-    listener?.failed(error);
+    this.#leave((listener) => {
+      listener.failed(error);
+    });
   }
 
   /** See {@link Claim.cancel}. */
@@ -365,6 +350,34 @@ export class LocalTicket {
       this.#graceTimer = this.#host.clock.after(this.#host.waiterGraceMs, () => {
         this.#end();
       });
+    }
+  }
+
+  /** It is not known whether the log has the ticket. */
+  #askFailed(error: LockError): void {
+    const entry = this.#host.find(this.name, this.id);
+    if (entry?.ticket.memberId !== this.ticket.memberId) {
+      // If it turns up after all, nobody waits for it, and the node removes it.
+      this.#leave((listener) => {
+        listener.failed(error);
+      });
+      return;
+    }
+    const listener = this.#listener;
+    this.createRevision = entry.createRevision;
+    this.#advance(entry.modRevision);
+    this.#close();
+    this.#remove();
+    listener?.failed(error);
+  }
+
+  /** Ends a request, and leaves the log as it is. */
+  #leave(tell?: (listener: ClaimListener) => void): void {
+    const listener = this.#listener;
+    this.#close();
+    this.#host.forget(this);
+    if (listener !== undefined) {
+      tell?.(listener);
     }
   }
 
@@ -481,7 +494,7 @@ export class LocalTicket {
       !entry.holds;
     if (this.#takenOver && !waits && this.#host.serves(this)) {
       this.#takenOver = false;
-      this.keep();
+      this.#keep();
     } else {
       this.#host.discard(this);
     }

@@ -7,6 +7,7 @@ import type {
   LogListing,
   Member,
   MembershipListener,
+  OpResult,
   StoredTicket,
   Ticket,
   TicketId,
@@ -107,14 +108,7 @@ export class LockStore {
         void this.#discard(local);
       },
       expired: ({ name, ticket, createRevision }: LocalTicket) => {
-        this.#logger.info(
-          {
-            lock: name,
-            owner: ticket.owner,
-            token: createRevision?.toString(),
-          },
-          "lock expired",
-        );
+        this.#logger.info({ lock: name, owner: ticket.owner, token: createRevision?.toString() }, "lock expired");
       },
     };
     this.#takeover = new Takeover({
@@ -446,41 +440,10 @@ export class LockStore {
     takeover = false,
   ): Promise<LocalTicket | { readonly existing: StoredTicket | undefined }> {
     const { name, id, createRevision, modRevision } = stored;
-    const ticket: Ticket = {
-      ...stored.ticket,
-      ttlMs,
-      memberId: this.#requireMember(),
-    };
-    const adopting = localKey(stored);
-    this.#adopting.set(adopting, (this.#adopting.get(adopting) ?? 0) + 1);
-    let result;
-    try {
-      result = await this.#log.append({
-        kind: "update",
-        name,
-        id,
-        ticket,
-        modRevision,
-      });
-    } finally {
-      const left = (this.#adopting.get(adopting) ?? 1) - 1;
-      if (left === 0) {
-        this.#adopting.delete(adopting);
-      } else {
-        this.#adopting.set(adopting, left);
-      }
-      const entry = this.#table.get(name, id);
-      if (
-        result?.done !== true &&
-        left === 0 &&
-        entry !== undefined &&
-        !this.#stopping &&
-        entry.ticket.memberId === this.#memberId &&
-        !this.#locals.has(adopting)
-      ) {
-        this.#keep(entry);
-      }
-    }
+    const ticket: Ticket = { ...stored.ticket, ttlMs, memberId: this.#requireMember() };
+    const result = await this.#whileAdopting(stored, () =>
+      this.#log.append({ kind: "update", name, id, ticket, modRevision }),
+    );
     if (!result.done) {
       return result;
     }
@@ -495,6 +458,30 @@ export class LockStore {
     const local = current === undefined || current.closed ? this.#addLocal(name, id, ticket) : current;
     local.adopted(ticket, createRevision, result.revision);
     return local;
+  }
+
+  /** Knows, when the ticket's event comes before the answer, that somebody here has asked for it. */
+  async #whileAdopting(ticket: StoredTicket, update: () => Promise<OpResult>): Promise<OpResult> {
+    const key = localKey(ticket);
+    this.#adopting.set(key, (this.#adopting.get(key) ?? 0) + 1);
+    let done = false;
+    try {
+      const result = await update();
+      ({ done } = result);
+      return result;
+    } finally {
+      const left = (this.#adopting.get(key) ?? 1) - 1;
+      if (left > 0) {
+        this.#adopting.set(key, left);
+      } else {
+        this.#adopting.delete(key);
+        const entry = this.#table.get(ticket.name, ticket.id);
+        const ours = entry !== undefined && entry.ticket.memberId === this.#memberId && !this.#locals.has(key);
+        if (!done && ours && !this.#stopping) {
+          this.#keep(entry);
+        }
+      }
+    }
   }
 
   #addLocal(name: LockName, id: TicketId, ticket: Ticket): LocalTicket {
@@ -537,12 +524,7 @@ export class LockStore {
 
   /** Removes a local ticket; what is returned was not removed, because it has changed. */
   async #remove({ name, id, modRevision }: LocalTicket): Promise<StoredTicket | undefined> {
-    const result = await this.#log.append({
-      kind: "delete",
-      name,
-      id,
-      condition: { modRevision },
-    });
+    const result = await this.#log.append({ kind: "delete", name, id, condition: { modRevision } });
     return result.done ? undefined : result.existing;
   }
 

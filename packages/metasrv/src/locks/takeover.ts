@@ -31,8 +31,8 @@ const retryMs = 1_000;
 export class Takeover {
   readonly #options: TakeoverOptions;
   readonly #doomed = new Set<TableTicket>();
-  #running = false;
-  #again = false;
+  /** Sweeps asked for since the first that is not done. */
+  #requests = 0;
 
   constructor(options: TakeoverOptions) {
     this.#options = options;
@@ -40,32 +40,36 @@ export class Takeover {
 
   /** Looks for such tickets. To be called whenever members, leader or tickets changed in a way that may leave some. */
   sweep(): void {
-    if (this.#running) {
-      this.#again = true;
-      return;
+    this.#requests++;
+    if (this.#requests === 1) {
+      void this.#run();
     }
-    this.#running = true;
-    void this.#run();
   }
 
   async #run(): Promise<void> {
-    const { clock, logger } = this.#options;
+    const { logger } = this.#options;
     try {
+      let served: number;
       do {
-        this.#again = false;
+        served = this.#requests;
         await this.#takeOver();
-      } while (this.#again);
+      } while (this.#requests > served);
     } catch (error) {
       logger.warn(
         { err: error },
         "takeover of a gone member's tickets was interrupted; it goes on when the store answers",
       );
-      if (this.#options.leads())
-        clock.after(retryMs, () => {
-          this.sweep();
-        });
+      this.#sweepLater();
     } finally {
-      this.#running = false;
+      this.#requests = 0;
+    }
+  }
+
+  #sweepLater(): void {
+    if (this.#options.leads()) {
+      this.#options.clock.after(retryMs, () => {
+        this.sweep();
+      });
     }
   }
 
@@ -87,12 +91,8 @@ export class Takeover {
     logger.info({ held: holding.length, waiting: waiting.length }, "taking over the tickets of members that are gone");
     this.#purgeLater(waiting);
     for (let start = 0; start < holding.length; start += width) {
-      await Promise.all(
-        holding
-          .slice(start, start + width)
-          .filter((ticket) => this.#orphaned(ticket))
-          .map(adopt),
-      );
+      const orphans = holding.slice(start, start + width).filter((ticket) => this.#orphaned(ticket));
+      await Promise.all(orphans.map(adopt));
     }
   }
 
@@ -109,26 +109,19 @@ export class Takeover {
   }
 
   async #purge(tickets: readonly TableTicket[]): Promise<void> {
-    const { log, logger, clock, leads } = this.#options;
+    const { log, logger, leads } = this.#options;
     try {
       for (let start = 0; start < tickets.length; start += width) {
         const orphans = tickets.slice(start, start + width).filter((ticket) => leads() && this.#orphaned(ticket));
         await Promise.all(
           orphans.map(({ name, id, modRevision }) =>
-            log.append({
-              kind: "delete",
-              name,
-              id,
-              condition: { modRevision },
-            }),
+            log.append({ kind: "delete", name, id, condition: { modRevision } }),
           ),
         );
       }
     } catch (error) {
       logger.warn({ err: error }, "purge of a gone member's waits was interrupted; it goes on when the store answers");
-      clock.after(retryMs, () => {
-        this.sweep();
-      });
+      this.#sweepLater();
     } finally {
       for (const ticket of tickets) {
         this.#doomed.delete(ticket);

@@ -263,8 +263,8 @@ function readHeader(reader: Reader): ITxnResponse["header"] {
 }
 
 function readInt64(reader: Reader): string {
-  const value = reader.int64();
-  return value.toString();
+  const { high, low } = reader.int64();
+  return String(high * 2 ** 32 + (low >>> 0));
 }
 
 const emptyHeader = { cluster_id: "0", member_id: "0", revision: "0", raft_term: "0" };
