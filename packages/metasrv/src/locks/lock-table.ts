@@ -1,4 +1,5 @@
 import type { LockName, StoredTicket, Ticket, TicketId } from "../log/ticket-log.js";
+import type { LockState } from "./lock-errors.js";
 import { lockModes } from "./lock-mode.js";
 
 /** A ticket in its lock's queue. Read-only to everyone but the table. */
@@ -53,6 +54,16 @@ export class LockTable {
   waiters(name: LockName): number {
     const queue = this.#queues.get(name);
     return queue === undefined ? 0 : queue.tickets.size - queue.holders;
+  }
+
+  /** Who holds a lock, and how many wait. */
+  state(name: LockName): LockState {
+    const holder = this.first(name);
+    return {
+      holderOwner: holder?.ticket.owner ?? "",
+      holderToken: holder?.createRevision ?? 0n,
+      waiters: this.waiters(name),
+    };
   }
 
   /** All tickets, lock by lock in the order of their queues. */
