@@ -1,36 +1,51 @@
 import { describe, expect, test } from "@jest/globals";
 import { getEventListeners, getMaxListeners } from "node:events";
 import { CallScope } from "./call-scope.js";
+import { Cancellation } from "./cancellation.js";
 import { FakeClock } from "./testing/fake-clock.js";
 
 describe("CallScope", () => {
   test("takes the reason of the first cause", async () => {
     const clock = new FakeClock();
-    const caller = new AbortController();
-    const scope = new CallScope().follow(caller.signal).cancelAt(clock, clock.now() + 10, () => new Error("too late"));
+    const caller = new Cancellation();
+    const scope = new CallScope().follow(caller).cancelAt(clock, clock.now() + 10, () => new Error("too late"));
     await clock.advance(10);
-    caller.abort(new Error("enough"));
-    expect(scope.signal.reason).toEqual(new Error("too late"));
+    caller.cancel(new Error("enough"));
+    expect(scope.reason).toEqual(new Error("too late"));
   });
 
-  test("follows a signal that has aborted already", () => {
-    const scope = new CallScope().follow(AbortSignal.abort("enough"));
-    expect(scope.signal.reason).toBe("enough");
+  test("follows a signal", () => {
+    const controller = new AbortController();
+    const scope = new CallScope().followSignal(controller.signal);
+    expect(scope.cancelled).toBe(false);
+    controller.abort("enough");
+    expect(scope.reason).toBe("enough");
   });
 
-  test("leaves nothing on a signal that outlives it", () => {
+  test("follows what has ended already", () => {
+    expect(new CallScope().followSignal(AbortSignal.abort("enough")).reason).toBe("enough");
+    const over = new Cancellation();
+    over.cancel("enough");
+    expect(new CallScope().follow(over).reason).toBe("enough");
+  });
+
+  test("leaves nothing on what outlives it", () => {
     const clock = new FakeClock();
+    const caller = new Cancellation();
     const { signal } = new AbortController();
-    const scope = new CallScope().follow(signal).cancelAt(clock, Infinity, () => new Error());
+    const scope = new CallScope().follow(caller).followSignal(signal);
+    scope.cancelAt(clock, Infinity, () => new Error());
     expect(getEventListeners(signal, "abort")).toHaveLength(1);
     scope.end();
     expect(getEventListeners(signal, "abort")).toHaveLength(0);
     expect(clock.timers).toBe(0);
+    caller.cancel("enough");
+    expect(scope.cancelled).toBe(false);
   });
 
   test("makes no warning when one signal ends many calls", () => {
     const { signal } = new AbortController();
-    new CallScope().follow(signal).end();
+    new CallScope().followSignal(signal).end();
     expect(getMaxListeners(signal)).toBe(Infinity);
   });
 });

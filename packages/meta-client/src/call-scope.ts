@@ -1,58 +1,66 @@
 import { setMaxListeners } from "node:events";
-import { callAt, type Clock } from "./clock.js";
+import { Cancellation, type CancelListener } from "./cancellation.js";
+import { callAt, type Clock, type Timer } from "./clock.js";
+import type { RosterMember } from "./roster.js";
 
 /**
- * The lifetime of one call or of one attempt: a signal that aborts for the first of several causes.
- *
- * `AbortSignal.any` would do, but on Node 20 the signals it makes are kept as long as their sources, and a caller's
- * signal may live as long as its process. {@link end} leaves nothing behind.
+ * The lifetime of one call or of one attempt: cancelled for the first of several causes. {@link end} leaves nothing behind
+ * on what outlives it.
  */
-export class CallScope {
-  readonly #controller = new AbortController();
-  readonly #cleanups: (() => void)[] = [];
+export class CallScope extends Cancellation implements CancelListener, RosterMember {
+  rosterPlace = 0;
+  #source: Cancellation | undefined;
+  #unfollow: (() => void) | undefined;
+  #timer: Timer | undefined;
 
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** Aborts the signal; a later cause changes nothing. */
-  cancel(reason: unknown): void {
-    this.#controller.abort(reason);
-  }
-
-  /** Aborts with `source`, for the same reason. */
-  follow(source: AbortSignal | undefined): this {
-    if (source === undefined) return this;
-    const onAbort = (): void => {
+  /** Is cancelled with `source`, for the same reason. A scope follows one source at most. */
+  follow(source: Cancellation): this {
+    if (source.cancelled) {
       this.cancel(source.reason);
+      return this;
+    }
+    this.#source = source;
+    source.listen(this);
+    return this;
+  }
+
+  /** Is cancelled when the signal aborts, for the same reason. A scope follows one signal at most. */
+  followSignal(signal: AbortSignal | undefined): this {
+    if (signal === undefined) return this;
+    const onAbort = (): void => {
+      this.cancel(signal.reason);
     };
-    if (source.aborted) {
+    if (signal.aborted) {
       onAbort();
       return this;
     }
     // One signal may end any number of calls, so Node's guess that eleven listeners are a leak is wrong here.
     // (Not 0, which means the same: on Node 20, getMaxListeners throws for a signal set to 0.)
-    setMaxListeners(Infinity, source);
-    source.addEventListener("abort", onAbort);
-    this.#cleanups.push(() => {
-      source.removeEventListener("abort", onAbort);
-    });
+    setMaxListeners(Infinity, signal);
+    signal.addEventListener("abort", onAbort);
+    this.#unfollow = () => {
+      signal.removeEventListener("abort", onAbort);
+    };
     return this;
   }
 
-  /** Aborts once `atMs` has come by the clock. */
+  /** Is cancelled once `atMs` has come by the clock. A scope has one such moment at most. */
   cancelAt(clock: Clock, atMs: number, makeReason: () => Error): this {
-    const timer = callAt(clock, atMs, () => {
+    this.#timer = callAt(clock, atMs, () => {
       this.cancel(makeReason());
     });
-    this.#cleanups.push(() => {
-      timer.cancel();
-    });
     return this;
   }
 
-  /** Takes listeners and timers back; the signal stays as it is, unless {@link cancel} is called. */
+  /** What it follows was cancelled. */
+  onCancel(reason: unknown): void {
+    this.cancel(reason);
+  }
+
+  /** Takes listeners and the timer back; the scope stays as it is, unless {@link cancel} is called. */
   end(): void {
-    for (const cleanup of this.#cleanups.splice(0)) cleanup();
+    this.#source?.unlisten(this);
+    this.#unfollow?.();
+    this.#timer?.cancel();
   }
 }

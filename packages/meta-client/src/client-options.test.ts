@@ -13,6 +13,7 @@ describe("checkClientOptions", () => {
       owner: `${hostname()}:${process.pid}`,
       unavailableAfterMs: 10_000,
       firstEndpoint: "random",
+      session: true,
       tls: undefined,
     });
   });
@@ -40,6 +41,7 @@ describe("checkClientOptions", () => {
     [{ endpoints, owner: 7 }, "owner must be a text, but is 7."],
     [{ endpoints, unavailableAfterMs: 0 }, "unavailableAfterMs must be a whole number of milliseconds, 1 or more"],
     [{ endpoints, firstEndpoint: "last" }, 'firstEndpoint must be "random" or "listed"'],
+    [{ endpoints, session: 1 }, "session must be true or false, but is 1."],
     [{ endpoints, tls: true }, "tls must be an object such as { ca }, but is true."],
   ])("refuses %j", (options, message) => {
     const check = (): unknown => checkClientOptions(options);

@@ -2,6 +2,7 @@ import type { ClientConfig } from "./client-options.js";
 import { systemClock, type Clock } from "./clock.js";
 import { Connection } from "./connection.js";
 import type { LockChannel } from "./lock-channel.js";
+import { SessionChannel } from "./session-channel.js";
 import { defaultTiming, type Timing } from "./timing.js";
 import { UnaryChannel } from "./unary-channel.js";
 
@@ -19,6 +20,10 @@ export const systemParts: ClientParts = {
   clock: systemClock,
   timing: defaultTiming,
   random: Math.random,
-  createChannel: (endpoint, { protocol, tls }, { clock, timing }) =>
-    new UnaryChannel(endpoint, new Connection({ endpoint, protocol, tls, clock, ...timing }), clock),
+  createChannel: (endpoint, { protocol, tls, session }, { clock, timing }) => {
+    const connection = new Connection({ endpoint, protocol, tls, clock, ...timing });
+    return session
+      ? new SessionChannel({ endpoint, connection, clock, openTimeoutMs: timing.connectTimeoutMs })
+      : new UnaryChannel(endpoint, connection, clock);
+  },
 };

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import { Cancellation } from "./cancellation.js";
 import { callAt, sleep, systemClock } from "./clock.js";
 import { FakeClock, settle } from "./testing/fake-clock.js";
 
@@ -45,14 +46,14 @@ describe("callAt", () => {
 });
 
 describe("sleep", () => {
-  test("ends with the signal, and leaves no timer", async () => {
+  test("ends when it is cancelled, and leaves no timer", async () => {
     const clock = new FakeClock();
-    const controller = new AbortController();
-    const slept = sleep(clock, 1_000, controller.signal);
+    const scope = new Cancellation();
+    const slept = sleep(clock, 1_000, scope);
     await settle();
-    controller.abort(new Error("enough"));
+    scope.cancel(new Error("enough"));
     await expect(slept).rejects.toThrow("enough");
     expect(clock.timers).toBe(0);
-    await expect(sleep(clock, 1_000, controller.signal)).rejects.toThrow("enough");
+    await expect(sleep(clock, 1_000, scope)).rejects.toThrow("enough");
   });
 });

@@ -1,3 +1,5 @@
+import type { Cancellation } from "./cancellation.js";
+
 /** A timer that has been set and can be taken back. */
 export interface Timer {
   cancel(): void;
@@ -22,44 +24,66 @@ export const maxDelayMs = 2 ** 31 - 2;
 /** The clock of this process: `performance.now()`. */
 export const systemClock: Clock = {
   now: () => performance.now(),
-  after(delayMs, callback, holdsProcess = false) {
-    // Node counts whole milliseconds from a cached time, so a timer can fire up to one millisecond early.
-    const timeout = setTimeout(callback, Math.ceil(delayMs) + 1);
-    if (!holdsProcess) timeout.unref();
-    return {
-      cancel: () => {
-        clearTimeout(timeout);
-      },
-    };
-  },
+  after: (delayMs, callback, holdsProcess = false) => new SystemTimer(delayMs, callback, holdsProcess),
 };
+
+class SystemTimer implements Timer {
+  readonly #timeout: NodeJS.Timeout;
+
+  constructor(delayMs: number, callback: () => void, holdsProcess: boolean) {
+    // Node counts whole milliseconds from a cached time, so a timer can fire up to one millisecond early.
+    this.#timeout = setTimeout(callback, Math.ceil(delayMs) + 1);
+    if (!holdsProcess) this.#timeout.unref();
+  }
+
+  cancel(): void {
+    clearTimeout(this.#timeout);
+  }
+}
 
 /** Calls back, never before this returns, once `clock.now()` has reached `atMs`, however far away that is. */
 export function callAt(clock: Clock, atMs: number, callback: () => void): Timer {
-  const arm = (): Timer => clock.after(Math.min(Math.max(atMs - clock.now(), 0), maxDelayMs), check);
-  const check = (): void => {
-    if (clock.now() >= atMs) callback();
-    else timer = arm();
-  };
-  let timer = arm();
-  return {
-    cancel: () => {
-      timer.cancel();
-    },
-  };
+  return new Alarm(clock, atMs, callback);
 }
 
-/** Resolves after `delayMs`, and keeps the process alive until then; rejects with the signal's reason when it aborts. */
-export async function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
+class Alarm implements Timer {
+  readonly #clock: Clock;
+  readonly #atMs: number;
+  readonly #callback: () => void;
+  #timer: Timer;
+
+  constructor(clock: Clock, atMs: number, callback: () => void) {
+    this.#clock = clock;
+    this.#atMs = atMs;
+    this.#callback = callback;
+    this.#timer = this.#arm();
+  }
+
+  cancel(): void {
+    this.#timer.cancel();
+  }
+
+  #arm(): Timer {
+    const delayMs = Math.min(Math.max(this.#atMs - this.#clock.now(), 0), maxDelayMs);
+    return this.#clock.after(delayMs, () => {
+      if (this.#clock.now() >= this.#atMs) this.#callback();
+      else this.#timer = this.#arm();
+    });
+  }
+}
+
+/** Resolves after `delayMs`, and keeps the process alive until then; rejects with the reason when `scope` is cancelled. */
+export async function sleep(clock: Clock, delayMs: number, scope: Cancellation): Promise<void> {
+  scope.throwIfCancelled();
   await new Promise<void>((resolve) => {
     const wake = (): void => {
       timer.cancel();
-      signal.removeEventListener("abort", wake);
+      scope.unlisten(listener);
       resolve();
     };
+    const listener = { onCancel: wake };
     const timer = clock.after(Math.min(delayMs, maxDelayMs), wake, true);
-    signal.addEventListener("abort", wake);
+    scope.listen(listener);
   });
-  signal.throwIfAborted();
+  scope.throwIfCancelled();
 }

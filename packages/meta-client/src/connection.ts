@@ -1,6 +1,7 @@
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import type { ClientHttp2Session, SecureClientSessionOptions } from "node:http2";
+import type { ClientHttp2Session, Http2Session, SecureClientSessionOptions } from "node:http2";
+import type { Cancellation } from "./cancellation.js";
 import type { Clock } from "./clock.js";
 
 /** The wire protocol: Connect's own, or gRPC. Both go over HTTP/2. */
@@ -55,20 +56,25 @@ export class Connection {
 
   /**
    * Resolves once a request can be sent at once. Rejects with a ConnectError when there is no connection in time, or
-   * with the signal's reason.
+   * with the reason when the scope is cancelled.
    */
-  async ready(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
+  async ready(scope: Cancellation): Promise<void> {
+    scope.throwIfCancelled();
     if (this.#sessions.state() === "open") return;
     this.#opening ??= this.#open().finally(() => {
       this.#opening = undefined;
     });
-    await settledOrAborted(this.#opening, signal);
+    await settledOrCancelled(this.#opening, scope);
   }
 
-  /** Ends the connection and all calls on it. */
-  close(): void {
-    this.#sessions.abort(new ConnectError("the client was closed", Code.Canceled));
+  /** Whether open calls keep the process alive. They do when they are made. */
+  holdProcess(hold: boolean): void {
+    this.#sessions.holdProcess(hold);
+  }
+
+  /** Ends the connection and all calls on it. The next call makes another. */
+  close(reason = new ConnectError("the client was closed", Code.Canceled)): void {
+    this.#sessions.abort(reason);
   }
 
   // Node has no limit of its own here, and the kernel's is some two minutes.
@@ -91,12 +97,20 @@ export class Connection {
  */
 class Sessions extends Http2SessionManager {
   readonly #guarded = new WeakSet<ClientHttp2Session>();
+  #current: Http2Session | undefined;
+
+  holdProcess(hold: boolean): void {
+    if (this.#current === undefined || this.#current.destroyed) return;
+    if (hold) this.#current.ref();
+    else this.#current.unref();
+  }
 
   override async request(
     ...args: Parameters<Http2SessionManager["request"]>
   ): ReturnType<Http2SessionManager["request"]> {
     const stream = await super.request(...args);
     const session = stream.session;
+    this.#current = session;
     if (session !== undefined && !this.#guarded.has(session as ClientHttp2Session)) {
       this.#guarded.add(session as ClientHttp2Session);
       session.on("error", () => undefined);
@@ -105,15 +119,17 @@ class Sessions extends Http2SessionManager {
   }
 }
 
-async function settledOrAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+/** Waits for the promise, or rejects with the reason when the scope is cancelled. */
+export async function settledOrCancelled<T>(promise: Promise<T>, scope: Cancellation): Promise<T> {
   await new Promise<void>((resolve) => {
     const done = (): void => {
-      signal.removeEventListener("abort", done);
+      scope.unlisten(listener);
       resolve();
     };
-    signal.addEventListener("abort", done);
+    const listener = { onCancel: done };
+    scope.listen(listener);
     promise.then(done, done);
   });
-  signal.throwIfAborted();
-  await promise;
+  scope.throwIfCancelled();
+  return promise;
 }

@@ -18,9 +18,22 @@ export class EndpointRing {
     return this.#channels.length;
   }
 
+  /** The channel in use. */
+  get current(): LockChannel {
+    const channel = this.#channels[this.#current];
+    if (channel === undefined) throw new RangeError("a ring has at least one channel");
+    return channel;
+  }
+
   /** Every channel once, the one in use first. */
   round(): LockChannel[] {
     return [...this.#channels.slice(this.#current), ...this.#channels.slice(0, this.#current)];
+  }
+
+  /** Every channel but the given one, beginning with the next. */
+  after(channel: LockChannel): LockChannel[] {
+    const at = this.#channels.indexOf(channel);
+    return [...this.#channels.slice(at + 1), ...this.#channels.slice(0, at)];
   }
 
   /** The channel failed: the next one is in use from now on, unless another call has moved on already. */
@@ -28,7 +41,8 @@ export class EndpointRing {
     if (this.#channels[this.#current] === channel) this.#current = (this.#current + 1) % this.#channels.length;
   }
 
-  close(): void {
-    for (const channel of this.#channels) channel.close();
+  /** Closes every channel, each within that time. */
+  async close(withinMs: number): Promise<void> {
+    await Promise.all(this.#channels.map((channel) => channel.close(withinMs)));
   }
 }

@@ -1,15 +1,14 @@
 import { describe, expect, test } from "@jest/globals";
+import { Cancellation } from "./cancellation.js";
 import { sleep } from "./clock.js";
 import { EndpointFailure } from "./endpoint-failure.js";
 import { EndpointRing } from "./endpoint-ring.js";
-import { Failover, type CallPlan } from "./failover.js";
-import type { LockChannel } from "./lock-channel.js";
+import { Failover, type Call } from "./failover.js";
 import { InvalidArgumentError, UnavailableError } from "./meta-errors.js";
 import { FakeClock } from "./testing/fake-clock.js";
 import { ScriptedChannel } from "./testing/scripted-channel.js";
 
-const neverAborted = new AbortController().signal;
-const plan: CallPlan = { purpose: 'acquire lock "x"', signal: neverAborted, giveUp: { afterMs: 10_000 } };
+const plan = { purpose: () => 'acquire lock "x"', scope: new Cancellation(), giveUp: { afterMs: 10_000 } };
 
 function setUp(): { clock: FakeClock; failover: Failover; tried: string[]; trying: (failing: RegExp) => Attempt } {
   const clock = new FakeClock();
@@ -29,22 +28,22 @@ function setUp(): { clock: FakeClock; failover: Failover; tried: string[]; tryin
   return { clock, failover: new Failover({ clock, ring, backoff, deadPeerMs: 1_000 }), tried, trying };
 }
 
-type Attempt = (channel: LockChannel, signal: AbortSignal) => Promise<string>;
+type Attempt = Call<string>["attempt"];
 
 describe("Failover", () => {
   test("stays with an endpoint until it fails", async () => {
     const { failover, tried, trying } = setUp();
-    await failover.call(trying(/none/), plan);
-    await failover.call(trying(/none/), plan);
-    await failover.call(trying(/b/), plan);
-    await failover.call(trying(/none/), plan);
+    await failover.call({ ...plan, attempt: trying(/none/) });
+    await failover.call({ ...plan, attempt: trying(/none/) });
+    await failover.call({ ...plan, attempt: trying(/b/) });
+    await failover.call({ ...plan, attempt: trying(/none/) });
     expect(tried).toEqual(["b", "b", "b", "c", "c"]);
   });
 
   test("moves on once when many calls fail at one endpoint together", async () => {
     const { failover, tried, trying } = setUp();
-    await Promise.all([1, 2, 3].map(() => failover.call(trying(/b/), plan)));
-    await failover.call(trying(/none/), plan);
+    await Promise.all([1, 2, 3].map(() => failover.call({ ...plan, attempt: trying(/b/) })));
+    await failover.call({ ...plan, attempt: trying(/none/) });
     expect(tried).toEqual(["b", "b", "b", "c", "c", "c", "c"]);
   });
 
@@ -52,10 +51,13 @@ describe("Failover", () => {
     const { clock, failover, tried, trying } = setUp();
     const pausedAtMs: number[] = [];
     let serving = false;
-    const called = failover.call((channel, signal) => {
-      if (pausedAtMs.at(-1) !== clock.now()) pausedAtMs.push(clock.now());
-      return trying(serving ? /none/ : /./)(channel, signal);
-    }, plan);
+    const called = failover.call({
+      ...plan,
+      attempt: (channel, scope) => {
+        if (pausedAtMs.at(-1) !== clock.now()) pausedAtMs.push(clock.now());
+        return trying(serving ? /none/ : /./)(channel, scope);
+      },
+    });
     await clock.advance(5_000);
     serving = true;
     await clock.advance(1_000);
@@ -68,7 +70,7 @@ describe("Failover", () => {
 
   test("gives up when nothing served for the time of the plan, and names every endpoint's failure", async () => {
     const { clock, failover, trying } = setUp();
-    const called = failover.call(trying(/./), plan).catch((error: unknown) => error);
+    const called = failover.call({ ...plan, attempt: trying(/./) }).catch((error: unknown) => error);
     await clock.advance(9_999);
     await expect(Promise.race([called, Promise.resolve("pending")])).resolves.toBe("pending");
     await clock.advance(1);
@@ -91,7 +93,9 @@ describe("Failover", () => {
 
   test("gives up after the rounds of the plan", async () => {
     const { clock, failover, tried, trying } = setUp();
-    const called = failover.call(trying(/./), { ...plan, giveUp: { rounds: 2 } }).catch((error: unknown) => error);
+    const called = failover
+      .call({ ...plan, attempt: trying(/./), giveUp: { rounds: 2 } })
+      .catch((error: unknown) => error);
     await clock.advance(1_000);
     expect(await called).toBeInstanceOf(UnavailableError);
     expect(tried).toHaveLength(6);
@@ -99,30 +103,32 @@ describe("Failover", () => {
 
   test("a long wait that breaks after another does not count as one long outage", async () => {
     const { clock, failover, tried } = setUp();
-    const called = failover.call(async (channel) => {
-      tried.push(channel.endpoint);
-      if (tried.length > 9) return "granted";
-      await sleep(clock, 3_600_000, neverAborted);
-      throw new EndpointFailure(channel.endpoint, "connection lost", true);
-    }, plan);
+    const called = failover.call({
+      ...plan,
+      attempt: async (channel) => {
+        tried.push(channel.endpoint);
+        if (tried.length > 9) return "granted";
+        await sleep(clock, 3_600_000, new Cancellation());
+        throw new EndpointFailure(channel.endpoint, "connection lost", true);
+      },
+    });
     await clock.advance(10 * 3_600_000);
     await expect(called).resolves.toBe("granted");
   });
 
   test("limits an attempt to its time, then asks the next endpoint", async () => {
     const { clock, failover, tried } = setUp();
-    const called = failover.call(
-      (channel, signal) => {
+    const called = failover.call({
+      ...plan,
+      attempt: (channel, scope) => {
         tried.push(channel.endpoint);
         if (tried.length > 1) return Promise.resolve("answered");
         return new Promise((_, reject) => {
-          signal.addEventListener("abort", () => {
-            reject(signal.reason as Error);
-          });
+          scope.listen({ onCancel: reject });
         });
       },
-      { ...plan, attemptTimeoutMs: () => 500 },
-    );
+      attemptTimeoutMs: () => 500,
+    });
     await clock.advance(500);
     await expect(called).resolves.toBe("answered");
     expect(tried).toEqual(["b", "c"]);
@@ -132,20 +138,31 @@ describe("Failover", () => {
   test("ends at once with an answer that no other endpoint would change", async () => {
     const { failover, tried } = setUp();
     const refusal = new InvalidArgumentError("bad name");
-    const called = failover.call((channel) => {
-      tried.push(channel.endpoint);
-      return Promise.reject(refusal);
-    }, plan);
+    const called = failover.call({
+      ...plan,
+      attempt: (channel) => {
+        tried.push(channel.endpoint);
+        return Promise.reject(refusal);
+      },
+    });
     await expect(called).rejects.toBe(refusal);
     expect(tried).toEqual(["b"]);
   });
 
-  test("ends at once with the signal, in an attempt and between them", async () => {
+  test("tells of each attempt that failed and is repeated", async () => {
+    const { failover, trying } = setUp();
+    const failed: string[] = [];
+    const onFailure = ({ endpoint }: EndpointFailure): unknown => failed.push(endpoint);
+    await failover.call({ ...plan, attempt: trying(/[bc]/), onFailure });
+    expect(failed).toEqual(["b", "c"]);
+  });
+
+  test("ends at once with its scope, in an attempt and between them", async () => {
     const { clock, failover, trying } = setUp();
-    const controller = new AbortController();
-    const called = failover.call(trying(/./), { ...plan, signal: controller.signal });
+    const scope = new Cancellation();
+    const called = failover.call({ ...plan, attempt: trying(/./), scope });
     await clock.advance(0);
-    controller.abort(new Error("enough"));
+    scope.cancel(new Error("enough"));
     await expect(called).rejects.toThrow("enough");
     expect(clock.timers).toBe(0);
   });

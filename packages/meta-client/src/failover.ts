@@ -1,21 +1,26 @@
 import { Backoff, type BackoffOptions } from "./backoff.js";
 import { CallScope } from "./call-scope.js";
+import type { Cancellation } from "./cancellation.js";
 import { sleep, type Clock } from "./clock.js";
 import { EndpointFailure } from "./endpoint-failure.js";
 import type { EndpointRing } from "./endpoint-ring.js";
 import type { LockChannel } from "./lock-channel.js";
 import { UnavailableError } from "./meta-errors.js";
 
-/** How persistent a call is. */
-export interface CallPlan {
+/** A call, and how persistent it is. */
+export interface Call<T> {
+  /** Asks one endpoint, once. What it rejects with other than an `EndpointFailure` ends the call. */
+  readonly attempt: (channel: LockChannel, scope: Cancellation) => Promise<T>;
   /** What the call does, for messages: `release lock "a"`. */
-  readonly purpose: string;
-  /** Ends the call, which then rejects with the signal's reason. */
-  readonly signal: AbortSignal;
+  readonly purpose: () => string;
+  /** Ends the call, which then rejects with the reason. */
+  readonly scope: Cancellation;
   /** How long the next attempt may take; absent: as long as its server lives. */
   readonly attemptTimeoutMs?: () => number;
   /** When to give up: after so many rounds over all endpoints, or so long after the first failure in a row. */
   readonly giveUp: { readonly rounds: number } | { readonly afterMs: number };
+  /** Told of each attempt that failed and may be repeated. */
+  readonly onFailure?: (failure: EndpointFailure) => void;
 }
 
 /** What {@link Failover} works with. */
@@ -44,48 +49,66 @@ export class Failover {
   /**
    * Asks one endpoint after the other, with a pause after each round.
    *
-   * @param attempt - asks one endpoint, once; what it rejects with other than an `EndpointFailure` ends the call
-   * @throws UnavailableError when the plan says to give up
+   * @throws UnavailableError when the call says to give up
    */
-  async call<T>(attempt: (channel: LockChannel, signal: AbortSignal) => Promise<T>, plan: CallPlan): Promise<T> {
-    const failures = new Map<string, EndpointFailure>();
+  call<T>(call: Call<T>): Promise<T> {
+    // As a rule the first answers, so what it takes to go on is made only when it does not.
+    const first = this.#ring.current;
+    const startedAtMs = this.#clock.now();
+    return this.#attempt(call, first).catch((error: unknown) => {
+      const outage = new Outage();
+      const leftMs = this.#failed(call, outage, first, startedAtMs, error);
+      return this.#goOn(call, outage, this.#ring.after(first), leftMs);
+    });
+  }
+
+  async #goOn<T>(call: Call<T>, outage: Outage, round: LockChannel[], leftMs: number): Promise<T> {
     const backoff = new Backoff(this.#backoff);
-    let failingSinceMs: number | undefined;
     for (let rounds = 1; ; rounds++) {
-      let leftMs = Infinity;
-      for (const channel of this.#ring.round()) {
+      for (const channel of round) {
         const startedAtMs = this.#clock.now();
         try {
-          return await this.#attempt(attempt, channel, plan);
+          return await this.#attempt(call, channel);
         } catch (error) {
-          plan.signal.throwIfAborted();
-          if (!(error instanceof EndpointFailure)) throw error;
-          this.#ring.leave(channel);
-          failures.set(channel.endpoint, error);
-          const nowMs = this.#clock.now();
-          if (failingSinceMs === undefined || this.#wasServed(nowMs - startedAtMs, plan)) failingSinceMs = nowMs;
-          if ("afterMs" in plan.giveUp) leftMs = failingSinceMs + plan.giveUp.afterMs - nowMs;
-          // However long it took: not before every endpoint had its chance.
-          if (leftMs <= 0 && failures.size === this.#ring.size) throw unavailable(plan, failures);
+          leftMs = this.#failed(call, outage, channel, startedAtMs, error);
         }
       }
-      if ("rounds" in plan.giveUp && rounds >= plan.giveUp.rounds) throw unavailable(plan, failures);
-      await sleep(this.#clock, Math.min(backoff.nextMs(), leftMs), plan.signal);
+      if ("rounds" in call.giveUp && rounds >= call.giveUp.rounds) throw unavailable(call, outage);
+      await sleep(this.#clock, Math.min(backoff.nextMs(), leftMs), call.scope);
+      round = this.#ring.round();
     }
   }
 
-  async #attempt<T>(
-    attempt: (channel: LockChannel, signal: AbortSignal) => Promise<T>,
-    channel: LockChannel,
-    plan: CallPlan,
-  ): Promise<T> {
-    const timeoutMs = plan.attemptTimeoutMs?.();
-    if (timeoutMs === undefined) return attempt(channel, plan.signal);
-    const scope = new CallScope().follow(plan.signal).cancelAt(this.#clock, this.#clock.now() + timeoutMs, () => {
+  /**
+   * @returns how long the call may still go on, in milliseconds
+   * @throws what ends the call
+   */
+  #failed(call: Call<unknown>, outage: Outage, channel: LockChannel, startedAtMs: number, error: unknown): number {
+    call.scope.throwIfCancelled();
+    if (!(error instanceof EndpointFailure)) throw error;
+    this.#ring.leave(channel);
+    call.onFailure?.(error);
+    outage.failures.set(channel.endpoint, error);
+    const nowMs = this.#clock.now();
+    if (outage.sinceMs === undefined || this.#wasServed(nowMs - startedAtMs, call)) outage.sinceMs = nowMs;
+    if (!("afterMs" in call.giveUp)) return Infinity;
+    const leftMs = outage.sinceMs + call.giveUp.afterMs - nowMs;
+    // However long it took: not before every endpoint had its chance.
+    if (leftMs <= 0 && outage.failures.size === this.#ring.size) throw unavailable(call, outage);
+    return leftMs;
+  }
+
+  #attempt<T>(call: Call<T>, channel: LockChannel): Promise<T> {
+    const timeoutMs = call.attemptTimeoutMs?.();
+    return timeoutMs === undefined ? call.attempt(channel, call.scope) : this.#bounded(call, channel, timeoutMs);
+  }
+
+  async #bounded<T>(call: Call<T>, channel: LockChannel, timeoutMs: number): Promise<T> {
+    const scope = new CallScope().follow(call.scope).cancelAt(this.#clock, this.#clock.now() + timeoutMs, () => {
       return new EndpointFailure(channel.endpoint, `no answer within ${Math.round(timeoutMs)} ms`, true);
     });
     try {
-      return await attempt(channel, scope.signal);
+      return await call.attempt(channel, scope);
     } finally {
       scope.end();
     }
@@ -93,18 +116,24 @@ export class Failover {
 
   // An attempt that took longer than any dead server could make it take was a wait that a living one served: what failed
   // before it is another story.
-  #wasServed(tookMs: number, plan: CallPlan): boolean {
-    const patienceMs = "afterMs" in plan.giveUp ? plan.giveUp.afterMs : 0;
+  #wasServed(tookMs: number, call: Call<unknown>): boolean {
+    const patienceMs = "afterMs" in call.giveUp ? call.giveUp.afterMs : 0;
     return tookMs > patienceMs + this.#deadPeerMs;
   }
 }
 
-function unavailable(plan: CallPlan, failures: ReadonlyMap<string, EndpointFailure>): UnavailableError {
+/** What failed of one call, without an answer in between. */
+class Outage {
+  readonly failures = new Map<string, EndpointFailure>();
+  sinceMs: number | undefined;
+}
+
+function unavailable(call: Call<unknown>, { failures }: Outage): UnavailableError {
   const endpoints = [...failures].map(([endpoint, failure]) => ({ endpoint, reason: failure.message }));
-  const persistence = "afterMs" in plan.giveUp ? ` for ${plan.giveUp.afterMs} ms` : "";
+  const persistence = "afterMs" in call.giveUp ? ` for ${call.giveUp.afterMs} ms` : "";
   const tried = endpoints.map(({ endpoint, reason }) => `${endpoint} (${reason})`).join(", ");
   return new UnavailableError(
-    `Could not ${plan.purpose}: no endpoint served it${persistence}; tried ${tried}. ` +
+    `Could not ${call.purpose()}: no endpoint served it${persistence}; tried ${tried}. ` +
       "Check that metasrv runs at these endpoints and can reach its store.",
     endpoints,
     { cause: [...failures.values()].at(-1) },

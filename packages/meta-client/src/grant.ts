@@ -1,10 +1,10 @@
-import type { LockResponse, LockState } from "@metasrv/proto/metasrv/v1";
-import type { Answer } from "./lock-channel.js";
+import type { Grant, LockResponse, LockState } from "@metasrv/proto/metasrv/v1";
+import { Holding } from "./holding.js";
 import { UnexpectedError } from "./meta-errors.js";
 
 /** A grant as the client counts it. */
 export interface Granted {
-  readonly key: Uint8Array;
+  readonly holding: Holding;
   readonly token: bigint;
   readonly ttlMs: number;
   /**
@@ -19,15 +19,22 @@ export type LockOutcome =
   | { readonly kind: "granted"; readonly grant: Granted }
   | { readonly kind: "refused"; readonly state: LockState | undefined };
 
-/** Reads the answer to a request for a lock. */
-export function readOutcome(answer: Answer<LockResponse>): LockOutcome {
-  const { outcome } = answer.message;
+/** A renewal as the client counts it: valid for `ttlMs` from `sentAtMs`. */
+export interface Renewed {
+  readonly ttlMs: number;
+  /** When the request left, on the client's clock: not later than its receipt by the server. */
+  readonly sentAtMs: number;
+}
+
+/**
+ * Reads the answer to a request for a lock.
+ *
+ * @param sentAtMs - when the request left, on the client's clock: not later than its receipt by the server
+ */
+export function readOutcome({ outcome }: LockResponse, sentAtMs: number): LockOutcome {
   switch (outcome.case) {
-    case "granted": {
-      const { key, token, ttlMs, waitedMs } = outcome.value;
-      const grantedAtMs = answer.sentAtMs + waitedMs;
-      return { kind: "granted", grant: { key, token, ttlMs: Number(ttlMs), grantedAtMs } };
-    }
+    case "granted":
+      return { kind: "granted", grant: readGrant(outcome.value, sentAtMs) };
     case "refused":
       return { kind: "refused", state: outcome.value.state };
     case undefined:
@@ -35,4 +42,9 @@ export function readOutcome(answer: Answer<LockResponse>): LockOutcome {
         "The server neither granted nor refused the lock. Check that it is not newer than this client.",
       );
   }
+}
+
+/** Reads a grant; parameters as in {@link readOutcome}. */
+export function readGrant({ key, token, ttlMs, waitedMs }: Grant, sentAtMs: number): Granted {
+  return { holding: new Holding(key), token, ttlMs: Number(ttlMs), grantedAtMs: sentAtMs + waitedMs };
 }

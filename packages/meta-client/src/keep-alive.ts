@@ -43,6 +43,13 @@ export class KeepAlive {
     this.#timer?.cancel();
   }
 
+  /** Does not wait for the time of the next renewal. */
+  renewNow(): void {
+    if (this.#stopped) return;
+    this.#timer?.cancel();
+    void this.#tick();
+  }
+
   #scheduleNext(): void {
     this.#backoff = undefined;
     const { expiresAtMs, ttlMs } = this.#validity;
@@ -56,6 +63,7 @@ export class KeepAlive {
   }
 
   #schedule(atMs: number): void {
+    this.#timer?.cancel();
     this.#timer = callAt(this.#clock, atMs, () => void this.#tick());
   }
 

@@ -1,29 +1,25 @@
-import { create } from "@bufbuild/protobuf";
-import { RenewRequestSchema, UnlockRequestSchema } from "@metasrv/proto/metasrv/v1";
 import { CallScope } from "./call-scope.js";
-import { EndpointFailure } from "./endpoint-failure.js";
-import type { Granted, LockOutcome } from "./grant.js";
+import type { Cancellation } from "./cancellation.js";
+import type { Granted, LockOutcome, Renewed } from "./grant.js";
+import type { Holding } from "./holding.js";
+import { describeLock } from "./lock-name.js";
 import { ClosedError, LockLostError } from "./meta-errors.js";
+import { Roster } from "./roster.js";
 import { requestLock, waitTimeout, type LockAsk, type CallParts } from "./request-lock.js";
 
 /** A held lock, as calls about it need it. */
 export interface HeldKey {
-  readonly key: Uint8Array;
+  readonly holding: Holding;
   /** The lock as messages call it. */
   readonly described: string;
-}
-
-/** A renewal as the client counts it: valid for `ttlMs` from `sentAtMs`. */
-export interface Renewed {
-  readonly ttlMs: number;
-  readonly sentAtMs: number;
 }
 
 /** The service's calls, each repeated over the endpoints until its outcome is known, or as long as there is a point. */
 export class LockCalls {
   readonly #parts: CallParts;
-  readonly #asks = new Set<CallScope>();
-  readonly #unlocks = new Map<CallScope, Promise<boolean>>();
+  readonly #asks = new Roster<CallScope>();
+  readonly #unlocks = new Roster<CallScope>();
+  #onUnlocked: (() => void)[] = [];
   #closed = false;
 
   constructor(parts: CallParts) {
@@ -48,25 +44,22 @@ export class LockCalls {
   }
 
   /**
-   * Asks every endpoint once at most, and stops when the signal aborts.
+   * Asks every endpoint once at most, and stops when `held` is over.
    *
    * @param leftMs - how long the lock is surely still held: an attempt may take a third of it, to leave time for others
+   * @param over - cancelled when there is no point in it any more
    * @throws LockLostError when it is not held any more; UnavailableError when it is not known
    */
-  async renew(held: HeldKey, ttlMs: number, leftMs: () => number, signal: AbortSignal): Promise<Renewed> {
-    const scope = this.#openAsk(signal);
-    const request = create(RenewRequestSchema, { key: held.key, ttlMs: BigInt(ttlMs) });
+  async renew(held: HeldKey, ttlMs: number, leftMs: () => number, over: Cancellation): Promise<Renewed> {
+    const scope = this.#openAsk().follow(over);
     try {
-      const answer = await this.#parts.failover.call(
-        (channel, attemptSignal) => channel.renew(request, attemptSignal),
-        {
-          purpose: `renew ${held.described}`,
-          signal: scope.signal,
-          attemptTimeoutMs: () => Math.min(this.#parts.timing.attemptTimeoutMs, Math.max(leftMs() / 3, 1)),
-          giveUp: { rounds: 1 },
-        },
-      );
-      return { ttlMs: Number(answer.message.ttlMs), sentAtMs: answer.sentAtMs };
+      return await this.#parts.failover.call({
+        attempt: (channel, attemptScope) => channel.renew(held.holding, ttlMs, attemptScope),
+        purpose: () => `renew ${held.described}`,
+        scope,
+        attemptTimeoutMs: () => Math.min(this.#parts.timing.attemptTimeoutMs, Math.max(leftMs() / 3, 1)),
+        giveUp: { rounds: 1 },
+      });
     } finally {
       this.#endAsk(scope);
     }
@@ -78,38 +71,53 @@ export class LockCalls {
    * @returns whether this call released it; false when it was not held any more
    * @throws UnavailableError when the outcome is still not known after `patienceMs`
    */
-  unlock(held: HeldKey, patienceMs = this.#parts.unavailableAfterMs): Promise<boolean> {
+  async unlock(held: HeldKey, patienceMs = this.#parts.unavailableAfterMs): Promise<boolean> {
     const scope = new CallScope();
-    const settled = (): void => {
+    this.#unlocks.add(scope);
+    let maybeReleased = false;
+    try {
+      await this.#parts.failover.call({
+        attempt: (channel, attemptScope) => channel.unlock(held.holding, attemptScope),
+        purpose: () => `release ${held.described}`,
+        scope,
+        attemptTimeoutMs: () => Math.min(this.#parts.timing.attemptTimeoutMs, patienceMs),
+        giveUp: { afterMs: patienceMs },
+        onFailure: (failure) => (maybeReleased ||= failure.maybeApplied),
+      });
+      return true;
+    } catch (error) {
+      // After an attempt without an answer, "not held" most likely means that it was this call which released it.
+      if (error instanceof LockLostError) return maybeReleased;
+      throw error;
+    } finally {
       this.#unlocks.delete(scope);
-    };
-    const released = this.#unlock(held, patienceMs, scope.signal);
-    this.#unlocks.set(scope, released);
-    released.then(settled, settled);
-    return released;
+      if (this.#unlocks.size === 0) for (const resolve of this.#onUnlocked.splice(0)) resolve();
+    }
   }
 
   /** Rejects what waits for a lock or a renewal, and whatever is asked for from now on; unlocks go on. */
   stopAsking(): void {
     this.#closed = true;
-    for (const scope of this.#asks) scope.cancel(new ClosedError());
+    for (const scope of this.#asks.all()) scope.cancel(new ClosedError());
   }
 
   /** Resolves once no unlock is under way. */
-  async unlocked(): Promise<void> {
-    await Promise.allSettled(this.#unlocks.values());
+  unlocked(): Promise<void> {
+    if (this.#unlocks.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onUnlocked.push(resolve));
   }
 
   /** Rejects the unlocks that are still under way. */
   stopUnlocking(): void {
-    for (const scope of this.#unlocks.keys()) scope.cancel(new ClosedError());
+    for (const scope of this.#unlocks.all()) scope.cancel(new ClosedError());
   }
 
   async #ask(ask: LockAsk): Promise<LockOutcome> {
-    const scope = this.#openAsk(ask.signal);
+    ask.signal?.throwIfAborted();
+    const scope = this.#openAsk().followSignal(ask.signal);
     try {
       const outcome = await requestLock(ask, scope, this.#parts);
-      if (outcome.kind === "granted") this.#checkWanted(ask, outcome.grant, scope.signal);
+      if (outcome.kind === "granted") this.#checkWanted(ask, outcome.grant, scope);
       return outcome;
     } finally {
       this.#endAsk(scope);
@@ -117,50 +125,22 @@ export class LockCalls {
   }
 
   // Nobody may get a lock that was not wanted any more when it came, nor one that was over by then.
-  #checkWanted(ask: LockAsk, grant: Granted, signal: AbortSignal): void {
-    const over = grant.grantedAtMs + grant.ttlMs <= this.#parts.clock.now();
-    if (!over && !signal.aborted) return;
+  #checkWanted(ask: LockAsk, { holding, grantedAtMs, ttlMs }: Granted, scope: CallScope): void {
+    const over = grantedAtMs + ttlMs <= this.#parts.clock.now();
+    if (!over && !scope.cancelled) return;
+    const described = describeLock(ask.lock.value);
     // Not waited for: it ends with its TTL in any case.
-    this.unlock({ key: grant.key, described: ask.described }).catch(() => undefined);
-    signal.throwIfAborted();
+    this.unlock({ holding, described }).catch(() => undefined);
+    scope.throwIfCancelled();
     throw new LockLostError(
-      `The grant of ${ask.described} was over when its answer arrived: it lasts ${grant.ttlMs} ms. ` +
+      `The grant of ${described} was over when its answer arrived: it lasts ${ttlMs} ms. ` +
         "Ask for a ttlMs well above the time that an answer takes.",
     );
   }
 
-  async #unlock(held: HeldKey, patienceMs: number, signal: AbortSignal): Promise<boolean> {
-    const request = create(UnlockRequestSchema, { key: held.key });
-    let maybeReleased = false;
-    try {
-      await this.#parts.failover.call(
-        async (channel, attemptSignal) => {
-          try {
-            await channel.unlock(request, attemptSignal);
-          } catch (error) {
-            if (error instanceof EndpointFailure && error.maybeApplied) maybeReleased = true;
-            throw error;
-          }
-        },
-        {
-          purpose: `release ${held.described}`,
-          signal,
-          attemptTimeoutMs: () => Math.min(this.#parts.timing.attemptTimeoutMs, patienceMs),
-          giveUp: { afterMs: patienceMs },
-        },
-      );
-      return true;
-    } catch (error) {
-      // After an attempt without an answer, "not held" most likely means that it was this call which released it.
-      if (error instanceof LockLostError) return maybeReleased;
-      throw error;
-    }
-  }
-
-  #openAsk(signal: AbortSignal | undefined): CallScope {
-    signal?.throwIfAborted();
+  #openAsk(): CallScope {
     if (this.#closed) throw new ClosedError();
-    const scope = new CallScope().follow(signal);
+    const scope = new CallScope();
     this.#asks.add(scope);
     return scope;
   }

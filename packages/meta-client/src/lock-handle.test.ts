@@ -46,7 +46,7 @@ describe("renew", () => {
     await clock.advance(4_000);
     const outcome = lock.renew();
     const call = await a.renewals.next();
-    expect(call.request).toMatchObject({ key: lock.key, ttlMs: 10_000n });
+    expect(call.request).toMatchObject({ key: lock.key, ttlMs: 10_000 });
     await clock.advance(900);
     call.answer(renewed());
     await expect(outcome).resolves.toBe("renewed");
@@ -57,13 +57,13 @@ describe("renew", () => {
     const { lock, clock, a, startMs } = await holding();
     const outcome = lock.renew(20_000);
     const call = await a.renewals.next();
-    expect(call.request.ttlMs).toBe(20_000n);
+    expect(call.request.ttlMs).toBe(20_000);
     call.answer(renewed(20_000));
     await outcome;
     expect(lock.expiresAt).toBe(startMs + 20_000);
     await clock.advance(1);
     void lock.renew();
-    expect((await a.renewals.next()).request.ttlMs).toBe(20_000n);
+    expect((await a.renewals.next()).request.ttlMs).toBe(20_000);
   });
 
   test("is unknown, and extends nothing, when no endpoint answers", async () => {

@@ -1,18 +1,20 @@
+import type { CancelListener } from "./cancellation.js";
 import { checkDurationMs } from "./check-argument.js";
 import type { Clock } from "./clock.js";
 import type { Granted } from "./grant.js";
 import type { FencingToken, HeldLock, RenewOutcome } from "./held-lock.js";
+import type { Holding, NewsListener } from "./holding.js";
 import { KeepAlive } from "./keep-alive.js";
 import type { HeldKey, LockCalls } from "./lock-calls.js";
-import type { LockName } from "./lock-name.js";
+import type { LockNews } from "./lock-channel.js";
+import { describeLock, type LockName } from "./lock-name.js";
 import { LockLostError, UnavailableError } from "./meta-errors.js";
+import type { RosterMember } from "./roster.js";
 import { Validity } from "./validity.js";
 
 /** What a handle is made of. */
 export interface LockHandleOptions {
   readonly name: LockName;
-  /** The lock as messages call it. */
-  readonly described: string;
   readonly grant: Granted;
   readonly keepAlive: boolean;
   /** How long {@link keepAlive} goes on; absent: without end. */
@@ -29,10 +31,11 @@ export interface LockHandleOptions {
 const lateReleaseMs = 1_000;
 
 /** A held lock: what it does is written at {@link HeldLock}. */
-export class LockHandle implements HeldLock {
+export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListener, RosterMember {
+  rosterPlace = 0;
   readonly name: LockName;
   readonly token: FencingToken;
-  readonly #held: HeldKey;
+  readonly holding: Holding;
   readonly #clock: Clock;
   readonly #calls: LockHandleOptions["calls"];
   readonly #options: LockHandleOptions;
@@ -40,7 +43,7 @@ export class LockHandle implements HeldLock {
   readonly #keepAlive: KeepAlive | undefined;
   readonly #renewUntilMs: number;
   /** The last renewal asked for: each waits for the one before, because only then the last answer is the one that counts. */
-  #renewals: Promise<unknown> = Promise.resolve();
+  #renewals: Promise<unknown> | undefined;
   #lastTrouble: unknown;
   /** The server said that the lock is not held. */
   #gone = false;
@@ -50,7 +53,7 @@ export class LockHandle implements HeldLock {
     const { grant, clock } = options;
     this.name = options.name;
     this.token = grant.token as FencingToken;
-    this.#held = { key: grant.key, described: `${options.described} (token ${grant.token})` };
+    this.holding = grant.holding;
     this.#clock = clock;
     this.#calls = options.calls;
     this.#options = options;
@@ -69,14 +72,17 @@ export class LockHandle implements HeldLock {
         renewUntilMs: this.#renewUntilMs,
       });
     }
-    this.signal.addEventListener("abort", () => {
-      this.#keepAlive?.stop();
-      if (this.#released === undefined) options.onOver(this);
-    });
+    this.#validity.over.listen(this);
+  }
+
+  /** The lock is over: lost, or by its holder's clock. */
+  onCancel(): void {
+    this.#keepAlive?.stop();
+    if (this.#released === undefined) this.#options.onOver(this);
   }
 
   get key(): Uint8Array {
-    return this.#held.key;
+    return this.holding.key;
   }
 
   get expiresAt(): number {
@@ -89,7 +95,8 @@ export class LockHandle implements HeldLock {
 
   async renew(ttlMs?: number): Promise<RenewOutcome> {
     const checkedTtlMs = checkDurationMs("ttlMs", ttlMs, 1);
-    const outcome = this.#renewals.then(() => this.#renew(checkedTtlMs ?? this.#validity.ttlMs));
+    const renew = (): Promise<RenewOutcome> => this.#renew(checkedTtlMs ?? this.#validity.ttlMs);
+    const outcome = this.#renewals === undefined ? renew() : this.#renewals.then(renew);
     this.#renewals = outcome.catch(() => undefined);
     return outcome;
   }
@@ -103,6 +110,19 @@ export class LockHandle implements HeldLock {
     await this.release().catch(() => undefined);
   }
 
+  /** A server has something to say of the lock. */
+  hear(news: LockNews): void {
+    if (news === "unwatched") {
+      // Asking again, wherever it is answered, makes that server watch over the lock.
+      this.#keepAlive?.renewNow();
+      return;
+    }
+    if (this.#isOver()) return;
+    this.#gone = true;
+    const how = news === "expired" ? "has reached the end of its TTL at the server" : "was released by somebody else";
+    this.#validity.lose(new LockLostError(`${this.#subject} ${how}. Stop what it guards.`));
+  }
+
   /** The client closes: the lock is lost to its holder, and then given back. Never rejects. */
   async abandon(): Promise<void> {
     this.#validity.lose(
@@ -111,8 +131,13 @@ export class LockHandle implements HeldLock {
     await this[Symbol.asyncDispose]();
   }
 
+  /** The lock as messages call it. */
+  get described(): string {
+    return `${describeLock(this.name)} (token ${this.token})`;
+  }
+
   get #subject(): string {
-    return `The ${this.#held.described}`;
+    return `The ${this.described}`;
   }
 
   async #renew(ttlMs: number): Promise<RenewOutcome> {
@@ -120,7 +145,7 @@ export class LockHandle implements HeldLock {
     this.#validity.ask(ttlMs);
     try {
       const leftMs = (): number => this.expiresAt - this.#clock.now();
-      const renewed = await this.#calls.renew(this.#held, ttlMs, leftMs, this.signal);
+      const renewed = await this.#calls.renew(this, ttlMs, leftMs, this.#validity.over);
       this.#validity.confirm(renewed.sentAtMs, renewed.ttlMs);
       this.#lastTrouble = undefined;
       return this.#isOver() ? "lost" : "renewed";
@@ -142,7 +167,7 @@ export class LockHandle implements HeldLock {
   }
 
   #isOver(): boolean {
-    return this.#released !== undefined || this.signal.aborted;
+    return this.#released !== undefined || this.#validity.over.cancelled;
   }
 
   async #release(): Promise<void> {
@@ -150,10 +175,10 @@ export class LockHandle implements HeldLock {
     this.#validity.stop();
     try {
       if (this.#gone) return;
-      const leftMs = this.signal.aborted ? lateReleaseMs : Math.max(this.expiresAt - this.#clock.now(), 1);
-      await this.#calls.unlock(this.#held, Math.min(leftMs, this.#options.unavailableAfterMs));
+      const leftMs = this.#validity.over.cancelled ? lateReleaseMs : Math.max(this.expiresAt - this.#clock.now(), 1);
+      await this.#calls.unlock(this, Math.min(leftMs, this.#options.unavailableAfterMs));
     } catch (error) {
-      if (!this.signal.aborted && this.expiresAt > this.#clock.now()) throw error;
+      if (!this.#validity.over.cancelled && this.expiresAt > this.#clock.now()) throw error;
     } finally {
       this.#options.onOver(this);
     }

@@ -4,6 +4,9 @@ import { invalid } from "./check-argument.js";
 /** A lock's name, 1 to 1024 bytes: a text, or any bytes. A text and its UTF-8 bytes name the same lock. */
 export type LockName = string | Uint8Array;
 
+/** A name as requests carry it. */
+export type WireName = Exclude<LockRequest["lock"], { case: undefined }>;
+
 const longestShownName = 80;
 
 /**
@@ -11,7 +14,7 @@ const longestShownName = 80;
  *
  * @throws InvalidArgumentError for what can name no lock on any server; length is the server's to judge
  */
-export function toWireName(name: unknown): LockRequest["lock"] {
+export function toWireName(name: unknown): WireName {
   if (typeof name === "string") {
     if (name === "") throw invalid("name", "a text or bytes of at least 1 byte", name);
     // Encoded as UTF-8 every lone surrogate becomes U+FFFD, so different texts would be one lock.

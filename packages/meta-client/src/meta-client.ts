@@ -1,4 +1,5 @@
 import { invalid } from "./check-argument.js";
+import { Cancellation } from "./cancellation.js";
 import { checkClientOptions, type ClientConfig, type MetaClientOptions } from "./client-options.js";
 import { systemParts, type ClientParts } from "./client-parts.js";
 import { sleep } from "./clock.js";
@@ -6,9 +7,10 @@ import { EndpointRing } from "./endpoint-ring.js";
 import { Failover } from "./failover.js";
 import type { Granted } from "./grant.js";
 import type { HeldLock } from "./held-lock.js";
+import { Holding } from "./holding.js";
 import { LockCalls } from "./lock-calls.js";
 import { LockHandle } from "./lock-handle.js";
-import { describeLock, toWireName, type LockName } from "./lock-name.js";
+import { toWireName, type LockName } from "./lock-name.js";
 import {
   checkLockOptions,
   checkTryLockOptions,
@@ -17,6 +19,7 @@ import {
   type TryLockOptions,
 } from "./lock-options.js";
 import { ClosedError } from "./meta-errors.js";
+import { Roster } from "./roster.js";
 import type { LockAsk } from "./request-lock.js";
 import { checkLockRequest, checkUnlockRequest } from "./original-form.js";
 import type { LockRequest, LockResult, UnlockRequest, UnlockResult } from "./original-form.js";
@@ -32,7 +35,7 @@ export class MetaClient implements AsyncDisposable {
   readonly #parts: ClientParts;
   readonly #ring: EndpointRing;
   readonly #calls: LockCalls;
-  readonly #held = new Set<LockHandle>();
+  readonly #held = new Roster<LockHandle>();
   #closing: Promise<void> | undefined;
 
   /**
@@ -128,7 +131,7 @@ export class MetaClient implements AsyncDisposable {
   async unlock(request: UnlockRequest): Promise<UnlockResult> {
     const key = checkUnlockRequest(request);
     if (this.#closing !== undefined) throw new ClosedError();
-    return { released: await this.#calls.unlock({ key, described: "the lock of a key" }) };
+    return { released: await this.#calls.unlock({ holding: new Holding(key), described: "the lock of a key" }) };
   }
 
   /**
@@ -148,25 +151,25 @@ export class MetaClient implements AsyncDisposable {
   async #close(): Promise<void> {
     const { clock, timing } = this.#parts;
     this.#calls.stopAsking();
-    for (const handle of this.#held) void handle.abandon();
-    const bound = new AbortController();
-    const timeUp = sleep(clock, timing.closeReleaseMs, bound.signal).catch(() => undefined);
+    for (const handle of this.#held.all()) void handle.abandon();
+    const untilMs = clock.now() + timing.closeReleaseMs;
+    const bound = new Cancellation();
+    const timeUp = sleep(clock, timing.closeReleaseMs, bound).catch(() => undefined);
     await Promise.race([this.#calls.unlocked(), timeUp]);
-    bound.abort();
+    bound.cancel(undefined);
     this.#calls.stopUnlocking();
-    this.#ring.close();
+    await this.#ring.close(Math.max(untilMs - clock.now(), 0));
   }
 
   async #lockPlainly(request: LockRequest): Promise<LockResult> {
     const { name, ttlMs } = checkLockRequest(request);
-    const { key } = await this.#calls.acquire(this.#ask(name, { ttlMs }));
-    return { key };
+    const { holding } = await this.#calls.acquire(this.#ask(name, { ttlMs }));
+    return { key: holding.key };
   }
 
   #ask(name: LockName, options: Partial<CheckedLockOptions>): LockAsk {
     return {
       lock: toWireName(name),
-      described: describeLock(name),
       ttlMs: options.ttlMs,
       waitMs: options.waitMs,
       owner: options.owner ?? this.#config.owner,
@@ -177,16 +180,18 @@ export class MetaClient implements AsyncDisposable {
   #hold(name: LockName, grant: Granted, options: CheckedLockOptions, keepAlive: boolean): LockHandle {
     const handle = new LockHandle({
       name,
-      described: describeLock(name),
       grant,
       keepAlive: options.keepAlive ?? keepAlive,
       maxHoldMs: options.maxHoldMs,
       clock: this.#parts.clock,
       calls: this.#calls,
       unavailableAfterMs: this.#config.unavailableAfterMs,
-      onOver: (over) => this.#held.delete(over),
+      onOver: (over) => {
+        this.#held.delete(over);
+      },
     });
     this.#held.add(handle);
+    grant.holding.listen(handle);
     if (this.#closing === undefined) return handle;
     // Closed between the grant's arrival and here.
     void handle.abandon();

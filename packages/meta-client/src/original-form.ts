@@ -30,7 +30,7 @@ export interface UnlockResult {
 export function checkLockRequest(request: unknown): { name: LockName; ttlMs: number } {
   checkObject("request", request, 'a name, or an object such as { name: "orders", expireSecs: 60 }');
   const { name, expireSecs } = request as { name: LockName; expireSecs: unknown };
-  const ttlMs = typeof expireSecs === "number" ? expireSecs * 1000 : NaN;
+  const ttlMs = typeof expireSecs === "number" ? Math.round(expireSecs * 1000) : NaN;
   if (Number.isSafeInteger(ttlMs) && ttlMs > 0) return { name, ttlMs };
   throw invalid("expireSecs", "a positive number of seconds", expireSecs);
 }

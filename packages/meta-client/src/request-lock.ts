@@ -1,19 +1,17 @@
-import { create } from "@bufbuild/protobuf";
-import { LockRequestSchema, type LockRequest, type LockState } from "@metasrv/proto/metasrv/v1";
-import { randomBytes } from "node:crypto";
+import { LockMode, type LockRequest, type LockState } from "@metasrv/proto/metasrv/v1";
 import type { CallScope } from "./call-scope.js";
 import type { Clock } from "./clock.js";
-import { EndpointFailure } from "./endpoint-failure.js";
-import type { CallPlan, Failover } from "./failover.js";
-import { readOutcome, type LockOutcome } from "./grant.js";
+import type { EndpointFailure } from "./endpoint-failure.js";
+import type { Call, Failover } from "./failover.js";
+import type { LockOutcome } from "./grant.js";
+import { describeLock, type WireName } from "./lock-name.js";
 import { WaitTimeoutError } from "./meta-errors.js";
+import { newTicketId } from "./ticket-id.js";
 import type { Timing } from "./timing.js";
 
 /** What is asked of a lock. */
 export interface LockAsk {
-  readonly lock: LockRequest["lock"];
-  /** The lock as messages call it. */
-  readonly described: string;
+  readonly lock: WireName;
   /** Absent: the server's default. */
   readonly ttlMs: number | undefined;
   /** 0: only if the lock is free; absent: until it is granted. */
@@ -39,37 +37,37 @@ const tryLockRounds = 2;
  * @param scope - ends the request when it is cancelled; gets a guard that cancels it once `waitMs` has surely passed
  * @throws WaitTimeoutError when `waitMs` has passed, whatever the network does meanwhile
  */
-export async function requestLock(ask: LockAsk, scope: CallScope, parts: CallParts): Promise<LockOutcome> {
+export function requestLock(ask: LockAsk, scope: CallScope, parts: CallParts): Promise<LockOutcome> {
   const { clock, failover, timing } = parts;
   const startedAtMs = clock.now();
   // The same for every attempt, so that a repeated request is the same ticket and never queues behind itself.
-  const ticketId = randomBytes(16);
+  const ticketId = newTicketId();
   let trouble: EndpointFailure | undefined;
   if (ask.waitMs) {
     scope.cancelAt(clock, startedAtMs + ask.waitMs + timing.waitSlackMs, () => noAnswerInTime(ask, trouble));
   }
-  const answer = await failover.call(
-    async (channel, signal) => {
-      const request = create(LockRequestSchema, {
+  const call: Call<LockOutcome> = {
+    attempt: (channel, attemptScope) => {
+      const request: LockRequest = {
+        $typeName: "metasrv.v1.LockRequest",
         lock: ask.lock,
         ticketId,
+        mode: LockMode.UNSPECIFIED,
         ttlMs: BigInt(ask.ttlMs ?? 0),
         owner: ask.owner,
-      });
+      };
       // What is left of the wait. When nothing is, within the slack, 0 still tells whether an earlier attempt was granted.
       if (ask.waitMs !== undefined) {
         request.waitMs = BigInt(Math.max(0, Math.ceil(startedAtMs + ask.waitMs - clock.now())));
       }
-      try {
-        return await channel.lock(request, signal);
-      } catch (error) {
-        if (error instanceof EndpointFailure) trouble = error;
-        throw error;
-      }
+      return channel.lock(request, attemptScope);
     },
-    { purpose: `acquire ${ask.described}`, signal: scope.signal, ...planOf(ask, parts) },
-  );
-  return readOutcome(answer);
+    purpose: () => `acquire ${describeLock(ask.lock.value)}`,
+    scope,
+    onFailure: (failure) => (trouble = failure),
+    giveUp: ask.waitMs === 0 ? { rounds: tryLockRounds } : { afterMs: parts.unavailableAfterMs },
+  };
+  return failover.call(ask.waitMs === 0 ? { ...call, attemptTimeoutMs: () => timing.attemptTimeoutMs } : call);
 }
 
 /** The error of a wait that is over, by what a server said of the lock. */
@@ -97,10 +95,5 @@ function noAnswerInTime(ask: LockAsk, trouble: EndpointFailure | undefined): Wai
 }
 
 function tooLong(ask: LockAsk): string {
-  return `Could not acquire ${ask.described} within ${ask.waitMs ?? 0} ms`;
-}
-
-function planOf(ask: LockAsk, parts: CallParts): Pick<CallPlan, "giveUp" | "attemptTimeoutMs"> {
-  if (ask.waitMs !== 0) return { giveUp: { afterMs: parts.unavailableAfterMs } };
-  return { giveUp: { rounds: tryLockRounds }, attemptTimeoutMs: () => parts.timing.attemptTimeoutMs };
+  return `Could not acquire ${describeLock(ask.lock.value)} within ${ask.waitMs ?? 0} ms`;
 }

@@ -40,6 +40,10 @@ const kindOfReason: Record<Exclude<Reason, Reason.UNSPECIFIED>, Kind> = {
   [Reason.SUPERSEDED]: "endpoint",
   // Not by us: a channel reports its own withdrawals itself.
   [Reason.CANCELED]: "endpoint",
+  [Reason.INVALID_COMMAND]: "unexpected",
+  [Reason.TOO_MANY_COMMANDS]: "limit",
+  // The stream was given up, not the request.
+  [Reason.NOT_READING]: "endpoint",
 };
 
 /**

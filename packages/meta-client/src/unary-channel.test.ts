@@ -1,22 +1,17 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
-import {
-  ErrorDetailSchema,
-  LockRequestSchema,
-  Reason,
-  RenewRequestSchema,
-  UnlockRequestSchema,
-  type LockService,
-} from "@metasrv/proto/metasrv/v1";
+import { ErrorDetailSchema, LockRequestSchema, Reason, type LockService } from "@metasrv/proto/metasrv/v1";
+import { Cancellation } from "./cancellation.js";
 import { systemClock } from "./clock.js";
 import { Connection, type ConnectionOptions, type Protocol } from "./connection.js";
 import { EndpointFailure } from "./endpoint-failure.js";
+import { Holding } from "./holding.js";
 import { InvalidArgumentError, LockLostError, UnexpectedError, WaitTimeoutError } from "./meta-errors.js";
 import { lockServer, silentServer, type TestServer } from "./testing/http2-server.js";
 import { UnaryChannel } from "./unary-channel.js";
 
-const neverAborted = new AbortController().signal;
+const noEnd = new Cancellation();
 const lockRequest = create(LockRequestSchema, { lock: { case: "name", value: "x" }, ttlMs: 5_000n });
 const grant = { key: Uint8Array.of(7), token: 2n ** 63n, ttlMs: 5_000n, waitedMs: 1.5 };
 
@@ -43,7 +38,7 @@ async function withServer(
   try {
     await body(channel, running);
   } finally {
-    channel.close();
+    await channel.close();
     await running[Symbol.asyncDispose]();
   }
 }
@@ -80,20 +75,27 @@ describe.each<Protocol>(["connect", "grpc"])("UnaryChannel over %s", (protocol) 
         seen.push(request);
         return { outcome: { case: "granted", value: grant } };
       },
-      unlock: () => ({}),
-      renew: () => ({ ttlMs: 9_000n }),
+      unlock(request) {
+        seen.push(request);
+        return {};
+      },
+      renew(request) {
+        seen.push(request);
+        return { ttlMs: 9_000n };
+      },
     });
     await withServer(server, { protocol }, async (channel) => {
       const beforeMs = systemClock.now();
-      const locked = await channel.lock(lockRequest, neverAborted);
-      expect(locked.message.outcome).toMatchObject({ case: "granted", value: grant });
-      expect(locked.sentAtMs).toBeGreaterThanOrEqual(beforeMs);
-      expect(locked.sentAtMs).toBeLessThan(systemClock.now());
+      const locked = await channel.lock(lockRequest, noEnd);
+      expect(locked).toMatchObject({ kind: "granted", grant: { token: grant.token, ttlMs: 5_000 } });
       expect(seen).toEqual([lockRequest]);
-      const key = Uint8Array.of(7);
-      await channel.unlock(create(UnlockRequestSchema, { key }), neverAborted);
-      const renewed = await channel.renew(create(RenewRequestSchema, { key }), neverAborted);
-      expect(renewed.message.ttlMs).toBe(9_000n);
+      const holding = new Holding(grant.key);
+      await channel.unlock(holding, noEnd);
+      const renewed = await channel.renew(holding, 9_000, noEnd);
+      expect(renewed.ttlMs).toBe(9_000);
+      expect(renewed.sentAtMs).toBeGreaterThanOrEqual(beforeMs);
+      expect(renewed.sentAtMs).toBeLessThan(systemClock.now());
+      expect(seen.slice(1)).toMatchObject([{ key: grant.key }, { key: grant.key, ttlMs: 9_000n }]);
     });
   });
 
@@ -110,7 +112,7 @@ describe.each<Protocol>(["connect", "grpc"])("UnaryChannel over %s", (protocol) 
       },
     });
     await withServer(server, { protocol }, async (channel) => {
-      const error = await failureOf(channel.lock(lockRequest, neverAborted));
+      const error = await failureOf(channel.lock(lockRequest, noEnd));
       expect(error).toBeInstanceOf(expected);
       expect(error).toMatchObject({ message: "because" });
       if (expected === WaitTimeoutError)
@@ -121,11 +123,11 @@ describe.each<Protocol>(["connect", "grpc"])("UnaryChannel over %s", (protocol) 
   test("tells the server when a request is not wanted any more", async () => {
     const { service, arrived, withdrawn } = waitingService();
     await withServer(lockServer(service), { protocol }, async (channel) => {
-      const controller = new AbortController();
-      const error = failureOf(channel.lock(lockRequest, controller.signal));
+      const scope = new Cancellation();
+      const error = failureOf(channel.lock(lockRequest, scope));
       await arrived;
       const reason = new Error("enough");
-      controller.abort(reason);
+      scope.cancel(reason);
       expect(await error).toBe(reason);
       await withdrawn;
     });
@@ -134,22 +136,22 @@ describe.each<Protocol>(["connect", "grpc"])("UnaryChannel over %s", (protocol) 
   test.each<["reset" | "goAway"]>([["reset"], ["goAway"]])("a connection that breaks by %s", async (how) => {
     const { service, arrived } = waitingService();
     await withServer(lockServer(service), { protocol }, async (channel, server) => {
-      const error = failureOf(channel.lock(lockRequest, neverAborted));
+      const error = failureOf(channel.lock(lockRequest, noEnd));
       await arrived;
       server[how]();
       expect(await error).toBeInstanceOf(EndpointFailure);
       expect(await error).toMatchObject({ maybeApplied: true });
       // The next request makes a new connection.
-      const controller = new AbortController();
-      const next = failureOf(channel.lock(lockRequest, controller.signal));
-      controller.abort(new Error("enough"));
+      const scope = new Cancellation();
+      const next = failureOf(channel.lock(lockRequest, scope));
+      scope.cancel(new Error("enough"));
       expect(await next).toEqual(new Error("enough"));
     });
   });
 
   test("a server that is silent is found dead by pings, and closing then is harmless", async () => {
     await withServer(silentServer(), { protocol, pingIntervalMs: 50, pingTimeoutMs: 50 }, async (channel) => {
-      const error = await failureOf(channel.lock(lockRequest, neverAborted));
+      const error = await failureOf(channel.lock(lockRequest, noEnd));
       expect(error).toBeInstanceOf(EndpointFailure);
       expect(error).toMatchObject({ message: "PING timed out", maybeApplied: true });
     });
@@ -157,7 +159,7 @@ describe.each<Protocol>(["connect", "grpc"])("UnaryChannel over %s", (protocol) 
 
   test("a server without the service", async () => {
     await withServer(lockServer({}), { protocol }, async (channel) => {
-      expect(await failureOf(channel.lock(lockRequest, neverAborted))).toBeInstanceOf(UnexpectedError);
+      expect(await failureOf(channel.lock(lockRequest, noEnd))).toBeInstanceOf(UnexpectedError);
     });
   });
 });
@@ -170,7 +172,7 @@ describe("UnaryChannel", () => {
       Promise.resolve({ ...server, [Symbol.asyncDispose]: () => Promise.resolve() }),
       {},
       async (channel) => {
-        const error = await failureOf(channel.lock(lockRequest, neverAborted));
+        const error = await failureOf(channel.lock(lockRequest, noEnd));
         expect(error).toBeInstanceOf(EndpointFailure);
         expect(error).toMatchObject({
           message: expect.stringContaining(`connect ECONNREFUSED ${server.authority}`),
@@ -182,7 +184,7 @@ describe("UnaryChannel", () => {
 
   test("a connection that is not made in time", async () => {
     const unanswered = (channel: UnaryChannel): Promise<void> =>
-      failureOf(channel.lock(lockRequest, neverAborted)).then((error) => {
+      failureOf(channel.lock(lockRequest, noEnd)).then((error) => {
         expect(error).toBeInstanceOf(EndpointFailure);
         expect(error).toMatchObject({ message: "no connection within 50 ms", maybeApplied: false });
       });
@@ -194,9 +196,9 @@ describe("UnaryChannel", () => {
       silentServer(),
       {},
       async (channel) => {
-        const controller = new AbortController();
-        const error = failureOf(channel.lock(lockRequest, controller.signal));
-        controller.abort(new Error("enough"));
+        const scope = new Cancellation();
+        const error = failureOf(channel.lock(lockRequest, scope));
+        scope.cancel(new Error("enough"));
         expect(await error).toEqual(new Error("enough"));
       },
       "https",
@@ -206,9 +208,9 @@ describe("UnaryChannel", () => {
   test("closing ends what is under way", async () => {
     const { service, arrived } = waitingService();
     await withServer(lockServer(service), {}, async (channel) => {
-      const error = failureOf(channel.lock(lockRequest, neverAborted));
+      const error = failureOf(channel.lock(lockRequest, noEnd));
       await arrived;
-      channel.close();
+      await channel.close();
       expect(await error).toBeInstanceOf(EndpointFailure);
     });
   });

@@ -1,19 +1,20 @@
 import { createClient, type CallOptions, type Client } from "@connectrpc/connect";
-import {
-  LockService,
-  type LockRequest,
-  type LockResponse,
-  type RenewRequest,
-  type RenewResponse,
-  type UnlockRequest,
-  type UnlockResponse,
-} from "@metasrv/proto/metasrv/v1";
+import { LockService, type LockRequest } from "@metasrv/proto/metasrv/v1";
+import type { Cancellation } from "./cancellation.js";
 import type { Clock } from "./clock.js";
 import type { Connection } from "./connection.js";
-import type { Answer, LockChannel } from "./lock-channel.js";
+import { readOutcome, type LockOutcome, type Renewed } from "./grant.js";
+import type { Holding } from "./holding.js";
+import type { LockChannel } from "./lock-channel.js";
 import { translateError } from "./translate-error.js";
 
-/** A channel that makes one RPC of each request. */
+interface Answer<T> {
+  readonly message: T;
+  /** When the request left, on the client's clock: not later than its receipt by the server. */
+  readonly sentAtMs: number;
+}
+
+/** A channel that makes one RPC of each request. It brings no news. */
 export class UnaryChannel implements LockChannel {
   readonly endpoint: string;
   readonly #connection: Connection;
@@ -27,32 +28,36 @@ export class UnaryChannel implements LockChannel {
     this.#service = createClient(LockService, connection.transport);
   }
 
-  lock(request: LockRequest, signal: AbortSignal): Promise<Answer<LockResponse>> {
-    return this.#ask((options) => this.#service.lock(request, options), signal);
+  async lock(request: LockRequest, scope: Cancellation): Promise<LockOutcome> {
+    const { message, sentAtMs } = await this.#ask((options) => this.#service.lock(request, options), scope);
+    return readOutcome(message, sentAtMs);
   }
 
-  unlock(request: UnlockRequest, signal: AbortSignal): Promise<Answer<UnlockResponse>> {
-    return this.#ask((options) => this.#service.unlock(request, options), signal);
+  async unlock({ key }: Holding, scope: Cancellation): Promise<void> {
+    await this.#ask((options) => this.#service.unlock({ key }, options), scope);
   }
 
-  renew(request: RenewRequest, signal: AbortSignal): Promise<Answer<RenewResponse>> {
-    return this.#ask((options) => this.#service.renew(request, options), signal);
+  async renew({ key }: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
+    const request = { key, ttlMs: BigInt(ttlMs) };
+    const { message, sentAtMs } = await this.#ask((options) => this.#service.renew(request, options), scope);
+    return { ttlMs: Number(message.ttlMs), sentAtMs };
   }
 
-  close(): void {
+  close(): Promise<void> {
     this.#connection.close();
+    return Promise.resolve();
   }
 
-  async #ask<T>(rpc: (options: CallOptions) => Promise<T>, signal: AbortSignal): Promise<Answer<T>> {
+  async #ask<T>(rpc: (options: CallOptions) => Promise<T>, scope: Cancellation): Promise<Answer<T>> {
     let sent = false;
     try {
-      await this.#connection.ready(signal);
+      await this.#connection.ready(scope);
       // Only now, so that the time to connect takes nothing off the validity of what is granted.
       const sentAtMs = this.#clock.now();
       sent = true;
-      return { message: await rpc({ signal }), sentAtMs };
+      return { message: await rpc({ signal: scope.signal }), sentAtMs };
     } catch (error) {
-      signal.throwIfAborted();
+      scope.throwIfCancelled();
       throw translateError(error, { endpoint: this.endpoint, sent });
     }
   }

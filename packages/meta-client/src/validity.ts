@@ -1,3 +1,4 @@
+import { Cancellation } from "./cancellation.js";
 import { callAt, type Clock, type Timer } from "./clock.js";
 import type { LockLostError } from "./meta-errors.js";
 
@@ -29,7 +30,7 @@ export interface ValidityOptions {
 export class Validity {
   readonly #clock: Clock;
   readonly #ranOut: () => LockLostError;
-  readonly #controller = new AbortController();
+  readonly #over = new Cancellation();
   #confirmedUntilMs: number;
   #ttlMs: number;
   /** What a renewal under way asks for, and where it would put the end at the earliest. */
@@ -48,9 +49,14 @@ export class Validity {
     this.#arm();
   }
 
-  /** Aborts a margin before the end, or at {@link lose}. */
+  /** Cancelled a margin before the end, or at {@link lose}. */
+  get over(): Cancellation {
+    return this.#over;
+  }
+
+  /** Aborts when this is {@link over}. */
   get signal(): AbortSignal {
-    return this.#controller.signal;
+    return this.#over.signal;
   }
 
   get expiresAtMs(): number {
@@ -71,7 +77,7 @@ export class Validity {
 
   /** The server renewed: the lock is held for `ttlMs` from when the request was sent. Comes too late after the signal. */
   confirm(sentAtMs: number, ttlMs: number): void {
-    if (this.signal.aborted) return;
+    if (this.#over.cancelled) return;
     this.#ttlMs = ttlMs;
     this.#confirmedUntilMs = sentAtMs + Math.min(ttlMs, this.#doubtfulTtlMs);
     this.dismiss();
@@ -95,7 +101,7 @@ export class Validity {
   lose(reason: LockLostError): void {
     if (this.#stopped) return;
     this.#timer?.cancel();
-    this.#controller.abort(reason);
+    this.#over.cancel(reason);
   }
 
   /** Stops watching: the signal stays as it is. */
@@ -106,7 +112,7 @@ export class Validity {
 
   #arm(): void {
     this.#timer?.cancel();
-    if (this.#stopped || this.signal.aborted) return;
+    if (this.#stopped || this.#over.cancelled) return;
     const ttlMs = Math.min(this.#ttlMs, this.#askedTtlMs, this.#doubtfulTtlMs);
     this.#timer = callAt(this.#clock, this.expiresAtMs - marginMs(ttlMs), () => {
       this.lose(this.#ranOut());

@@ -178,6 +178,7 @@ function completeLimits(input: NonNullable<ConfigInput["limits"]>): Limits {
     checkNumber(setting, input[setting] ?? defaultLimits[setting], min, max);
   const minTtlMs = limit("minTtlMs", 1, longestTimerMs);
   const maxTtlMs = limit("maxTtlMs", minTtlMs, longestTimerMs);
+  const heartbeatMs = limit("heartbeatMs", 10, longestTimerMs / 2);
   const maxNameBytes = limit("maxNameBytes", 1, 65_536);
   const maxOwnerBytes = limit("maxOwnerBytes", 0, 65_536);
   return {
@@ -190,6 +191,9 @@ function completeLimits(input: NonNullable<ConfigInput["limits"]>): Limits {
     maxTickets: limit("maxTickets", 1, Number.MAX_SAFE_INTEGER),
     // Room for the longest name and owner in JSON, where a byte of a name can take two characters, and for the rest.
     maxMessageBytes: limit("maxMessageBytes", 2 * (maxNameBytes + maxOwnerBytes) + 1024, 2 ** 32 - 1),
+    maxSessionCommands: limit("maxSessionCommands", 1, Number.MAX_SAFE_INTEGER),
+    heartbeatMs,
+    sessionTimeoutMs: limit("sessionTimeoutMs", 2 * heartbeatMs, longestTimerMs),
     waiterGraceMs: limit("waiterGraceMs", 0, longestTimerMs),
   };
 }

@@ -1,17 +1,27 @@
 import { createServer as createHttp1Server, type Server as Http1Server } from "node:http";
-import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from "node:http2";
+import {
+  createServer as createHttp2Server,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
 import { createServer, type Server, type Socket } from "node:net";
 import type { Logger } from "pino";
 import { type Address, formatAddress } from "./config-address.js";
 import { detectProtocol } from "./listener-protocol.js";
 import type { Clock } from "./locks/clock.js";
 import type { HttpHandler } from "./services/http-handler.js";
+import type { StreamHandler } from "./services/stream-handler.js";
 
 /** What a listener is made of. */
 export interface ListenerOptions {
   /** Where to listen; port 0 lets the system choose. */
   readonly bind: Address;
+  /** Answers requests of both versions. */
   readonly handler: HttpHandler;
+  /** Is asked first for requests that come by HTTP/2; by default, there is none. */
+  readonly streamHandler?: StreamHandler;
   readonly clock: Clock;
   readonly logger: Logger;
   /**
@@ -130,7 +140,15 @@ export class Listener {
   }
 
   #createHttp2(): Http2Server {
-    const server = createHttp2Server({ maxSessionMemory: sessionMemoryMb }, this.#options.handler);
+    const { handler, streamHandler = () => false } = this.#options;
+    const server = createHttp2Server({ maxSessionMemory: sessionMemoryMb });
+    // Never listens; it makes requests and responses of the streams that the stream handler leaves.
+    const requests = createHttp2Server(handler);
+    server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: unknown[]) => {
+      if (!streamHandler(stream, headers)) {
+        requests.emit("stream", stream, headers, ...rest);
+      }
+    });
     server.on("session", (session) => {
       this.#sessions.add(session);
       const timer = this.#options.clock.after(this.#openingTimeoutMs, () => {

@@ -63,7 +63,7 @@ describe.each(transports)("%s", (_, createTransport) => {
 
   test("a message larger than allowed is refused", async () => {
     const client = createClient(LockService, createTransport(await start()));
-    const call = client.lock({ lock: { case: "name", value: "a" }, owner: "x".repeat(100_000) });
+    const call = client.lock({ lock: { case: "name", value: "a" }, owner: "x".repeat(2_000_000) });
     await expect(call).rejects.toMatchObject({ code: Code.ResourceExhausted });
   });
 
@@ -99,6 +99,10 @@ test("plain HTTP and JSON will do", async () => {
   expect(await post("Unlock", { key })).toEqual({ status: 200, body: {} });
   expect(await post("Unlock", { key })).toMatchObject({ status: 400, body: { code: "failed_precondition" } });
   expect(await post("Lock", { name: 42 })).toMatchObject({ status: 400, body: { code: "invalid_argument" } });
+  // Were it ignored, a misspelt wait would mean to wait without end.
+  const misspelt = await post("Lock", { name: "orders/43", waitMS: 0 });
+  expect(misspelt).toMatchObject({ status: 400, body: { code: "invalid_argument" } });
+  expect(misspelt.body.message).toContain('"waitMS"');
 });
 
 test("many waits share one connection", async () => {

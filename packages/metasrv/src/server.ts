@@ -15,8 +15,10 @@ import { LockStore } from "./locks/lock-store.js";
 import { createEtcdTicketLog } from "./log/etcd/etcd-ticket-log.js";
 import { createMemoryTicketLog } from "./log/memory-ticket-log.js";
 import type { TicketLog } from "./log/ticket-log.js";
+import { createRandomPool } from "./random-pool.js";
 import { createHttpHandler } from "./services/http-handler.js";
 import { createRoutes } from "./services/routes.js";
+import { createStreamHandler } from "./services/stream-handler.js";
 import { version } from "./version.js";
 
 /** A server that serves. */
@@ -52,14 +54,25 @@ export async function startServer(
   const { logger = pino({ level: "silent" }) } = options;
   const { limits } = config;
   const clock = systemClock;
-  const locks = new LockStore({ log: createTicketLog(config.store, clock, logger), clock, limits, logger });
+  const locks = new LockStore({
+    log: createTicketLog(config.store, clock, logger),
+    clock,
+    limits,
+    logger,
+    random: createRandomPool(),
+  });
   const shutdown = new AbortController();
-  const routes = createRoutes({ locks, limits, clock, logger });
-  const handler = createHttpHandler({ routes, shutdownSignal: shutdown.signal, logger });
+  const dependencies = { locks, limits, clock, logger };
+  const handler = createHttpHandler({
+    routes: createRoutes(dependencies),
+    shutdownSignal: shutdown.signal,
+    logger,
+  });
+  const streamHandler = createStreamHandler(dependencies, shutdown.signal);
 
   // Listening comes first: it fails at once, and it is what tells the port. Until the store has started, it refuses
   // every request as "not a member".
-  const listener = await Listener.start({ bind: config.bind, handler, clock, logger });
+  const listener = await Listener.start({ bind: config.bind, handler, streamHandler, clock, logger });
   const stop = async () => {
     logger.info("stopping");
     const drained = listener.stop(drainMs);

@@ -7,30 +7,32 @@ import {
   type LockRequest,
   type LockResponse,
   type LockStateSchema,
-  type RenewRequest,
   type RenewResponse,
-  type UnlockRequest,
   type UnlockResponse,
 } from "@metasrv/proto/metasrv/v1";
-import { EndpointFailure } from "../endpoint-failure.js";
+import type { Cancellation } from "../cancellation.js";
 import type { Clock } from "../clock.js";
-import type { Answer, LockChannel } from "../lock-channel.js";
+import { EndpointFailure } from "../endpoint-failure.js";
+import { readOutcome, type LockOutcome, type Renewed } from "../grant.js";
+import type { Holding } from "../holding.js";
+import type { LockChannel } from "../lock-channel.js";
+import { Inbox } from "./inbox.js";
 
 /** A request that a channel got; the test answers it when it likes, or not at all. */
 export class ScriptedCall<Request, Response> {
   readonly request: Request;
   readonly signal: AbortSignal;
-  readonly answered: Promise<Answer<Response>>;
+  readonly sentAtMs: number;
+  readonly answered: Promise<Response>;
   readonly #endpoint: string;
-  readonly #sentAtMs: number;
-  #resolve: (answer: Answer<Response>) => void = () => undefined;
+  #resolve: (answer: Response) => void = () => undefined;
   #reject: (error: Error) => void = () => undefined;
 
-  constructor(endpoint: string, request: Request, signal: AbortSignal, sentAtMs: number) {
+  constructor(endpoint: string, request: Request, { signal }: Cancellation, sentAtMs: number) {
     this.request = request;
     this.signal = signal;
+    this.sentAtMs = sentAtMs;
     this.#endpoint = endpoint;
-    this.#sentAtMs = sentAtMs;
     this.answered = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -41,7 +43,7 @@ export class ScriptedCall<Request, Response> {
   }
 
   answer(message: Response): void {
-    this.#resolve({ message, sentAtMs: this.#sentAtMs });
+    this.#resolve(message);
   }
 
   reject(error: Error): void {
@@ -54,48 +56,12 @@ export class ScriptedCall<Request, Response> {
   }
 }
 
-/** Requests of one kind, in the order of their arrival. */
-class Inbox<T> {
-  readonly all: T[] = [];
-  readonly #waiting: ((call: T) => void)[] = [];
-  #taken = 0;
-  #always: ((call: T) => void) | undefined;
-
-  push(call: T): T {
-    this.all.push(call);
-    this.#always?.(call);
-    this.#serve();
-    return call;
-  }
-
-  /** The next request that was not taken yet, as soon as there is one. */
-  next(): Promise<T> {
-    return new Promise((resolve) => {
-      this.#waiting.push(resolve);
-      this.#serve();
-    });
-  }
-
-  /** Every request so far, and from now on, is handled like this. */
-  always(handle: (call: T) => void): void {
-    this.#always = handle;
-    this.all.forEach(handle);
-  }
-
-  #serve(): void {
-    for (let call = this.all[this.#taken]; call !== undefined && this.#waiting.length > 0;) {
-      this.#waiting.shift()?.(call);
-      call = this.all[++this.#taken];
-    }
-  }
-}
-
 /** A channel whose server is the test. */
 export class ScriptedChannel implements LockChannel {
   readonly endpoint: string;
   readonly locks = new Inbox<ScriptedCall<LockRequest, LockResponse>>();
-  readonly unlocks = new Inbox<ScriptedCall<UnlockRequest, UnlockResponse>>();
-  readonly renewals = new Inbox<ScriptedCall<RenewRequest, RenewResponse>>();
+  readonly unlocks = new Inbox<ScriptedCall<{ readonly key: Uint8Array }, UnlockResponse>>();
+  readonly renewals = new Inbox<ScriptedCall<{ readonly key: Uint8Array; readonly ttlMs: number }, RenewResponse>>();
   closed = false;
   readonly #clock: Clock;
 
@@ -104,20 +70,23 @@ export class ScriptedChannel implements LockChannel {
     this.#clock = clock;
   }
 
-  lock(request: LockRequest, signal: AbortSignal): Promise<Answer<LockResponse>> {
-    return this.locks.push(new ScriptedCall(this.endpoint, request, signal, this.#clock.now())).answered;
+  async lock(request: LockRequest, scope: Cancellation): Promise<LockOutcome> {
+    const call = this.locks.push(new ScriptedCall(this.endpoint, request, scope, this.#clock.now()));
+    return readOutcome(await call.answered, call.sentAtMs);
   }
 
-  unlock(request: UnlockRequest, signal: AbortSignal): Promise<Answer<UnlockResponse>> {
-    return this.unlocks.push(new ScriptedCall(this.endpoint, request, signal, this.#clock.now())).answered;
+  async unlock({ key }: Holding, scope: Cancellation): Promise<void> {
+    await this.unlocks.push(new ScriptedCall(this.endpoint, { key }, scope, this.#clock.now())).answered;
   }
 
-  renew(request: RenewRequest, signal: AbortSignal): Promise<Answer<RenewResponse>> {
-    return this.renewals.push(new ScriptedCall(this.endpoint, request, signal, this.#clock.now())).answered;
+  async renew({ key }: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
+    const call = this.renewals.push(new ScriptedCall(this.endpoint, { key, ttlMs }, scope, this.#clock.now()));
+    return { ttlMs: Number((await call.answered).ttlMs), sentAtMs: call.sentAtMs };
   }
 
-  close(): void {
+  close(): Promise<void> {
     this.closed = true;
+    return Promise.resolve();
   }
 }
 

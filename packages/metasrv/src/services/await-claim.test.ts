@@ -4,7 +4,7 @@ import { LockService } from "@metasrv/proto/metasrv/v1";
 import type { ClaimListener, Grant } from "../locks/claim.js";
 import { LockError } from "../locks/lock-errors.js";
 import { awaitClaim } from "./await-claim.js";
-import { callerKey } from "./caller.js";
+import { callerOf, farEndKey } from "./caller.js";
 
 const name = new TextEncoder().encode("orders/42");
 const ticketId = new Uint8Array(16).fill(7);
@@ -12,7 +12,12 @@ const grant: Grant = { key: new Uint8Array([1, 2, 3]), token: 9n, ttlMs: 10_000,
 
 /** Locks that do nothing by themselves, and a call that can be given up. */
 function setUp(options: { readonly disconnected?: boolean } = {}) {
-  const claim = { cancel: jest.fn<() => void>(), detach: jest.fn<() => void>() };
+  const claim = {
+    cancel: jest.fn<() => void>(),
+    detach: jest.fn<() => void>(),
+    release: jest.fn(() => Promise.resolve()),
+    renew: jest.fn(() => Promise.resolve(1)),
+  };
   const listeners: ClaimListener[] = [];
   const locks = {
     claim: jest.fn((_: unknown, listener: ClaimListener) => {
@@ -20,7 +25,8 @@ function setUp(options: { readonly disconnected?: boolean } = {}) {
       return claim;
     }),
     unlock: jest.fn<(key: Uint8Array) => Promise<void>>(() => Promise.resolve()),
-    renew: jest.fn(() => Promise.resolve({ ttlMs: 1 })),
+    renew: jest.fn(() => Promise.resolve(1)),
+    resume: jest.fn(() => Promise.resolve({ claim, ttlMs: 1 })),
   };
   const request = new AbortController();
   const context = createHandlerContext({
@@ -30,7 +36,10 @@ function setUp(options: { readonly disconnected?: boolean } = {}) {
     requestMethod: "POST",
     url: "http://localhost",
     requestSignal: request.signal,
-    contextValues: createContextValues().set(callerKey, { disconnected: () => options.disconnected ?? false }),
+    contextValues: createContextValues().set(farEndKey, {
+      disconnected: () => options.disconnected ?? false,
+      reset: () => undefined,
+    }),
   });
   const told = () => {
     const [listener] = listeners;
@@ -45,7 +54,7 @@ function setUp(options: { readonly disconnected?: boolean } = {}) {
 describe("awaitClaim", () => {
   test("answers with the grant, after which the end of the call means nothing", async () => {
     const { claim, locks, context, told } = setUp();
-    const outcome = awaitClaim(locks, { name, ticketId }, context);
+    const outcome = awaitClaim(locks, { name, ticketId }, callerOf(context));
     told().granted(grant);
     await expect(outcome).resolves.toEqual({ kind: "granted", grant });
     context.abort();
@@ -55,7 +64,7 @@ describe("awaitClaim", () => {
 
   test("a caller that gives up cancels its claim, even if it chose the ticket id", async () => {
     const { claim, locks, request, context } = setUp();
-    const outcome = awaitClaim(locks, { name, ticketId }, context);
+    const outcome = awaitClaim(locks, { name, ticketId }, callerOf(context));
     request.abort(new ConnectError("reset", Code.Canceled));
     await expect(outcome).rejects.toMatchObject({ reason: "canceled" });
     expect(claim.cancel).toHaveBeenCalledTimes(1);
@@ -64,7 +73,7 @@ describe("awaitClaim", () => {
 
   test("a broken connection detaches a claim whose ticket id the caller knows", async () => {
     const { claim, locks, request, context } = setUp({ disconnected: true });
-    const outcome = awaitClaim(locks, { name, ticketId }, context);
+    const outcome = awaitClaim(locks, { name, ticketId }, callerOf(context));
     request.abort();
     await expect(outcome).rejects.toMatchObject({ reason: "canceled" });
     expect(claim.detach).toHaveBeenCalledTimes(1);
@@ -73,7 +82,7 @@ describe("awaitClaim", () => {
 
   test("a broken connection cancels a claim whose ticket id the caller does not know", async () => {
     const { claim, locks, request, context } = setUp({ disconnected: true });
-    const outcome = awaitClaim(locks, { name }, context);
+    const outcome = awaitClaim(locks, { name }, callerOf(context));
     request.abort();
     await expect(outcome).rejects.toMatchObject({ reason: "canceled" });
     expect(claim.cancel).toHaveBeenCalledTimes(1);
@@ -81,7 +90,7 @@ describe("awaitClaim", () => {
 
   test("a deadline cancels the claim and says what passed", async () => {
     const { claim, locks, request, context } = setUp();
-    const outcome = awaitClaim(locks, { name, ticketId }, context);
+    const outcome = awaitClaim(locks, { name, ticketId }, callerOf(context));
     request.abort(new ConnectError("the operation timed out", Code.DeadlineExceeded));
     await expect(outcome).rejects.toMatchObject({ reason: "wait-timed-out" });
     expect(claim.cancel).toHaveBeenCalledTimes(1);
@@ -89,7 +98,7 @@ describe("awaitClaim", () => {
 
   test("a grant that comes when the caller has just gone is given back", async () => {
     const { locks, request, context, told } = setUp();
-    const outcome = awaitClaim(locks, { name }, context);
+    const outcome = awaitClaim(locks, { name }, callerOf(context));
     told().granted(grant);
     request.abort();
     await expect(outcome).rejects.toMatchObject({ reason: "canceled" });
@@ -98,7 +107,7 @@ describe("awaitClaim", () => {
 
   test("a grant whose ticket id the caller knows is left for it to ask again", async () => {
     const { locks, request, context, told } = setUp();
-    const outcome = awaitClaim(locks, { name, ticketId }, context);
+    const outcome = awaitClaim(locks, { name, ticketId }, callerOf(context));
     told().granted(grant);
     request.abort();
     await expect(outcome).resolves.toMatchObject({ kind: "granted" });
@@ -108,13 +117,13 @@ describe("awaitClaim", () => {
   test("does not make a claim for a caller that has gone already", async () => {
     const { locks, request, context } = setUp();
     request.abort();
-    await expect(awaitClaim(locks, { name }, context)).rejects.toMatchObject({ reason: "canceled" });
+    await expect(awaitClaim(locks, { name }, callerOf(context))).rejects.toMatchObject({ reason: "canceled" });
     expect(locks.claim).not.toHaveBeenCalled();
   });
 
   test("passes on what the store says", async () => {
     const { locks, context, told } = setUp();
-    const outcome = awaitClaim(locks, { name }, context);
+    const outcome = awaitClaim(locks, { name }, callerOf(context));
     const error = new LockError("store-full", "out of space");
     told().failed(error);
     await expect(outcome).rejects.toBe(error);

@@ -1,7 +1,6 @@
-import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import type { ClaimRequest, Grant } from "../locks/claim.js";
-import { LockError, type LockState } from "../locks/lock-errors.js";
-import { callerKey } from "./caller.js";
+import type { LockState } from "../locks/lock-errors.js";
+import type { Caller } from "./caller.js";
 import type { Locks } from "./locks.js";
 
 /** What becomes of a claim that does not fail. */
@@ -17,60 +16,41 @@ export type ClaimOutcome =
  * @throws LockError what the store says; `wait-timed-out` when the call's deadline passes, `canceled` when the caller is
  *   gone
  */
-export async function awaitClaim(locks: Locks, request: ClaimRequest, context: HandlerContext): Promise<ClaimOutcome> {
-  const { signal } = context;
-  const isGone = () => signal.aborted;
-  if (isGone()) {
-    throw callerGone(signal.reason);
+export async function awaitClaim(locks: Locks, request: ClaimRequest, caller: Caller): Promise<ClaimOutcome> {
+  const goneBefore = caller.gone();
+  if (goneBefore !== undefined) {
+    throw goneBefore;
   }
+  const resumable = request.ticketId !== undefined;
   const outcome = await new Promise<ClaimOutcome>((resolve, reject) => {
-    const onAbort = () => {
-      if (request.ticketId !== undefined && context.values.get(callerKey).disconnected()) {
+    const claim = locks.claim(request, {
+      granted: (grant) => {
+        caller.onGone = undefined;
+        resolve({ kind: "granted", grant });
+      },
+      refused: (state) => {
+        caller.onGone = undefined;
+        resolve({ kind: "refused", state });
+      },
+      failed: (error) => {
+        caller.onGone = undefined;
+        reject(error);
+      },
+    });
+    caller.onGone = (reason) => {
+      if (resumable && caller.disconnected()) {
         claim.detach();
       } else {
         claim.cancel();
       }
-      reject(callerGone(signal.reason));
+      reject(reason);
     };
-    // Connect aborts the signal also when the call is complete: from the outcome on, it says nothing any more.
-    const settled = () => {
-      signal.removeEventListener("abort", onAbort);
-    };
-    const claim = locks.claim(request, {
-      granted: (grant) => {
-        settled();
-        resolve({ kind: "granted", grant });
-      },
-      refused: (state) => {
-        settled();
-        resolve({ kind: "refused", state });
-      },
-      failed: (error) => {
-        settled();
-        reject(error);
-      },
-      lost: () => {
-        // A unary answer cannot tell of it; the caller's next renewal or unlock does.
-      },
-    });
-    signal.addEventListener("abort", onAbort);
   });
-  if (outcome.kind === "granted" && isGone() && request.ticketId === undefined) {
+  const gone = caller.gone();
+  if (outcome.kind === "granted" && gone !== undefined && !resumable) {
     // Nobody will ever learn this key, so the lock would only be in the way until its TTL passes.
     await locks.unlock(outcome.grant.key);
-    throw callerGone(signal.reason);
+    throw gone;
   }
   return outcome;
-}
-
-function callerGone(reason: unknown): LockError {
-  if (reason instanceof LockError) {
-    return reason;
-  }
-  return reason instanceof ConnectError && reason.code === Code.DeadlineExceeded
-    ? new LockError(
-        "wait-timed-out",
-        "the deadline of the call passed before the lock was granted; allow the call more time, or wait less with wait_ms",
-      )
-    : new LockError("canceled", "the caller gave the request up before the lock was granted");
 }

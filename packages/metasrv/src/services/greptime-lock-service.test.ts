@@ -1,30 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { type Client, Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
+import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { Lock } from "@metasrv/proto/greptime/v1/meta";
-import { pino } from "pino";
-import { systemClock } from "../locks/clock.js";
-import { defaultLimits } from "../locks/limits.js";
-import { LockStore } from "../locks/lock-store.js";
-import { createMemoryTicketLog } from "../log/memory-ticket-log.js";
-import { createRoutes } from "./routes.js";
+import { type Served, ways } from "../../test-support/served.js";
+import type { LockStore } from "../locks/lock-store.js";
 
-const logger = pino({ level: "silent" });
-const clock = systemClock;
-const limits = { ...defaultLimits, defaultTtlMs: 50 };
+const limits = { defaultTtlMs: 50 };
 const name = new TextEncoder().encode("lock_name");
 
+let served: Served;
 let locks: LockStore;
 let client: Client<typeof Lock>;
-
-beforeEach(async () => {
-  locks = new LockStore({ log: createMemoryTicketLog(), clock, limits, logger });
-  await locks.start({ address: "test:1", version: "0", startedUnixMs: 0 });
-  client = createClient(Lock, createRouterTransport(createRoutes({ locks, limits, clock, logger })));
-});
-
-afterEach(async () => {
-  await locks.stop();
-});
 
 async function failure(call: Promise<unknown>): Promise<ConnectError> {
   return await call.then(
@@ -35,7 +20,18 @@ async function failure(call: Promise<unknown>): Promise<ConnectError> {
   );
 }
 
-describe("greptime.v1.meta.Lock", () => {
+describe.each(ways)("greptime.v1.meta.Lock, %s", (_, open) => {
+  beforeEach(async () => {
+    const opened = await open({ limits });
+    served = opened.served;
+    locks = served.store;
+    client = createClient(Lock, opened.transport);
+  });
+
+  afterEach(async () => {
+    await served[Symbol.asyncDispose]();
+  });
+
   test("locks and unlocks, and both answers carry the header", async () => {
     const locked = await client.lock({ header: { protocolVersion: 1n, memberId: 5n }, name, expireSecs: 60n });
     expect(locked.header).toMatchObject({ protocolVersion: 1n });

@@ -1,24 +1,37 @@
 import type { ServiceImpl } from "@connectrpc/connect";
-import type { Lock } from "@metasrv/proto/greptime/v1/meta";
+import type { Lock, LockRequest, LockResponse, UnlockRequest, UnlockResponse } from "@metasrv/proto/greptime/v1/meta";
 import type { Limits } from "../locks/limits.js";
 import { LockError } from "../locks/lock-errors.js";
 import { awaitClaim } from "./await-claim.js";
+import { type Caller, callerOf } from "./caller.js";
 import type { Locks } from "./locks.js";
 
-const header = { protocolVersion: 1n };
+const header: LockResponse["header"] = { $typeName: "greptime.v1.meta.ResponseHeader", protocolVersion: 1n };
 
 /**
- * The original contract, `greptime.v1.meta.Lock`: waits as long as the caller does, is never renewed, and answers OK to
- * the unlock of a lock that has expired or was released before.
+ * The calls of the original contract, `greptime.v1.meta.Lock`: waits as long as the caller does, is never renewed, and
+ * answers OK to the unlock of a lock that has expired or was released before.
  */
+export interface GreptimeLockCalls {
+  readonly lock: (request: LockRequest, caller: Caller) => Promise<LockResponse>;
+  readonly unlock: (request: UnlockRequest) => Promise<UnlockResponse>;
+}
+
+/** The same, as Connect serves it. */
 export function createGreptimeLockService(locks: Locks, limits: Limits) {
+  const { lock, unlock } = createGreptimeLockCalls(locks, limits);
+  return { lock: (request, context) => lock(request, callerOf(context)), unlock } satisfies ServiceImpl<typeof Lock>;
+}
+
+/** Makes the calls. */
+export function createGreptimeLockCalls(locks: Locks, limits: Limits): GreptimeLockCalls {
   return {
-    async lock({ name, expireSecs }, context) {
-      const outcome = await awaitClaim(locks, { name, ttlMs: ttlMsFrom(expireSecs, limits) }, context);
+    async lock({ name, expireSecs }, caller) {
+      const outcome = await awaitClaim(locks, { name, ttlMs: ttlMsFrom(expireSecs, limits) }, caller);
       if (outcome.kind === "refused") {
         throw new Error("a claim that waits was refused");
       }
-      return { header, key: outcome.grant.key };
+      return { $typeName: "greptime.v1.meta.LockResponse", header, key: outcome.grant.key };
     },
 
     async unlock({ key }) {
@@ -29,9 +42,9 @@ export function createGreptimeLockService(locks: Locks, limits: Limits) {
           throw error;
         }
       }
-      return { header };
+      return { $typeName: "greptime.v1.meta.UnlockResponse", header };
     },
-  } satisfies ServiceImpl<typeof Lock>;
+  };
 }
 
 /** Checked here and not by the store, so that the message speaks of the field that the caller set, in its unit. */

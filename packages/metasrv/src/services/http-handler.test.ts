@@ -10,6 +10,7 @@ import { pino } from "pino";
 import { Listener } from "../listener.js";
 import { systemClock } from "../locks/clock.js";
 import { defaultLimits } from "../locks/limits.js";
+import { LockError } from "../locks/lock-errors.js";
 import { createHttpHandler } from "./http-handler.js";
 import { createRoutes } from "./routes.js";
 
@@ -34,7 +35,12 @@ class TakenLocks {
     this.#claimed.forEach((resolve) => {
       resolve();
     });
-    return { cancel: end("canceled"), detach: end("detached") };
+    return {
+      cancel: end("canceled"),
+      detach: end("detached"),
+      release: () => Promise.resolve(),
+      renew: () => Promise.resolve(1),
+    };
   }
 
   unlock() {
@@ -42,7 +48,11 @@ class TakenLocks {
   }
 
   renew() {
-    return Promise.resolve({ ttlMs: 1 });
+    return Promise.resolve(1);
+  }
+
+  resume() {
+    return Promise.reject(new LockError("not-held", "nothing is held here"));
   }
 }
 
@@ -181,7 +191,7 @@ test.each([
   ["/nowhere", "There is nothing at /nowhere"],
 ])("a large request to %s is answered and then over", async (where, answer) => {
   const session = connectHttp2(url);
-  const stream = lockOverHttp2(session, { name: "a", owner: "x".repeat(1_000_000) }, { ":path": where });
+  const stream = lockOverHttp2(session, { name: "a", owner: "x".repeat(2_000_000) }, { ":path": where });
   expect(await text(stream)).toContain(answer);
   await Promise.all([once(session, "close"), listener.stop(60_000)]);
 });

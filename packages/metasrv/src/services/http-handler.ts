@@ -12,8 +12,9 @@ import {
   type UniversalHandler,
   type UniversalServerRequest,
 } from "@connectrpc/connect/protocol";
+import { constants } from "node:http2";
 import type { Logger } from "pino";
-import { type Caller, callerKey } from "./caller.js";
+import { type FarEnd, farEndKey } from "./caller.js";
 
 /** Answers HTTP requests, of either version. */
 export type HttpHandler = ReturnType<typeof connectNodeAdapter>;
@@ -70,7 +71,7 @@ async function serve(
   const body = request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Uint8Array>;
   let call: UniversalServerRequest;
   try {
-    const values = createContextValues().set(callerKey, callerOf(request));
+    const values = createContextValues().set(farEndKey, farEndOf(request));
     call = { ...universalRequestFromNodeRequest(request, response, undefined, values), body };
   } catch {
     // It makes a URL of the path and the Host header, and throws if that cannot be done.
@@ -101,14 +102,20 @@ async function serve(
   await universalResponseToNodeResponse(answer, response);
 }
 
-function callerOf(request: Request): Caller {
+function farEndOf(request: Request): FarEnd {
   if ("stream" in request) {
     // A broken connection closes its streams as if the client had reset each; only the session tells the difference.
-    const { session } = request.stream;
-    return { disconnected: () => session === undefined || session.destroyed };
+    const { stream } = request;
+    const { session } = stream;
+    return {
+      disconnected: () => session === undefined || session.destroyed,
+      reset: () => {
+        stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      },
+    };
   }
   const { socket } = request;
-  return { disconnected: () => socket.destroyed };
+  return { disconnected: () => socket.destroyed, reset: () => socket.destroy() };
 }
 
 function sendText(request: Request, response: Response, status: number, text: string): void {

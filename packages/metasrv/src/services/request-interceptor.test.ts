@@ -22,7 +22,7 @@ function setUp(level: string) {
   const away = () => {
     throw new LockError("store-unavailable", "etcd is away");
   };
-  const locks = { claim: away, unlock: () => Promise.resolve(), renew: away };
+  const locks = { claim: away, unlock: () => Promise.resolve(), renew: away, resume: away };
   const transport = createRouterTransport(createRoutes({ locks, limits: defaultLimits, clock: systemClock, logger }));
   return { lines, client: createClient(LockService, transport), greptime: createClient(Lock, transport) };
 }

@@ -24,9 +24,11 @@ export function createRoutes(dependencies: ServiceDependencies): (router: Connec
     interceptors: [createRequestInterceptor(dependencies)],
     readMaxBytes: limits.maxMessageBytes,
     writeMaxBytes: limits.maxMessageBytes,
+    // A misspelt field must not mean "wait without end".
+    jsonOptions: { ignoreUnknownFields: false },
   };
   return (router) => {
-    router.service(LockService, createLockService(locks), options);
+    router.service(LockService, createLockService(dependencies), options);
     router.service(Lock, createGreptimeLockService(locks, limits), options);
   };
 }

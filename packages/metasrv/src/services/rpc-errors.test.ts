@@ -26,6 +26,9 @@ const table: Record<LockErrorReason, [Code, Reason]> = {
   "not-a-member": [Code.Unavailable, Reason.NOT_A_MEMBER],
   superseded: [Code.Aborted, Reason.SUPERSEDED],
   canceled: [Code.Canceled, Reason.CANCELED],
+  "invalid-command": [Code.InvalidArgument, Reason.INVALID_COMMAND],
+  "too-many-commands": [Code.ResourceExhausted, Reason.TOO_MANY_COMMANDS],
+  "not-reading": [Code.ResourceExhausted, Reason.NOT_READING],
 };
 
 describe("toConnectError", () => {

@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { ErrorDetailSchema, Reason } from "@metasrv/proto/metasrv/v1";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { ErrorDetailSchema, Reason, type SessionFailure, SessionFailureSchema } from "@metasrv/proto/metasrv/v1";
 import type { Logger } from "pino";
 import { LockError, type LockErrorReason } from "../locks/lock-errors.js";
 
@@ -22,6 +23,9 @@ const wireErrors: Readonly<Record<LockErrorReason, readonly [Code, Reason]>> = {
   "not-a-member": [Code.Unavailable, Reason.NOT_A_MEMBER],
   superseded: [Code.Aborted, Reason.SUPERSEDED],
   canceled: [Code.Canceled, Reason.CANCELED],
+  "invalid-command": [Code.InvalidArgument, Reason.INVALID_COMMAND],
+  "too-many-commands": [Code.ResourceExhausted, Reason.TOO_MANY_COMMANDS],
+  "not-reading": [Code.ResourceExhausted, Reason.NOT_READING],
 };
 
 /**
@@ -35,9 +39,9 @@ export function toConnectError(error: unknown, logger: Logger): ConnectError {
     return error;
   }
   if (error instanceof LockError) {
-    const [code, reason] = wireErrors[error.reason];
-    const detail = error.state === undefined ? { reason } : { reason, state: error.state };
-    return new ConnectError(error.message, code, undefined, [{ desc: ErrorDetailSchema, value: detail }], error);
+    const [code] = wireErrors[error.reason];
+    const details = [{ desc: ErrorDetailSchema, value: detailOf(error) }];
+    return new ConnectError(error.message, code, undefined, details, error);
   }
   logger.error({ err: error }, "a request failed unexpectedly");
   return new ConnectError(
@@ -47,4 +51,19 @@ export function toConnectError(error: unknown, logger: Logger): ConnectError {
     undefined,
     error,
   );
+}
+
+/** The same as an event of a session. */
+export function toSessionFailure(error: unknown, logger: Logger): SessionFailure {
+  const { code, rawMessage } = toConnectError(error, logger);
+  return create(SessionFailureSchema, {
+    code,
+    message: rawMessage,
+    ...(error instanceof LockError && { detail: detailOf(error) }),
+  });
+}
+
+function detailOf({ reason, state }: LockError): MessageInitShape<typeof ErrorDetailSchema> {
+  const [, wireReason] = wireErrors[reason];
+  return state === undefined ? { reason: wireReason } : { reason: wireReason, state };
 }

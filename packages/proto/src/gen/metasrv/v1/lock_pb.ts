@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file metasrv/v1/lock.proto.
  */
 export const file_metasrv_v1_lock: GenFile = /*@__PURE__*/
-  fileDesc("ChVtZXRhc3J2L3YxL2xvY2sucHJvdG8SCm1ldGFzcnYudjEiswEKC0xvY2tSZXF1ZXN0Eg4KBG5hbWUYASABKAlIABIUCgpuYW1lX2J5dGVzGAIgASgMSAASEQoJdGlja2V0X2lkGAMgASgMEiIKBG1vZGUYBCABKA4yFC5tZXRhc3J2LnYxLkxvY2tNb2RlEg4KBnR0bF9tcxgFIAEoAxIUCgd3YWl0X21zGAYgASgDSAGIAQESDQoFb3duZXIYByABKAlCBgoEbG9ja0IKCghfd2FpdF9tcyJnCgxMb2NrUmVzcG9uc2USJAoHZ3JhbnRlZBgBIAEoCzIRLm1ldGFzcnYudjEuR3JhbnRIABImCgdyZWZ1c2VkGAIgASgLMhMubWV0YXNydi52MS5SZWZ1c2FsSABCCQoHb3V0Y29tZSJGCgVHcmFudBILCgNrZXkYASABKAwSDQoFdG9rZW4YAiABKAQSDgoGdHRsX21zGAMgASgDEhEKCXdhaXRlZF9tcxgEIAEoASIvCgdSZWZ1c2FsEiQKBXN0YXRlGAEgASgLMhUubWV0YXNydi52MS5Mb2NrU3RhdGUiSAoJTG9ja1N0YXRlEhQKDGhvbGRlcl9vd25lchgBIAEoCRIUCgxob2xkZXJfdG9rZW4YAiABKAQSDwoHd2FpdGVycxgDIAEoDSIcCg1VbmxvY2tSZXF1ZXN0EgsKA2tleRgBIAEoDCIQCg5VbmxvY2tSZXNwb25zZSIrCgxSZW5ld1JlcXVlc3QSCwoDa2V5GAEgASgMEg4KBnR0bF9tcxgCIAEoAyIfCg1SZW5ld1Jlc3BvbnNlEg4KBnR0bF9tcxgBIAEoAyJXCgtFcnJvckRldGFpbBIiCgZyZWFzb24YASABKA4yEi5tZXRhc3J2LnYxLlJlYXNvbhIkCgVzdGF0ZRgCIAEoCzIVLm1ldGFzcnYudjEuTG9ja1N0YXRlKj4KCExvY2tNb2RlEhkKFUxPQ0tfTU9ERV9VTlNQRUNJRklFRBAAEhcKE0xPQ0tfTU9ERV9FWENMVVNJVkUQASrRAwoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhcKE1JFQVNPTl9JTlZBTElEX05BTUUQARIcChhSRUFTT05fSU5WQUxJRF9USUNLRVRfSUQQAhIWChJSRUFTT05fSU5WQUxJRF9UVEwQAxIXChNSRUFTT05fSU5WQUxJRF9XQUlUEAQSGAoUUkVBU09OX0lOVkFMSURfT1dORVIQBRIWChJSRUFTT05fSU5WQUxJRF9LRVkQBhIXChNSRUFTT05fSU5WQUxJRF9NT0RFEAcSGQoVUkVBU09OX1dBSVRfVElNRURfT1VUEAgSEwoPUkVBU09OX05PVF9IRUxEEAkSGwoXUkVBU09OX1RPT19NQU5ZX1dBSVRFUlMQChIbChdSRUFTT05fVE9PX01BTllfVElDS0VUUxALEhwKGFJFQVNPTl9TVE9SRV9VTkFWQUlMQUJMRRAMEhUKEVJFQVNPTl9TVE9SRV9GVUxMEA0SGAoUUkVBU09OX1NIVVRUSU5HX0RPV04QDhIXChNSRUFTT05fTk9UX0FfTUVNQkVSEA8SFQoRUkVBU09OX1NVUEVSU0VERUQQEBITCg9SRUFTT05fQ0FOQ0VMRUQQETLHAQoLTG9ja1NlcnZpY2USOQoETG9jaxIXLm1ldGFzcnYudjEuTG9ja1JlcXVlc3QaGC5tZXRhc3J2LnYxLkxvY2tSZXNwb25zZRI/CgZVbmxvY2sSGS5tZXRhc3J2LnYxLlVubG9ja1JlcXVlc3QaGi5tZXRhc3J2LnYxLlVubG9ja1Jlc3BvbnNlEjwKBVJlbmV3EhgubWV0YXNydi52MS5SZW5ld1JlcXVlc3QaGS5tZXRhc3J2LnYxLlJlbmV3UmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("ChVtZXRhc3J2L3YxL2xvY2sucHJvdG8SCm1ldGFzcnYudjEiswEKC0xvY2tSZXF1ZXN0Eg4KBG5hbWUYASABKAlIABIUCgpuYW1lX2J5dGVzGAIgASgMSAASEQoJdGlja2V0X2lkGAMgASgMEiIKBG1vZGUYBCABKA4yFC5tZXRhc3J2LnYxLkxvY2tNb2RlEg4KBnR0bF9tcxgFIAEoAxIUCgd3YWl0X21zGAYgASgDSAGIAQESDQoFb3duZXIYByABKAlCBgoEbG9ja0IKCghfd2FpdF9tcyJnCgxMb2NrUmVzcG9uc2USJAoHZ3JhbnRlZBgBIAEoCzIRLm1ldGFzcnYudjEuR3JhbnRIABImCgdyZWZ1c2VkGAIgASgLMhMubWV0YXNydi52MS5SZWZ1c2FsSABCCQoHb3V0Y29tZSJGCgVHcmFudBILCgNrZXkYASABKAwSDQoFdG9rZW4YAiABKAQSDgoGdHRsX21zGAMgASgDEhEKCXdhaXRlZF9tcxgEIAEoASIvCgdSZWZ1c2FsEiQKBXN0YXRlGAEgASgLMhUubWV0YXNydi52MS5Mb2NrU3RhdGUiSAoJTG9ja1N0YXRlEhQKDGhvbGRlcl9vd25lchgBIAEoCRIUCgxob2xkZXJfdG9rZW4YAiABKAQSDwoHd2FpdGVycxgDIAEoDSIcCg1VbmxvY2tSZXF1ZXN0EgsKA2tleRgBIAEoDCIQCg5VbmxvY2tSZXNwb25zZSIrCgxSZW5ld1JlcXVlc3QSCwoDa2V5GAEgASgMEg4KBnR0bF9tcxgCIAEoAyIfCg1SZW5ld1Jlc3BvbnNlEg4KBnR0bF9tcxgBIAEoAyJXCgtFcnJvckRldGFpbBIiCgZyZWFzb24YASABKA4yEi5tZXRhc3J2LnYxLlJlYXNvbhIkCgVzdGF0ZRgCIAEoCzIVLm1ldGFzcnYudjEuTG9ja1N0YXRlIj4KDlNlc3Npb25SZXF1ZXN0EiwKCGNvbW1hbmRzGAEgAygLMhoubWV0YXNydi52MS5TZXNzaW9uQ29tbWFuZCK+AQoOU2Vzc2lvbkNvbW1hbmQSDgoGbnVtYmVyGAEgASgNEicKBGxvY2sYAiABKAsyFy5tZXRhc3J2LnYxLkxvY2tSZXF1ZXN0SAASKwoGdW5sb2NrGAMgASgLMhkubWV0YXNydi52MS5TZXNzaW9uVW5sb2NrSAASKQoFcmVuZXcYBCABKAsyGC5tZXRhc3J2LnYxLlNlc3Npb25SZW5ld0gAEhAKBmNhbmNlbBgFIAEoDUgAQgkKB2NvbW1hbmQiKgoNU2Vzc2lvblVubG9jaxIMCgRsb2NrGAEgASgNEgsKA2tleRgCIAEoDCI5CgxTZXNzaW9uUmVuZXcSDAoEbG9jaxgBIAEoDRILCgNrZXkYAiABKAwSDgoGdHRsX21zGAMgASgDImQKD1Nlc3Npb25SZXNwb25zZRIoCgZldmVudHMYASADKAsyGC5tZXRhc3J2LnYxLlNlc3Npb25FdmVudBInCgV0ZXJtcxgCIAEoCzIYLm1ldGFzcnYudjEuU2Vzc2lvblRlcm1zIk4KDFNlc3Npb25UZXJtcxIUCgxoZWFydGJlYXRfbXMYASABKAMSEgoKdGltZW91dF9tcxgCIAEoAxIUCgxtYXhfY29tbWFuZHMYAyABKA0iqQIKDFNlc3Npb25FdmVudBIOCgZudW1iZXIYASABKA0SJAoHZ3JhbnRlZBgCIAEoCzIRLm1ldGFzcnYudjEuR3JhbnRIABImCgdyZWZ1c2VkGAMgASgLMhMubWV0YXNydi52MS5SZWZ1c2FsSAASLgoIdW5sb2NrZWQYBCABKAsyGi5tZXRhc3J2LnYxLlVubG9ja1Jlc3BvbnNlSAASLAoHcmVuZXdlZBgFIAEoCzIZLm1ldGFzcnYudjEuUmVuZXdSZXNwb25zZUgAEiwKBmZhaWxlZBgGIAEoCzIaLm1ldGFzcnYudjEuU2Vzc2lvbkZhaWx1cmVIABImCgRsb3N0GAcgASgOMhYubWV0YXNydi52MS5Mb3NzUmVhc29uSABCBwoFZXZlbnQiWAoOU2Vzc2lvbkZhaWx1cmUSDAoEY29kZRgBIAEoDRIPCgdtZXNzYWdlGAIgASgJEicKBmRldGFpbBgDIAEoCzIXLm1ldGFzcnYudjEuRXJyb3JEZXRhaWwqPgoITG9ja01vZGUSGQoVTE9DS19NT0RFX1VOU1BFQ0lGSUVEEAASFwoTTE9DS19NT0RFX0VYQ0xVU0lWRRABKqMECgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASFwoTUkVBU09OX0lOVkFMSURfTkFNRRABEhwKGFJFQVNPTl9JTlZBTElEX1RJQ0tFVF9JRBACEhYKElJFQVNPTl9JTlZBTElEX1RUTBADEhcKE1JFQVNPTl9JTlZBTElEX1dBSVQQBBIYChRSRUFTT05fSU5WQUxJRF9PV05FUhAFEhYKElJFQVNPTl9JTlZBTElEX0tFWRAGEhcKE1JFQVNPTl9JTlZBTElEX01PREUQBxIZChVSRUFTT05fV0FJVF9USU1FRF9PVVQQCBITCg9SRUFTT05fTk9UX0hFTEQQCRIbChdSRUFTT05fVE9PX01BTllfV0FJVEVSUxAKEhsKF1JFQVNPTl9UT09fTUFOWV9USUNLRVRTEAsSHAoYUkVBU09OX1NUT1JFX1VOQVZBSUxBQkxFEAwSFQoRUkVBU09OX1NUT1JFX0ZVTEwQDRIYChRSRUFTT05fU0hVVFRJTkdfRE9XThAOEhcKE1JFQVNPTl9OT1RfQV9NRU1CRVIQDxIVChFSRUFTT05fU1VQRVJTRURFRBAQEhMKD1JFQVNPTl9DQU5DRUxFRBAREhoKFlJFQVNPTl9JTlZBTElEX0NPTU1BTkQQEhIcChhSRUFTT05fVE9PX01BTllfQ09NTUFORFMQExIWChJSRUFTT05fTk9UX1JFQURJTkcQFCpzCgpMb3NzUmVhc29uEhsKF0xPU1NfUkVBU09OX1VOU1BFQ0lGSUVEEAASFwoTTE9TU19SRUFTT05fRVhQSVJFRBABEhgKFExPU1NfUkVBU09OX1JFTEVBU0VEEAISFQoRTE9TU19SRUFTT05fTU9WRUQQAzKPAgoLTG9ja1NlcnZpY2USOQoETG9jaxIXLm1ldGFzcnYudjEuTG9ja1JlcXVlc3QaGC5tZXRhc3J2LnYxLkxvY2tSZXNwb25zZRI/CgZVbmxvY2sSGS5tZXRhc3J2LnYxLlVubG9ja1JlcXVlc3QaGi5tZXRhc3J2LnYxLlVubG9ja1Jlc3BvbnNlEjwKBVJlbmV3EhgubWV0YXNydi52MS5SZW5ld1JlcXVlc3QaGS5tZXRhc3J2LnYxLlJlbmV3UmVzcG9uc2USRgoHU2Vzc2lvbhIaLm1ldGFzcnYudjEuU2Vzc2lvblJlcXVlc3QaGy5tZXRhc3J2LnYxLlNlc3Npb25SZXNwb25zZSgBMAFiBnByb3RvMw");
 
 /**
  * @generated from message metasrv.v1.LockRequest
@@ -305,6 +305,302 @@ export const ErrorDetailSchema: GenMessage<ErrorDetail> = /*@__PURE__*/
   messageDesc(file_metasrv_v1_lock, 9);
 
 /**
+ * SessionRequest carries what a client wants, many commands in one message. One without commands is a heartbeat.
+ *
+ * @generated from message metasrv.v1.SessionRequest
+ */
+export type SessionRequest = Message<"metasrv.v1.SessionRequest"> & {
+  /**
+   * @generated from field: repeated metasrv.v1.SessionCommand commands = 1;
+   */
+  commands: SessionCommand[];
+};
+
+/**
+ * Describes the message metasrv.v1.SessionRequest.
+ * Use `create(SessionRequestSchema)` to create a new message.
+ */
+export const SessionRequestSchema: GenMessage<SessionRequest> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_lock, 10);
+
+/**
+ * SessionCommand is one thing that a client wants.
+ *
+ * @generated from message metasrv.v1.SessionCommand
+ */
+export type SessionCommand = Message<"metasrv.v1.SessionCommand"> & {
+  /**
+   * Chosen by the client, at least 1, and not in use on this stream. Answers and events refer to it. It is in use until
+   * the command was answered; that of a lock which was granted, until the lock was unlocked or lost.
+   *
+   * @generated from field: uint32 number = 1;
+   */
+  number: number;
+
+  /**
+   * @generated from oneof metasrv.v1.SessionCommand.command
+   */
+  command: {
+    /**
+     * Answered with granted, refused or failed. After granted, lost may come. The ticket id is required.
+     *
+     * @generated from field: metasrv.v1.LockRequest lock = 2;
+     */
+    value: LockRequest;
+    case: "lock";
+  } | {
+    /**
+     * Answered with unlocked or failed.
+     *
+     * @generated from field: metasrv.v1.SessionUnlock unlock = 3;
+     */
+    value: SessionUnlock;
+    case: "unlock";
+  } | {
+    /**
+     * Answered with renewed or failed.
+     *
+     * @generated from field: metasrv.v1.SessionRenew renew = 4;
+     */
+    value: SessionRenew;
+    case: "renew";
+  } | {
+    /**
+     * Number of a lock command whose wait is to end. Neither this nor that command is answered then, but a grant that is
+     * on its way already may still come.
+     *
+     * @generated from field: uint32 cancel = 5;
+     */
+    value: number;
+    case: "cancel";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message metasrv.v1.SessionCommand.
+ * Use `create(SessionCommandSchema)` to create a new message.
+ */
+export const SessionCommandSchema: GenMessage<SessionCommand> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_lock, 11);
+
+/**
+ * SessionUnlock releases a lock.
+ *
+ * @generated from message metasrv.v1.SessionUnlock
+ */
+export type SessionUnlock = Message<"metasrv.v1.SessionUnlock"> & {
+  /**
+   * Number of the lock, if it was granted or renewed on this stream.
+   *
+   * @generated from field: uint32 lock = 1;
+   */
+  lock: number;
+
+  /**
+   * Else its key.
+   *
+   * @generated from field: bytes key = 2;
+   */
+  key: Uint8Array;
+};
+
+/**
+ * Describes the message metasrv.v1.SessionUnlock.
+ * Use `create(SessionUnlockSchema)` to create a new message.
+ */
+export const SessionUnlockSchema: GenMessage<SessionUnlock> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_lock, 12);
+
+/**
+ * SessionRenew gives a held lock a full TTL again.
+ *
+ * @generated from message metasrv.v1.SessionRenew
+ */
+export type SessionRenew = Message<"metasrv.v1.SessionRenew"> & {
+  /**
+   * Number of the lock, if it was granted or renewed on this stream.
+   *
+   * @generated from field: uint32 lock = 1;
+   */
+  lock: number;
+
+  /**
+   * Else its key. From then on this command's number is the lock's on this stream, as if it had been granted here.
+   *
+   * @generated from field: bytes key = 2;
+   */
+  key: Uint8Array;
+
+  /**
+   * A new TTL in milliseconds; 0 or absent keeps the one that it has.
+   *
+   * @generated from field: int64 ttl_ms = 3;
+   */
+  ttlMs: bigint;
+};
+
+/**
+ * Describes the message metasrv.v1.SessionRenew.
+ * Use `create(SessionRenewSchema)` to create a new message.
+ */
+export const SessionRenewSchema: GenMessage<SessionRenew> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_lock, 13);
+
+/**
+ * SessionResponse carries what a server has to say, many events in one message. One without events is a heartbeat.
+ *
+ * @generated from message metasrv.v1.SessionResponse
+ */
+export type SessionResponse = Message<"metasrv.v1.SessionResponse"> & {
+  /**
+   * @generated from field: repeated metasrv.v1.SessionEvent events = 1;
+   */
+  events: SessionEvent[];
+
+  /**
+   * Comes with the first message of the stream, and only then.
+   *
+   * @generated from field: metasrv.v1.SessionTerms terms = 2;
+   */
+  terms?: SessionTerms | undefined;
+};
+
+/**
+ * Describes the message metasrv.v1.SessionResponse.
+ * Use `create(SessionResponseSchema)` to create a new message.
+ */
+export const SessionResponseSchema: GenMessage<SessionResponse> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_lock, 14);
+
+/**
+ * SessionTerms says what holds on this stream.
+ *
+ * @generated from message metasrv.v1.SessionTerms
+ */
+export type SessionTerms = Message<"metasrv.v1.SessionTerms"> & {
+  /**
+   * Each side sends a message at least this often, in milliseconds.
+   *
+   * @generated from field: int64 heartbeat_ms = 1;
+   */
+  heartbeatMs: bigint;
+
+  /**
+   * A side that has received nothing for this long, in milliseconds, gives the stream up.
+   *
+   * @generated from field: int64 timeout_ms = 2;
+   */
+  timeoutMs: bigint;
+
+  /**
+   * How many numbers may be in use at a time. A command beyond them fails with REASON_TOO_MANY_COMMANDS.
+   *
+   * @generated from field: uint32 max_commands = 3;
+   */
+  maxCommands: number;
+};
+
+/**
+ * Describes the message metasrv.v1.SessionTerms.
+ * Use `create(SessionTermsSchema)` to create a new message.
+ */
+export const SessionTermsSchema: GenMessage<SessionTerms> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_lock, 15);
+
+/**
+ * SessionEvent is the answer to a command, or news of a lock.
+ *
+ * @generated from message metasrv.v1.SessionEvent
+ */
+export type SessionEvent = Message<"metasrv.v1.SessionEvent"> & {
+  /**
+   * Number of the command or lock that this is about.
+   *
+   * @generated from field: uint32 number = 1;
+   */
+  number: number;
+
+  /**
+   * @generated from oneof metasrv.v1.SessionEvent.event
+   */
+  event: {
+    /**
+     * @generated from field: metasrv.v1.Grant granted = 2;
+     */
+    value: Grant;
+    case: "granted";
+  } | {
+    /**
+     * @generated from field: metasrv.v1.Refusal refused = 3;
+     */
+    value: Refusal;
+    case: "refused";
+  } | {
+    /**
+     * @generated from field: metasrv.v1.UnlockResponse unlocked = 4;
+     */
+    value: UnlockResponse;
+    case: "unlocked";
+  } | {
+    /**
+     * @generated from field: metasrv.v1.RenewResponse renewed = 5;
+     */
+    value: RenewResponse;
+    case: "renewed";
+  } | {
+    /**
+     * @generated from field: metasrv.v1.SessionFailure failed = 6;
+     */
+    value: SessionFailure;
+    case: "failed";
+  } | {
+    /**
+     * @generated from field: metasrv.v1.LossReason lost = 7;
+     */
+    value: LossReason;
+    case: "lost";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message metasrv.v1.SessionEvent.
+ * Use `create(SessionEventSchema)` to create a new message.
+ */
+export const SessionEventSchema: GenMessage<SessionEvent> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_lock, 16);
+
+/**
+ * SessionFailure is an error, as a unary call would have ended with it.
+ *
+ * @generated from message metasrv.v1.SessionFailure
+ */
+export type SessionFailure = Message<"metasrv.v1.SessionFailure"> & {
+  /**
+   * gRPC status code.
+   *
+   * @generated from field: uint32 code = 1;
+   */
+  code: number;
+
+  /**
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * @generated from field: metasrv.v1.ErrorDetail detail = 3;
+   */
+  detail?: ErrorDetail | undefined;
+};
+
+/**
+ * Describes the message metasrv.v1.SessionFailure.
+ * Use `create(SessionFailureSchema)` to create a new message.
+ */
+export const SessionFailureSchema: GenMessage<SessionFailure> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_lock, 17);
+
+/**
  * LockMode is the rule by which the requests for one lock share it.
  *
  * @generated from enum metasrv.v1.LockMode
@@ -446,6 +742,27 @@ export enum Reason {
    * @generated from enum value: REASON_CANCELED = 17;
    */
   CANCELED = 17,
+
+  /**
+   * The command is none that this server knows, or its number is 0 or in use.
+   *
+   * @generated from enum value: REASON_INVALID_COMMAND = 18;
+   */
+  INVALID_COMMAND = 18,
+
+  /**
+   * More commands of one session are unanswered than the server allows.
+   *
+   * @generated from enum value: REASON_TOO_MANY_COMMANDS = 19;
+   */
+  TOO_MANY_COMMANDS = 19,
+
+  /**
+   * The client does not read what the server sends.
+   *
+   * @generated from enum value: REASON_NOT_READING = 20;
+   */
+  NOT_READING = 20,
 }
 
 /**
@@ -453,6 +770,46 @@ export enum Reason {
  */
 export const ReasonSchema: GenEnum<Reason> = /*@__PURE__*/
   enumDesc(file_metasrv_v1_lock, 1);
+
+/**
+ * LossReason says why a granted lock is not held any more.
+ *
+ * @generated from enum metasrv.v1.LossReason
+ */
+export enum LossReason {
+  /**
+   * @generated from enum value: LOSS_REASON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Its TTL has passed.
+   *
+   * @generated from enum value: LOSS_REASON_EXPIRED = 1;
+   */
+  EXPIRED = 1,
+
+  /**
+   * It was released by somebody else: with its key, or by an operator.
+   *
+   * @generated from enum value: LOSS_REASON_RELEASED = 2;
+   */
+  RELEASED = 2,
+
+  /**
+   * It may still be held, but this stream's server does not run its clock any more: because it was asked for elsewhere,
+   * or because the server lost its membership. Renew it with its key.
+   *
+   * @generated from enum value: LOSS_REASON_MOVED = 3;
+   */
+  MOVED = 3,
+}
+
+/**
+ * Describes the enum metasrv.v1.LossReason.
+ */
+export const LossReasonSchema: GenEnum<LossReason> = /*@__PURE__*/
+  enumDesc(file_metasrv_v1_lock, 2);
 
 /**
  * LockService grants distributed locks.
@@ -500,6 +857,23 @@ export const LockService: GenService<{
     methodKind: "unary";
     input: typeof RenewRequestSchema;
     output: typeof RenewResponseSchema;
+  },
+  /**
+   * Session carries many locks over one stream: commands one way, their answers and news of the locks the other way. It
+   * costs a fraction of what unary calls do, and a loss is told at once. The first response is sent before any command
+   * was read. When the stream breaks, waits are kept for the grace and holds until their TTL: ask for them again, with
+   * their ticket ids and keys, on the next stream, here or at another server. When the client ends it, waits end.
+   *
+   * Errors of the stream: UNAVAILABLE (REASON_SHUTTING_DOWN, REASON_NOT_A_MEMBER): go to another server;
+   * RESOURCE_EXHAUSTED (REASON_NOT_READING) when the client does not read what it is sent; INVALID_ARGUMENT
+   * (REASON_INVALID_COMMAND) for a number that is 0 or in use.
+   *
+   * @generated from rpc metasrv.v1.LockService.Session
+   */
+  session: {
+    methodKind: "bidi_streaming";
+    input: typeof SessionRequestSchema;
+    output: typeof SessionResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_metasrv_v1_lock, 0);

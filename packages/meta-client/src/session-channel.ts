@@ -1,0 +1,122 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { LockRequest } from "@metasrv/proto/metasrv/v1";
+import { Cancellation } from "./cancellation.js";
+import type { Clock } from "./clock.js";
+import { settledOrCancelled, type Connection } from "./connection.js";
+import type { LockOutcome, Renewed } from "./grant.js";
+import type { Holding } from "./holding.js";
+import type { LockChannel } from "./lock-channel.js";
+import { SessionStream } from "./session-stream.js";
+import { translateError } from "./translate-error.js";
+import { UnaryChannel } from "./unary-channel.js";
+
+/** What a session channel is made of. */
+export interface SessionChannelOptions {
+  readonly endpoint: string;
+  readonly connection: Connection;
+  readonly clock: Clock;
+  /** How long opening a stream may take, once there is a connection. */
+  readonly openTimeoutMs: number;
+}
+
+type Way = Pick<SessionStream, "lock" | "unlock" | "renew">;
+
+// What a server would refuse as too long is refused alone, and does not take the stream with it.
+const longestRequest = 16 * 1024;
+
+/** A channel that carries all requests over one stream. To a server without sessions it makes unary calls instead. */
+export class SessionChannel implements LockChannel {
+  readonly endpoint: string;
+  readonly #options: SessionChannelOptions;
+  readonly #unary: UnaryChannel;
+  /** What requests go through now; undefined before the first, and until a broken stream was replaced. */
+  #stream: SessionStream | undefined;
+  #opening: Promise<Way> | undefined;
+  #unsupported = false;
+
+  constructor(options: SessionChannelOptions) {
+    this.endpoint = options.endpoint;
+    this.#options = options;
+    this.#unary = new UnaryChannel(options.endpoint, options.connection, options.clock);
+  }
+
+  lock(request: LockRequest, scope: Cancellation): Promise<LockOutcome> {
+    if ((request.lock.value?.length ?? 0) + request.owner.length > longestRequest) {
+      return this.#unary.lock(request, scope);
+    }
+    return this.#way?.lock(request, scope) ?? this.#openAnd(scope, (way) => way.lock(request, scope));
+  }
+
+  unlock(holding: Holding, scope: Cancellation): Promise<void> {
+    return this.#way?.unlock(holding, scope) ?? this.#openAnd(scope, (way) => way.unlock(holding, scope));
+  }
+
+  renew(holding: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
+    return this.#way?.renew(holding, ttlMs, scope) ?? this.#openAnd(scope, (way) => way.renew(holding, ttlMs, scope));
+  }
+
+  async close(withinMs: number): Promise<void> {
+    const { clock, connection } = this.#options;
+    const stream = this.#stream;
+    if (stream !== undefined && withinMs > 0) {
+      const timer = clock.after(withinMs, () => {
+        stream.close();
+      });
+      await stream.end();
+      timer.cancel();
+    }
+    stream?.close();
+    connection.close();
+  }
+
+  /** What a request can go through at once. */
+  get #way(): Way | undefined {
+    if (this.#stream?.broken === false) return this.#stream;
+    return this.#unsupported ? this.#unary : undefined;
+  }
+
+  async #openAnd<T>(scope: Cancellation, call: (way: Way) => Promise<T>): Promise<T> {
+    scope.throwIfCancelled();
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined;
+    });
+    let way;
+    try {
+      way = await settledOrCancelled(this.#opening, scope);
+    } catch (error) {
+      scope.throwIfCancelled();
+      throw translateError(error, { endpoint: this.endpoint, sent: false });
+    }
+    return call(way);
+  }
+
+  async #open(): Promise<Way> {
+    const { endpoint, connection, clock, openTimeoutMs } = this.#options;
+    await connection.ready(new Cancellation());
+    const stream = new SessionStream({
+      endpoint,
+      transport: connection.transport,
+      clock,
+      holdProcess: (hold) => {
+        connection.holdProcess(hold);
+      },
+      disconnect: (reason) => {
+        connection.close(reason);
+      },
+    });
+    const timer = clock.after(openTimeoutMs, () => {
+      stream.close(`no session within ${openTimeoutMs} ms`);
+    });
+    try {
+      await stream.open();
+    } catch (error) {
+      if (ConnectError.from(error).code !== Code.Unimplemented) throw error;
+      this.#unsupported = true;
+      return this.#unary;
+    } finally {
+      timer.cancel();
+    }
+    this.#stream = stream;
+    return stream;
+  }
+}

@@ -1,0 +1,61 @@
+import type { SessionCommand } from "@metasrv/proto/metasrv/v1";
+import type { Cancellation, CancelListener } from "./cancellation.js";
+import type { LockOutcome, Renewed } from "./grant.js";
+import type { Holding } from "./holding.js";
+
+/** What a command is answered with; undefined for an unlock. */
+export type SessionAnswer = LockOutcome | Renewed | undefined;
+
+/** A command that is to be sent. */
+export class OutgoingCommand implements SessionCommand {
+  readonly $typeName = "metasrv.v1.SessionCommand";
+  readonly number: number;
+  readonly command: SessionCommand["command"];
+  /** Undefined until it has left. */
+  sentAtMs: number | undefined;
+  /** Nobody waits for its answer any more. */
+  withdrawn = false;
+
+  constructor(number: number, command: SessionCommand["command"]) {
+    this.number = number;
+    this.command = command;
+  }
+}
+
+/** How a command is answered. */
+export interface AnswerTo {
+  /** The lock that it names, if it names one. */
+  readonly holding: Holding | undefined;
+  /** Who waits for the answer, as long as it is wanted. */
+  readonly scope: Cancellation;
+  readonly resolve: (answer: SessionAnswer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A command that is to be answered. */
+export class PendingCommand extends OutgoingCommand implements CancelListener {
+  readonly to: AnswerTo;
+  readonly #withdraw: (pending: PendingCommand) => void;
+
+  /** @param withdraw - called when the scope is cancelled */
+  constructor(
+    number: number,
+    command: SessionCommand["command"],
+    to: AnswerTo,
+    withdraw: (pending: PendingCommand) => void,
+  ) {
+    super(number, command);
+    this.to = to;
+    this.#withdraw = withdraw;
+  }
+
+  /** The number of the lock that it names; 0 when it names none, or by its key. */
+  get lock(): number {
+    return this.command.case === "unlock" || this.command.case === "renew" ? this.command.value.lock : 0;
+  }
+
+  onCancel(): void {
+    this.withdrawn = true;
+    this.#withdraw(this);
+  }
+}

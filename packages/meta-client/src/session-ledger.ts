@@ -1,0 +1,263 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import {
+  ErrorDetailSchema,
+  LossReason,
+  type LockRequest,
+  type SessionCommand,
+  type SessionEvent,
+  type SessionFailure,
+} from "@metasrv/proto/metasrv/v1";
+import type { Cancellation } from "./cancellation.js";
+import { EndpointFailure } from "./endpoint-failure.js";
+import { readGrant, type LockOutcome, type Renewed } from "./grant.js";
+import { Holding } from "./holding.js";
+import type { LockNews } from "./lock-channel.js";
+import { LockLostError } from "./meta-errors.js";
+import { NumberTable } from "./number-table.js";
+import { OutgoingCommand, PendingCommand, type AnswerTo, type SessionAnswer } from "./session-command.js";
+import { translateError } from "./translate-error.js";
+
+/** What a ledger tells of itself. */
+export interface SessionLedgerOptions {
+  readonly endpoint: string;
+  /** There is a command to be sent, or one more. */
+  readonly onOutgoing: () => void;
+  /** Told whether somebody waits for an answer, whenever that changes. */
+  readonly onBusy: (busy: boolean) => void;
+  /** The number before that of the first command. Default: 0. */
+  readonly lastNumber?: number;
+}
+
+const noBytes = new Uint8Array();
+
+/**
+ * The books of one session: the commands that are to be sent or answered, and the locks that the server serves on it. No
+ * I/O and no clock.
+ */
+export class SessionLedger {
+  readonly #options: SessionLedgerOptions;
+  /** The commands without an answer, and the locks that were granted or renewed here. */
+  readonly #inUse: NumberTable<PendingCommand | Holding>;
+  readonly #outgoing: OutgoingCommand[] = [];
+  /** How many of {@link #outgoing} have left already. */
+  #left = 0;
+  #awaited = 0;
+  #over: { readonly message: string; readonly cause: unknown } | undefined;
+  readonly #withdraw = (pending: PendingCommand): void => {
+    this.#withdrawn(pending);
+  };
+
+  constructor(options: SessionLedgerOptions) {
+    this.#options = options;
+    this.#inUse = new NumberTable(options.lastNumber);
+  }
+
+  /** Whether somebody waits for an answer. */
+  get busy(): boolean {
+    return this.#awaited > 0;
+  }
+
+  /** Whether there is a command to be sent. */
+  get hasOutgoing(): boolean {
+    return this.#left < this.#outgoing.length;
+  }
+
+  lock(request: LockRequest, scope: Cancellation): Promise<LockOutcome> {
+    return this.#ask({ case: "lock", value: request }, undefined, scope) as Promise<LockOutcome>;
+  }
+
+  unlock(holding: Holding, scope: Cancellation): Promise<void> {
+    const { lock, key } = this.#subject(holding);
+    return this.#ask(unlockCommand(lock, key), holding, scope) as Promise<undefined>;
+  }
+
+  renew(holding: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
+    const { lock, key } = this.#subject(holding);
+    return this.#ask(renewCommand(lock, key, BigInt(ttlMs)), holding, scope) as Promise<Renewed>;
+  }
+
+  /**
+   * The next command to be sent; undefined when there is none.
+   *
+   * @param sentAtMs - the time at which it leaves
+   */
+  next(sentAtMs: number): SessionCommand | undefined {
+    let command;
+    do {
+      command = this.#outgoing[this.#left++];
+    } while (command?.withdrawn === true);
+    if (this.#left >= this.#outgoing.length) {
+      this.#outgoing.length = 0;
+      this.#left = 0;
+    }
+    if (command !== undefined) command.sentAtMs = sentAtMs;
+    return command;
+  }
+
+  /** The server has said something. */
+  handle({ number, event }: SessionEvent): void {
+    const about = this.#inUse.get(number);
+    if (event.case === "lost") {
+      if (about instanceof Holding) this.#lose(number, about, newsOf(event.value));
+    } else if (about instanceof PendingCommand) {
+      this.#inUse.delete(number);
+      if (!about.withdrawn) this.#letGo(about);
+      this.#settle(about, event);
+    } else if (event.case === "granted") {
+      // It crossed the withdrawal of its request on the way.
+      this.#send(new OutgoingCommand(this.#inUse.next(), unlockCommand(0, event.value.key)));
+    }
+  }
+
+  /** The session is over: those who wait are told, and the holders of locks that nobody watches over any more. */
+  end(message: string, cause: unknown): void {
+    if (this.#over !== undefined) return;
+    this.#over = { message, cause };
+    for (const [number, about] of this.#inUse.entries()) {
+      if (about instanceof Holding) {
+        this.#lose(number, about, "unwatched");
+      } else if (!about.withdrawn) {
+        this.#letGo(about);
+        about.withdrawn = true;
+        about.to.reject(this.#failure(about.sentAtMs !== undefined));
+      }
+    }
+  }
+
+  #ask(command: SessionCommand["command"], holding: Holding | undefined, scope: Cancellation): Promise<SessionAnswer> {
+    return new Promise((resolve, reject) => {
+      scope.throwIfCancelled();
+      if (this.#over !== undefined) throw this.#failure(false);
+      this.#add(command, { holding, scope, resolve, reject });
+    });
+  }
+
+  #add(command: SessionCommand["command"], to: AnswerTo): void {
+    const number = this.#inUse.next();
+    const pending = new PendingCommand(number, command, to, this.#withdraw);
+    this.#inUse.set(number, pending);
+    to.scope.listen(pending);
+    if (++this.#awaited === 1) this.#options.onBusy(true);
+    this.#send(pending);
+  }
+
+  #send(command: OutgoingCommand): void {
+    if (this.#over !== undefined) return;
+    this.#outgoing.push(command);
+    this.#options.onOutgoing();
+  }
+
+  /** Nobody waits for its answer any more. */
+  #letGo(pending: PendingCommand): void {
+    pending.to.scope.unlisten(pending);
+    if (--this.#awaited === 0) this.#options.onBusy(false);
+  }
+
+  #withdrawn(pending: PendingCommand): void {
+    const { number, command, sentAtMs, to } = pending;
+    this.#letGo(pending);
+    // An unlock or a renewal that has left may still take effect: what its answer says of the lock's number counts.
+    if (sentAtMs === undefined || command.case === "lock") this.#inUse.delete(number);
+    if (sentAtMs !== undefined && command.case === "lock") {
+      this.#send(new OutgoingCommand(this.#inUse.next(), { case: "cancel", value: number }));
+    }
+    to.reject(to.scope.reason);
+  }
+
+  #settle(pending: PendingCommand, event: Exclude<SessionEvent["event"], { case: "lost" }>): void {
+    const { number, to, sentAtMs = 0, lock } = pending;
+    switch (event.case) {
+      case "granted": {
+        const grant = readGrant(event.value, sentAtMs);
+        this.#serve(number, grant.holding);
+        to.resolve({ kind: "granted", grant });
+        break;
+      }
+      case "refused":
+        to.resolve({ kind: "refused", state: event.value.state });
+        break;
+      case "unlocked":
+        if (lock !== 0 && to.holding !== undefined) this.#lose(lock, to.holding);
+        to.resolve(undefined);
+        break;
+      case "renewed":
+        // Not when it has been renewed elsewhere since it was withdrawn here.
+        if (lock === 0 && to.holding !== undefined && !(pending.withdrawn && to.holding.servedBy !== undefined)) {
+          this.#serve(number, to.holding);
+        }
+        to.resolve({ ttlMs: Number(event.value.ttlMs), sentAtMs });
+        break;
+      case "failed":
+        this.#fail(pending, errorOf(event.value));
+        break;
+      case undefined:
+        this.#fail(pending, new ConnectError("the answer is none that this client knows", Code.Internal));
+    }
+  }
+
+  #fail({ to, lock, command, withdrawn }: PendingCommand, rpcError: ConnectError): void {
+    const error = translateError(rpcError, { endpoint: this.#options.endpoint, sent: true });
+    if (lock !== 0 && to.holding !== undefined && error instanceof LockLostError) {
+      const { holding } = to;
+      if (this.#inUse.get(lock) !== holding && !withdrawn) {
+        // It crossed the news that the number is no more, which does not mean that the lock is not held.
+        const { key } = holding;
+        this.#add(command.case === "renew" ? renewCommand(0, key, command.value.ttlMs) : unlockCommand(0, key), to);
+        return;
+      }
+      this.#lose(lock, holding);
+    }
+    to.reject(error);
+  }
+
+  #failure(maybeApplied: boolean): EndpointFailure {
+    const { message = "", cause } = this.#over ?? {};
+    return new EndpointFailure(this.#options.endpoint, message, maybeApplied, { cause });
+  }
+
+  /** How a command names the lock: by its number if it is served here, else by its key. */
+  #subject(holding: Holding): { lock: number; key: Uint8Array } {
+    return holding.servedBy === this ? { lock: holding.servedAs, key: noBytes } : { lock: 0, key: holding.key };
+  }
+
+  #serve(number: number, holding: Holding): void {
+    this.#inUse.set(number, holding);
+    holding.servedBy = this;
+    holding.servedAs = number;
+  }
+
+  /** The server does not serve the lock under this number any more. */
+  #lose(number: number, holding: Holding, news?: LockNews): void {
+    if (this.#inUse.get(number) === holding) this.#inUse.delete(number);
+    const here = holding.servedBy === this && holding.servedAs === number;
+    if (here) holding.servedBy = undefined;
+    // That it is not watched over here means nothing when it is elsewhere.
+    if (news !== undefined && (here || news !== "unwatched")) holding.tell(news);
+  }
+}
+
+function unlockCommand(lock: number, key: Uint8Array): SessionCommand["command"] {
+  return { case: "unlock", value: { $typeName: "metasrv.v1.SessionUnlock", lock, key } };
+}
+
+function renewCommand(lock: number, key: Uint8Array, ttlMs: bigint): SessionCommand["command"] {
+  return { case: "renew", value: { $typeName: "metasrv.v1.SessionRenew", lock, key, ttlMs } };
+}
+
+function newsOf(reason: LossReason): LockNews {
+  switch (reason) {
+    case LossReason.EXPIRED:
+      return "expired";
+    case LossReason.MOVED:
+      return "unwatched";
+    case LossReason.RELEASED:
+    case LossReason.UNSPECIFIED:
+      return "released";
+  }
+}
+
+function errorOf({ code, message, detail }: SessionFailure): ConnectError {
+  const details = detail === undefined ? [] : [{ desc: ErrorDetailSchema, value: detail }];
+  const name = Code[code] as keyof typeof Code | undefined;
+  return new ConnectError(message, name === undefined ? Code.Unknown : Code[name], undefined, details);
+}

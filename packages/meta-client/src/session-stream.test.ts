@@ -1,0 +1,173 @@
+import { ConnectError, Code, createRouterTransport } from "@connectrpc/connect";
+import { describe, expect, test } from "@jest/globals";
+import { LockService, type SessionTermsSchema } from "@metasrv/proto/metasrv/v1";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { Cancellation } from "./cancellation.js";
+import { EndpointFailure } from "./endpoint-failure.js";
+import { SessionStream } from "./session-stream.js";
+import { FakeClock, settle } from "./testing/fake-clock.js";
+import { ScriptedSessions, grantEvent, lockRequest, type ScriptedSession } from "./testing/scripted-session.js";
+
+const noEnd = new Cancellation();
+const failureOf = (promise: Promise<unknown>): Promise<unknown> => promise.catch((error: unknown) => error);
+
+/** An open stream whose server is the test. */
+async function openStream(
+  terms: MessageInitShape<typeof SessionTermsSchema> = {},
+): Promise<{ stream: SessionStream; server: ScriptedSession; clock: FakeClock; held: boolean[] }> {
+  const clock = new FakeClock();
+  const sessions = new ScriptedSessions(terms);
+  const transport = createRouterTransport(({ service }) => service(LockService, sessions.service));
+  const held: boolean[] = [];
+  const holdProcess = (hold: boolean): unknown => held.push(hold);
+  const disconnect = (): void => undefined;
+  const stream = new SessionStream({ endpoint: "http://a", transport, clock, holdProcess, disconnect });
+  await stream.open();
+  return { stream, clock, held, server: await sessions.opened.next() };
+}
+
+describe("an open session stream", () => {
+  test("carries what was asked for within one turn in one message", async () => {
+    const { stream, server } = await openStream();
+    const locked = ["one", "other"].map((name) => stream.lock(lockRequest(name), noEnd));
+    await Promise.resolve();
+    locked.push(stream.lock(lockRequest("third"), noEnd));
+    const commands = await server.next();
+    expect(commands.map(({ number }) => number)).toEqual([1, 2, 3]);
+    server.send([1, grantEvent()], [2, grantEvent()], [3, grantEvent()]);
+    await Promise.all(locked);
+    stream.close();
+  });
+
+  test("counts from when the message left", async () => {
+    const { stream, server, clock } = await openStream();
+    const locked = stream.lock(lockRequest("x"), noEnd);
+    const leftMs = clock.now();
+    await server.next();
+    await clock.advance(700);
+    server.send([1, grantEvent({ waitedMs: 30 })]);
+    await expect(locked).resolves.toMatchObject({ grant: { grantedAtMs: leftMs + 30 } });
+    stream.close();
+  });
+
+  test("carries very much in several messages", async () => {
+    const { stream, server } = await openStream();
+    const count = 5_000;
+    const locked = Array.from({ length: count }, (_, index) => stream.lock(lockRequest(`orders/${index}`), noEnd));
+    let received = 0;
+    let messages = 0;
+    while (received < count) {
+      const commands = await server.next();
+      server.send(...commands.map(({ number }): [number, ReturnType<typeof grantEvent>] => [number, grantEvent()]));
+      received += commands.length;
+      messages++;
+    }
+    await Promise.all(locked);
+    expect(messages).toBeGreaterThan(1);
+    expect(messages).toBeLessThan(10);
+    stream.close();
+  });
+
+  test("takes back what is not wanted any more, and gives back a grant that crosses that", async () => {
+    const { stream, server } = await openStream();
+    const scope = new Cancellation();
+    const error = failureOf(stream.lock(lockRequest("x"), scope));
+    const { number } = await server.nextOne("lock");
+    scope.cancel(new Error("enough"));
+    expect(await error).toEqual(new Error("enough"));
+    expect((await server.nextOne("cancel")).value).toBe(number);
+    server.send([number, grantEvent({ key: Uint8Array.of(9) })]);
+    expect((await server.nextOne("unlock")).value).toMatchObject({ lock: 0, key: Uint8Array.of(9) });
+    stream.close();
+  });
+
+  test("holds the process only while somebody waits", async () => {
+    const { stream, server, held } = await openStream();
+    expect(held).toEqual([false]);
+    const locked = stream.lock(lockRequest("x"), noEnd);
+    expect(held).toEqual([false, true]);
+    await server.next();
+    server.send([1, grantEvent()]);
+    await locked;
+    expect(held).toEqual([false, true, false]);
+    stream.close();
+  });
+
+  test("gives a sign of life in every heartbeat", async () => {
+    const { stream, server, clock } = await openStream({ heartbeatMs: 2_000n, timeoutMs: 6_000n });
+    for (let beat = 1; beat <= 5; beat++) {
+      await clock.advance(2_000);
+      server.send();
+      await settle();
+    }
+    expect(server.heartbeats).toBe(5);
+    expect(stream.broken).toBe(false);
+    stream.close();
+    expect(clock.timers).toBe(0);
+  });
+});
+
+describe("a session stream breaks", () => {
+  test("when the server gives no sign of life", async () => {
+    const { stream, server, clock } = await openStream({ heartbeatMs: 2_000n, timeoutMs: 6_000n });
+    const error = failureOf(stream.lock(lockRequest("x"), noEnd));
+    await server.next();
+    await clock.advance(6_000);
+    expect(stream.broken).toBe(false);
+    await clock.advance(2_000);
+    expect(stream.broken).toBe(true);
+    expect(await error).toBeInstanceOf(EndpointFailure);
+    expect(await error).toMatchObject({ message: "the server gave no sign of life for 6000 ms", maybeApplied: true });
+    expect(await server.ended).toBe(false);
+    expect(clock.timers).toBe(0);
+  });
+
+  test.each([
+    [undefined, "the server ended the session"],
+    [new ConnectError("this server is stopping", Code.Unavailable), "this server is stopping"],
+    [new ConnectError("too much is unread", Code.ResourceExhausted), "too much is unread"],
+  ])("when the server ends it: %p", async (ending, message) => {
+    const { stream, server } = await openStream();
+    const error = failureOf(stream.lock(lockRequest("x"), noEnd));
+    await server.next();
+    server.end(ending);
+    expect(await error).toBeInstanceOf(EndpointFailure);
+    expect(await error).toMatchObject({ message });
+    expect(await failureOf(stream.lock(lockRequest("x"), noEnd))).toBeInstanceOf(EndpointFailure);
+  });
+
+  test("when it cannot be opened", async () => {
+    const transport = createRouterTransport(({ service }) => service(LockService, {}));
+    const stream = new SessionStream({
+      endpoint: "http://a",
+      transport,
+      clock: new FakeClock(),
+      holdProcess: () => undefined,
+      disconnect: () => undefined,
+    });
+    await expect(stream.open()).rejects.toMatchObject({ code: Code.Unimplemented });
+    expect(stream.broken).toBe(true);
+  });
+
+  test("when it is closed, and the server learns that it is not to wait for a client that comes back", async () => {
+    const { stream, server } = await openStream();
+    const error = failureOf(stream.lock(lockRequest("x"), noEnd));
+    await server.next();
+    const ended = stream.end();
+    expect(await error).toBeInstanceOf(EndpointFailure);
+    await ended;
+    expect(await server.ended).toBe(true);
+    expect(stream.broken).toBe(true);
+  });
+
+  test("when it is ended, but not before what was to be sent has left", async () => {
+    const { stream, server } = await openStream();
+    const scope = new Cancellation();
+    void failureOf(stream.lock(lockRequest("x"), scope));
+    await server.next();
+    scope.cancel(new Error("enough"));
+    await stream.end();
+    await server.nextOne("cancel");
+    expect(await server.ended).toBe(true);
+  });
+});

@@ -1,0 +1,16 @@
+import type { Grant, Refusal } from "@metasrv/proto/metasrv/v1";
+import type { Grant as StoreGrant } from "../locks/claim.js";
+import type { LockState } from "../locks/lock-errors.js";
+
+/** A grant, as it is sent. */
+export function grantMessage({ key, token, ttlMs, waitedMs }: StoreGrant): Grant {
+  return { $typeName: "metasrv.v1.Grant", key, token, ttlMs: BigInt(ttlMs), waitedMs };
+}
+
+/** A refusal, as it is sent. */
+export function refusalMessage({ holderOwner, holderToken, waiters }: LockState): Refusal {
+  return {
+    $typeName: "metasrv.v1.Refusal",
+    state: { $typeName: "metasrv.v1.LockState", holderOwner, holderToken, waiters },
+  };
+}

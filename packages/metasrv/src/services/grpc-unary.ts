@@ -1,0 +1,254 @@
+import type { DescMessage, Message, MessageShape } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { Timer } from "../locks/clock.js";
+import type { LockError } from "../locks/lock-errors.js";
+import { type Caller, canceled, deadlinePassed } from "./caller.js";
+import {
+  compressedFlag,
+  compressedUnexpectedly,
+  EnvelopeReader,
+  type EnvelopeReceiver,
+  incompleteEnvelope,
+} from "./envelope-reader.js";
+import { decode, encodeEnvelope, type Reader, type Writer } from "./protobuf-fields.js";
+import { RequestLog } from "./request-log.js";
+import type { ServiceDependencies } from "./routes.js";
+import { toConnectError } from "./rpc-errors.js";
+
+/** A unary method, from the bytes of its request to those of its answer, prefix included. */
+export interface GrpcMethod {
+  /** As service/method. */
+  readonly name: string;
+  /** @throws ConnectError, or what the lock store throws */
+  answer(request: Buffer, call: GrpcCall): Promise<Buffer>;
+}
+
+/** Makes a method of its parts. */
+export function grpcMethod<Request extends DescMessage, Response>(
+  name: string,
+  schema: Request,
+  read: (reader: Reader, end: number) => MessageShape<Request>,
+  answer: (request: MessageShape<Request>, caller: Caller) => Promise<Response>,
+  write: (writer: Writer, response: Response) => void,
+): GrpcMethod {
+  return {
+    name,
+    async answer(bytes, call) {
+      const request = decode(schema, bytes, read);
+      call.request = request;
+      return encodeEnvelope(await answer(request, call), write);
+    },
+  };
+}
+
+const contentTypes: ReadonlySet<unknown> = new Set(["application/grpc", "application/grpc+proto"]);
+
+/** Whether there is nothing about a call that only Connect knows to handle. */
+export function isPlainGrpc(headers: IncomingHttpHeaders): boolean {
+  const { "grpc-encoding": encoding = "identity", "grpc-timeout": timeout } = headers;
+  return (
+    headers[":method"] === "POST" &&
+    contentTypes.has(headers["content-type"]) &&
+    encoding === "identity" &&
+    headers.expect === undefined &&
+    (timeout === undefined || timeoutOf(timeout).error === undefined)
+  );
+}
+
+function timeoutOf(header: string | string[] | undefined): { readonly timeoutMs?: number; readonly error?: unknown } {
+  return parseTimeout(header?.toString() ?? null, Number.MAX_SAFE_INTEGER);
+}
+
+/** Longest time for which a timer is set, in milliseconds: about 24 days. */
+const longestTimerMs = 2 ** 31 - 2;
+
+const answerHeaders: OutgoingHttpHeaders = { ":status": 200, "content-type": "application/grpc+proto" };
+const okTrailers: OutgoingHttpHeaders = { "grpc-status": "0" };
+
+/** A stream that carries a call. */
+interface CallStream extends ServerHttp2Stream {
+  [carried]?: GrpcCall | undefined;
+}
+
+const carried = Symbol("call");
+
+// The listeners of all streams, so that none has to be made, and removed, for each.
+
+function onData(this: CallStream, chunk: Buffer): void {
+  this[carried]?.push(chunk);
+}
+
+function onEnd(this: CallStream): void {
+  this[carried]?.requested();
+}
+
+function onError(this: CallStream, error: Error): void {
+  this[carried]?.broke(error);
+}
+
+function onClose(this: CallStream): void {
+  this[carried]?.closed();
+  // Node's native streams outlive young garbage; what hangs on them must not.
+  this[carried] = undefined;
+}
+
+function sendOk(this: ServerHttp2Stream): void {
+  this.sendTrailers(okTrailers);
+}
+
+/** One call. */
+export class GrpcCall implements Caller, EnvelopeReceiver {
+  /** The request, once it was read. */
+  request: Message | undefined;
+  onGone: Caller["onGone"];
+  readonly #dependencies: ServiceDependencies;
+  readonly #log: RequestLog;
+  readonly #method: GrpcMethod;
+  readonly #stream: CallStream;
+  readonly #session: ServerHttp2Stream["session"];
+  readonly #startedAtMs: number;
+  readonly #reader: EnvelopeReader;
+  #message: Buffer | undefined;
+  #flags = 0;
+  #gone: LockError | undefined;
+  #deadline: Timer | undefined;
+  #answered = false;
+
+  constructor(dependencies: ServiceDependencies, log: RequestLog, method: GrpcMethod, stream: ServerHttp2Stream) {
+    this.#dependencies = dependencies;
+    this.#log = log;
+    this.#method = method;
+    this.#stream = stream;
+    this.#session = stream.session;
+    this.#startedAtMs = log.start();
+    this.#reader = new EnvelopeReader(dependencies.limits.maxMessageBytes);
+  }
+
+  /** Receives the request and answers it. */
+  serve(headers: IncomingHttpHeaders): void {
+    const stream = this.#stream;
+    stream[carried] = this;
+    stream.on("data", onData);
+    stream.on("end", onEnd);
+    stream.on("error", onError);
+    stream.on("close", onClose);
+    if (headers["grpc-timeout"] !== undefined) {
+      this.#setDeadline(timeoutOf(headers["grpc-timeout"]).timeoutMs ?? Number.POSITIVE_INFINITY);
+    }
+  }
+
+  gone(): LockError | undefined {
+    return this.#gone;
+  }
+
+  disconnected(): boolean {
+    return this.#session === undefined || this.#session.destroyed;
+  }
+
+  /** Bytes of the request have come. */
+  push(chunk: Buffer): void {
+    if (!this.#answered) {
+      try {
+        this.#reader.push(chunk, this);
+      } catch (error) {
+        this.#fail(error);
+      }
+    }
+  }
+
+  receive(message: Buffer, flags: number): void {
+    if (this.#message !== undefined) {
+      throw protocolError("received extra input message for unary method");
+    }
+    this.#message = message;
+    this.#flags = flags;
+  }
+
+  /** The request has come to its end. */
+  requested(): void {
+    const message = this.#message;
+    if (this.#answered) {
+      return;
+    }
+    if (this.#reader.incomplete) {
+      this.#fail(incompleteEnvelope());
+    } else if (message === undefined) {
+      this.#fail(protocolError("missing input message for unary method"));
+    } else if ((this.#flags & compressedFlag) !== 0) {
+      this.#fail(compressedUnexpectedly());
+    } else {
+      void this.#answer(message);
+    }
+  }
+
+  /** The stream has failed; it closes. */
+  broke(error: Error): void {
+    this.#dependencies.logger.debug({ err: error, method: this.#method.name }, "a call broke");
+  }
+
+  /** The stream has closed, as it also does after the answer. */
+  closed(): void {
+    if (!this.#answered) {
+      this.#leave(canceled());
+    }
+  }
+
+  async #answer(message: Buffer): Promise<void> {
+    try {
+      this.#succeed(await this.#method.answer(message, this));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #setDeadline(timeoutMs: number): void {
+    if (timeoutMs <= 0) {
+      this.#leave(deadlinePassed());
+    } else if (timeoutMs <= longestTimerMs) {
+      this.#deadline = this.#dependencies.clock.after(timeoutMs, () => {
+        this.#leave(deadlinePassed());
+      });
+    }
+  }
+
+  #leave(reason: LockError): void {
+    this.#deadline?.cancel();
+    this.#gone ??= reason;
+    const { onGone } = this;
+    this.onGone = undefined;
+    onGone?.(reason);
+  }
+
+  #succeed(envelope: Buffer): void {
+    this.#end(undefined);
+    const stream = this.#stream;
+    if (!stream.destroyed && !stream.closed) {
+      stream.respond(answerHeaders, { waitForTrailers: true });
+      stream.on("wantTrailers", sendOk);
+      stream.end(envelope);
+    }
+  }
+
+  #fail(thrown: unknown): void {
+    const error = toConnectError(thrown, this.#dependencies.logger);
+    this.#end(error);
+    const stream = this.#stream;
+    if (!stream.destroyed && !stream.closed && !stream.headersSent) {
+      const status = Object.fromEntries(setTrailerStatus(new Headers(), error));
+      stream.respond({ ...answerHeaders, ...status }, { endStream: true });
+    }
+  }
+
+  #end(error: ConnectError | undefined): void {
+    this.#answered = true;
+    this.#deadline?.cancel();
+    const { request: message } = this;
+    this.#log.end({ method: this.#method.name, message, error, startedAtMs: this.#startedAtMs });
+  }
+}
+
+function protocolError(what: string): ConnectError {
+  return new ConnectError(`protocol error: ${what}`, Code.Unimplemented);
+}

@@ -1,0 +1,135 @@
+import { LossReason, type SessionEvent } from "@metasrv/proto/metasrv/v1";
+import type { Claim, ClaimListener, Grant, LossReason as LossReasonName } from "../locks/claim.js";
+import type { LockError, LockState } from "../locks/lock-errors.js";
+import { notHeld } from "../locks/local-ticket.js";
+import { grantMessage, refusalMessage } from "./grant-messages.js";
+
+/** What a lock needs of its session. */
+export interface SessionLockHost {
+  /** Tells the client something of a command or lock. */
+  push(number: number, event: SessionEvent["event"]): void;
+  /** Tells the client of an error. */
+  fail(number: number, error: unknown): void;
+  /** The lock's number is free again. */
+  forget(lock: SessionLock): void;
+}
+
+const lossReasons: Readonly<Record<LossReasonName, LossReason>> = {
+  expired: LossReason.EXPIRED,
+  released: LossReason.RELEASED,
+  moved: LossReason.MOVED,
+};
+
+/**
+ * One lock of a session, from the command that asks for it to its end. It has its number in use all that time, and after
+ * that it says nothing any more, because the number may be another's.
+ */
+export class SessionLock implements ClaimListener {
+  readonly number: number;
+  readonly #host: SessionLockHost;
+  #claim: Claim | undefined;
+  #phase: "asked" | "held" | "over" = "asked";
+  /** Unlocks on their way: what they bring about is no news to the client. */
+  #releases = 0;
+  #loss: LossReasonName | undefined;
+
+  constructor(host: SessionLockHost, number: number) {
+    this.#host = host;
+    this.number = number;
+  }
+
+  /** Its claim, before anything is told of it. */
+  asked(claim: Claim): void {
+    this.#claim = claim;
+  }
+
+  /** It was held already and is served here from now on; the client knows. */
+  resumed(claim: Claim): void {
+    this.#claim = claim;
+    this.#phase = "held";
+    this.#tellLoss();
+  }
+
+  /** Ends the wait. A grant, which the client may not have heard of, is left alone. */
+  cancel(): void {
+    if (this.#phase === "asked") {
+      this.#claim?.cancel();
+      this.#end();
+    }
+  }
+
+  /** The client is gone, for good or to come back with its ticket id. */
+  leave(how: "ended" | "broken"): void {
+    this.#phase = "over";
+    if (how === "ended") {
+      this.#claim?.cancel();
+    } else {
+      this.#claim?.detach();
+    }
+  }
+
+  /** @throws LockError as {@link Claim.renew} */
+  async renew(ttlMs: number): Promise<number> {
+    return this.#held().renew(ttlMs);
+  }
+
+  /** @throws LockError as {@link Claim.release} */
+  async release(): Promise<void> {
+    const claim = this.#held();
+    this.#releases++;
+    try {
+      await claim.release();
+      this.#end();
+    } finally {
+      this.#releases--;
+      this.#tellLoss();
+    }
+  }
+
+  granted(grant: Grant): void {
+    if (this.#phase === "asked") {
+      this.#phase = "held";
+      this.#host.push(this.number, { case: "granted", value: grantMessage(grant) });
+    }
+  }
+
+  refused(state: LockState): void {
+    if (this.#end()) {
+      this.#host.push(this.number, { case: "refused", value: refusalMessage(state) });
+    }
+  }
+
+  failed(error: LockError): void {
+    if (this.#end()) {
+      this.#host.fail(this.number, error);
+    }
+  }
+
+  lost(reason: LossReasonName): void {
+    this.#loss = reason;
+    this.#tellLoss();
+  }
+
+  #held(): Claim {
+    if (this.#phase !== "held" || this.#claim === undefined) {
+      throw notHeld();
+    }
+    return this.#claim;
+  }
+
+  #tellLoss(): void {
+    if (this.#loss !== undefined && this.#phase === "held" && this.#releases === 0) {
+      this.#end();
+      this.#host.push(this.number, { case: "lost", value: lossReasons[this.#loss] });
+    }
+  }
+
+  #end(): boolean {
+    if (this.#phase === "over") {
+      return false;
+    }
+    this.#phase = "over";
+    this.#host.forget(this);
+    return true;
+  }
+}

@@ -1,0 +1,55 @@
+import type { SessionEvent } from "@metasrv/proto/metasrv/v1";
+
+/** Events in one message, and their bytes, roughly, so that no message becomes too large for its reader. */
+const eventsPerMessage = 500;
+const bytesPerMessage = 65_536;
+
+/** The events of a session that wait for their client to read them, gathered into messages. */
+export class SessionOutbox {
+  readonly #messages: SessionEvent[][] = [];
+  #lastBytes = 0;
+  #size = 0;
+
+  /** Number of events that wait. */
+  get size(): number {
+    return this.#size;
+  }
+
+  push(event: SessionEvent): void {
+    const bytes = bytesOf(event);
+    const last = this.#messages.at(-1);
+    if (last === undefined || last.length === eventsPerMessage || this.#lastBytes + bytes > bytesPerMessage) {
+      this.#messages.push([event]);
+      this.#lastBytes = bytes;
+    } else {
+      last.push(event);
+      this.#lastBytes += bytes;
+    }
+    this.#size++;
+  }
+
+  /** Takes the events of one message out; none if there are none. */
+  take(): SessionEvent[] {
+    const events = this.#messages.shift() ?? [];
+    this.#size -= events.length;
+    return events;
+  }
+}
+
+/** At least as many bytes as the event takes. */
+function bytesOf({ event }: SessionEvent): number {
+  const fixed = 64;
+  const perCharacter = 3;
+  switch (event.case) {
+    case "granted":
+      return fixed + event.value.key.byteLength;
+    case "refused":
+      return fixed + perCharacter * (event.value.state?.holderOwner.length ?? 0);
+    case "failed": {
+      const { message, detail } = event.value;
+      return fixed + perCharacter * (message.length + (detail?.state?.holderOwner.length ?? 0));
+    }
+    default:
+      return fixed;
+  }
+}

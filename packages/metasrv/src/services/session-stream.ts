@@ -1,0 +1,127 @@
+import { createEndStreamSerialization, endStreamFlag } from "@connectrpc/connect/protocol-connect";
+import { LockService, SessionRequestSchema } from "@metasrv/proto/metasrv/v1";
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import { LockError } from "../locks/lock-errors.js";
+import { compressedFlag, compressedUnexpectedly, EnvelopeReader, incompleteEnvelope } from "./envelope-reader.js";
+import { decode, encodeEnvelope, envelopePrefixBytes } from "./protobuf-fields.js";
+import type { RequestLog } from "./request-log.js";
+import type { ServiceDependencies } from "./routes.js";
+import { toConnectError } from "./rpc-errors.js";
+import { Session } from "./session.js";
+import { readSessionRequest, writeSessionResponse } from "./session-messages.js";
+
+const method = `${LockService.typeName}/Session`;
+const contentType = "application/connect+proto";
+const endSerialization = createEndStreamSerialization(undefined);
+
+/** Whether a request opens a session by Connect's protocol, and there is nothing about it that only Connect handles. */
+export function isPlainSession(headers: IncomingHttpHeaders): boolean {
+  return (
+    headers[":path"] === `/${method}` &&
+    headers[":method"] === "POST" &&
+    headers["content-type"] === contentType &&
+    (headers["connect-content-encoding"] ?? "identity") === "identity" &&
+    headers["connect-timeout-ms"] === undefined &&
+    headers.expect === undefined
+  );
+}
+
+/** Serves a session on its HTTP/2 stream, until either side ends it or the signal aborts. */
+export function serveSessionStream(
+  dependencies: ServiceDependencies,
+  { log, shutdownSignal }: { readonly log: RequestLog; readonly shutdownSignal: AbortSignal },
+  stream: ServerHttp2Stream,
+): void {
+  const { logger, limits } = dependencies;
+  const startedAtMs = log.start();
+  const reader = new EnvelopeReader(limits.maxMessageBytes);
+  const session = new Session(dependencies, {
+    wake: send,
+    read: (on) => (on ? stream.resume() : stream.pause()),
+    reset: () => {
+      stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    },
+  });
+  let ended = false;
+
+  function send(): void {
+    while (!stream.writableNeedDrain && !ended && !stream.destroyed) {
+      const message = session.next();
+      if (message !== undefined) {
+        stream.write(encodeEnvelope(message, writeSessionResponse));
+      } else {
+        if (session.over !== undefined) {
+          end(session.over.error);
+        }
+        return;
+      }
+    }
+  }
+
+  function end(reason: Error | undefined): void {
+    ended = true;
+    const metadata = new Headers();
+    const end = reason === undefined ? { metadata } : { metadata, error: toConnectError(reason, logger) };
+    stream.end(endOfStream(endSerialization.serialize(end)));
+    // Whatever the client still sends, nobody reads it.
+    stream.close(constants.NGHTTP2_NO_ERROR);
+  }
+
+  const receiver = {
+    receive: (message: Buffer, flags: number) => {
+      if ((flags & compressedFlag) !== 0) {
+        throw compressedUnexpectedly();
+      }
+      if ((flags & endStreamFlag) === 0) {
+        session.receive(decode(SessionRequestSchema, message, readSessionRequest));
+      }
+    },
+  };
+
+  function onShutdown(): void {
+    session.break(shutdownSignal.reason instanceof Error ? shutdownSignal.reason : gone());
+  }
+
+  stream.on("data", (chunk: Buffer) => {
+    try {
+      reader.push(chunk, receiver);
+    } catch (error) {
+      session.break(error instanceof Error ? error : gone());
+    }
+  });
+  stream.on("end", () => {
+    if (reader.incomplete) {
+      session.break(incompleteEnvelope());
+    } else {
+      session.end();
+    }
+  });
+  stream.on("drain", send);
+  stream.on("error", (error) => {
+    logger.debug({ err: error, method }, "a session broke");
+  });
+  stream.on("close", () => {
+    shutdownSignal.removeEventListener("abort", onShutdown);
+    session.break(gone());
+    const reason = session.over?.error;
+    log.end({ method, message: undefined, error: reason && toConnectError(reason, logger), startedAtMs });
+  });
+  shutdownSignal.addEventListener("abort", onShutdown);
+  if (shutdownSignal.aborted) {
+    onShutdown();
+  }
+
+  stream.respond({ ":status": 200, "content-type": contentType });
+  send();
+}
+
+function gone(): LockError {
+  return new LockError("canceled", "the client is gone");
+}
+
+function endOfStream(message: Uint8Array): Buffer {
+  const prefix = Buffer.alloc(envelopePrefixBytes);
+  prefix[0] = endStreamFlag;
+  prefix.writeUInt32BE(message.byteLength, 1);
+  return Buffer.concat([prefix, message]);
+}

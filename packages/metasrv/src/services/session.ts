@@ -1,0 +1,326 @@
+import type {
+  SessionCommand,
+  SessionEvent,
+  SessionRenew,
+  SessionRequest,
+  SessionResponse,
+  SessionUnlock,
+} from "@metasrv/proto/metasrv/v1";
+import { LockError } from "../locks/lock-errors.js";
+import { notHeld } from "../locks/local-ticket.js";
+import type { Timer } from "../locks/clock.js";
+import { claimRequest } from "./claim-request.js";
+import type { ServiceDependencies } from "./routes.js";
+import { toSessionFailure } from "./rpc-errors.js";
+import { SessionLock, type SessionLockHost } from "./session-lock.js";
+import { SessionOutbox } from "./session-outbox.js";
+
+/** What carries a session's messages. */
+export interface SessionCarrier {
+  /** There is something to send, or the session is over. Called at most once in a turn of the event loop. */
+  wake(): void;
+  /** Whether the session's requests are to be read: not while the client leaves too much unread. */
+  read(on: boolean): void;
+  /** Breaks the stream off, whatever is still to be sent. */
+  reset(): void;
+}
+
+/** How a session ends: with an error, or well. */
+export interface SessionEnd {
+  readonly error: Error | undefined;
+}
+
+/** So many unread events keep the client's next commands from being read; half of them do not any more. */
+const maxUnreadEvents = 16_384;
+
+/**
+ * Many locks of one client on one stream, whatever carries it. Events are gathered over one turn of the event loop, and
+ * while the client is still being written to; they never wait for one another.
+ */
+export class Session implements SessionLockHost {
+  readonly #dependencies: ServiceDependencies;
+  readonly #carrier: SessionCarrier;
+  /** The locks asked for or held, by their numbers. */
+  readonly #locks = new Map<number, SessionLock>();
+  /** Numbers of unlocks and renewals without an answer. */
+  readonly #unanswered = new Set<number>();
+  readonly #outbox = new SessionOutbox();
+  #termsDue = true;
+  #heartbeatDue = false;
+  #wakeScheduled = false;
+  #reading = true;
+  #heartbeat: Timer | undefined;
+  /** Heartbeats of this side since the client gave a sign of life, and since it read while there was something to read. */
+  #beatsUnheard = 0;
+  #beatsUnread = 0;
+  /** The client has ended its requests; what it asked for is still answered. */
+  #ending = false;
+  #over: SessionEnd | undefined;
+
+  constructor(dependencies: ServiceDependencies, carrier: SessionCarrier) {
+    this.#dependencies = dependencies;
+    this.#carrier = carrier;
+    this.#beat();
+  }
+
+  /**
+   * Set once nothing more comes than what {@link next} still has: how the stream ends, well or with an error, a LockError
+   * `invalid-command` or `not-reading` for what the client does wrong.
+   */
+  get over(): SessionEnd | undefined {
+    return this.#over;
+  }
+
+  /** Takes the next message to send, if there is one. The first one names the terms. */
+  next(): SessionResponse | undefined {
+    const { size } = this.#outbox;
+    if (size === 0 && !this.#heartbeatDue && !this.#termsDue) {
+      return undefined;
+    }
+    this.#beatsUnread = 0;
+    this.#heartbeatDue = false;
+    const message: SessionResponse = { $typeName: "metasrv.v1.SessionResponse", events: this.#outbox.take() };
+    if (this.#termsDue) {
+      this.#termsDue = false;
+      const { heartbeatMs, sessionTimeoutMs, maxSessionCommands } = this.#dependencies.limits;
+      message.terms = {
+        $typeName: "metasrv.v1.SessionTerms",
+        heartbeatMs: BigInt(heartbeatMs),
+        timeoutMs: BigInt(sessionTimeoutMs),
+        maxCommands: Math.min(maxSessionCommands, 2 ** 32 - 1),
+      };
+    }
+    if (!this.#reading && this.#outbox.size <= maxUnreadEvents / 2) {
+      this.#read(true);
+    }
+    return message;
+  }
+
+  /** Does what a message of the client says. */
+  receive({ commands }: SessionRequest): void {
+    this.#beatsUnheard = 0;
+    for (const command of commands) {
+      if (this.#ending || this.#over !== undefined) {
+        return;
+      }
+      this.#execute(command);
+    }
+    if (this.#reading && this.#outbox.size > maxUnreadEvents) {
+      this.#read(false);
+    }
+  }
+
+  /** The client has ended its requests: it does not want its waits any more, but the answers to its other commands. */
+  end(): void {
+    if (this.#over !== undefined || this.#ending) {
+      return;
+    }
+    this.#ending = true;
+    this.#leave("ended");
+    this.#endIfAnswered();
+  }
+
+  /** The stream broke or must end: the client may come back for its waits. */
+  break(error: Error | undefined): void {
+    if (this.#over !== undefined) {
+      return;
+    }
+    this.#over = { error };
+    this.#heartbeat?.cancel();
+    this.#leave("broken");
+    this.#scheduleWake();
+  }
+
+  push(number: number, event: SessionEvent["event"]): void {
+    if (this.#over === undefined) {
+      this.#dependencies.logger.trace({ number, event: event.case }, "session event");
+      this.#outbox.push({ $typeName: "metasrv.v1.SessionEvent", number, event });
+      this.#scheduleWake();
+    }
+  }
+
+  fail(number: number, error: unknown): void {
+    this.push(number, { case: "failed", value: toSessionFailure(error, this.#dependencies.logger) });
+  }
+
+  forget(lock: SessionLock): void {
+    this.#locks.delete(lock.number);
+  }
+
+  #execute({ number, command }: SessionCommand): void {
+    if (number === 0 || this.#locks.has(number) || this.#unanswered.has(number)) {
+      this.break(
+        new LockError("invalid-command", `number ${number} is 0 or in use; give each command a number of its own`),
+      );
+      return;
+    }
+    try {
+      switch (command.case) {
+        case "lock": {
+          this.#requireRoom(this.#locks.size + this.#unanswered.size);
+          const request = claimRequest(command.value);
+          if (request.ticketId === undefined) {
+            throw new LockError("invalid-ticket-id", "the ticket id is absent; on a session, give 16 random bytes");
+          }
+          const lock = new SessionLock(this, number);
+          lock.asked(this.#dependencies.locks.claim(request, lock));
+          this.#locks.set(number, lock);
+          break;
+        }
+        case "unlock":
+          // What gives numbers back needs no room among the locks.
+          this.#requireRoom(this.#unanswered.size);
+          this.#answer(number, this.#unlock(command.value), () => unlocked);
+          break;
+        case "renew":
+          this.#renew(number, command.value);
+          break;
+        case "cancel":
+          this.#locks.get(command.value)?.cancel();
+          break;
+        case undefined:
+          throw new LockError(
+            "invalid-command",
+            "this server does not know the command; it may be older than the client",
+          );
+      }
+    } catch (error) {
+      this.fail(number, error);
+    }
+  }
+
+  #requireRoom(used: number): void {
+    const { maxSessionCommands } = this.#dependencies.limits;
+    if (used >= maxSessionCommands) {
+      throw new LockError(
+        "too-many-commands",
+        `this session has ${maxSessionCommands} commands and locks already, as many as are allowed; open another`,
+      );
+    }
+  }
+
+  async #unlock({ lock: number, key }: SessionUnlock): Promise<void> {
+    if (number === 0) {
+      await this.#dependencies.locks.unlock(key);
+    } else {
+      await this.#lock(number).release();
+    }
+  }
+
+  #renew(number: number, { lock: held, key, ttlMs }: SessionRenew): void {
+    if (held !== 0) {
+      this.#requireRoom(this.#unanswered.size);
+      this.#answer(number, this.#lock(held).renew(Number(ttlMs)), renewed);
+      return;
+    }
+    this.#requireRoom(this.#locks.size + this.#unanswered.size);
+    const lock = new SessionLock(this, number);
+    const resumed = this.#dependencies.locks.resume(key, Number(ttlMs), lock);
+    this.#answer(
+      number,
+      resumed,
+      (outcome) => renewed(outcome.ttlMs),
+      ({ claim }) => {
+        if (this.#ending || this.#over !== undefined) {
+          claim.detach();
+        } else {
+          this.#locks.set(number, lock);
+          lock.resumed(claim);
+        }
+      },
+    );
+  }
+
+  #lock(number: number): SessionLock {
+    const lock = this.#locks.get(number);
+    if (lock === undefined) {
+      throw notHeld();
+    }
+    return lock;
+  }
+
+  #answer<T>(
+    number: number,
+    outcome: Promise<T>,
+    event: (value: T) => SessionEvent["event"],
+    answered?: (value: T) => void,
+  ): void {
+    this.#unanswered.add(number);
+    outcome.then(
+      (value) => {
+        this.#unanswered.delete(number);
+        this.push(number, event(value));
+        answered?.(value);
+        this.#endIfAnswered();
+      },
+      (error: unknown) => {
+        this.#unanswered.delete(number);
+        this.fail(number, error);
+        this.#endIfAnswered();
+      },
+    );
+  }
+
+  #leave(how: "ended" | "broken"): void {
+    for (const lock of this.#locks.values()) {
+      lock.leave(how);
+    }
+    this.#locks.clear();
+  }
+
+  #endIfAnswered(): void {
+    if (this.#ending && this.#over === undefined && this.#unanswered.size === 0) {
+      this.#over = { error: undefined };
+      this.#heartbeat?.cancel();
+      this.#scheduleWake();
+    }
+  }
+
+  #read(on: boolean): void {
+    this.#reading = on;
+    this.#carrier.read(on);
+  }
+
+  #scheduleWake(): void {
+    if (!this.#wakeScheduled) {
+      this.#wakeScheduled = true;
+      setImmediate(() => {
+        this.#wakeScheduled = false;
+        this.#carrier.wake();
+      });
+    }
+  }
+
+  /**
+   * Once in every heartbeat: says that this side lives, and looks whether the other does. Heartbeats are counted and not
+   * time, so that after a pause of this process the clients can speak first.
+   */
+  #beat(): void {
+    const { clock, limits } = this.#dependencies;
+    const { heartbeatMs, sessionTimeoutMs } = limits;
+    this.#heartbeat = clock.after(heartbeatMs, () => {
+      if (this.#outbox.size > 0 && ++this.#beatsUnread * heartbeatMs > sessionTimeoutMs) {
+        this.break(
+          new LockError(
+            "not-reading",
+            `the client has read nothing for ${sessionTimeoutMs} ms and left ${this.#outbox.size} events unread`,
+          ),
+        );
+        this.#carrier.reset();
+      } else if (this.#reading && ++this.#beatsUnheard * heartbeatMs > sessionTimeoutMs) {
+        this.break(new LockError("canceled", `the client gave no sign of life for ${sessionTimeoutMs} ms`));
+        this.#carrier.reset();
+      } else {
+        this.#heartbeatDue = true;
+        this.#scheduleWake();
+        this.#beat();
+      }
+    });
+  }
+}
+
+const unlocked: SessionEvent["event"] = { case: "unlocked", value: { $typeName: "metasrv.v1.UnlockResponse" } };
+
+function renewed(ttlMs: number): SessionEvent["event"] {
+  return { case: "renewed", value: { $typeName: "metasrv.v1.RenewResponse", ttlMs: BigInt(ttlMs) } };
+}

@@ -1,0 +1,166 @@
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { type Transport, createRouterTransport } from "@connectrpc/connect";
+import { connect, type ClientHttp2Session, type IncomingHttpHeaders } from "node:http2";
+import { type Logger, pino } from "pino";
+import { Listener } from "../src/listener.js";
+import { systemClock } from "../src/locks/clock.js";
+import { defaultLimits, type Limits } from "../src/locks/limits.js";
+import { LockError } from "../src/locks/lock-errors.js";
+import { LockStore } from "../src/locks/lock-store.js";
+import { createMemoryTicketLog } from "../src/log/memory-ticket-log.js";
+import { createHttpHandler } from "../src/services/http-handler.js";
+import type { Locks } from "../src/services/locks.js";
+import { createRoutes, type ServiceDependencies } from "../src/services/routes.js";
+import { createStreamHandler } from "../src/services/stream-handler.js";
+
+/** What is served, and how. */
+export interface ServedOptions {
+  /** Locks in memory by default. */
+  readonly locks?: Locks;
+  readonly limits?: Partial<Limits>;
+  readonly logger?: Logger;
+  /** Whether the calls on which the load lies go round Connect, as they do in the server; they do by default. */
+  readonly direct?: boolean;
+}
+
+/** The services behind a listener, as the server has them. */
+export class Served implements AsyncDisposable {
+  readonly #sessions: ClientHttp2Session[] = [];
+  readonly #shutdown: AbortController;
+  readonly dependencies: ServiceDependencies;
+  readonly #listener: Listener;
+  readonly #store: LockStore | undefined;
+
+  private constructor(
+    dependencies: ServiceDependencies,
+    listener: Listener,
+    shutdown: AbortController,
+    store: LockStore | undefined,
+  ) {
+    this.dependencies = dependencies;
+    this.#listener = listener;
+    this.#shutdown = shutdown;
+    this.#store = store;
+  }
+
+  static async start(options: ServedOptions = {}): Promise<Served> {
+    const { direct = true, logger = pino({ level: "silent" }) } = options;
+    const limits = { ...defaultLimits, ...options.limits };
+    const clock = systemClock;
+    let store: LockStore | undefined;
+    let { locks } = options;
+    if (locks === undefined) {
+      store = new LockStore({ log: createMemoryTicketLog(), clock, limits, logger });
+      await store.start({ address: "test:1", version: "0", startedUnixMs: 0 });
+      locks = store;
+    }
+    const dependencies = { locks, limits, clock, logger };
+    const shutdown = new AbortController();
+    const shutdownSignal = shutdown.signal;
+    const listener = await Listener.start({
+      bind: { host: "127.0.0.1", port: 0 },
+      handler: createHttpHandler({ routes: createRoutes(dependencies), shutdownSignal, logger }),
+      ...(direct && { streamHandler: createStreamHandler(dependencies, shutdownSignal) }),
+      clock,
+      logger,
+    });
+    return new Served(dependencies, listener, shutdown, store);
+  }
+
+  get url(): string {
+    return `http://${this.#listener.address}`;
+  }
+
+  /** The locks in memory. */
+  get store(): LockStore {
+    if (this.#store === undefined) {
+      throw new Error("these locks are the test's own");
+    }
+    return this.#store;
+  }
+
+  /** A connection of the test's own. */
+  connect(): ClientHttp2Session {
+    const session = connect(this.url);
+    session.on("error", () => undefined);
+    this.#sessions.push(session);
+    return session;
+  }
+
+  /** Stops as the server does: the locks first, then what is still open. */
+  async stop(): Promise<void> {
+    const drained = this.#listener.stop(2_000);
+    await this.#store?.stop();
+    this.#shutdown.abort(new LockError("shutting-down", "the server is stopping; ask another one"));
+    await drained;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const session of this.#sessions) {
+      session.destroy();
+    }
+    await this.#store?.stop();
+    await this.#listener.stop(0);
+  }
+}
+
+/** A message with its prefix. */
+export function envelope(message: Uint8Array, flags = 0): Buffer {
+  const prefix = Buffer.from([flags, 0, 0, 0, 0]);
+  prefix.writeUInt32BE(message.byteLength, 1);
+  return Buffer.concat([prefix, message]);
+}
+
+/** What a request over HTTP/2 was answered with. */
+export interface RawAnswer {
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+  readonly trailers: IncomingHttpHeaders;
+  /** How the stream was closed. */
+  readonly code: number;
+}
+
+/** Makes a request over HTTP/2, byte by byte the test's own. */
+export async function rawRequest(
+  session: ClientHttp2Session,
+  headers: Record<string, string>,
+  body: Uint8Array,
+): Promise<RawAnswer> {
+  const stream = session.request({ ":method": "POST", ...headers });
+  const chunks: Buffer[] = [];
+  let answered: IncomingHttpHeaders = {};
+  let trailers: IncomingHttpHeaders = {};
+  stream.on("response", (received) => (answered = received));
+  stream.on("trailers", (received) => (trailers = received));
+  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  stream.on("error", () => undefined);
+  stream.end(body);
+  await new Promise((resolve) => stream.on("close", resolve));
+  return { headers: answered, body: Buffer.concat(chunks), trailers, code: stream.rstCode ?? 0 };
+}
+
+/** The ways to a service, each of which must behave alike. */
+export const ways: readonly [string, (options?: ServedOptions) => Promise<{ served: Served; transport: Transport }>][] =
+  [
+    [
+      "in one process",
+      async (options) => {
+        const served = await Served.start(options);
+        return { served, transport: createRouterTransport(createRoutes(served.dependencies)) };
+      },
+    ],
+    [
+      "gRPC by Connect",
+      async (options) => {
+        const served = await Served.start({ ...options, direct: false });
+        return { served, transport: createGrpcTransport({ baseUrl: served.url }) };
+      },
+    ],
+    [
+      "gRPC, directly",
+      async (options) => {
+        const served = await Served.start(options);
+        return { served, transport: createGrpcTransport({ baseUrl: served.url }) };
+      },
+    ],
+  ];

@@ -1,0 +1,112 @@
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { request as httpRequest } from "node:http";
+import { connect as connectHttp2 } from "node:http2";
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
+import { leakCheck, type Metasrv, startMetasrv } from "@metasrv/testing";
+import { PlainLocks } from "./plain-locks.js";
+
+const lockPath = "/metasrv.v1.LockService/Lock";
+
+let node: Metasrv;
+
+beforeAll(async () => {
+  node = await startMetasrv();
+});
+
+afterEach(async () => {
+  using locks = new PlainLocks(node.url);
+  await locks.unlock(await locks.lock("still serving"));
+});
+
+describe("HTTP that is no call of a service", () => {
+  test.each(["/metasrv.v1.LockService/Nope", "/metasrv.v1.Nope/Lock", "/nope", `${lockPath}/`])(
+    "POST %s: not found, and what there is",
+    async (path) => {
+      const { status, body } = await post(path, "{}");
+      expect(status).toBe(404);
+      expect(body).toContain(lockPath);
+      expect(body).toContain("/greptime.v1.meta.Lock/Lock");
+    },
+  );
+
+  test("an unknown method by gRPC is answered with 404 too, which gRPC calls UNIMPLEMENTED", async () => {
+    const session = connectHttp2(node.url);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/metasrv.v1.LockService/Nope",
+      "content-type": "application/grpc",
+    });
+    stream.end();
+    const [headers] = (await once(stream, "response")) as [{ ":status": number }];
+    expect(headers[":status"]).toBe(404);
+    expect(await text(stream)).toContain(lockPath);
+    session.close();
+    await once(session, "close");
+  });
+
+  test("malformed JSON: invalid argument", async () => {
+    const { status, body } = await post(lockPath, "{");
+    expect(status).toBe(400);
+    expect(body).toContain("invalid_argument");
+  });
+
+  test("JSON of another shape: invalid argument, naming the field", async () => {
+    const { status, body } = await post(lockPath, JSON.stringify({ name: 7 }));
+    expect(status).toBe(400);
+    expect(body).toContain("LockRequest.name");
+  });
+
+  test("a content type of nobody: unsupported", async () => {
+    const { status } = await post(lockPath, "{}", "text/plain");
+    expect(status).toBe(415);
+  });
+});
+
+describe("bytes that are not HTTP", () => {
+  test.each([
+    ["random bytes", randomBytes(1_000)],
+    ["a TLS handshake", Buffer.from("16030100c8010000c40303", "hex")],
+    ["half an HTTP/2 preface and then something else", Buffer.from("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n")],
+    [
+      "an HTTP/2 preface and then garbage",
+      Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), randomBytes(500)]),
+    ],
+    ["a NUL", Buffer.of(0)],
+  ])("%s: the connection ends, and nothing else happens", async (_, bytes) => {
+    const socket = connect(Number(new URL(node.url).port), "127.0.0.1");
+    await once(socket, "connect");
+    socket.on("error", () => undefined);
+    socket.resume();
+    // What follows nothing is the other way for a connection to end: by the client.
+    socket.end(bytes);
+    await once(socket, "close");
+  });
+
+  test("a connection on which nothing is ever said does not disturb others", async () => {
+    const socket = connect(Number(new URL(node.url).port), "127.0.0.1");
+    await once(socket, "connect");
+    using locks = new PlainLocks(node.url);
+    await locks.unlock(await locks.lock("a"));
+    socket.destroy();
+    await once(socket, "close");
+  });
+});
+
+async function post(path: string, body: string, contentType = "application/json") {
+  const request = httpRequest(new URL(path, node.url), {
+    method: "POST",
+    agent: false,
+    headers: { "content-type": contentType },
+  });
+  request.end(body);
+  const [response] = (await once(request, "response")) as [NodeJS.ReadableStream & { statusCode: number }];
+  return { status: response.statusCode, body: await text(response) };
+}
+
+afterAll(async () => {
+  await node[Symbol.asyncDispose]();
+});
+afterAll(leakCheck());

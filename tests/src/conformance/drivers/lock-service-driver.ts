@@ -1,0 +1,92 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type Client, createClient } from "@connectrpc/connect";
+import type { LockRequestSchema, LockState } from "@metasrv/proto/metasrv/v1";
+import { LockService } from "@metasrv/proto/metasrv/v1";
+import { DriverError, type DriverGrant, type LockAsk, type LockDriver, type TryLockAnswer } from "../lock-driver.js";
+import type { EtcdView } from "./etcd-side.js";
+import { openRpcClient, type RpcClient, type Wire } from "../../rpc-client.js";
+import { unlessNotHeld, wireError } from "./wire-error.js";
+import { WireNode, type WireStore } from "./wire-node.js";
+
+/** The contract `metasrv.v1.LockService`, by a plain client. */
+export function openLockService(wire: Wire, store: WireStore): Promise<LockDriver> {
+  return WireNode.open(store, (node) => new LockServiceDriver(node, openRpcClient(wire, node.url)));
+}
+
+class LockServiceDriver implements LockDriver {
+  readonly etcd?: EtcdView;
+  readonly #node: WireNode;
+  readonly #rpc: RpcClient;
+  readonly #client: Client<typeof LockService>;
+
+  constructor(node: WireNode, rpc: RpcClient) {
+    this.#node = node;
+    this.#rpc = rpc;
+    this.#client = createClient(LockService, rpc.transport);
+    if (node.etcd !== undefined) this.etcd = node.etcd;
+  }
+
+  async lock(name: Uint8Array, ask: LockAsk = {}): Promise<DriverGrant> {
+    const answer = await this.#ask(name, ask);
+    if ("granted" in answer) return answer.granted;
+    throw new DriverError("other", "refused without having asked for that");
+  }
+
+  tryLock(name: Uint8Array, ask: LockAsk = {}): Promise<TryLockAnswer> {
+    return this.#ask(name, { ...ask, waitMs: 0 });
+  }
+
+  unlock(key: Uint8Array): Promise<"released" | "not-held"> {
+    return unlessNotHeld("released", this.#client.unlock({ key }));
+  }
+
+  renew(key: Uint8Array, ttlMs = 0): Promise<"renewed" | "not-held"> {
+    return unlessNotHeld("renewed", this.#client.renew({ key, ttlMs: BigInt(ttlMs) }));
+  }
+
+  observe(name: Uint8Array) {
+    return this.#node.observe(name);
+  }
+
+  restart(): Promise<void> {
+    return this.#node.restart();
+  }
+
+  tickets(name?: Uint8Array): Promise<string[]> {
+    return this.#node.tickets(name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#rpc[Symbol.dispose]();
+    await this.#node[Symbol.asyncDispose]();
+  }
+
+  async #ask(name: Uint8Array, ask: LockAsk): Promise<TryLockAnswer> {
+    const { ttlMs = 0, ticketId = new Uint8Array(), owner = "", waitMs, signal } = ask;
+    const request: MessageInitShape<typeof LockRequestSchema> = {
+      lock: { case: "nameBytes", value: name },
+      ttlMs: BigInt(ttlMs),
+      ticketId,
+      owner,
+      ...(waitMs !== undefined && { waitMs: BigInt(waitMs) }),
+    };
+    try {
+      const { outcome } = await this.#client.lock(request, signal === undefined ? {} : { signal });
+      switch (outcome.case) {
+        case "granted":
+          return { granted: outcome.value };
+        case "refused":
+          return { refused: plain(outcome.value.state) };
+        case undefined:
+          throw new DriverError("other", "neither granted nor refused");
+      }
+    } catch (error) {
+      throw error instanceof DriverError ? error : wireError(error, signal);
+    }
+  }
+}
+
+function plain(state: LockState | undefined) {
+  const { holderOwner = "", holderToken = 0n, waiters = 0 } = state ?? {};
+  return { holderOwner, holderToken, waiters };
+}

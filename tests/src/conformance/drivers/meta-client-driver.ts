@@ -1,0 +1,106 @@
+import {
+  type HeldLock,
+  InvalidArgumentError,
+  MetaClient,
+  type MetaClientOptions,
+  MetaError,
+  WaitTimeoutError,
+} from "@metasrv/meta-client";
+import { DriverError, type DriverGrant, type LockAsk, type LockDriver, type TryLockAnswer } from "../lock-driver.js";
+import type { EtcdView } from "./etcd-side.js";
+import { wireError } from "./wire-error.js";
+import { WireNode, type WireStore } from "./wire-node.js";
+
+/** The TypeScript client, with options that say how it speaks. */
+export function openMetaClient(options: Partial<MetaClientOptions>, store: WireStore): Promise<LockDriver> {
+  return WireNode.open(
+    store,
+    (node) => new MetaClientDriver(node, new MetaClient({ ...options, endpoints: [node.url] })),
+  );
+}
+
+class MetaClientDriver implements LockDriver {
+  readonly etcd?: EtcdView;
+  readonly #node: WireNode;
+  readonly #client: MetaClient;
+  /** Handles by key, because the client renews by handle. */
+  readonly #handles = new Map<string, HeldLock>();
+
+  constructor(node: WireNode, client: MetaClient) {
+    this.#node = node;
+    this.#client = client;
+    if (node.etcd !== undefined) this.etcd = node.etcd;
+  }
+
+  async lock(name: Uint8Array, ask: LockAsk = {}): Promise<DriverGrant> {
+    try {
+      return this.#keep(await this.#client.lock(name, ask));
+    } catch (error) {
+      throw driverError(error, ask.signal);
+    }
+  }
+
+  async tryLock(name: Uint8Array, ask: LockAsk = {}): Promise<TryLockAnswer> {
+    try {
+      const lock = await this.#client.tryLock(name, ask);
+      if (lock !== null) return { granted: this.#keep(lock) };
+      return { refused: { holderOwner: "", holderToken: 0n, waiters: 0 } };
+    } catch (error) {
+      throw driverError(error, ask.signal);
+    }
+  }
+
+  async unlock(key: Uint8Array): Promise<"released" | "not-held"> {
+    try {
+      return (await this.#client.unlock({ key })).released ? "released" : "not-held";
+    } catch (error) {
+      throw driverError(error);
+    }
+  }
+
+  async renew(key: Uint8Array, ttlMs?: number): Promise<"renewed" | "not-held"> {
+    const handle = this.#handles.get(Buffer.from(key).toString("hex"));
+    if (handle === undefined) throw new DriverError("invalid-key", "the client renews only what it holds");
+    try {
+      const outcome = await handle.renew(ttlMs);
+      if (outcome === "unknown") throw new Error("the outcome of the renewal is not known");
+      return outcome === "renewed" ? "renewed" : "not-held";
+    } catch (error) {
+      throw driverError(error);
+    }
+  }
+
+  observe(name: Uint8Array) {
+    return this.#node.observe(name);
+  }
+
+  restart(): Promise<void> {
+    return this.#node.restart();
+  }
+
+  tickets(name?: Uint8Array): Promise<string[]> {
+    return this.#node.tickets(name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client.close();
+    await this.#node[Symbol.asyncDispose]();
+  }
+
+  #keep(lock: HeldLock): DriverGrant {
+    this.#handles.set(Buffer.from(lock.key).toString("hex"), lock);
+    return lock;
+  }
+}
+
+function driverError(error: unknown, signal?: AbortSignal): DriverError {
+  if (signal?.aborted === true && error === signal.reason) return new DriverError("aborted", error);
+  if (error instanceof WaitTimeoutError) {
+    const { holderOwner = "", holderToken = 0n, waiters = 0 } = error;
+    return new DriverError("wait-timed-out", error, { holderOwner, holderToken, waiters });
+  }
+  if (error instanceof InvalidArgumentError && error.cause === undefined) {
+    return new DriverError("invalid-argument", error);
+  }
+  return wireError(error instanceof MetaError ? error.cause : error);
+}

@@ -1,0 +1,73 @@
+import { createClient } from "@connectrpc/connect";
+import { LockService, type LockState } from "@metasrv/proto/metasrv/v1";
+import { type Metasrv, startMetasrv } from "@metasrv/testing";
+import { EtcdView } from "./etcd-side.js";
+import type { LockDriver } from "../lock-driver.js";
+import { openRpcClient, type RpcClient } from "../../rpc-client.js";
+
+/** Where the locks of a node over the wire are kept: in its memory, or in an etcd under a prefix. */
+export type WireStore = "memory" | { readonly endpoint: string; readonly prefix?: string };
+
+/** How a driver is made that uses a node. */
+export type OpenDriver = (node: WireNode) => LockDriver;
+
+/** A server process, looked at by a client of its own. */
+export class WireNode implements AsyncDisposable {
+  readonly etcd: EtcdView | undefined;
+  readonly url: string;
+  readonly #args: readonly string[];
+  readonly #store: WireStore;
+  readonly #observer: RpcClient;
+  #server: Metasrv;
+
+  private constructor(server: Metasrv, store: WireStore, args: readonly string[], open: OpenDriver) {
+    this.#server = server;
+    this.#store = store;
+    this.#args = args;
+    this.url = server.url;
+    this.#observer = openRpcClient("connect", server.url);
+    if (store !== "memory") {
+      const { endpoint, prefix = "metasrv" } = store;
+      this.etcd = new EtcdView(endpoint, prefix, (other) => WireNode.open({ endpoint, prefix: other }, open));
+    }
+  }
+
+  /** Starts a node and makes the driver that uses it; disposing of the driver is to dispose of the node. */
+  static async open(store: WireStore, open: OpenDriver): Promise<LockDriver> {
+    const prefix = store === "memory" ? undefined : store.prefix;
+    const args = prefix === undefined ? [] : ["--store-key-prefix", prefix];
+    return open(new WireNode(await start(store, args), store, args, open));
+  }
+
+  /** A try-lock says how a lock stands; one that it is granted is given back. */
+  async observe(name: Uint8Array): Promise<LockState> {
+    const client = createClient(LockService, this.#observer.transport);
+    const { outcome } = await client.lock({ lock: { case: "nameBytes", value: name }, waitMs: 0n });
+    if (outcome.case === "refused" && outcome.value.state !== undefined) {
+      const { holderOwner, holderToken, waiters } = outcome.value.state;
+      return { holderOwner, holderToken, waiters } as LockState;
+    }
+    if (outcome.case === "granted") await client.unlock({ key: outcome.value.key });
+    return { holderOwner: "", holderToken: 0n, waiters: 0 } as LockState;
+  }
+
+  /** Stops the node in order, and starts another at the same address. */
+  async restart(): Promise<void> {
+    await this.#server.stop();
+    this.#server = await start(this.#store, [...this.#args, "--bind-addr", new URL(this.url).host]);
+  }
+
+  async tickets(name?: Uint8Array): Promise<string[]> {
+    return (await this.etcd?.tickets(name)) ?? [];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#observer[Symbol.dispose]();
+    this.etcd?.close();
+    await this.#server[Symbol.asyncDispose]();
+  }
+}
+
+function start(store: WireStore, args: readonly string[]): Promise<Metasrv> {
+  return startMetasrv(store === "memory" ? { args } : { args, store: store.endpoint });
+}

@@ -1,0 +1,79 @@
+import { expect } from "@jest/globals";
+import { failureOf } from "../failure-of.js";
+import type { EtcdSide } from "../lock-driver.js";
+import { queueUp } from "../queue-up.js";
+import type { Scenario } from "../scenario.js";
+
+/** Keys that others put into the same etcd stay as they are. */
+export const foreignKeyScenarios: readonly Scenario[] = [
+  {
+    title: "keys put into etcd by hand, outside and inside the prefix, neither disturb nor are touched",
+    needs: ["etcd"],
+    async run({ driver, name }) {
+      const etcd = requireEtcd(driver.etcd);
+      const lock = name();
+      const { prefix } = etcd;
+      const text = Buffer.from(lock).toString();
+      await using planted = await plant(etcd, [
+        "foreign",
+        prefix,
+        `${prefix}2/locks/${text}/${"0".repeat(32)}`,
+        `${prefix}/foreign`,
+        `${prefix}/locks/`,
+        `${prefix}/locks/${text}`,
+        `${prefix}/locks/${text}/not-a-ticket`,
+        `${prefix}/locks/${text}/${"0".repeat(32)}`,
+        `${prefix}/locks/${text}/${"0".repeat(32)}/deeper`,
+        `${prefix}/locks//${"0".repeat(32)}`,
+        `${prefix}/locks/%zz/${"0".repeat(32)}`,
+      ]);
+      const { key } = await driver.lock(lock);
+      const waiter = await queueUp(driver, lock);
+      await driver.unlock(key);
+      await driver.unlock((await waiter.granted).key);
+      expect(await planted.unchanged()).toBe(true);
+    },
+  },
+  {
+    title: "the bytes of an etcd key do not unlock it",
+    needs: ["etcd"],
+    async run({ driver, name }) {
+      const etcd = requireEtcd(driver.etcd);
+      const lock = name();
+      await using planted = await plant(etcd, ["foreign", `${etcd.prefix}/locks/foreign`, `${etcd.prefix}/members/0`]);
+      const { key } = await driver.lock(lock);
+      const ownTicket = (await driver.tickets(lock))[0] ?? "";
+      for (const bytes of [...planted.keys, ownTicket, `${etcd.prefix}/`]) {
+        expect((await failureOf(driver.unlock(Buffer.from(bytes)))).reason).toBe("invalid-key");
+      }
+      expect(await planted.unchanged()).toBe(true);
+      expect(await driver.unlock(key)).toBe("released");
+    },
+  },
+];
+
+interface Planted extends AsyncDisposable {
+  readonly keys: readonly string[];
+  unchanged(): Promise<boolean>;
+}
+
+/** Puts keys into etcd; disposing takes them out again. The value is no message of ours. */
+async function plant({ client }: EtcdSide, keys: readonly string[]): Promise<Planted> {
+  const value = Buffer.from([0xff, 0xff, 0xff]);
+  for (const key of keys) await client.put(key).value(value);
+  return {
+    keys,
+    unchanged: async () => {
+      const found = await Promise.all(keys.map((key) => client.get(key).exec()));
+      return found.every(({ kvs: [kv] }) => kv?.version === "1" && kv.value.equals(value));
+    },
+    async [Symbol.asyncDispose]() {
+      for (const key of keys) await client.delete().key(key);
+    },
+  };
+}
+
+function requireEtcd(etcd: EtcdSide | undefined): EtcdSide {
+  if (etcd === undefined) throw new Error('a backend without etcd needs the exemption "etcd"');
+  return etcd;
+}

@@ -1,0 +1,135 @@
+import { randomInt } from "node:crypto";
+import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+import {
+  type Etcd,
+  leakCheck,
+  type Metasrv,
+  startEtcd,
+  startMetasrv,
+  startTcpProxy,
+  type TcpProxy,
+  until,
+} from "@metasrv/testing";
+import { Etcd3 } from "etcd3";
+import { LeftTickets } from "./left-tickets.js";
+import { LockLoad } from "./lock-load.js";
+import { PlainLocks, rpcFailure } from "./plain-locks.js";
+import { ticketKeys } from "./store-keys.js";
+
+// metasrv reaches etcd through a proxy; the test looks into etcd directly, and so knows when a transaction was committed
+// whose answer it then takes away.
+let etcd: Etcd;
+let store: Etcd3;
+let proxy: TcpProxy;
+let node: Metasrv;
+let locks: PlainLocks;
+
+beforeAll(async () => {
+  etcd = await startEtcd();
+  store = new Etcd3({ hosts: etcd.endpoint });
+  proxy = await startTcpProxy({ target: etcd.endpoint });
+  node = await startMetasrv({ store: proxy.address });
+  locks = new PlainLocks(node.url);
+});
+
+const left = new LeftTickets(() => ticketKeys(store));
+afterEach(() => left.gone());
+
+/** Does something whose transaction etcd commits, but of which no byte comes back before the connection breaks. */
+async function withoutAnswer<T>(act: () => Promise<T>, committed: () => Promise<boolean>): Promise<T> {
+  proxy.pause("toClient");
+  const result = act();
+  result.catch(() => undefined);
+  await until(committed, { what: "etcd to commit" });
+  proxy.cut();
+  proxy.resume("toClient");
+  return await result;
+}
+
+const tickets = async (name: string): Promise<number> => (await ticketKeys(store, "metasrv", name)).length;
+
+test("of a lock: it is granted once, with the token of the one ticket there is", async () => {
+  const grant = await withoutAnswer(
+    () => locks.lock("a"),
+    async () => (await tickets("a")) === 1,
+  );
+  const [key = ""] = await ticketKeys(store, "metasrv", "a");
+  const { kvs } = await store.get(key).exec();
+  expect(grant.token).toBe(BigInt(kvs[0]?.create_revision ?? 0));
+  await locks.unlock(grant);
+});
+
+test("of a try-lock: it is granted", async () => {
+  const grant = await withoutAnswer(
+    () => locks.tryLock("a"),
+    async () => (await tickets("a")) === 1,
+  );
+  if (grant.$typeName !== "metasrv.v1.Grant") throw new Error("refused, though it holds the lock itself");
+  await locks.unlock(grant);
+});
+
+test("of a waiter's request: it has one place in the queue, and is served", async () => {
+  const holder = await locks.lock("a");
+  const [next] = await Promise.all([
+    withoutAnswer(
+      () => locks.lock("a"),
+      async () => (await tickets("a")) === 2,
+    ),
+    locks.waitersAre("a", 1).then(() => locks.unlock(holder)),
+  ]);
+  expect(await tickets("a")).toBe(1);
+  await locks.unlock(next);
+});
+
+test("of an unlock: it succeeds, the next waiter is served, and a second one says that it is not held", async () => {
+  const holder = await locks.lock("a");
+  const waiter = await locks.queueUp("a");
+  await withoutAnswer(
+    () => locks.unlock(holder),
+    async () => (await tickets("a")) === 1,
+  );
+  const next = await waiter.granted;
+  expect(await rpcFailure(locks.unlock(holder))).toMatchObject({ reason: "NOT_HELD" });
+  await locks.unlock(next);
+});
+
+test("of a renewal: it succeeds, the lock stays held for its TTL, and can be renewed and unlocked", async () => {
+  const ttlMs = 3_000;
+  const holder = await locks.lock("a", { ttlMs });
+  const waiter = await locks.queueUp("a");
+  const before = await version("a");
+  const renewedAt = performance.now();
+  await withoutAnswer(
+    () => locks.renew(holder),
+    async () => (await version("a")) > before,
+  );
+  await locks.renew(holder);
+  expect(await locks.state("a")).toMatchObject({ holderToken: holder.token });
+  const next = await waiter.granted;
+  expect(performance.now() - renewedAt).toBeGreaterThanOrEqual(ttlMs);
+  await locks.unlock(next);
+});
+
+test("of whatever is under way when the connection breaks at any byte: nothing doubled", async () => {
+  await using load = new LockLoad({ endpoints: [[node.url]], workers: 20, locks: ["a", "b", "c", "d"] });
+  for (let round = 0; round < 15; round++) {
+    await proxy.cutAfterBytes(randomInt(1, 4_000));
+    await load.proceeds(20);
+  }
+  expect(await load.stop()).toEqual([]);
+});
+
+/** Of all tickets of a lock together, how often they were written. */
+async function version(name: string): Promise<number> {
+  const { kvs } = await store.getAll().prefix(`metasrv/locks/${name}/`).exec();
+  return kvs.reduce((sum, { version: times }) => sum + Number(times), 0);
+}
+
+afterAll(async () => {
+  locks[Symbol.dispose]();
+  await node[Symbol.asyncDispose]();
+  await proxy[Symbol.asyncDispose]();
+  store.close();
+  await etcd[Symbol.asyncDispose]();
+});
+afterAll(leakCheck());

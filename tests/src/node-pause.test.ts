@@ -1,0 +1,41 @@
+import { afterAll, expect, test } from "@jest/globals";
+import { leakCheck, startEtcd, startMetasrv, until } from "@metasrv/testing";
+import { Etcd3 } from "etcd3";
+import { PlainLocks, rpcFailure } from "./plain-locks.js";
+import { memberKeys, ticketKeys } from "./store-keys.js";
+
+test("a node that was stopped for longer than its lease tells no grant when it goes on, and takes no lock away", async () => {
+  await using etcd = await startEtcd();
+  const options = { store: etcd.endpoint, args: ["--member-ttl", "2s"] };
+  await using paused = await startMetasrv(options);
+  await using other = await startMetasrv(options);
+  using atPaused = new PlainLocks(paused.url);
+  using atOther = new PlainLocks(other.url);
+  const store = new Etcd3({ hosts: etcd.endpoint });
+
+  const kept = await atPaused.lock("kept", { ttlMs: 60_000 });
+  const holder = await atOther.lock("contended", { ttlMs: 60_000 });
+  const stale = await atPaused.queueUp("contended");
+  const staleFailure = rpcFailure(stale.granted);
+  await atOther.waitersAre("contended", 1);
+  const behind = await atOther.queueUp("contended");
+
+  await paused.kill("SIGSTOP");
+  await until(async () => (await memberKeys(store)).length === 1, { what: "its lease to lapse", timeoutMs: 15_000 });
+  await atOther.unlock(holder);
+  const grant = await behind.granted;
+
+  // Everything that happened meanwhile reaches it now, first of all that its waiter was once the first in the queue.
+  await paused.kill("SIGCONT");
+  await staleFailure;
+  await until(async () => (await memberKeys(store)).length === 2, { what: "it to join again", timeoutMs: 15_000 });
+  expect(await atOther.state("contended")).toMatchObject({ holderToken: grant.token, waiters: 0 });
+  expect(await atOther.state("kept")).toMatchObject({ holderToken: kept.token });
+  await atPaused.renew(kept);
+  await atPaused.unlock(kept);
+  await atPaused.unlock(grant);
+  expect(await ticketKeys(store)).toEqual([]);
+  store.close();
+});
+
+afterAll(leakCheck());
