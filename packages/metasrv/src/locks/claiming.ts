@@ -77,10 +77,7 @@ export class Claiming {
       });
     } else {
       existing.attach(claim.listener, waitMs);
-      // The listener is not called before `claim()` has returned.
-      queueMicrotask(() => {
-        this.#reconsider(existing);
-      });
+      existing.askAgain();
     }
   }
 
@@ -119,13 +116,6 @@ export class Claiming {
       } catch (failure) {
         claim.listener.failed(asLockError(failure));
       }
-    }
-  }
-
-  #reconsider(local: LocalTicket): void {
-    const entry = this.#options.table.get(local.name, local.id);
-    if (entry !== undefined && !local.held) {
-      local.consider(entry);
     }
   }
 }

@@ -34,6 +34,8 @@ export class LocalTicket {
   counted = false;
   /** Settles with {@link ask}; never rejects. */
   asked: Promise<void> | undefined = undefined;
+  /** How often the ticket was asked for again. */
+  #asks = 0;
   readonly #host: LocalTicketHost;
   readonly #requester: Requester;
   /** Made at the first grant, as most tickets of a busy lock only wait. */
@@ -119,11 +121,23 @@ export class LocalTicket {
 
   // What the log answers.
 
+  /** Asked for again: meanwhile another member may have served it, so the log must show that it is still this node's. */
+  askAgain(): void {
+    this.#asks++;
+    if (this.#phase === "waiting") {
+      this.#phase = "asking";
+      void this.ask();
+    }
+  }
+
   /** Puts the ticket into the log, or, where it is there already, makes it this node's. */
   async ask(): Promise<void> {
     try {
-      let existing: StoredTicket | undefined;
+      const { createRevision, modRevision } = this;
+      let existing: Pick<StoredTicket, "createRevision" | "modRevision"> | undefined =
+        createRevision === undefined ? undefined : { createRevision, modRevision };
       for (;;) {
+        const asks = this.#asks;
         const { name, id, ticket } = this;
         const onlyIfFree = this.#requester.isImpatient();
         const result: OpResult = await this.#host.log.append(
@@ -132,7 +146,13 @@ export class LocalTicket {
             : { kind: "update", name, id, ticket, modRevision: existing.modRevision },
         );
         if (result.done) {
-          this.#committed(existing?.createRevision ?? result.revision, result.revision);
+          const created: bigint = existing?.createRevision ?? result.revision;
+          if (asks !== this.#asks && this.#phase === "asking") {
+            // Asked for again meanwhile: the log must show it anew.
+            existing = { createRevision: created, modRevision: result.revision };
+            continue;
+          }
+          this.#committed(created, result.revision);
           return;
         }
         if (onlyIfFree && existing === undefined && result.existing === undefined) {
@@ -144,7 +164,7 @@ export class LocalTicket {
           continue;
         }
         existing = result.existing;
-        if (existing !== undefined && existing.ticket.memberId !== ticket.memberId) {
+        if (result.existing !== undefined && result.existing.ticket.memberId !== ticket.memberId) {
           if (this.#phase !== "asking" || !this.#requester.present) {
             // Nobody is here to take it over from the member that serves it.
             this.#leave();
@@ -254,6 +274,10 @@ export class LocalTicket {
     }
     // While the log is asked, the table may still show an earlier ticket of the same id; the answer tells which is ours.
     if (this.#phase === "closed" || this.#phase === "asking" || this.createRevision !== entry.createRevision) {
+      return;
+    }
+    if (entry.modRevision < this.modRevision) {
+      // The log is ahead of the table: another member may have had the ticket in between.
       return;
     }
     this.#advance(entry.modRevision);

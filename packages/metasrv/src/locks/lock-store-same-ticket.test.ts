@@ -11,6 +11,10 @@ describe("a ticket id that is asked for again", () => {
     const again = node.ask({ ticket: 1 });
     node.log.run(node.log.take("create"));
     await settled();
+    // In between, the requester may have been at another member: the log must show that the ticket is still this one's.
+    expect(again.told).toEqual([]);
+    node.log.run(node.log.take("update"));
+    await settled();
     expect([first.told, again.told, node.log.pending]).toEqual([["failed: superseded"], ["granted"], []]);
   });
 

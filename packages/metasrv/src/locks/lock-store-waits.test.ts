@@ -178,6 +178,8 @@ describe("detach", () => {
     node.log.run(node.log.take("create"));
     await settled();
     const again = await node.asked({ ticket: 1 });
+    node.log.run(node.log.take("update"));
+    await settled();
     expect([asked.told, again.told]).toEqual([[], ["granted"]]);
     expect(again.grant.token).toBe(stored(node.log, 1).createRevision);
   });

@@ -30,7 +30,8 @@ const retryMs = 1_000;
  */
 export class Takeover {
   readonly #options: TakeoverOptions;
-  readonly #doomed = new Set<TableTicket>();
+  /** Tickets that wait to be removed, and the revisions at which they were found: one that has changed since is spared. */
+  readonly #doomed = new Map<TableTicket, bigint>();
   /** Sweeps asked for since the first that is not done. */
   #requests = 0;
 
@@ -81,7 +82,7 @@ export class Takeover {
     const holding: TableTicket[] = [];
     const waiting: TableTicket[] = [];
     for (const ticket of table.tickets()) {
-      if (this.#orphaned(ticket) && !this.#doomed.has(ticket)) {
+      if (this.#orphaned(ticket) && this.#doomed.get(ticket) !== ticket.modRevision) {
         (ticket.holds ? holding : waiting).push(ticket);
       }
     }
@@ -101,7 +102,7 @@ export class Takeover {
       return;
     }
     for (const ticket of tickets) {
-      this.#doomed.add(ticket);
+      this.#doomed.set(ticket, ticket.modRevision);
     }
     this.#options.clock.after(this.#options.waiterGraceMs, () => {
       void this.#purge(tickets);
@@ -110,9 +111,12 @@ export class Takeover {
 
   async #purge(tickets: readonly TableTicket[]): Promise<void> {
     const { log, logger, leads } = this.#options;
+    const revisions = new Map(tickets.map((ticket) => [ticket, this.#doomed.get(ticket)]));
     try {
       for (let start = 0; start < tickets.length; start += width) {
-        const orphans = tickets.slice(start, start + width).filter((ticket) => leads() && this.#orphaned(ticket));
+        const orphans = tickets
+          .slice(start, start + width)
+          .filter((ticket) => leads() && this.#orphaned(ticket) && revisions.get(ticket) === ticket.modRevision);
         await Promise.all(
           orphans.map(({ name, id, modRevision }) =>
             log.append({ kind: "delete", name, id, condition: { modRevision } }),
@@ -124,7 +128,9 @@ export class Takeover {
       this.#sweepLater();
     } finally {
       for (const ticket of tickets) {
-        this.#doomed.delete(ticket);
+        if (this.#doomed.get(ticket) === revisions.get(ticket)) {
+          this.#doomed.delete(ticket);
+        }
       }
       if (tickets.some((ticket) => this.#orphaned(ticket))) {
         this.sweep();

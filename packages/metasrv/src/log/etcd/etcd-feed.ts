@@ -144,7 +144,10 @@ export class EtcdFeed {
           if (ended) {
             return;
           }
-          check.seen(BigInt(response.header.revision));
+          if (!response.created) {
+            // The header can be ahead of the events that are still to come.
+            check.seen(BigInt(response.events.at(-1)?.kv.mod_revision ?? response.header.revision));
+          }
           if (response.canceled) {
             end(response.cancel_reason, response.compact_revision === "0" ? "broken" : "gap");
           } else if (response.created && BigInt(response.header.revision) < this.#revision) {
