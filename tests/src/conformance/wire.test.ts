@@ -37,11 +37,6 @@ describeLockConformance("client with one RPC a call by Connect, in memory", {
   without: { ...client, ...memory },
 });
 
-describeLockConformance("client with one RPC a call by gRPC, on etcd", {
-  open: () => openMetaClient({ protocol: "grpc", session: false }, { endpoint: etcd.endpoint, prefix: "unary" }),
-  without: client,
-});
-
 describeLockConformance("LockService by gRPC, in memory", {
   open: () => openLockService("grpc", "memory"),
   without: memory,

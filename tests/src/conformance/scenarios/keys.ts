@@ -10,7 +10,7 @@ export const keyScenarios: readonly Scenario[] = [
     async run({ driver, name }) {
       const owners = new Map<string, number>();
       const locks = [name(), name()];
-      for (let grant = 0; grant < 60; grant++) {
+      for (let grant = 0; grant < 40; grant++) {
         const { key } = await driver.lock(locks[grant % 2] ?? name());
         await driver.unlock(key);
         expect(key.byteLength).toBeGreaterThanOrEqual(runLength);

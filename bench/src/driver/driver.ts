@@ -1,0 +1,41 @@
+// The load generator's process: does the jobs that its parent sends, one after the other.
+import { CycleRunner } from "./cycle-runner.js";
+import { GrantTimer } from "./grant-timer.js";
+import { holdLocks } from "./hold-locks.js";
+import type { JobArgument, JobName, JobRequest, JobResult } from "./jobs.js";
+import { KeptLocks } from "./kept-locks.js";
+import { MixedLoad } from "./mixed-load.js";
+
+const cycles = new CycleRunner();
+const kept = new KeptLocks();
+const grants = new GrantTimer();
+const mixed = new MixedLoad();
+
+const jobs: { readonly [Name in JobName]: (argument: JobArgument<Name>) => Promise<JobResult<Name>> } = {
+  open: ({ spec, clients }) => cycles.open(spec, clients),
+  cycles: (job) => cycles.run(job),
+  "keep-alive": ({ url, count, ttlMs }) => kept.take(url, count, ttlMs),
+  "count-renewals": ({ durationMs }) => kept.countRenewals(durationMs),
+  hold: ({ url, count, ttlSeconds }) => holdLocks(url, count, ttlSeconds),
+  queue: ({ url, lock, waiters }) => grants.queue(url, lock, waiters),
+  grants: ({ lock, samples }) => grants.measure(lock, samples),
+  mixed: ({ url }) => mixed.start(url),
+  "mixed-state": () => Promise.resolve(mixed.state()),
+};
+
+async function perform<Name extends JobName>({ name, argument }: JobRequest<Name>): Promise<void> {
+  try {
+    process.send?.({ result: await jobs[name](argument) });
+  } catch (error) {
+    process.send?.({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  }
+}
+
+process.on("message", (request: JobRequest) => {
+  void perform(request);
+});
+process.on("disconnect", () => {
+  process.exit();
+});
+// An interrupt from the terminal goes to the whole group; the parent ends this process when it is done with it.
+process.on("SIGINT", () => undefined);

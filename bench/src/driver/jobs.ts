@@ -1,0 +1,79 @@
+import type { LatencySummary } from "../measure/latency.js";
+import type { ClientSpec } from "../peers/lock-client.js";
+
+/** Runs lock+unlock cycles for a while, as many at a time as there are callers. */
+export interface CyclesJob {
+  /** Callers at work at the same time. They are spread over the open clients. */
+  readonly inFlight: number;
+  /** How long cycles are started. Those under way then are finished, and counted. */
+  readonly durationMs: number;
+  /** `free`: every cycle takes a lock of its own; `hot`: all take the same. */
+  readonly names: "free" | "hot";
+}
+
+/** What came of a {@link CyclesJob}. */
+export interface CyclesDone extends LatencySummary {
+  readonly cycles: number;
+  /** Cycles that another caller than the one of the cycle before has ended: on a hot lock, how often it changed hands. */
+  readonly handovers: number;
+  readonly failed: number;
+  /** What the first failure said. */
+  readonly failure: string | undefined;
+  /** From the first start to the last end. */
+  readonly seconds: number;
+}
+
+/** Latencies of grants after an unlock. */
+export interface GrantsDone extends LatencySummary {
+  readonly samplesMs: readonly number[];
+}
+
+/** What a mixed load has done so far. */
+export interface MixedState {
+  readonly done: Readonly<Record<string, number>>;
+  readonly failures: readonly string[];
+  /** After a garbage collection. */
+  readonly heapBytes: number;
+}
+
+/** What the load generator's process can be told to do. */
+export interface Jobs {
+  /** Opens clients, each with connections of its own. */
+  open: (argument: { readonly spec: ClientSpec; readonly clients: number }) => void;
+  cycles: (job: CyclesJob) => CyclesDone;
+
+  /** Takes locks and keeps them alive until the process ends. */
+  "keep-alive": (argument: { readonly url: string; readonly count: number; readonly ttlMs: number }) => void;
+  /** Counts, for a while, the renewals of the locks kept alive. */
+  "count-renewals": (argument: { readonly durationMs: number }) => { readonly renewals: number; readonly lost: number };
+
+  /** Takes locks that nobody renews or releases. */
+  hold: (argument: { readonly url: string; readonly count: number; readonly ttlSeconds: number }) => void;
+
+  /** Takes a lock and lets others wait for it until the process ends. */
+  queue: (argument: { readonly url: string; readonly lock: string; readonly waiters: number }) => void;
+  /** Measures from the call of a release to the next waiter's grant; the queue stays as long as it was. */
+  grants: (argument: { readonly lock: string; readonly samples: number }) => GrantsDone;
+
+  /** Starts a load of all sorts, until the process ends. */
+  mixed: (argument: { readonly url: string }) => void;
+  "mixed-state": (argument: null) => MixedState;
+}
+
+/** A job's name. */
+export type JobName = keyof Jobs;
+
+/** What a job is told. */
+export type JobArgument<Name extends JobName> = Parameters<Jobs[Name]>[0];
+
+/** What a job answers. */
+export type JobResult<Name extends JobName> = ReturnType<Jobs[Name]>;
+
+/** To the load generator. */
+export interface JobRequest<Name extends JobName = JobName> {
+  readonly name: Name;
+  readonly argument: JobArgument<Name>;
+}
+
+/** From the load generator. */
+export type JobResponse = { readonly result: unknown } | { readonly error: string };

@@ -1,0 +1,82 @@
+import { median } from "./statistics.js";
+
+/** The parts that a figure's CPU time is split into. */
+export type Part = "client" | "server" | "store";
+
+/** What one contender did in one round. */
+export interface Sample {
+  /** Lock+unlock cycles that succeeded. */
+  readonly cycles: number;
+  /** How often a hot lock changed hands; undefined where there is none. */
+  readonly handovers?: number;
+  /** Cycles that failed. */
+  readonly failed: number;
+  readonly seconds: number;
+  /** Undefined where the load generator does not tell. */
+  readonly p50Ms: number | undefined;
+  readonly p99Ms: number | undefined;
+  /** CPU seconds by part; a part that the contender does not have is absent. */
+  readonly cpuSeconds: Readonly<Partial<Record<Part, number>>>;
+}
+
+/** One contender in one workload: its rounds and their medians. */
+export interface Row {
+  readonly workload: string;
+  readonly contender: string;
+  /** Lock+unlock cycles a second. */
+  readonly perSecond: number;
+  readonly p50Ms: number | undefined;
+  readonly p99Ms: number | undefined;
+  /** CPU microseconds a cycle, by part. */
+  readonly cpuUs: Readonly<Partial<Record<Part, number>>>;
+  readonly failed: number;
+  /** Of the cycles on a hot lock, the part that another client had than the one before. */
+  readonly handoverShare?: number;
+  readonly samples: readonly Sample[];
+  /** Set where pauses were made between cycles, so that their rate means nothing. */
+  readonly paced?: boolean;
+}
+
+/** Reduces rounds to their medians. */
+export function summarize(workload: string, contender: string, samples: readonly Sample[]): Row {
+  const middle = (value: (sample: Sample) => number | undefined): number | undefined => {
+    const known = samples.map(value).filter((x) => x !== undefined);
+    return known.length === 0 ? undefined : median(known);
+  };
+  const cpuUs: Partial<Record<Part, number>> = {};
+  for (const part of ["client", "server", "store"] as const) {
+    const us = middle(({ cpuSeconds, cycles }) => {
+      const seconds = cpuSeconds[part];
+      return seconds === undefined || cycles === 0 ? undefined : (seconds * 1e6) / cycles;
+    });
+    if (us !== undefined) cpuUs[part] = us;
+  }
+  const handoverShare = middle(({ handovers, cycles }) => handovers && handovers / cycles);
+  return {
+    workload,
+    contender,
+    perSecond: median(samples.map(perSecond)),
+    p50Ms: middle((sample) => sample.p50Ms),
+    p99Ms: middle((sample) => sample.p99Ms),
+    cpuUs,
+    failed: samples.reduce((sum, { failed }) => sum + failed, 0),
+    ...(handoverShare !== undefined && { handoverShare }),
+    samples,
+  };
+}
+
+/** Throughput of a round. */
+export function perSecond({ cycles, seconds }: Sample): number {
+  return cycles / seconds;
+}
+
+/** The median of a ratio that is taken in each round, so that no drift of the machine's speed enters it. */
+export function pairedRatio(a: Row, b: Row, value: (sample: Sample) => number | undefined): number | undefined {
+  const ratios = a.samples.flatMap((sample, round) => {
+    const other = b.samples[round];
+    const over = value(sample);
+    const under = other && value(other);
+    return over === undefined || under === undefined || under === 0 ? [] : [over / under];
+  });
+  return ratios.length === 0 ? undefined : median(ratios);
+}

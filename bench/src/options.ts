@@ -1,0 +1,48 @@
+import { parseArgs } from "node:util";
+
+/** What the command line asks for. */
+export interface Options {
+  /** The main workloads in a short time. */
+  readonly quick: boolean;
+  /** Ids of the only workloads to run; absent: all. */
+  readonly only: readonly string[] | undefined;
+  /** Instead of workloads, a mixed load of so many minutes. */
+  readonly soakMinutes: number | undefined;
+  /** Folder for the results; absent: `docs` for a full run, `bench/results` for any other. */
+  readonly out: string | undefined;
+}
+
+/** How to call the benchmark. */
+export const usage = `Usage: npm run bench -- [options]
+  --quick            the main workloads in about two minutes
+  --only <id,...>    these workloads only
+  --soak <minutes>   a mixed load, and whether memory stays flat under it
+  --out <folder>     where to write the results`;
+
+/**
+ * Reads the command line.
+ *
+ * @param workloads - the ids that there are
+ * @throws Error that says what is wrong with it
+ */
+export function parseOptions(args: readonly string[], workloads: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: "boolean", default: false },
+      only: { type: "string" },
+      soak: { type: "string" },
+      out: { type: "string" },
+    },
+  });
+  const only = values.only?.split(",");
+  const unknown = only?.filter((id) => !workloads.includes(id)) ?? [];
+  if (unknown.length > 0) {
+    throw new Error(`--only: there is no workload ${unknown.join(", ")}; there are ${workloads.join(", ")}`);
+  }
+  const soakMinutes = values.soak === undefined ? undefined : Number(values.soak);
+  if (soakMinutes !== undefined && !(soakMinutes > 0)) {
+    throw new Error(`--soak: expected a number of minutes, got "${values.soak ?? ""}"`);
+  }
+  return { quick: values.quick, only, soakMinutes, out: values.out };
+}

@@ -1,0 +1,75 @@
+import type { Workload, Plan } from "../workloads/workload.js";
+import type { Machine } from "./machine.js";
+import type { Results } from "./results.js";
+import { figuresTable, rowsTable, verdictsTable } from "./tables.js";
+import type { Verdict } from "./targets.js";
+import { markdownTable } from "./text-table.js";
+
+/** What a report is made of. */
+export interface Report {
+  readonly machine: Machine;
+  readonly plan: Plan;
+  readonly workloads: readonly Workload[];
+  readonly results: Results;
+  readonly verdicts: readonly Verdict[];
+}
+
+/** The report as a page of documentation. */
+export function markdownReport({ machine, plan, workloads, results, verdicts }: Report): string {
+  const { rounds, roundMs } = plan;
+  const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`);
+  const sections = workloads.map((workload) => section(workload, results));
+  return `<!-- Written by \`npm run bench\`; do not edit. -->
+
+# Benchmarks
+
+![Locks a second of metasrv and its peers](benchmarks.svg)
+
+## What must hold
+
+${markdownTable(verdictsTable(verdicts))}
+
+## Method
+
+Everything runs on one machine: the service that is measured, its store, and the load generator, each in a process of its
+own. The store is a real etcd with its data on disk and every commit fsynced, or a real Redis, either without
+persistence ("volatile") or with an append-only file that is fsynced before each answer ("AOF always").
+
+All contenders of a workload take turns in ${rounds} rounds of ${roundMs / 1000} s, there and back again, after
+having been warmed up. What a table shows is the median of the rounds; a ratio is the median of the
+ratios within each round, so that a machine whose speed drifts favours nobody.
+
+The load is closed: each caller asks again when it was answered. A lock that is "in flight" is asked for, held and
+released; its latency is that of both calls together. CPU time is what the kernel counted for each process, divided by
+the locks taken: a lock that costs 100 µs on the busiest process cannot be had more than 10,000 times a second on this
+machine.
+
+Peers: etcd's own lock service, called by grpc-js with a lease for each caller; the \`Lock\` of the npm package etcd3;
+Redlock and the Mutex of redis-semaphore, over one Redis. What each guarantees differs: a volatile Redis forgets
+its locks when it stops, and neither of the Redis locks has a queue or a fencing token. Floors are no locks: they show what
+remains when everything but a store or a transport is left out.
+
+Again: \`npm run bench\` (all, and this page), \`npm run bench -- --quick\` (the main workloads in about two minutes),
+\`npm run bench -- --only free-64\`, \`npm run bench -- --soak 30\`.
+
+## Machine and versions
+
+- Measured on ${machine.date} on ${machine.system}, ${machine.processor}, ${machine.memory}
+- Data of etcd and Redis on ${machine.fileSystem}
+- ${versions.join(", ")}
+
+## Figures
+
+${sections.join("\n\n")}
+`;
+}
+
+function section({ id, title, method }: Workload, results: Results): string {
+  const { rows, figures } = results.outcomeOf(id);
+  return [
+    `### ${title}`,
+    method,
+    ...(rows.length > 0 ? [markdownTable(rowsTable(rows, results))] : []),
+    ...(figures.length > 0 ? [markdownTable(figuresTable(figures))] : []),
+  ].join("\n\n");
+}

@@ -1,0 +1,61 @@
+import type { Figure } from "../measure/figure.js";
+import { pairedRatio, perSecond, type Row, type Sample } from "../measure/sample.js";
+import type { Outcome } from "../workloads/workload.js";
+
+/** All that a run has found. */
+export class Results {
+  readonly #outcomes = new Map<string, Outcome>();
+
+  /** Adds what a workload, by its id, found. */
+  add(workload: string, outcome: Outcome): void {
+    this.#outcomes.set(workload, outcome);
+  }
+
+  get rows(): readonly Row[] {
+    return [...this.#outcomes.values()].flatMap(({ rows }) => rows);
+  }
+
+  get figures(): readonly Figure[] {
+    return [...this.#outcomes.values()].flatMap(({ figures }) => figures);
+  }
+
+  outcomeOf(workload: string): Outcome {
+    return this.#outcomes.get(workload) ?? { rows: [], figures: [] };
+  }
+
+  row(workload: string, contender: string): Row | undefined {
+    return this.rows.find((row) => row.workload === workload && row.contender === contender);
+  }
+
+  figure(id: string): number | undefined {
+    return this.figures.find((figure) => figure.id === id)?.value;
+  }
+
+  /** How many times as many cycles a second one makes as another; undefined if either was not measured. */
+  speedRatio(workload: string, contender: string, other: string): number | undefined {
+    return ratio(this.row(workload, contender), this.row(workload, other), perSecond);
+  }
+
+  /** How many times as long one takes as another, at the median. */
+  p50Ratio(workload: string, contender: string, other: string): number | undefined {
+    return ratio(this.row(workload, contender), this.row(workload, other), ({ p50Ms }) => p50Ms);
+  }
+
+  /** As {@link speedRatio}, of one contender in two workloads whose rounds alternated. */
+  speedRatioAcross(contender: string, workload: string, other: string): number | undefined {
+    return ratio(this.row(workload, contender), this.row(other, contender), perSecond);
+  }
+
+  /** As {@link p50Ratio}, of one contender in two workloads whose rounds alternated. */
+  p50RatioAcross(contender: string, workload: string, other: string): number | undefined {
+    return ratio(this.row(workload, contender), this.row(other, contender), ({ p50Ms }) => p50Ms);
+  }
+}
+
+function ratio(
+  a: Row | undefined,
+  b: Row | undefined,
+  value: (sample: Sample) => number | undefined,
+): number | undefined {
+  return a === undefined || b === undefined ? undefined : pairedRatio(a, b, value);
+}

@@ -1,0 +1,146 @@
+import type { Results } from "./results.js";
+
+/** Something that must hold. */
+interface Target {
+  readonly text: string;
+  readonly unit: string;
+  /** Which side of the bound is good. */
+  readonly better: "more" | "less";
+  readonly must: number;
+  readonly aim: number;
+  readonly measured: (results: Results) => number | undefined;
+}
+
+/** What became of a target. */
+export interface Verdict {
+  readonly text: string;
+  readonly unit: string;
+  readonly better: "more" | "less";
+  readonly must: number;
+  readonly aim: number;
+  readonly measured: number | undefined;
+  readonly outcome: "aim reached" | "pass" | "miss" | "not measured";
+}
+
+const targets: readonly Target[] = [
+  {
+    text: "512 free locks in flight, against etcd v3lock",
+    unit: "×",
+    better: "more",
+    must: 8,
+    aim: 10,
+    measured: (results) => results.speedRatio("free-512", "metasrv", "v3lock"),
+  },
+  {
+    text: "512 free locks in flight, against Redlock on a volatile Redis",
+    unit: "×",
+    better: "more",
+    must: 1,
+    aim: 1,
+    measured: (results) => results.speedRatio("free-512", "metasrv", "redlock"),
+  },
+  {
+    text: "64 free locks in flight, against etcd v3lock",
+    unit: "×",
+    better: "more",
+    must: 5,
+    aim: 8,
+    measured: (results) => results.speedRatio("free-64", "metasrv", "v3lock"),
+  },
+  {
+    text: "p50 of lock and unlock, 1 in flight, against two etcd puts",
+    unit: "×",
+    better: "less",
+    must: 2,
+    aim: 1.5,
+    measured: (results) => results.p50Ratio("free-1", "metasrv", "etcd-two-puts"),
+  },
+  {
+    text: "one hot lock with 64 clients, against etcd v3lock",
+    unit: "×",
+    better: "more",
+    must: 1.5,
+    aim: 2.2,
+    measured: (results) => results.speedRatio("hot-64", "metasrv", "v3lock"),
+  },
+  {
+    text: "in memory, 512 free locks in flight, against Redlock on a volatile Redis",
+    unit: "×",
+    better: "more",
+    must: 1,
+    aim: 2,
+    measured: (results) => results.speedRatio("free-512", "metasrv-memory", "redlock"),
+  },
+  {
+    text: "unary gRPC, against a grpc-js server that does nothing",
+    unit: "×",
+    better: "more",
+    must: 0.4,
+    aim: 1,
+    measured: (results) => results.speedRatio("unary", "metasrv-grpc", "grpc-noop"),
+  },
+  {
+    text: "10,000 locks kept alive, CPU of the server",
+    unit: "% of a core",
+    better: "less",
+    must: 15,
+    aim: 5,
+    measured: (results) => results.figure("kept-alive/server-cpu"),
+  },
+  {
+    text: "10,000 locks kept alive, CPU of the client",
+    unit: "% of a core",
+    better: "less",
+    must: 15,
+    aim: 5,
+    measured: (results) => results.figure("kept-alive/client-cpu"),
+  },
+  {
+    text: "p50 of a grant with 10,000 waiters, against 1",
+    unit: "×",
+    better: "less",
+    must: 1.5,
+    aim: 1.2,
+    measured: (results) => results.p50RatioAcross("metasrv", "queue-10000", "queue-1"),
+  },
+  {
+    text: "throughput with 1,000 held locks, against 1,000,000",
+    unit: "×",
+    better: "less",
+    must: 1.5,
+    aim: 1.2,
+    measured: (results) => results.speedRatioAcross("metasrv", "held-1000", "held-1000000"),
+  },
+  {
+    text: "heap a held lock",
+    unit: "KiB",
+    better: "less",
+    must: 2,
+    aim: 1,
+    measured: (results) => {
+      const bytes = results.figure("heap/lock");
+      return bytes === undefined ? undefined : bytes / 1024;
+    },
+  },
+  {
+    text: "start with 1,000,000 tickets",
+    unit: "s",
+    better: "less",
+    must: 20,
+    aim: 10,
+    measured: (results) => results.figure("load-1000000"),
+  },
+];
+
+/** Holds what was measured against the targets. */
+export function judge(results: Results): readonly Verdict[] {
+  return targets.map((target) => {
+    const { better, must, aim } = target;
+    const measured = target.measured(results);
+    const reaches = (bound: number): boolean =>
+      measured !== undefined && (better === "more" ? measured >= bound : measured <= bound);
+    const outcome =
+      measured === undefined ? "not measured" : reaches(aim) ? "aim reached" : reaches(must) ? "pass" : "miss";
+    return { text: target.text, unit: target.unit, better, must, aim, measured, outcome };
+  });
+}

@@ -1,0 +1,53 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Options } from "./options.js";
+import { chart } from "./report/chart.js";
+import { describeMachine } from "./report/machine.js";
+import { markdownReport } from "./report/markdown.js";
+import { Results } from "./report/results.js";
+import { judge } from "./report/targets.js";
+import { figuresTable, rowsTable, verdictsTable } from "./report/tables.js";
+import { textTable } from "./report/text-table.js";
+import { allWorkloads } from "./workloads/all-workloads.js";
+import type { Context, Plan } from "./workloads/workload.js";
+
+/** What a run needs. */
+export interface RunOptions {
+  readonly options: Options;
+  /** Folder for the results. */
+  readonly out: string;
+  readonly signal: AbortSignal;
+  readonly log: Context["log"];
+}
+
+const quickPlan: Plan = { quick: true, rounds: 3, roundMs: 1_000, warmUpMs: 1_000 };
+const fullPlan: Plan = { quick: false, rounds: 5, roundMs: 2_000, warmUpMs: 2_000 };
+
+/** Runs the workloads asked for, prints and writes what came of them; whether no target was missed. */
+export async function runBenchmark({ options, out, signal, log }: RunOptions): Promise<boolean> {
+  const plan = options.quick ? quickPlan : fullPlan;
+  const machine = await describeMachine();
+  const workloads = allWorkloads.filter(({ id, quick }) => options.only?.includes(id) ?? (!plan.quick || quick));
+  const results = new Results();
+  for (const workload of workloads) {
+    signal.throwIfAborted();
+    log(workload.title);
+    const outcome = await workload.run({ plan, signal, log });
+    results.add(workload.id, outcome);
+    if (outcome.rows.length > 0) console.log(`\n${textTable(rowsTable(outcome.rows, results))}\n`);
+    if (outcome.figures.length > 0) console.log(`\n${textTable(figuresTable(outcome.figures))}\n`);
+  }
+  const verdicts = judge(results);
+  console.log(`\n${textTable(verdictsTable(verdicts))}\n`);
+
+  await mkdir(out, { recursive: true });
+  const { rows, figures } = results;
+  const files = {
+    "benchmarks.json": `${JSON.stringify({ machine, plan, verdicts, rows, figures }, undefined, 2)}\n`,
+    "benchmarks.md": markdownReport({ machine, plan, workloads, results, verdicts }),
+    "benchmarks.svg": chart(results),
+  };
+  for (const [name, content] of Object.entries(files)) await writeFile(join(out, name), content);
+  log(`written: ${Object.keys(files).join(", ")} in ${out}`);
+  return !verdicts.some(({ outcome }) => outcome === "miss");
+}

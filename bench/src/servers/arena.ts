@@ -1,0 +1,55 @@
+import type { Etcd, Metasrv } from "@metasrv/testing";
+import { startBenchEtcd } from "./etcd.js";
+import { startFloorServer, type FloorServer } from "./floor-server.js";
+import { startBenchMetasrv } from "./metasrv.js";
+import { startRedis, type BenchRedis, type Durability } from "./redis.js";
+
+/** The servers of one workload: each is started when it is first asked for, and all end together, with their data. */
+export class Arena implements AsyncDisposable {
+  readonly #servers = new Map<string, Promise<AsyncDisposable>>();
+
+  /** The etcd that everything in this workload shares. */
+  etcd(): Promise<Etcd> {
+    return this.#once("etcd", () => startBenchEtcd());
+  }
+
+  redis(durability: Durability): Promise<BenchRedis> {
+    return this.#once(`redis ${durability}`, () => startRedis(durability));
+  }
+
+  /** The nodes of a metasrv cluster of its own over the shared etcd. */
+  async metasrv(nodes: number): Promise<readonly Metasrv[]> {
+    const { endpoint } = await this.etcd();
+    const cluster: Metasrv[] = [];
+    for (let node = 0; node < nodes; node++) {
+      const prefix = `cluster-of-${nodes}`;
+      cluster.push(await this.#once(`${prefix} ${node}`, () => startBenchMetasrv({ store: endpoint, prefix })));
+    }
+    return cluster;
+  }
+
+  /** A metasrv that keeps its locks in memory. */
+  memoryMetasrv(): Promise<Metasrv> {
+    return this.#once("metasrv memory", () => startBenchMetasrv({}));
+  }
+
+  floor(program: Parameters<typeof startFloorServer>[0]): Promise<FloorServer> {
+    return this.#once(program, () => startFloorServer(program));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const servers = [...this.#servers.values()].reverse();
+    this.#servers.clear();
+    for (const result of await Promise.allSettled(servers)) {
+      if (result.status === "fulfilled") await result.value[Symbol.asyncDispose]();
+    }
+  }
+
+  #once<T extends AsyncDisposable>(name: string, start: () => Promise<T>): Promise<T> {
+    const started = this.#servers.get(name) as Promise<T> | undefined;
+    if (started !== undefined) return started;
+    const starting = start();
+    this.#servers.set(name, starting);
+    return starting;
+  }
+}

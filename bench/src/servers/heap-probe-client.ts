@@ -1,0 +1,38 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import type { BenchMetasrvOptions } from "./metasrv.js";
+
+/** Asks a server that was started with {@link HeapProbe.serverOptions} for its memory. */
+export class HeapProbe implements AsyncDisposable {
+  readonly #dir: string;
+
+  private constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  /** Makes the place where server and probe meet. */
+  static async create(): Promise<HeapProbe> {
+    return new HeapProbe(await mkdtemp(join(tmpdir(), "metasrv-probe-")));
+  }
+
+  /** What the server must be started with. */
+  get serverOptions(): Pick<BenchMetasrvOptions, "nodeOptions" | "heapSocket"> {
+    return { nodeOptions: `--import=${new URL("heap-probe.js", import.meta.url).href}`, heapSocket: this.#socket };
+  }
+
+  /** Bytes of the heap, and of buffers outside of it, that are in use after a garbage collection. */
+  async bytesInUse(): Promise<number> {
+    return Number(await text(connect(this.#socket)));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.#dir, { recursive: true, force: true });
+  }
+
+  get #socket(): string {
+    return join(this.#dir, "probe");
+  }
+}

@@ -1,0 +1,20 @@
+// Loaded into a server under test by `node --import`: tells, on a socket of its own, how much memory is in use after a
+// garbage collection. It changes nothing else in that process, and does not keep it alive.
+import { createServer } from "node:net";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+
+const path = process.env.BENCH_HEAP_SOCKET;
+if (path !== undefined) {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  createServer((socket) => {
+    // Twice: what only finalizers of the first still held is freed by the second.
+    collect();
+    collect();
+    const { heapUsed, external } = process.memoryUsage();
+    socket.end(String(heapUsed + external));
+  })
+    .listen(path)
+    .unref();
+}

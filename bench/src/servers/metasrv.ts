@@ -1,0 +1,62 @@
+import { fileURLToPath } from "node:url";
+import { Child, startMetasrv, type Metasrv } from "@metasrv/testing";
+
+/** What a benchmarked server is started with. */
+export interface BenchMetasrvOptions {
+  /** The etcd, as host:port; absent: it keeps its locks in memory. */
+  readonly store?: string;
+  readonly prefix?: string;
+  /** Further options of Node. */
+  readonly nodeOptions?: string;
+  /** Where a heap probe in it listens. */
+  readonly heapSocket?: string;
+}
+
+// Raised above the defaults, so that no workload runs into them.
+const limits = ["--max-tickets=2000000", "--max-waiters-per-lock=20000"];
+
+/** Starts a server as a process of its own. */
+export function startBenchMetasrv({ store, prefix, nodeOptions, heapSocket }: BenchMetasrvOptions): Promise<Metasrv> {
+  return startMetasrv({
+    args: [...limits, ...(prefix === undefined ? [] : [`--store-key-prefix=${prefix}`])],
+    env: {
+      ...(nodeOptions !== undefined && { NODE_OPTIONS: nodeOptions }),
+      ...(heapSocket !== undefined && { BENCH_HEAP_SOCKET: heapSocket }),
+    },
+    ...(store !== undefined && { store }),
+  });
+}
+
+const loadsWithinMs = 120_000;
+
+/** Starts a server, waits however long it takes until it serves, and kills it; the time it took, in milliseconds. */
+export async function timeToListen({
+  store,
+  nodeOptions,
+}: Required<Pick<BenchMetasrvOptions, "store" | "nodeOptions">>): Promise<number> {
+  let listening: () => void = () => undefined;
+  const listens = new Promise<void>((resolve) => {
+    listening = resolve;
+  });
+  const bin = fileURLToPath(new URL("../bin/metasrv.js", import.meta.resolve("@metasrv/metasrv")));
+  const startedMs = performance.now();
+  const child = await Child.start({
+    command: process.execPath,
+    args: [bin, "start", "--bind-addr=127.0.0.1:0", `--store-addrs=${store}`, ...limits],
+    env: { ...process.env, NODE_OPTIONS: nodeOptions },
+    onStdoutLine: (line) => {
+      if (line.includes('"msg":"listening"')) listening();
+    },
+  });
+  const timer = setTimeout(() => void child.kill(), loadsWithinMs);
+  try {
+    const ended = child.exited.then(() => {
+      throw new Error(`metasrv did not come to serve; ${child.tail}`);
+    });
+    await Promise.race([listens, ended]);
+    return performance.now() - startedMs;
+  } finally {
+    clearTimeout(timer);
+    await child.kill();
+  }
+}

@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { DriverProcess } from "../driver/driver-process.js";
+import type { CyclesJob } from "../driver/jobs.js";
+import { runH2load } from "../floors/h2load.js";
+import { cpuSeconds } from "../measure/process-usage.js";
+import { summarize, type Row, type Sample } from "../measure/sample.js";
+import type { Seat } from "../peers/contenders.js";
+import type { Context } from "./workload.js";
+
+/** One who takes part in a contest. */
+export interface Entry {
+  readonly workload: string;
+  readonly contender: string;
+  readonly seat: Seat;
+  readonly inFlight: number;
+  /** Clients with connections of their own that the callers are spread over. */
+  readonly clients: number;
+  readonly names: CyclesJob["names"];
+}
+
+type Measure = (durationMs: number) => Promise<Sample>;
+
+// Code is compiled by how often it ran, not by how long: warmed up with at least so many in flight, and again until so
+// many cycles were made, within reason.
+const warmUpInFlight = 64;
+const warmUpCycles = 5_000;
+const warmUpTurns = 3;
+const pauseMs = 100;
+
+/**
+ * Measures all entries in alternating rounds, there and back again, so that neither a drift of the machine's speed nor
+ * their order favours any.
+ */
+export async function contest(entries: readonly Entry[], context: Context): Promise<Row[]> {
+  const { rounds, roundMs, warmUpMs } = context.plan;
+  await using drivers = new Drivers();
+  const lanes: { readonly entry: Entry; readonly measure: Measure; readonly samples: Sample[] }[] = [];
+  for (const entry of entries) {
+    const measure = await prepare(entry, drivers, warmUpMs);
+    lanes.push({ entry, measure, samples: [] });
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const { measure, samples } of round % 2 === 0 ? lanes : lanes.toReversed()) {
+      context.signal.throwIfAborted();
+      samples.push(await measure(roundMs));
+      await sleep(pauseMs);
+    }
+  }
+  return lanes.map(({ entry, samples }) => summarize(entry.workload, entry.contender, samples));
+}
+
+/** The load generators of a contest. */
+class Drivers implements AsyncDisposable {
+  readonly #drivers: DriverProcess[] = [];
+
+  async start(): Promise<DriverProcess> {
+    const driver = await DriverProcess.start();
+    this.#drivers.push(driver);
+    return driver;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#drivers.map((driver) => driver[Symbol.asyncDispose]()));
+  }
+}
+
+async function prepare(entry: Entry, drivers: Drivers, warmUpMs: number): Promise<Measure> {
+  const { inFlight, clients, names, seat } = entry;
+  const { load, pids } = seat;
+  if (load.kind === "h2load") {
+    return (durationMs) => withCpu(pids, () => runH2load(load.address, inFlight, durationMs));
+  }
+  const driver = await drivers.start();
+  await driver.do("open", { spec: load, clients });
+  const warmUp = names === "free" ? Math.max(inFlight, warmUpInFlight) : inFlight;
+  for (let cycles = 0, turn = 0; cycles < warmUpCycles && turn < warmUpTurns; turn++) {
+    cycles += (await driver.do("cycles", { inFlight: warmUp, durationMs: warmUpMs, names })).cycles;
+  }
+  return (durationMs) =>
+    withCpu({ ...pids, client: [driver.pid] }, async () => {
+      const done = await driver.do("cycles", { inFlight, durationMs, names });
+      if (done.cycles === 0) throw new Error(`${entry.contender} did nothing: ${done.failure ?? "no cycle ended"}`);
+      const { cycles, handovers, failed, seconds, p50Ms, p99Ms } = done;
+      return { cycles, failed, seconds, p50Ms, p99Ms, cpuSeconds: {}, ...(names === "hot" && { handovers }) };
+    });
+}
+
+/** Adds the CPU time that processes used meanwhile. */
+async function withCpu(
+  pids: Readonly<Partial<Record<"client" | "server" | "store", readonly number[]>>>,
+  measure: () => Promise<Sample>,
+): Promise<Sample> {
+  const parts = Object.entries(pids);
+  const before = parts.map(([, processes]) => cpuSeconds(processes));
+  const sample = await measure();
+  const used = parts.map(([part, processes], index) => [part, cpuSeconds(processes) - (before[index] ?? 0)] as const);
+  return { ...sample, cpuSeconds: { ...sample.cpuSeconds, ...Object.fromEntries(used) } };
+}

@@ -1,0 +1,38 @@
+import type { Figure } from "../measure/figure.js";
+import type { Row } from "../measure/sample.js";
+
+/** How long and how often things are measured. */
+export interface Plan {
+  readonly quick: boolean;
+  readonly rounds: number;
+  readonly roundMs: number;
+  /** Before the first round, for each contender, up to three times. */
+  readonly warmUpMs: number;
+}
+
+/** What a workload runs in. */
+export interface Context {
+  readonly plan: Plan;
+  /** Aborts when the run is to end early. */
+  readonly signal: AbortSignal;
+  /** Tells people what happens. */
+  readonly log: (text: string) => void;
+}
+
+/** What a workload found. */
+export interface Outcome {
+  readonly rows: readonly Row[];
+  readonly figures: readonly Figure[];
+}
+
+/** Something that is measured in one go. */
+export interface Workload {
+  /** By which `--only` names it. */
+  readonly id: string;
+  readonly title: string;
+  /** What happens in it, for the report. */
+  readonly method: string;
+  /** Whether it is part of a `--quick` run. */
+  readonly quick: boolean;
+  readonly run: (context: Context) => Promise<Outcome>;
+}

@@ -1,0 +1,14 @@
+import { encodeLockKey, type LockKey } from "../../packages/metasrv/src/locks/lock-key.js";
+import { ticketIdFrom } from "../../packages/metasrv/src/locks/ticket-id.js";
+import type { TicketLife } from "./history.js";
+import type { Random } from "./random.js";
+
+/** A key that was never given out, as near to the ticket's own as it gets. */
+export function forgedKey({ name, id, token }: TicketLife, random: Random): LockKey & { readonly key: Uint8Array } {
+  const forged = random.pick([
+    { name, id: ticketIdFrom(random.bytes(16)), token },
+    { name, id, token: token - 1n },
+    { name, id, token: token + 1n },
+  ]);
+  return { ...forged, key: encodeLockKey(forged) };
+}

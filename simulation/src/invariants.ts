@@ -1,0 +1,170 @@
+import type { Grant } from "../../packages/metasrv/src/locks/claim.js";
+import { decodeLockKey, type LockKey } from "../../packages/metasrv/src/locks/lock-key.js";
+import type { LockName } from "../../packages/metasrv/src/log/ticket-log.js";
+import { History, type HistoryObserver, type TicketLife } from "./history.js";
+import type { Revision } from "./store/simulated-store.js";
+import type { Trace } from "./trace.js";
+
+export type Invariant = "I1" | "I2" | "I3" | "I4" | "I5" | "I6" | "I7" | "I8" | "I9" | "code";
+
+/** What was found wrong. */
+export class InvariantError extends Error {
+  override readonly name = "InvariantError";
+  readonly invariant: Invariant;
+
+  constructor(invariant: Invariant, what: string) {
+    super(`${invariant}: ${what}`);
+    this.invariant = invariant;
+  }
+}
+
+/** A client that believes to hold, or not. */
+export interface Believer {
+  readonly name: string;
+  /** The lock and token that it surely holds now, by its own clock. */
+  belief(): { readonly name: LockName; readonly token: bigint } | undefined;
+}
+
+const maxNameBytes = 1024;
+
+/** Holds what nodes tell and clients believe against what really happened in the store, at every step. */
+export class Invariants {
+  readonly #trace: Trace;
+  readonly #now: () => number;
+  readonly #believers: () => Iterable<Believer>;
+  readonly #believed = new Map<LockName, bigint>();
+  readonly #members = new Set<string>();
+  readonly history: History;
+  /** The first violation. It is kept, not thrown, because the code under test might catch it. */
+  violation: InvariantError | undefined;
+  grants = 0;
+
+  constructor(trace: Trace, now: () => number, believers: () => Iterable<Believer>) {
+    this.#trace = trace;
+    this.#now = now;
+    this.#believers = believers;
+    this.history = new History(now, this.#historyObserver);
+  }
+
+  /** Members that the store has. */
+  get members(): ReadonlySet<string> {
+    return this.#members;
+  }
+
+  committed(revision: Revision): void {
+    this.#trace.add(`revision ${revision.revision.toString()}`);
+    this.history.commit(revision);
+  }
+
+  /** A node tells of a grant. */
+  told(node: string, { key, token }: Grant): void {
+    this.grants++;
+    const { name, id, token: keyToken } = decodeLockKey(key, maxNameBytes);
+    this.#trace.add(`${node} tells of the grant of ${name}/${id.slice(0, 6)}, token ${token.toString()}`);
+    const life = this.history.life(name, token);
+    if (life?.id !== id || keyToken !== token) {
+      this.fail("I2", `${node} told of token ${token.toString()} of ${name}, which no ticket ${id} was created at`);
+    } else if (life.heldSinceMs === undefined) {
+      this.fail("I2", `${node} told of token ${token.toString()} of ${name}, which has never held`);
+    }
+    const [first] = this.history.queue(name);
+    if (first !== undefined && first.token < token) {
+      this.fail(
+        "I5",
+        `${node} told of token ${token.toString()} of ${name} before ${first.token.toString()} was served`,
+      );
+    }
+  }
+
+  /** A client believes to hold from now on. */
+  believes(client: string, { name, token }: LockKey): void {
+    this.#trace.add(`${client} believes to hold ${name}, token ${token.toString()}`);
+    const last = this.#believed.get(name) ?? 0n;
+    if (token < last) {
+      this.fail("I3", `${client} got token ${token.toString()} of ${name} after ${last.toString()} was given out`);
+    }
+    this.#believed.set(name, token);
+    if (this.history.life(name, token)?.removedAtMs !== undefined) {
+      this.fail("I4", `${client} believes to hold ${name} with token ${token.toString()}, which was removed before`);
+    }
+  }
+
+  /** An unlock was answered with success. */
+  unlocked(client: string, { name, token }: LockKey): void {
+    if (this.history.life(name, token)?.removedAtMs === undefined) {
+      this.fail("I8", `${client} was told that token ${token.toString()} of ${name} is released, but it is there`);
+    }
+  }
+
+  /** A renewal that was asked for at `sinceMs` was answered with success. */
+  renewed(client: string, { name, token }: LockKey, sinceMs: number): void {
+    const life = this.history.life(name, token);
+    if (life === undefined || (life.removedAtMs !== undefined && life.removedAtMs < sinceMs)) {
+      this.fail("I9", `${client} was told that token ${token.toString()} of ${name} is renewed, but it is gone`);
+    }
+  }
+
+  fail(invariant: Invariant, what: string): void {
+    const error = new InvariantError(invariant, what);
+    this.#trace.add(`VIOLATION ${error.message}`);
+    this.violation ??= error;
+  }
+
+  readonly #historyObserver: HistoryObserver = {
+    created: (life, others) => {
+      this.#trace.add(`created ${describe(life)}`);
+      for (const other of others) {
+        if (other.token === life.token) {
+          this.fail("I1", `two tickets of ${life.name} were created at revision ${life.token.toString()}: both hold`);
+        } else if (other.token > life.token) {
+          this.fail("I3", `${life.name} got token ${life.token.toString()} after ${other.token.toString()}`);
+        }
+        if (other.owner === life.owner && other.owner !== "") {
+          this.fail("I7", `the request ${life.owner} has two tickets of ${life.name}: it waits for itself`);
+        }
+      }
+    },
+    changed: (life) => {
+      this.#trace.add(`changed ${describe(life)}`);
+    },
+    removed: (life) => {
+      this.#trace.add(`removed ${describe(life)}`);
+      for (const client of this.#believers()) {
+        const belief = client.belief();
+        if (belief?.name === life.name && belief.token === life.token) {
+          this.fail(
+            "I4",
+            `token ${life.token.toString()} of ${life.name} was removed while ${client.name} believed to hold it`,
+          );
+        }
+      }
+    },
+    member: (id, lives) => {
+      this.#trace.add(`member ${id} ${lives ? "joined" : "is gone"}`);
+      if (lives) {
+        this.#members.add(id);
+      } else {
+        this.#members.delete(id);
+      }
+    },
+  };
+
+  /** Two clients never believe at once that they hold one lock, whatever the store says. */
+  checkBeliefs(): void {
+    const holders = new Map<LockName, string>();
+    for (const client of this.#believers()) {
+      const belief = client.belief();
+      if (belief !== undefined) {
+        const other = holders.get(belief.name);
+        if (other !== undefined) {
+          this.fail("I4", `${other} and ${client.name} both believe to hold ${belief.name} at ${this.#now()}`);
+        }
+        holders.set(belief.name, client.name);
+      }
+    }
+  }
+}
+
+function describe({ name, id, token, memberId, modRevision }: TicketLife): string {
+  return `${name}/${id.slice(0, 6)} token ${token.toString()} revision ${modRevision.toString()} of ${memberId.slice(-4)}`;
+}

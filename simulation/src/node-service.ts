@@ -1,0 +1,136 @@
+import type { Grant } from "../../packages/metasrv/src/locks/claim.js";
+import { LockError, type LockErrorReason } from "../../packages/metasrv/src/locks/lock-errors.js";
+import type { NodeRun } from "./simulated-node.js";
+
+/** What a client sends. */
+export type NodeRequest =
+  | {
+      readonly kind: "lock";
+      readonly name: Uint8Array;
+      readonly ticketId: Uint8Array | undefined;
+      readonly ttlMs: number;
+      readonly waitMs: number | undefined;
+      readonly owner: string;
+    }
+  | { readonly kind: "unlock"; readonly key: Uint8Array }
+  | { readonly kind: "renew"; readonly key: Uint8Array; readonly ttlMs: number };
+
+/** What a node answers. */
+export type NodeAnswer =
+  | { readonly kind: "granted"; readonly grant: Grant }
+  | { readonly kind: "refused" }
+  | { readonly kind: "unlocked" }
+  | { readonly kind: "renewed"; readonly ttlMs: number }
+  | { readonly kind: "error"; readonly reason: LockErrorReason };
+
+/** A request that a node works on. */
+export interface Served {
+  /** The client does not want it any more (`cancel`), or cannot be reached any more (`disconnect`). */
+  withdraw(how: "cancel" | "disconnect"): void;
+}
+
+/** What the server's service does with a request, without its wire: calls the lock store as `awaitClaim` does. */
+export function serve(
+  run: NodeRun,
+  request: NodeRequest,
+  told: (grant: Grant) => void,
+  respond: (answer: NodeAnswer) => void,
+): Served {
+  switch (request.kind) {
+    case "lock":
+      return serveLock(run, request, told, respond);
+    case "unlock":
+      answer(run.store.unlock(request.key), () => ({ kind: "unlocked" }), respond);
+      break;
+    case "renew":
+      answer(run.store.renew(request.key, request.ttlMs), (ttlMs) => ({ kind: "renewed", ttlMs }), respond);
+      break;
+  }
+  return { withdraw: nothing };
+}
+
+function serveLock(
+  run: NodeRun,
+  { name, ticketId, ttlMs, waitMs, owner }: Extract<NodeRequest, { kind: "lock" }>,
+  told: (grant: Grant) => void,
+  respond: (answer: NodeAnswer) => void,
+): Served {
+  const { store, variant } = run;
+  let gone = false;
+  let settled = false;
+  const listener = {
+    granted: (granted: Grant) => {
+      settled = true;
+      const grant = variant.tell?.(granted) ?? granted;
+      told(grant);
+      respond({ kind: "granted", grant });
+      if (gone && ticketId === undefined) {
+        store.unlock(grant.key).catch(nothing);
+      }
+    },
+    refused: () => {
+      settled = true;
+      respond({ kind: "refused" });
+    },
+    failed: (error: LockError) => {
+      settled = true;
+      respond({ kind: "error", reason: error.reason });
+    },
+    lost: nothing,
+  };
+  try {
+    const claim = store.claim(
+      {
+        name,
+        ttlMs,
+        owner,
+        ...(ticketId !== undefined && { ticketId }),
+        ...(waitMs !== undefined && { waitMs }),
+      },
+      listener,
+    );
+    return {
+      withdraw: (how) => {
+        gone = true;
+        if (settled) {
+          return;
+        }
+        if (how === "disconnect" && ticketId !== undefined) {
+          claim.detach();
+        } else {
+          claim.cancel();
+        }
+      },
+    };
+  } catch (error) {
+    respond({ kind: "error", reason: reasonOf(error) });
+    return { withdraw: nothing };
+  }
+}
+
+function answer<Result>(
+  result: Promise<Result>,
+  describe: (result: Result) => NodeAnswer,
+  respond: (answer: NodeAnswer) => void,
+): void {
+  result.then(
+    (value) => {
+      respond(describe(value));
+    },
+    (error: unknown) => {
+      respond({ kind: "error", reason: reasonOf(error) });
+    },
+  );
+}
+
+/** @throws what is not an error of the lock store: the code under test is wrong then */
+function reasonOf(error: unknown): LockErrorReason {
+  if (error instanceof LockError) {
+    return error.reason;
+  }
+  throw error;
+}
+
+function nothing(): void {
+  // There is nobody to tell.
+}

@@ -1,0 +1,75 @@
+import type { Random } from "./random.js";
+
+/** What can go wrong, by name. */
+export const faultKinds = [
+  "node pause",
+  "node crash",
+  "node stop",
+  "client pause",
+  "client cut",
+  "client crash",
+  "store cut to",
+  "store cut from",
+  "store cut",
+  "store leader",
+  "store full",
+  "compaction",
+  "watch broken",
+  "watch silent",
+  "watch lag",
+  "storm",
+] as const;
+export type FaultKind = (typeof faultKinds)[number];
+
+/** What one run is like. Drawn from the seed, so that runs differ in kind: some faults only, some durations only. */
+export interface Profile {
+  readonly nodes: number;
+  readonly clients: number;
+  readonly names: readonly string[];
+  /** By what part a clock may run fast or slow; with 0, no margin is granted to anyone. */
+  readonly drift: number;
+  readonly memberTtlSeconds: number;
+  readonly requestTimeoutMs: number;
+  readonly waiterGraceMs: number;
+  readonly ttlsMs: readonly number[];
+  /** How long a client holds at most, as a part of the TTL. */
+  readonly holdPart: number;
+  readonly thinkMs: number;
+  readonly storeDelayMs: number;
+  readonly clientDelayMs: number;
+  /** How often a connection between client and node breaks during a call, or a client changes its mind. */
+  readonly restlessness: number;
+  /** How often a renewal goes to another node than the one before. */
+  readonly roaming: number;
+  /** Probability of each way to lose or repeat a request to the store. */
+  readonly storeFaults: number;
+  readonly faults: readonly FaultKind[];
+  /** Pause between two faults, about. */
+  readonly faultEveryMs: number;
+  readonly longestFaultMs: number;
+}
+
+const names = ["orders", "a/b", "a%2Fb", "täglich"];
+
+export function drawProfile(random: Random): Profile {
+  return {
+    nodes: random.pick([1, 2, 2, 3, 3, 4]),
+    clients: 2 + random.int(6),
+    names: names.slice(0, random.pick([1, 1, 2, names.length])),
+    drift: random.pick([0, 0, 0.005]),
+    memberTtlSeconds: random.pick([2, 3, 5]),
+    requestTimeoutMs: random.pick([500, 2_000, 5_000, 10_000]),
+    waiterGraceMs: random.pick([200, 1_000, 3_000]),
+    ttlsMs: random.pick([[400], [1_000], [500, 3_000], [300, 1_000, 6_000]]),
+    holdPart: random.pick([0.3, 1, 3]),
+    thinkMs: random.pick([20, 200, 1_000]),
+    storeDelayMs: random.pick([1, 5, 40]),
+    clientDelayMs: random.pick([1, 10, 80]),
+    restlessness: random.pick([0, 0.1, 0.3]),
+    roaming: random.pick([0.05, 0.5]),
+    storeFaults: random.pick([0, 0, 0.01, 0.05]),
+    faults: faultKinds.filter(() => random.chance(0.4)),
+    faultEveryMs: random.pick([300, 1_000, 3_000, 10_000]),
+    longestFaultMs: random.pick([500, 3_000, 12_000]),
+  };
+}

@@ -1,0 +1,131 @@
+import pino from "pino";
+import type { Grant } from "../../packages/metasrv/src/locks/claim.js";
+import type { Clock } from "../../packages/metasrv/src/locks/clock.js";
+import { defaultLimits } from "../../packages/metasrv/src/locks/limits.js";
+import { LockStore } from "../../packages/metasrv/src/locks/lock-store.js";
+import { EtcdCommitter, type EtcdCommitterOptions } from "../../packages/metasrv/src/log/etcd/etcd-committer.js";
+import type { TicketLog } from "../../packages/metasrv/src/log/ticket-log.js";
+import type { EventQueue } from "./event-queue.js";
+import type { Profile } from "./profile.js";
+import type { Random } from "./random.js";
+import { type ProcessClock, SimulatedProcess } from "./simulated-process.js";
+import { type Committer, SimulatedTicketLog } from "./simulated-ticket-log.js";
+import { connectStore, type StoreConnection } from "./store/store-client.js";
+import type { StoreCluster } from "./store/store-cluster.js";
+import { type LinkFaults, StoreLink } from "./store/store-link.js";
+import type { Trace } from "./trace.js";
+
+/** Where a node can be made wrong on purpose. */
+export interface NodeVariant {
+  readonly wrapLog?: (log: TicketLog, clock: Clock) => TicketLog;
+  readonly createCommitter?: (options: EtcdCommitterOptions) => Committer;
+  readonly tell?: (grant: Grant) => Grant;
+}
+
+/** What all nodes share. */
+export interface NodeWorld {
+  readonly queue: EventQueue;
+  readonly trace: Trace;
+  readonly random: Random;
+  readonly cluster: StoreCluster;
+  readonly profile: Profile;
+  readonly linkFaults: LinkFaults;
+  readonly variant: NodeVariant;
+}
+
+/** One machine that runs a metasrv; its process can be stopped, killed and started again. */
+export class SimulatedNode {
+  readonly name: string;
+  readonly #world: NodeWorld;
+  #starts = 0;
+  #run: NodeRun | undefined;
+
+  constructor(world: NodeWorld, name: string) {
+    this.#world = world;
+    this.name = name;
+  }
+
+  /** The process that runs now; undefined while there is none. */
+  get run(): NodeRun | undefined {
+    return this.#run;
+  }
+
+  start(): void {
+    if (this.#run !== undefined) {
+      return;
+    }
+    const { random, queue, trace } = this.#world;
+    const run = new NodeRun(this.#world, `${this.name}.${++this.#starts}`);
+    this.#run = run;
+    trace.add(`${run.process.name} starts`);
+    run.start().catch((error: unknown) => {
+      trace.add(`${run.process.name} could not start: ${String(error)}`);
+      this.crash();
+      queue.after(random.between(100, 1_000), `${this.name} is started again`, () => {
+        this.start();
+      });
+    });
+  }
+
+  crash(): void {
+    this.#run?.process.kill();
+    this.#run = undefined;
+  }
+
+  /** As by SIGTERM: what is held is left to the others. */
+  async stop(): Promise<void> {
+    const run = this.#run;
+    await run?.store.stop();
+    if (run !== undefined && this.#run === run) {
+      this.crash();
+    }
+  }
+}
+
+/** One run of the server's process: the real lock store over the real etcd log over a simulated etcd. */
+export class NodeRun {
+  readonly process: SimulatedProcess;
+  readonly link: StoreLink;
+  readonly connection: StoreConnection;
+  readonly store: LockStore;
+  readonly variant: NodeVariant;
+  /** The clock of the lock store alone: what is set on it at the end was forgotten there. */
+  readonly storeClock: ProcessClock;
+  #serves = false;
+
+  constructor(world: NodeWorld, name: string) {
+    const { queue, cluster, profile, linkFaults, variant } = world;
+    const random = world.random.fork();
+    const rate = 1 + random.between(-profile.drift, profile.drift);
+    this.variant = variant;
+    this.process = new SimulatedProcess(queue, random, name, rate);
+    this.link = new StoreLink(this.process, cluster, random, linkFaults, profile.storeDelayMs);
+    this.connection = connectStore(this.link);
+    this.storeClock = this.process.createClock();
+    const logger = pino({ level: "silent" });
+    const log = new SimulatedTicketLog({
+      connection: this.connection,
+      clock: this.process.createClock(),
+      logger,
+      requestTimeoutMs: profile.requestTimeoutMs,
+      memberTtlSeconds: profile.memberTtlSeconds,
+      createCommitter: variant.createCommitter ?? ((options) => new EtcdCommitter(options)),
+    });
+    this.store = new LockStore({
+      log: variant.wrapLog?.(log, this.process.createClock()) ?? log,
+      clock: this.storeClock,
+      limits: { ...defaultLimits, waiterGraceMs: profile.waiterGraceMs },
+      logger,
+      random: (bytes) => random.bytes(bytes),
+    });
+  }
+
+  get serves(): boolean {
+    return this.#serves && this.process.alive;
+  }
+
+  async start(): Promise<void> {
+    await this.store.start({ address: this.process.name, version: "0.0.0", startedUnixMs: 0 });
+    this.#serves = true;
+  }
+}

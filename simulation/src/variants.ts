@@ -1,0 +1,146 @@
+import {
+  DeleteWithoutRevision,
+  GhostsStay,
+  NoLeaseGuard,
+  SilentRejoin,
+  TakeoverThatPurges,
+  TakeoverWithoutTtl,
+  TtlWhileWaiting,
+  UpdateWithoutRevision,
+} from "./broken-logs.js";
+import type { Invariant } from "./invariants.js";
+import { RecklessCommitter } from "./reckless-committer.js";
+import type { Variant } from "./simulation.js";
+
+/** Something that is wrong on purpose. */
+export interface BrokenVariant {
+  readonly create: () => Variant;
+  /** What it breaks; any of them may show first. */
+  readonly breaks: readonly Invariant[];
+  /** Within how many steps it must be found, over all seeds from 1 on. */
+  readonly withinSteps: number;
+}
+
+/** Every way in which metasrv or its client could be wrong that the simulation must find. */
+export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, BrokenVariant>([
+  [
+    "grants are told without a lease",
+    { create: () => ({ node: { wrapLog: (log) => new NoLeaseGuard(log) } }), breaks: ["I4"], withinSteps: 100_000 },
+  ],
+  [
+    "a node that joins again keeps its tickets",
+    { create: () => ({ node: { wrapLog: (log) => new SilentRejoin(log) } }), breaks: ["I4"], withinSteps: 100_000 },
+  ],
+  [
+    "takeover leaves no TTL",
+    {
+      create: () => ({ node: { wrapLog: (log) => new TakeoverWithoutTtl(log) } }),
+      breaks: ["I4"],
+      withinSteps: 100_000,
+    },
+  ],
+  [
+    "takeover removes what is held",
+    {
+      create: () => ({ node: { wrapLog: (log) => new TakeoverThatPurges(log) } }),
+      breaks: ["I4"],
+      withinSteps: 100_000,
+    },
+  ],
+  [
+    "renewal and adoption do not compare the revision",
+    {
+      create: () => ({ node: { wrapLog: (log) => new UpdateWithoutRevision(log) } }),
+      breaks: ["I4", "I6", "I7", "I9"],
+      withinSteps: 100_000,
+    },
+  ],
+  [
+    "expiry does not compare the revision",
+    {
+      create: () => ({ node: { wrapLog: (log) => new DeleteWithoutRevision(log, "modRevision") } }),
+      breaks: ["I4"],
+      withinSteps: 100_000,
+    },
+  ],
+  [
+    "unlock does not compare the token",
+    {
+      create: () => ({ node: { wrapLog: (log) => new DeleteWithoutRevision(log, "createRevision") } }),
+      breaks: ["I4", "I8"],
+      withinSteps: 100_000,
+    },
+  ],
+  [
+    "the fencing token is a node's own count",
+    { create: () => ({ node: { tell: ownCount() } }), breaks: ["I2", "I3"], withinSteps: 20_000 },
+  ],
+  [
+    "two creations of a name share a transaction",
+    {
+      create: () => ({ node: { createCommitter: (options) => new RecklessCommitter(options) } }),
+      breaks: ["I1"],
+      withinSteps: 100_000,
+    },
+  ],
+  [
+    "the TTL runs while waiting",
+    {
+      create: () => ({ node: { wrapLog: (log, clock) => new TtlWhileWaiting(log, clock) } }),
+      breaks: ["I4"],
+      withinSteps: 100_000,
+    },
+  ],
+  [
+    "tickets that nobody waits for stay",
+    { create: () => ({ node: { wrapLog: (log) => new GhostsStay(log) } }), breaks: ["I6", "I7"], withinSteps: 200_000 },
+  ],
+  [
+    "a client's retry is a new ticket",
+    { create: () => ({ client: { freshIds: true } }), breaks: ["I7"], withinSteps: 20_000 },
+  ],
+  [
+    "a client trusts a node's count of a long wait",
+    {
+      create: () => ({
+        client: { trustsLongWaits: true },
+        profile: { drift: 0.005, clients: 7, names: ["orders"], ttlsMs: [400], holdPart: 3, thinkMs: 20, faults: [] },
+      }),
+      breaks: ["I4"],
+      withinSteps: 200_000,
+    },
+  ],
+  [
+    "a client forgets attempts that were not answered",
+    {
+      create: () => ({
+        client: { forgetsAttempts: true },
+        profile: {
+          nodes: 2,
+          clients: 4,
+          names: ["a", "b", "c", "d", "e", "f", "g", "h"],
+          thinkMs: 20,
+          restlessness: 0,
+          ttlsMs: [1_000, 6_000],
+          holdPart: 3,
+          roaming: 0.5,
+          faults: ["node pause"],
+          faultEveryMs: 300,
+          longestFaultMs: 3_000,
+        },
+      }),
+      breaks: ["I4"],
+      withinSteps: 400_000,
+    },
+  ],
+  [
+    "a client counts from the answer",
+    { create: () => ({ client: { countsFromAnswer: true } }), breaks: ["I3", "I4"], withinSteps: 20_000 },
+  ],
+]);
+
+/** Tokens that only one node counts: they rise there, and mean nothing elsewhere. */
+function ownCount() {
+  let count = 0n;
+  return <Grant extends { readonly token: bigint }>(grant: Grant): Grant => ({ ...grant, token: ++count });
+}
