@@ -30,16 +30,20 @@ async function twoServers(options: Partial<MetaClientOptions> = {}): Promise<{
   return { meta, a, b, serverA };
 }
 
-/** Grants the one lock that is asked for, and unlocks whatever is unlocked. */
+/** Grants the one lock that is asked for. */
 async function grant(session: ScriptedSession, key: Uint8Array): Promise<number> {
   const { number } = await session.nextOne("lock");
   session.send([number, grantEvent({ key, ttlMs: 60_000n })]);
+  answerUnlocks(session);
+  return number;
+}
+
+function answerUnlocks(session: ScriptedSession): void {
   session.messages.always((commands) => {
     for (const { number, command } of commands) {
       if (command.case === "unlock") session.send([number, { case: "unlocked", value: {} }]);
     }
   });
-  return number;
 }
 
 describe("a client whose session breaks", () => {
@@ -53,9 +57,7 @@ describe("a client whose session breaks", () => {
     const repeated = await second.nextOne("lock");
     expect(repeated.value.ticketId).toEqual(value.ticketId);
     second.send([repeated.number, grantEvent({ token: 77n })]);
-    second.messages.always((commands) => {
-      for (const { number } of commands) second.send([number, { case: "unlocked", value: {} }]);
-    });
+    answerUnlocks(second);
     await expect(locked).resolves.toMatchObject({ token: 77n });
   });
 
@@ -72,6 +74,7 @@ describe("a client whose session breaks", () => {
     serverA.reset();
     // By chance the client may find the first server well again.
     const second = await Promise.race([a.opened.next(), b.opened.next()]);
+    answerUnlocks(second);
     const renewal = await second.nextOne("renew");
     expect(renewal.value).toMatchObject({ lock: 0, key: Uint8Array.of(1), ttlMs: 60_000n });
     second.send([renewal.number, { case: "renewed", value: { ttlMs: 60_000n } }]);
@@ -164,7 +167,10 @@ describe("a process with a session", () => {
     const args = ["--input-type=module", "--eval", program(`http://${server.authority}`)];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
     const exited = once(child, "exit");
-    const session = await sessions.opened.next();
+    const session = await Promise.race([
+      sessions.opened.next(),
+      exited.then(() => Promise.reject(new Error("it ended without a session; is the package built?"))),
+    ]);
     const { number } = await session.nextOne("lock");
     const pause = new Promise((resolve) => setTimeout(resolve, 300));
     await Promise.race([pause, exited]);
