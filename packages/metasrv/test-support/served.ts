@@ -130,13 +130,13 @@ export async function rawRequest(
   const chunks: Buffer[] = [];
   let answered: IncomingHttpHeaders = {};
   let trailers: IncomingHttpHeaders = {};
-  stream.on("response", (received) => (answered = received));
-  stream.on("trailers", (received) => (trailers = received));
+  stream.on("response", (received: IncomingHttpHeaders) => (answered = received));
+  stream.on("trailers", (received: IncomingHttpHeaders) => (trailers = received));
   stream.on("data", (chunk: Buffer) => chunks.push(chunk));
   stream.on("error", () => undefined);
   stream.end(body);
   await new Promise((resolve) => stream.on("close", resolve));
-  return { headers: answered, body: Buffer.concat(chunks), trailers, code: stream.rstCode ?? 0 };
+  return { headers: answered, body: Buffer.concat(chunks), trailers, code: stream.rstCode };
 }
 
 /** The ways to a service, each of which must behave alike. */

@@ -99,6 +99,16 @@ async function serve(
     );
     return;
   }
+  if (!unary && "stream" in request) {
+    const { stream } = request;
+    // The answer has come to its end; its trailers follow at once. Whatever the client still sends, nobody reads it, and
+    // it need not end its side to be let go of.
+    stream.once("wantTrailers", () => {
+      setImmediate(() => {
+        stream.close(constants.NGHTTP2_NO_ERROR);
+      });
+    });
+  }
   await universalResponseToNodeResponse(answer, response);
 }
 
@@ -109,13 +119,14 @@ function farEndOf(request: Request): FarEnd {
     const { session } = stream;
     return {
       disconnected: () => session === undefined || session.destroyed,
+      aborted: () => stream.aborted,
       reset: () => {
         stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
       },
     };
   }
   const { socket } = request;
-  return { disconnected: () => socket.destroyed, reset: () => socket.destroy() };
+  return { disconnected: () => socket.destroyed, aborted: () => request.destroyed, reset: () => socket.destroy() };
 }
 
 function sendText(request: Request, response: Response, status: number, text: string): void {

@@ -23,7 +23,6 @@ export function createRoutes(dependencies: ServiceDependencies): (router: Connec
   const options = {
     interceptors: [createRequestInterceptor(dependencies)],
     readMaxBytes: limits.maxMessageBytes,
-    writeMaxBytes: limits.maxMessageBytes,
     // A misspelt field must not mean "wait without end".
     jsonOptions: { ignoreUnknownFields: false },
   };

@@ -55,12 +55,12 @@ export function toConnectError(error: unknown, logger: Logger): ConnectError {
 
 /** The same as an event of a session. */
 export function toSessionFailure(error: unknown, logger: Logger): SessionFailure {
+  if (error instanceof LockError) {
+    const [code] = wireErrors[error.reason];
+    return create(SessionFailureSchema, { code, message: error.message, detail: detailOf(error) });
+  }
   const { code, rawMessage } = toConnectError(error, logger);
-  return create(SessionFailureSchema, {
-    code,
-    message: rawMessage,
-    ...(error instanceof LockError && { detail: detailOf(error) }),
-  });
+  return create(SessionFailureSchema, { code, message: rawMessage });
 }
 
 function detailOf({ reason, state }: LockError): MessageInitShape<typeof ErrorDetailSchema> {

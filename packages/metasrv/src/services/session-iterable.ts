@@ -1,5 +1,6 @@
-import { ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { SessionRequest, SessionResponse } from "@metasrv/proto/metasrv/v1";
+import { setImmediate } from "node:timers/promises";
 import { LockError } from "../locks/lock-errors.js";
 import type { FarEnd } from "./caller.js";
 import type { ServiceDependencies } from "./routes.js";
@@ -27,13 +28,15 @@ export async function* serveSession(
     },
   });
   const onAbort = () => {
-    session.break(brokenBy(signal.reason));
+    const reason: unknown = signal.reason;
+    const stopped = reason instanceof LockError || ConnectError.from(reason).code === Code.DeadlineExceeded;
+    session.break(brokenBy(stopped ? reason : undefined));
   };
   signal.addEventListener("abort", onAbort);
   if (signal.aborted) {
     onAbort();
   }
-  void receive(session, requests, gate);
+  void receive(session, requests, farEnd, gate);
   try {
     for (;;) {
       const message = session.next();
@@ -54,13 +57,24 @@ export async function* serveSession(
   }
 }
 
-async function receive(session: Session, requests: AsyncIterable<SessionRequest>, gate: Gate): Promise<void> {
+async function receive(
+  session: Session,
+  requests: AsyncIterable<SessionRequest>,
+  farEnd: FarEnd,
+  gate: Gate,
+): Promise<void> {
   const iterator = requests[Symbol.asyncIterator]();
   try {
     while (session.over === undefined) {
       const next = await iterator.next();
       if (next.done === true) {
-        session.end();
+        // A client of Node ends its side when it resets the stream; the reset comes with the same bytes.
+        await setImmediate();
+        if (farEnd.aborted()) {
+          session.break(brokenBy(undefined));
+        } else {
+          session.end();
+        }
         return;
       }
       session.receive(next.value);
