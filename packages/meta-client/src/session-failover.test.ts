@@ -158,7 +158,7 @@ describe("a process with a session", () => {
     import { MetaClient } from ${JSON.stringify(new URL("../dist/index.js", import.meta.url).href)};
     const meta = new MetaClient({ endpoints: [${JSON.stringify(endpoint)}] });
     const lock = await meta.lock("x", { keepAlive: true });
-    console.log("held", lock.token);
+    console.log("held " + String(lock.token));
   `;
 
   test("stays alive while a call is pending, and ends with an idle session and a lock that is kept alive", async () => {
