@@ -176,7 +176,7 @@ describe("a process with a session", () => {
     await Promise.race([pause, exited]);
     expect(child.exitCode).toBeNull();
     session.send([number, grantEvent()]);
-    expect(await text(child.stdout)).toBe("held 42n\n");
+    expect(await text(child.stdout)).toBe("held 42\n");
     expect(await exited).toEqual([0, null]);
   });
 });
