@@ -233,6 +233,15 @@ describe("stop", () => {
     await expect(fetch(`http://${listener.address}`)).rejects.toThrow("fetch failed");
   });
 
+  test("does not wait for the rest of an HTTP/1 request that was answered", async () => {
+    await start();
+    const socket = open();
+    socket.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nonly so much");
+    await once(socket, "data");
+    socket.resume();
+    await Promise.all([listener.stop(60_000), once(socket, "close")]);
+  });
+
   test("lets open requests finish", async () => {
     const { answers, both } = await startHolding();
     const http1 = fetch(`http://${listener.address}`).then((response) => response.text());

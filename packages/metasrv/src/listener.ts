@@ -56,6 +56,8 @@ export class Listener {
   readonly #sockets = new Set<Socket>();
   /** Connections whose protocol is not known yet. */
   readonly #opening = new Set<Socket>();
+  /** HTTP/1 connections on which a request was answered, but not sent to its end. */
+  readonly #answeredEarly = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
   #address: Address | undefined;
   #stopped: Promise<void> | undefined;
@@ -128,10 +130,16 @@ export class Listener {
       this.#options.handler,
     );
     server.on("request", (request, response) => {
+      const { socket } = request;
       response.once("finish", () => {
         if (this.#stopped !== undefined) {
-          request.socket.destroySoon();
+          socket.destroySoon();
+        } else if (!request.complete) {
+          this.#answeredEarly.add(socket);
         }
+      });
+      request.once("end", () => {
+        this.#answeredEarly.delete(socket);
       });
     });
     // It never listens itself, but only from then on does it watch over its time limits and idle connections.
@@ -172,6 +180,7 @@ export class Listener {
     socket.on("close", () => {
       this.#sockets.delete(socket);
       this.#opening.delete(socket);
+      this.#answeredEarly.delete(socket);
     });
     socket.on("error", (error) => {
       logger.debug({ err: error }, "a connection broke");
@@ -188,7 +197,7 @@ export class Listener {
         resolve();
       });
     });
-    for (const socket of this.#opening) {
+    for (const socket of [...this.#opening, ...this.#answeredEarly]) {
       socket.destroy();
     }
     for (const session of this.#sessions) {

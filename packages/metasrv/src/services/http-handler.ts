@@ -85,8 +85,7 @@ async function serve(
   }
   const answer = await handler(call);
   if (unary && !request.readableEnded) {
-    // Drops what was not read, because the message is too large: even when it has been answered, the HTTP/2 stream of a
-    // request stays open until it has been read to its end.
+    // Drops what was not read, because the message is too large: a request is over only when it has been read to its end.
     await body.return?.();
     request.resume();
   }
@@ -99,10 +98,9 @@ async function serve(
     );
     return;
   }
-  if (!unary && "stream" in request) {
+  if ("stream" in request && !request.readableEnded) {
     const { stream } = request;
-    // The answer has come to its end; its trailers follow at once. Whatever the client still sends, nobody reads it, and
-    // it need not end its side to be let go of.
+    // With the answer, which ends with its trailers, the request is over. Not all clients end their side then.
     stream.once("wantTrailers", () => {
       setImmediate(() => {
         stream.close(constants.NGHTTP2_NO_ERROR);
