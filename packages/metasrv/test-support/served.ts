@@ -1,5 +1,6 @@
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { type Transport, createRouterTransport } from "@connectrpc/connect";
+import { getEventListeners } from "node:events";
 import { connect, type ClientHttp2Session, type IncomingHttpHeaders } from "node:http2";
 import { type Logger, pino } from "pino";
 import { Listener } from "../src/listener.js";
@@ -77,6 +78,11 @@ export class Served implements AsyncDisposable {
       throw new Error("these locks are the test's own");
     }
     return this.#store;
+  }
+
+  /** Who waits for the shutdown: the open streams. */
+  get shutdownListeners(): number {
+    return getEventListeners(this.#shutdown.signal, "abort").length;
   }
 
   /** A connection of the test's own. */

@@ -231,6 +231,9 @@ describe.each(sessionWays)("a session, %s", (_, open) => {
       expect(await stream.message()).toBeUndefined();
     }
     expect(served.store.size).toBe(0);
+    while (served.shutdownListeners > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
   });
 
   /** Resolves once the session was logged with its end. */

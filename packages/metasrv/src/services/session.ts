@@ -6,14 +6,13 @@ import type {
   SessionResponse,
   SessionUnlock,
 } from "@metasrv/proto/metasrv/v1";
-import { LockError } from "../locks/lock-errors.js";
-import { notHeld } from "../locks/local-ticket.js";
-import type { Timer } from "../locks/clock.js";
+import { LockError, notHeld } from "../locks/lock-errors.js";
 import { claimRequest } from "./claim-request.js";
 import type { ServiceDependencies } from "./routes.js";
 import { toSessionFailure } from "./rpc-errors.js";
 import { SessionLock, type SessionLockHost } from "./session-lock.js";
 import { SessionOutbox } from "./session-outbox.js";
+import { SessionPulse } from "./session-pulse.js";
 
 /** What carries a session's messages. */
 export interface SessionCarrier {
@@ -49,10 +48,7 @@ export class Session implements SessionLockHost {
   #heartbeatDue = false;
   #wakeScheduled = false;
   #reading = true;
-  #heartbeat: Timer | undefined;
-  /** Heartbeats of this side since the client gave a sign of life, and since it read while there was something to read. */
-  #beatsUnheard = 0;
-  #beatsUnread = 0;
+  readonly #pulse: SessionPulse;
   /** The client has ended its requests; what it asked for is still answered. */
   #ending = false;
   #over: SessionEnd | undefined;
@@ -60,7 +56,20 @@ export class Session implements SessionLockHost {
   constructor(dependencies: ServiceDependencies, carrier: SessionCarrier) {
     this.#dependencies = dependencies;
     this.#carrier = carrier;
-    this.#beat();
+    this.#pulse = new SessionPulse({
+      clock: dependencies.clock,
+      limits: dependencies.limits,
+      unread: () => this.#outbox.size,
+      listening: () => this.#reading,
+      beat: () => {
+        this.#heartbeatDue = true;
+        this.#scheduleWake();
+      },
+      giveUp: (error) => {
+        this.break(error);
+        carrier.reset();
+      },
+    });
   }
 
   /**
@@ -77,7 +86,7 @@ export class Session implements SessionLockHost {
     if (size === 0 && !this.#heartbeatDue && !this.#termsDue) {
       return undefined;
     }
-    this.#beatsUnread = 0;
+    this.#pulse.read();
     this.#heartbeatDue = false;
     const message: SessionResponse = { $typeName: "metasrv.v1.SessionResponse", events: this.#outbox.take() };
     if (this.#termsDue) {
@@ -98,7 +107,7 @@ export class Session implements SessionLockHost {
 
   /** Does what a message of the client says. */
   receive({ commands }: SessionRequest): void {
-    this.#beatsUnheard = 0;
+    this.#pulse.heard();
     for (const command of commands) {
       if (this.#ending || this.#over !== undefined) {
         return;
@@ -126,7 +135,7 @@ export class Session implements SessionLockHost {
       return;
     }
     this.#over = { error };
-    this.#heartbeat?.cancel();
+    this.#pulse.stop();
     this.#leave("broken");
     this.#scheduleWake();
   }
@@ -271,7 +280,7 @@ export class Session implements SessionLockHost {
   #endIfAnswered(): void {
     if (this.#ending && this.#over === undefined && this.#unanswered.size === 0) {
       this.#over = { error: undefined };
-      this.#heartbeat?.cancel();
+      this.#pulse.stop();
       this.#scheduleWake();
     }
   }
@@ -289,33 +298,6 @@ export class Session implements SessionLockHost {
         this.#carrier.wake();
       });
     }
-  }
-
-  /**
-   * Once in every heartbeat: says that this side lives, and looks whether the other does. Heartbeats are counted and not
-   * time, so that after a pause of this process the clients can speak first.
-   */
-  #beat(): void {
-    const { clock, limits } = this.#dependencies;
-    const { heartbeatMs, sessionTimeoutMs } = limits;
-    this.#heartbeat = clock.after(heartbeatMs, () => {
-      if (this.#outbox.size > 0 && ++this.#beatsUnread * heartbeatMs > sessionTimeoutMs) {
-        this.break(
-          new LockError(
-            "not-reading",
-            `the client has read nothing for ${sessionTimeoutMs} ms and left ${this.#outbox.size} events unread`,
-          ),
-        );
-        this.#carrier.reset();
-      } else if (this.#reading && ++this.#beatsUnheard * heartbeatMs > sessionTimeoutMs) {
-        this.break(new LockError("canceled", `the client gave no sign of life for ${sessionTimeoutMs} ms`));
-        this.#carrier.reset();
-      } else {
-        this.#heartbeatDue = true;
-        this.#scheduleWake();
-        this.#beat();
-      }
-    });
   }
 }
 
