@@ -6,9 +6,6 @@ import { asLockError, type LockError, notHeld, removedByOthers, superseded, wait
 import type { TableTicket } from "./lock-table.js";
 import { Requester } from "./requester.js";
 
-// The services know the error by this file.
-export { notHeld } from "./lock-errors.js";
-
 /**
  * - `asking`: the log was asked to create or adopt the ticket; whether it did is not known yet
  * - `waiting`: the ticket is in the log, and the requester has not been told of a grant

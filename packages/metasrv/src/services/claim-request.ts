@@ -2,8 +2,6 @@ import { LockMode, type LockRequest } from "@metasrv/proto/metasrv/v1";
 import type { ClaimRequest } from "../locks/claim.js";
 import { LockError } from "../locks/lock-errors.js";
 
-const utf8 = new TextEncoder();
-
 /** The modes known here; a newer caller may send others. */
 const modes: ReadonlySet<LockMode> = new Set([LockMode.UNSPECIFIED, LockMode.EXCLUSIVE]);
 
@@ -18,7 +16,7 @@ export function claimRequest(request: LockRequest): ClaimRequest {
   }
   const { lock, ticketId, ttlMs, waitMs, owner } = request;
   return {
-    name: lock.case === "name" ? utf8.encode(lock.value) : (lock.value ?? new Uint8Array()),
+    name: lock.case === "name" ? Buffer.from(lock.value) : (lock.value ?? new Uint8Array()),
     ...(ticketId.byteLength > 0 && { ticketId }),
     ttlMs: Number(ttlMs),
     ...(waitMs !== undefined && { waitMs: Number(waitMs) }),

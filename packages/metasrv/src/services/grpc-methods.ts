@@ -1,7 +1,9 @@
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import * as greptime from "@metasrv/proto/greptime/v1/meta";
 import { LockRequestSchema, LockService, RenewRequestSchema, UnlockRequestSchema } from "@metasrv/proto/metasrv/v1";
 import { createGreptimeLockCalls } from "./greptime-lock-service.js";
-import { type GrpcMethod, grpcMethod } from "./grpc-unary.js";
+import type { Caller } from "./caller.js";
+import type { GrpcCall } from "./grpc-call.js";
 import { createLockCalls } from "./lock-calls.js";
 import {
   readGreptimeLockRequest,
@@ -13,7 +15,34 @@ import {
   writeLockResponse,
   writeRenewResponse,
 } from "./lock-messages.js";
+import { decode, encodeEnvelope, type Reader, type Writer } from "./protobuf-fields.js";
 import type { ServiceDependencies } from "./routes.js";
+
+/** A unary method, from the bytes of its request to those of its answer, prefix included. */
+export interface GrpcMethod {
+  /** As service/method. */
+  readonly name: string;
+  /** @throws ConnectError, or what the lock store throws */
+  answer(request: Buffer, call: GrpcCall): Promise<Buffer>;
+}
+
+/** Makes a method of its parts. */
+function grpcMethod<Request extends DescMessage, Response>(
+  name: string,
+  schema: Request,
+  read: (reader: Reader, end: number) => MessageShape<Request>,
+  answer: (request: MessageShape<Request>, caller: Caller) => Promise<Response>,
+  write: (writer: Writer, response: Response) => void,
+): GrpcMethod {
+  return {
+    name,
+    async answer(bytes, call) {
+      const request = decode(schema, bytes, read);
+      call.request = request;
+      return encodeEnvelope(await answer(request, call), write);
+    },
+  };
+}
 
 /** The unary methods of this server. */
 export function createGrpcMethods({ locks, limits }: ServiceDependencies): readonly GrpcMethod[] {

@@ -105,7 +105,7 @@ export function writeGrant(writer: Writer, { key, token, ttlMs, waitedMs }: Gran
   writeBytes(writer, 1, key);
   writeInt64(writer, 2, token);
   writeInt64(writer, 3, ttlMs);
-  if (waitedMs !== 0) {
+  if (!Object.is(waitedMs, 0)) {
     writer.uint32(tag(4, fixed64)).double(waitedMs);
   }
 }

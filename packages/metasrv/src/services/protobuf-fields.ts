@@ -7,7 +7,10 @@ import protobuf from "protobufjs/minimal.js";
  * the descriptor, takes several times as long; it stays the judge of everything unusual.
  */
 
+/** Reads fields one after the other. */
 export type Reader = protobuf.Reader;
+
+/** Writes fields one after the other. */
 export type Writer = protobuf.Writer;
 
 /** How a field's value is stored. */
@@ -18,6 +21,7 @@ export function tag(field: number, type: number): number {
   return (field << 3) | type;
 }
 
+/** The value of a field of bytes that is absent. */
 export const noBytes = new Uint8Array();
 
 /** Thrown at what a reader was not written for. */

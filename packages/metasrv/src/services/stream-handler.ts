@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { createGrpcMethods } from "./grpc-methods.js";
-import { GrpcCall, isPlainGrpc } from "./grpc-unary.js";
+import { GrpcCall, isPlainGrpc } from "./grpc-call.js";
 import { isPlainSession, serveSessionStream } from "./session-stream.js";
 import { RequestLog } from "./request-log.js";
 import type { ServiceDependencies } from "./routes.js";

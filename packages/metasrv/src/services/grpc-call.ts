@@ -1,7 +1,7 @@
-import type { DescMessage, Message, MessageShape } from "@bufbuild/protobuf";
+import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
-import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { Timer } from "../locks/clock.js";
 import type { LockError } from "../locks/lock-errors.js";
 import { type Caller, canceled, deadlinePassed } from "./caller.js";
@@ -12,36 +12,10 @@ import {
   type EnvelopeReceiver,
   incompleteEnvelope,
 } from "./envelope-reader.js";
-import { decode, encodeEnvelope, type Reader, type Writer } from "./protobuf-fields.js";
+import type { GrpcMethod } from "./grpc-methods.js";
 import { RequestLog } from "./request-log.js";
 import type { ServiceDependencies } from "./routes.js";
 import { toConnectError } from "./rpc-errors.js";
-
-/** A unary method, from the bytes of its request to those of its answer, prefix included. */
-export interface GrpcMethod {
-  /** As service/method. */
-  readonly name: string;
-  /** @throws ConnectError, or what the lock store throws */
-  answer(request: Buffer, call: GrpcCall): Promise<Buffer>;
-}
-
-/** Makes a method of its parts. */
-export function grpcMethod<Request extends DescMessage, Response>(
-  name: string,
-  schema: Request,
-  read: (reader: Reader, end: number) => MessageShape<Request>,
-  answer: (request: MessageShape<Request>, caller: Caller) => Promise<Response>,
-  write: (writer: Writer, response: Response) => void,
-): GrpcMethod {
-  return {
-    name,
-    async answer(bytes, call) {
-      const request = decode(schema, bytes, read);
-      call.request = request;
-      return encodeEnvelope(await answer(request, call), write);
-    },
-  };
-}
 
 const contentTypes: ReadonlySet<unknown> = new Set(["application/grpc", "application/grpc+proto"]);
 
@@ -65,6 +39,8 @@ function timeoutOf(header: string | string[] | undefined): { readonly timeoutMs?
 const longestTimerMs = 2 ** 31 - 2;
 
 const answerHeaders: OutgoingHttpHeaders = { ":status": 200, "content-type": "application/grpc+proto" };
+/** Without a date, as all gRPC servers answer. */
+const answerOptions = { waitForTrailers: true, sendDate: false };
 const okTrailers: OutgoingHttpHeaders = { "grpc-status": "0" };
 
 /** A stream that carries a call. */
@@ -169,7 +145,7 @@ export class GrpcCall implements Caller, EnvelopeReceiver {
   /** The request has come to its end. */
   requested(): void {
     const message = this.#message;
-    if (this.#answered) {
+    if (this.#answered || this.#stream.aborted) {
       return;
     }
     if (this.#reader.incomplete) {
@@ -225,7 +201,7 @@ export class GrpcCall implements Caller, EnvelopeReceiver {
     this.#end(undefined);
     const stream = this.#stream;
     if (!stream.destroyed && !stream.closed) {
-      stream.respond(answerHeaders, { waitForTrailers: true });
+      stream.respond(answerHeaders, answerOptions);
       stream.on("wantTrailers", sendOk);
       stream.end(envelope);
     }
@@ -238,6 +214,10 @@ export class GrpcCall implements Caller, EnvelopeReceiver {
     if (!stream.destroyed && !stream.closed && !stream.headersSent) {
       const status = Object.fromEntries(setTrailerStatus(new Headers(), error));
       stream.respond({ ...answerHeaders, ...status }, { endStream: true });
+      if (!stream.readableEnded) {
+        // Not all clients end their side then.
+        stream.close(constants.NGHTTP2_NO_ERROR);
+      }
     }
   }
 
