@@ -69,14 +69,14 @@ test("a build is cached, but never older than its .proto files and buf settings"
   const declaration = "message RenewRequest {";
   await edit("proto/metasrv/v1/lock.proto", declaration, `${declaration}\n  string added_field = 1000;`);
   await build();
-  expect(await built("metasrv/v1/lock_pb.d.ts")).toContain("addedField: string");
+  expect(await built("gen/metasrv/v1/lock_pb.d.ts")).toContain("addedField: string");
 
   // Code that was generated and then edited by hand, or comes from another branch, is not what the .proto files say.
   await edit("packages/proto/src/gen/metasrv/v1/lock_pb.ts", "addedField: string", "byHand: string");
   await build();
-  expect(await built("metasrv/v1/lock_pb.d.ts")).toContain("addedField: string");
+  expect(await built("gen/metasrv/v1/lock_pb.d.ts")).toContain("addedField: string");
 
   await edit("buf.gen.yaml", "- import_extension=js", "- import_extension=js\n      - json_types=true");
   await build();
-  expect(await built("metasrv/v1/lock_pb.d.ts")).toContain("RenewRequestJson");
+  expect(await built("gen/metasrv/v1/lock_pb.d.ts")).toContain("RenewRequestJson");
 }, 120_000);
