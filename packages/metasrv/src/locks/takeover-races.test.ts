@@ -100,6 +100,22 @@ describe.each(deliveryOrders)("a takeover (%s)", (order) => {
     expect(log.store.get(orders, id(2))).toBeUndefined();
   });
 
+  test("gives a wait that was elsewhere within the grace, and is left there too, the grace anew", async () => {
+    const { log, clock } = await leadingNode();
+    log.order = order;
+    log.memberGoes("n2");
+    log.deliver();
+    await clock.advance(2_000);
+    adoptElsewhere(log, 2, "n3");
+    log.deliver();
+    log.memberGoes("n3");
+    log.deliver();
+    await clock.advance(2_999);
+    expect(stored(log, 2).ticket.memberId).toBe("n3");
+    await clock.advance(1);
+    expect(log.store.get(orders, id(2))).toBeUndefined();
+  });
+
   test("that the store interrupts goes on", async () => {
     const { log, clock } = await leadingNode();
     log.order = order;

@@ -101,17 +101,19 @@ export class Takeover {
     if (tickets.length === 0) {
       return;
     }
-    for (const ticket of tickets) {
-      this.#doomed.set(ticket, ticket.modRevision);
+    // One that is elsewhere meanwhile, and left there too, gets the grace anew.
+    const revisions = new Map(tickets.map((ticket) => [ticket, ticket.modRevision]));
+    for (const [ticket, revision] of revisions) {
+      this.#doomed.set(ticket, revision);
     }
     this.#options.clock.after(this.#options.waiterGraceMs, () => {
-      void this.#purge(tickets);
+      void this.#purge(revisions);
     });
   }
 
-  async #purge(tickets: readonly TableTicket[]): Promise<void> {
+  async #purge(revisions: ReadonlyMap<TableTicket, bigint>): Promise<void> {
     const { log, logger, leads } = this.#options;
-    const revisions = new Map(tickets.map((ticket) => [ticket, this.#doomed.get(ticket)]));
+    const tickets = [...revisions.keys()];
     try {
       for (let start = 0; start < tickets.length; start += width) {
         const orphans = tickets

@@ -1,0 +1,124 @@
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { EventEmitter } from "node:events";
+import type { IRangeResponse, IWatchRequest } from "etcd3";
+import { pino } from "pino";
+import { ManualClock, settled } from "../../../test-support/manual-clock.js";
+import { escapeLockName } from "../../locks/lock-name.js";
+import { ticketIdFrom } from "../../locks/ticket-id.js";
+import type { LogEvent } from "../ticket-log.js";
+import type { EtcdClient } from "./etcd-client.js";
+import { encodeTicket } from "./etcd-codec.js";
+import { EtcdFeed } from "./etcd-feed.js";
+import { EtcdKeys } from "./etcd-keys.js";
+
+const keys = new EtcdKeys("metasrv");
+const ticket = { mode: "exclusive", ttlMs: 1_000, owner: "", memberId: "m1", resumable: true, attempt: 0 } as const;
+const key = keys.ticket(escapeLockName(Buffer.from("orders")), ticketIdFrom(new Uint8Array(16)));
+
+/** One watch, answered by the test. */
+class Watch extends EventEmitter {
+  readonly requests: IWatchRequest[] = [];
+  canceled = false;
+
+  write(request: IWatchRequest): void {
+    this.requests.push(request);
+  }
+
+  cancel(): void {
+    this.canceled = true;
+    this.emit("end");
+  }
+
+  /** etcd says how far it is, and delivers a change of the revision. */
+  respond(headerRevision: number, eventRevision?: number): void {
+    const kv = {
+      key,
+      value: encodeTicket(ticket),
+      create_revision: String(eventRevision),
+      mod_revision: String(eventRevision),
+    };
+    this.emit("data", {
+      created: false,
+      canceled: false,
+      header: { revision: String(headerRevision) },
+      events: eventRevision === undefined ? [] : [{ type: "Put", kv }],
+    });
+  }
+}
+
+describe("a feed holds its watch against the store", () => {
+  let clock: ManualClock;
+  let feed: EtcdFeed;
+  let revision: number;
+  let watches: Watch[];
+  let delivered: bigint[];
+
+  beforeEach(async () => {
+    clock = new ManualClock();
+    revision = 50;
+    watches = [];
+    delivered = [];
+    const range = () =>
+      Promise.resolve({ header: { revision: String(revision) }, kvs: [], more: false } as unknown as IRangeResponse);
+    const watchStream = () => {
+      const watch = new Watch();
+      watches.push(watch);
+      return Promise.resolve(watch);
+    };
+    feed = new EtcdFeed({
+      client: { kv: { range }, watchStream } as unknown as EtcdClient,
+      keys,
+      clock,
+      logger: pino({ level: "silent" }),
+      hosts: ["etcd"],
+      connectTimeoutMs: 1_000,
+      checkMs: 3_000,
+      requestTimeoutMs: 1_000,
+    });
+    await feed.open({
+      reset: () => undefined,
+      apply: (events: readonly LogEvent[]) => {
+        delivered.push(...events.flatMap((event) => ("modRevision" in event ? [event.modRevision] : [])));
+      },
+    });
+    await settled();
+  });
+
+  afterEach(async () => {
+    await feed.close();
+  });
+
+  function watch(number = watches.length): Watch {
+    const found = watches[number - 1];
+    if (found === undefined) {
+      throw new Error(`there is no watch ${number}`);
+    }
+    return found;
+  }
+
+  test("and keeps one that has come as far", async () => {
+    revision = 100;
+    await clock.advance(3_000);
+    expect(watch().requests.at(-1)).toEqual({ progress_request: {} });
+    watch().respond(100);
+    await clock.advance(30_000);
+    expect([watches.length, watch().canceled]).toEqual([1, false]);
+  });
+
+  test("and opens another when it stays silent, from where it came to", async () => {
+    watch().respond(60, 60);
+    revision = 100;
+    await clock.advance(6_000);
+    expect(watch(1).canceled).toBe(true);
+    await clock.advance(1_000);
+    expect(watch(2).requests[0]).toMatchObject({ create_request: { start_revision: "61" } });
+  });
+
+  test("and is not taken in by a header that is ahead of the events still to come", async () => {
+    revision = 100;
+    await clock.advance(3_000);
+    watch().respond(100, 60);
+    await clock.advance(3_000);
+    expect([watch(1).canceled, delivered]).toEqual([true, [60n]]);
+  });
+});
