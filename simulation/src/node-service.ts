@@ -8,6 +8,7 @@ export type NodeRequest =
       readonly kind: "lock";
       readonly name: Uint8Array;
       readonly ticketId: Uint8Array | undefined;
+      readonly attempt: number;
       readonly ttlMs: number;
       readonly waitMs: number | undefined;
       readonly owner: string;
@@ -51,7 +52,7 @@ export function serve(
 
 function serveLock(
   run: NodeRun,
-  { name, ticketId, ttlMs, waitMs, owner }: Extract<NodeRequest, { kind: "lock" }>,
+  { name, ticketId, attempt, ttlMs, waitMs, owner }: Extract<NodeRequest, { kind: "lock" }>,
   told: (grant: Grant) => void,
   respond: (answer: NodeAnswer) => void,
 ): Served {
@@ -84,7 +85,7 @@ function serveLock(
         name,
         ttlMs,
         owner,
-        ...(ticketId !== undefined && { ticketId }),
+        ...(ticketId !== undefined && { ticketId, attempt }),
         ...(waitMs !== undefined && { waitMs }),
       },
       listener,

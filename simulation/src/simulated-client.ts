@@ -14,6 +14,8 @@ import { type ProcessClock, SimulatedProcess } from "./simulated-process.js";
 export interface ClientVariant {
   /** Every attempt of a request is a new ticket. */
   readonly freshIds?: boolean;
+  /** Every attempt of a request says that it is the first. */
+  readonly forgetsToCount?: boolean;
   /** Validity counts from the answer. */
   readonly countsFromAnswer?: boolean;
   /** A wait is believed to have lasted as long as the node says, however wrong its clock may be after a long one. */
@@ -121,7 +123,7 @@ export class SimulatedClient implements Believer {
     let ticketId = this.#random.bytes(16);
     const startedAtMs = this.#clock.now();
     this.doing = `waits for ${name.toString()} as ${owner}`;
-    for (let attempt = 1; ; attempt++) {
+    for (let attempt = 0; ; attempt++) {
       const leftMs =
         waitMs === undefined ? undefined : Math.max(0, Math.ceil(startedAtMs + waitMs - this.#clock.now()));
       if (variant.freshIds === true) {
@@ -131,6 +133,7 @@ export class SimulatedClient implements Believer {
         kind: "lock",
         name,
         ticketId: knowsId ? ticketId : undefined,
+        attempt: variant.forgetsToCount === true ? 0 : attempt,
         ttlMs,
         waitMs: leftMs,
         owner,
@@ -150,7 +153,7 @@ export class SimulatedClient implements Believer {
         return undefined;
       }
       this.#moveOn();
-      await this.#sleep(this.#random.between(10, Math.min(1_000, 50 * 2 ** attempt)));
+      await this.#sleep(this.#random.between(10, Math.min(1_000, 100 * 2 ** attempt)));
     }
   }
 

@@ -100,6 +100,29 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
     { create: () => ({ client: { freshIds: true } }), breaks: ["I7"], withinSteps: 20_000 },
   ],
   [
+    "a client does not count its attempts",
+    {
+      create: () => ({
+        client: { forgetsToCount: true },
+        profile: {
+          nodes: 3,
+          clients: 6,
+          names: ["a"],
+          ttlsMs: [100],
+          thinkMs: 20,
+          holdPart: 0.5,
+          restlessness: 0.3,
+          clientDelayMs: 80,
+          faults: ["node pause", "watch silent", "client cut"],
+          faultEveryMs: 300,
+          longestFaultMs: 3_000,
+        },
+      }),
+      breaks: ["I3", "I4"],
+      withinSteps: 400_000,
+    },
+  ],
+  [
     "a client trusts a node's count of a long wait",
     {
       create: () => ({

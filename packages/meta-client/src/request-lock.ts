@@ -42,6 +42,7 @@ export function requestLock(ask: LockAsk, scope: CallScope, parts: CallParts): P
   const startedAtMs = clock.now();
   // The same for every attempt, so that a repeated request is the same ticket and never queues behind itself.
   const ticketId = newTicketId();
+  let attempts = 0;
   let trouble: EndpointFailure | undefined;
   if (ask.waitMs) {
     scope.cancelAt(clock, startedAtMs + ask.waitMs + timing.waitSlackMs, () => noAnswerInTime(ask, trouble));
@@ -55,6 +56,7 @@ export function requestLock(ask: LockAsk, scope: CallScope, parts: CallParts): P
         mode: LockMode.UNSPECIFIED,
         ttlMs: BigInt(ask.ttlMs ?? 0),
         owner: ask.owner,
+        attempt: attempts++,
       };
       // What is left of the wait. When nothing is, within the slack, 0 still tells whether an earlier attempt was granted.
       if (ask.waitMs !== undefined) {

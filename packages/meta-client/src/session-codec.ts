@@ -55,6 +55,7 @@ function writeLockRequest(writer: WireWriter, request: LockRequest): void {
   if (request.ttlMs !== 0n) writer.integer(5, Number(request.ttlMs));
   if (request.waitMs !== undefined) writer.integer(6, Number(request.waitMs));
   if (request.owner !== "") writer.text(7, request.owner);
+  if (request.attempt !== 0) writer.integer(8, request.attempt);
 }
 
 function writeSubject(writer: WireWriter, { lock, key }: { lock: number; key: Uint8Array }): void {

@@ -111,12 +111,18 @@ export function id(n: number): TicketId {
 
 /** A ticket of another member. */
 export function ticketOf(memberId: string, change: Partial<Ticket> = {}): Ticket {
-  return { mode: "exclusive", ttlMs: 10_000, owner: memberId, memberId, resumable: true, ...change };
+  return { mode: "exclusive", ttlMs: 10_000, owner: memberId, memberId, resumable: true, attempt: 0, ...change };
 }
 
 /** Another member asks for a lock; the event is not delivered yet. */
-export function createElsewhere(log: ScriptedTicketLog, n: number, memberId: string, name = orders): StoredTicket {
-  log.elsewhere({ kind: "create", name, id: id(n), ticket: ticketOf(memberId), onlyIfFree: false });
+export function createElsewhere(
+  log: ScriptedTicketLog,
+  n: number,
+  memberId: string,
+  name = orders,
+  attempt = 0,
+): StoredTicket {
+  log.elsewhere({ kind: "create", name, id: id(n), ticket: ticketOf(memberId, { attempt }), onlyIfFree: false });
   return stored(log, n, name);
 }
 

@@ -8,6 +8,8 @@ export interface LockAsk {
   readonly waitMs?: number;
   /** 16 bytes. */
   readonly ticketId?: Uint8Array;
+  /** How often the same ticket was asked for before. */
+  readonly attempt?: number;
   readonly owner?: string;
   /** Ends a wait when it aborts; the call rejects. */
   readonly signal?: AbortSignal;

@@ -127,5 +127,6 @@ export function lockRequest(name: string, ticketId = new Uint8Array(16)): LockRe
     mode: LockMode.UNSPECIFIED,
     ttlMs: 0n,
     owner: "tester",
+    attempt: 0,
   };
 }

@@ -6,6 +6,8 @@ export interface ClaimRequest {
   readonly name: Uint8Array;
   /** 16 bytes chosen by the requester, who can then ask for the same ticket again; absent: the store chooses. */
   readonly ticketId?: Uint8Array;
+  /** How often the same ticket was asked for before; absent: 0. A request with a lower number than one served is outdated. */
+  readonly attempt?: number;
   /** How long the grant lasts unless renewed, in milliseconds; absent or 0: the default. */
   readonly ttlMs?: number;
   /** How long to wait, in milliseconds; 0: only if the lock is free; absent: until cancelled. */

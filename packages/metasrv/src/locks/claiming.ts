@@ -7,7 +7,7 @@ import type { Limits } from "./limits.js";
 import { type ClaimHost, LocalClaim } from "./local-claim.js";
 import type { LocalTicket } from "./local-ticket.js";
 import type { LocalTickets } from "./local-tickets.js";
-import { asLockError } from "./lock-errors.js";
+import { asLockError, superseded } from "./lock-errors.js";
 import { escapeLockName } from "./lock-name.js";
 import type { LockTable } from "./lock-table.js";
 import type { Standing } from "./standing.js";
@@ -40,26 +40,32 @@ export class Claiming {
   /**
    * Asks for a lock, and tells the listener what becomes of it.
    *
-   * @throws LockError for what is wrong with the request itself, a bound that is reached, or a node that cannot serve
+   * @throws LockError `superseded` when the ticket was asked for again already; or for what is wrong with the request itself, a bound that is reached, or a node that cannot serve
    */
   claim(request: ClaimRequest, listener: ClaimListener): Claim {
     const { ttlMs, owner } = checkClaim(request, this.#options.limits);
     const name = escapeLockName(request.name);
     const resumable = request.ticketId !== undefined;
     const id = ticketIdFrom(request.ticketId ?? this.#random(ticketIdLength));
-    const ticket = this.#ticketOf(ttlMs, owner, resumable);
+    const ticket = this.#ticketOf({ mode: "exclusive", ttlMs, owner, resumable, attempt: request.attempt ?? 0 });
     const claim = new LocalClaim(this.#options.claimHost, listener);
     this.#serve(claim, name, id, ticket, request.waitMs);
     return claim;
   }
 
-  #ticketOf(ttlMs: number, owner: string, resumable: boolean): Ticket {
+  #ticketOf(wanted: Omit<Ticket, "memberId">): Ticket {
     const memberId = this.#options.standing.requireMember();
     const last = this.#lastTicket;
-    if (last?.ttlMs === ttlMs && last.owner === owner && last.resumable === resumable && last.memberId === memberId) {
+    if (
+      last?.ttlMs === wanted.ttlMs &&
+      last.owner === wanted.owner &&
+      last.resumable === wanted.resumable &&
+      last.attempt === wanted.attempt &&
+      last.memberId === memberId
+    ) {
       return last;
     }
-    this.#lastTicket = { mode: "exclusive", ttlMs, owner, memberId, resumable };
+    this.#lastTicket = { ...wanted, memberId };
     return this.#lastTicket;
   }
 
@@ -70,14 +76,17 @@ export class Claiming {
       this.#serveAnew(claim, name, id, ticket, waitMs);
       return;
     }
+    if (ticket.attempt < existing.ticket.attempt) {
+      throw superseded();
+    }
     claim.local = existing;
     if (existing.held) {
-      void this.#reconfirm(claim, existing, () => {
+      void this.#reconfirm(claim, existing, ticket.attempt, () => {
         this.#serve(claim, name, id, { ...ticket, memberId: standing.requireMember() }, waitMs);
       });
     } else {
       existing.attach(claim.listener, waitMs);
-      existing.askAgain();
+      existing.askAgain(ticket.attempt);
     }
   }
 
@@ -97,9 +106,9 @@ export class Claiming {
   }
 
   /** Renews the hold that the caller may not have heard of and tells it again; if it is lost, asks anew. */
-  async #reconfirm(claim: LocalClaim, local: LocalTicket, restart: () => void): Promise<void> {
+  async #reconfirm(claim: LocalClaim, local: LocalTicket, attempt: number, restart: () => void): Promise<void> {
     try {
-      await local.reconfirm(claim.listener, () => claim.active);
+      await local.reconfirm(claim.listener, attempt, () => claim.active);
       if (!claim.active) {
         local.cancel(claim.listener);
       }

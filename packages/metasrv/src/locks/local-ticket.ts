@@ -76,12 +76,13 @@ export class LocalTicket {
   /**
    * The requester of a held ticket, who may not have heard of the grant, asks again: the hold starts anew and is told.
    *
+   * @param attempt - of the request
    * @param wanted - whether the requester is still there, once the hold was renewed
    * @throws as {@link renew}
    */
-  async reconfirm(listener: ClaimListener, wanted: () => boolean): Promise<void> {
+  async reconfirm(listener: ClaimListener, attempt: number, wanted: () => boolean): Promise<void> {
     const receivedAt = this.#host.clock.now();
-    await this.renew(this.ticket.ttlMs);
+    await this.#renew({ ...this.ticket, attempt });
     if (!wanted()) {
       return;
     }
@@ -119,8 +120,9 @@ export class LocalTicket {
   // What the log answers.
 
   /** Asked for again: meanwhile another member may have served it, so the log must show that it is still this node's. */
-  askAgain(): void {
+  askAgain(attempt: number): void {
     this.#asks++;
+    this.ticket = { ...this.ticket, attempt };
     if (this.#phase === "waiting") {
       this.#phase = "asking";
       void this.ask();
@@ -167,6 +169,11 @@ export class LocalTicket {
             this.#leave();
             return;
           }
+          if (result.existing.ticket.attempt > ticket.attempt) {
+            // This request was on its way for long: its requester waits there, and could not be told from here.
+            this.#leave()?.failed(superseded());
+            return;
+          }
           this.#takenOver = true;
         }
       }
@@ -211,10 +218,13 @@ export class LocalTicket {
    * @throws LockError `not-held` when the ticket is gone or another member's; or what the log throws
    */
   async renew(ttlMs: number): Promise<void> {
+    await this.#renew(this.ticket.ttlMs === ttlMs ? this.ticket : { ...this.ticket, ttlMs });
+  }
+
+  async #renew(ticket: Ticket): Promise<void> {
     const hold = this.#hold;
     hold?.renewing();
     try {
-      const ticket = this.ticket.ttlMs === ttlMs ? this.ticket : { ...this.ticket, ttlMs };
       const revision = await this.#update(ticket);
       if (revision === undefined || this.#phase !== "held") {
         throw this.#endedBy ?? notHeld();

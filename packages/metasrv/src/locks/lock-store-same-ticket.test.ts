@@ -1,6 +1,12 @@
 import { describe, expect, test } from "@jest/globals";
 import { settled } from "../../test-support/manual-clock.js";
-import { createElsewhere, removeElsewhere, scriptedNode, stored } from "../../test-support/node-fixture.js";
+import {
+  adoptElsewhere,
+  createElsewhere,
+  removeElsewhere,
+  scriptedNode,
+  stored,
+} from "../../test-support/node-fixture.js";
 import { deliveryOrders } from "../../test-support/scripted-ticket-log.js";
 
 describe("a ticket id that is asked for again", () => {
@@ -224,5 +230,74 @@ describe.each(deliveryOrders)("while the removal of the same ticket is under way
     await node.clock.advance(5_000);
     expect([first.told, again.told, node.log.pending]).toEqual([[], [], []]);
     expect(node.log.store.tickets).toHaveLength(2);
+  });
+});
+
+describe("a request that was on its way for so long that its requester has asked again", () => {
+  test("is outdated, and the wait goes on", async () => {
+    const node = await scriptedNode();
+    const holder = await node.asked();
+    const live = await node.asked({ ticket: 1, attempt: 1 });
+    expect(() => node.ask({ ticket: 1, attempt: 0 })).toThrow(expect.objectContaining({ reason: "superseded" }));
+    await node.store.unlock(holder.grant.key);
+    expect(live.told).toEqual(["granted"]);
+  });
+
+  test("is outdated, and the hold goes on with its TTL", async () => {
+    const node = await scriptedNode();
+    const live = await node.asked({ ticket: 1, attempt: 0, ttlMs: 1_000 });
+    const again = await node.asked({ ticket: 1, attempt: 2, ttlMs: 1_000 });
+    await node.clock.advance(500);
+    expect(() => node.ask({ ticket: 1, attempt: 1 })).toThrow(expect.objectContaining({ reason: "superseded" }));
+    await node.clock.advance(500);
+    expect([live.told, again.told]).toEqual([["granted"], ["granted", "lost: expired"]]);
+  });
+
+  test.each([false, true])(
+    "does not take the ticket from the member where it asked again (known: %s)",
+    async (known) => {
+      const node = await scriptedNode();
+      node.log.memberJoins("n2");
+      const { modRevision } = createElsewhere(node.log, 1, "n2", undefined, 3);
+      if (known) {
+        node.log.deliver();
+      }
+      const outdated = await node.asked({ ticket: 1, attempt: 2 });
+      expect(outdated.told).toEqual(["failed: superseded"]);
+      node.log.deliver();
+      expect(stored(node.log, 1)).toMatchObject({ modRevision, ticket: { memberId: "n2" } });
+      expect([node.store.size, node.clock.timers]).toEqual([0, 0]);
+    },
+  );
+
+  test("takes it if it is the later one after all", async () => {
+    const node = await scriptedNode();
+    node.log.memberJoins("n2");
+    createElsewhere(node.log, 1, "n2", undefined, 1);
+    node.log.deliver();
+    const later = await node.asked({ ticket: 1, attempt: 2 });
+    expect(later.told).toEqual(["granted"]);
+    expect(stored(node.log, 1)).toMatchObject({ ticket: { memberId: "n1", attempt: 2 } });
+  });
+});
+
+describe("a ticket that is asked for again", () => {
+  test("is granted only once the log shows that no other member has had it in between", async () => {
+    const node = await scriptedNode();
+    node.log.memberJoins("n2");
+    const holder = await node.asked();
+    await node.asked({ ticket: 1 });
+    adoptElsewhere(node.log, 1, "n2");
+    node.log.manual = true;
+    const again = node.ask({ ticket: 1, attempt: 1 });
+    node.log.manual = false;
+    await node.store.unlock(holder.grant.key);
+    await settled();
+    // The table does not show yet that the ticket was elsewhere; the answer to the second update tells.
+    expect(again.told).toEqual([]);
+    node.log.run(node.log.take("update"));
+    await settled();
+    expect(again.told).toEqual(["granted"]);
+    expect(stored(node.log, 1)).toMatchObject({ ticket: { memberId: "n1" } });
   });
 });

@@ -57,7 +57,7 @@ function run(steps: readonly Step[], create: (observer: LockTableObserver) => Ta
     expectSame("grants of a table that was listed to", subject.grants, plain.grants);
   };
   for (const [kind, name, id, memberId] of steps) {
-    const ticket: Ticket = { mode: "exclusive", ttlMs: 10_000, owner: "", memberId, resumable: false };
+    const ticket: Ticket = { mode: "exclusive", ttlMs: 10_000, owner: "", memberId, resumable: false, attempt: 0 };
     const modRevision = model.get(name, id)?.modRevision ?? 0n;
     switch (kind) {
       case "create":
@@ -126,7 +126,7 @@ function recorded(): { table: LockTable; told: string[] } {
 }
 
 function stored(n: number, createRevision: bigint, modRevision = createRevision): StoredTicket {
-  const ticket: Ticket = { mode: "exclusive", ttlMs: 10_000, owner: "", memberId: "m1", resumable: false };
+  const ticket: Ticket = { mode: "exclusive", ttlMs: 10_000, owner: "", memberId: "m1", resumable: false, attempt: 0 };
   return { name: a, id: ids[n - 1] ?? ("" as TicketId), ticket, createRevision, modRevision };
 }
 

@@ -18,6 +18,8 @@ export interface Ticket {
   readonly memberId: string;
   /** Whether the requester knows the ticket id, and so can ask for the same ticket at another member. */
   readonly resumable: boolean;
+  /** How often the requester had asked for it before; a request with a lower number is outdated. */
+  readonly attempt: number;
 }
 
 /** A ticket as the log holds it. */

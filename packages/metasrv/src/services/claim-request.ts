@@ -14,10 +14,10 @@ export function claimRequest(request: LockRequest): ClaimRequest {
   if (!modes.has(request.mode)) {
     throw new LockError("invalid-mode", `mode is ${request.mode}; give LOCK_MODE_EXCLUSIVE, or none`);
   }
-  const { lock, ticketId, ttlMs, waitMs, owner } = request;
+  const { lock, ticketId, ttlMs, waitMs, owner, attempt } = request;
   return {
     name: lock.case === "name" ? Buffer.from(lock.value) : (lock.value ?? new Uint8Array()),
-    ...(ticketId.byteLength > 0 && { ticketId }),
+    ...(ticketId.byteLength > 0 && { ticketId, attempt }),
     ttlMs: Number(ttlMs),
     ...(waitMs !== undefined && { waitMs: Number(waitMs) }),
     owner,

@@ -43,6 +43,7 @@ export function readLockRequest(reader: Reader, end: number): LockRequest {
     mode: LockMode.UNSPECIFIED,
     ttlMs: 0n,
     owner: "",
+    attempt: 0,
   };
   while (reader.pos < end) {
     switch (reader.uint32()) {
@@ -66,6 +67,9 @@ export function readLockRequest(reader: Reader, end: number): LockRequest {
         break;
       case tag(7, bytes):
         request.owner = readText(reader);
+        break;
+      case tag(8, varint):
+        request.attempt = reader.uint32();
         break;
       default:
         throw unfamiliar;

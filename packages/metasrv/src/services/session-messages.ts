@@ -102,7 +102,7 @@ function readRenew(reader: Reader, end: number): SessionRenew {
 }
 
 /** Writes a `metasrv.v1.SessionResponse`. */
-export function writeSessionResponse(writer: Writer, { events, terms }: SessionResponse): void {
+export function writeSessionResponse(writer: Writer, { events, terms, draining }: SessionResponse): void {
   for (const event of events) {
     writer.uint32(tag(1, bytes)).fork();
     writeEvent(writer, event);
@@ -110,6 +110,9 @@ export function writeSessionResponse(writer: Writer, { events, terms }: SessionR
   }
   if (terms !== undefined) {
     writer.uint32(tag(2, bytes)).bytes(toBinary(SessionTermsSchema, terms));
+  }
+  if (draining) {
+    writer.uint32(tag(3, varint)).bool(true);
   }
 }
 

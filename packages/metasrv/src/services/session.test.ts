@@ -116,6 +116,7 @@ function lock(name: string, change: { ticket?: number; ttlMs?: bigint; waitMs?: 
       mode: LockMode.UNSPECIFIED,
       ttlMs,
       owner: "",
+      attempt: 0,
       ...(waitMs !== undefined && { waitMs }),
     },
   };

@@ -88,7 +88,11 @@ export class Session implements SessionLockHost {
     }
     this.#pulse.read();
     this.#heartbeatDue = false;
-    const message: SessionResponse = { $typeName: "metasrv.v1.SessionResponse", events: this.#outbox.take() };
+    const message: SessionResponse = {
+      $typeName: "metasrv.v1.SessionResponse",
+      events: this.#outbox.take(),
+      draining: false,
+    };
     if (this.#termsDue) {
       this.#termsDue = false;
       const { heartbeatMs, sessionTimeoutMs, maxSessionCommands } = this.#dependencies.limits;

@@ -62,11 +62,12 @@ class LockServiceDriver implements LockDriver {
   }
 
   async #ask(name: Uint8Array, ask: LockAsk): Promise<TryLockAnswer> {
-    const { ttlMs = 0, ticketId = new Uint8Array(), owner = "", waitMs, signal } = ask;
+    const { ttlMs = 0, ticketId = new Uint8Array(), attempt = 0, owner = "", waitMs, signal } = ask;
     const request: MessageInitShape<typeof LockRequestSchema> = {
       lock: { case: "nameBytes", value: name },
       ttlMs: BigInt(ttlMs),
       ticketId,
+      attempt,
       owner,
       ...(waitMs !== undefined && { waitMs: BigInt(waitMs) }),
     };

@@ -88,6 +88,22 @@ export const ticketIdScenarios: readonly Scenario[] = [
     },
   },
   {
+    title: "a request that comes after a later one of the same ticket is outdated, and changes nothing",
+    needs: ["ticket-ids"],
+    async run({ driver, name }) {
+      const lock = name();
+      const ticketId = randomBytes(16);
+      const { key } = await driver.lock(lock);
+      const live = await queueUp(driver, lock, { ticketId, attempt: 2 });
+      expect((await failureOf(driver.lock(lock, { ticketId, attempt: 1 }))).reason).toBe("superseded");
+      await waitersAre(driver, lock, 1);
+      await driver.unlock(key);
+      const grant = await live.granted;
+      expect((await failureOf(driver.lock(lock, { ticketId, attempt: 1 }))).reason).toBe("superseded");
+      expect(await driver.unlock(grant.key)).toBe("released");
+    },
+  },
+  {
     title: "one ticket id on two locks is two tickets",
     needs: ["ticket-ids"],
     async run({ driver, name }) {

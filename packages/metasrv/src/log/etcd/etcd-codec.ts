@@ -21,8 +21,8 @@ export function encodeTicket(ticket: Ticket): Buffer {
   if (known !== undefined) {
     return known;
   }
-  const { mode, ttlMs, owner, memberId, resumable } = ticket;
-  const message = create(TicketSchema, { mode: storedModes[mode], ttlMs: BigInt(ttlMs), owner, memberId, resumable });
+  const { mode, ttlMs, ...rest } = ticket;
+  const message = create(TicketSchema, { mode: storedModes[mode], ttlMs: BigInt(ttlMs), ...rest });
   const bytes = Buffer.from(toBinary(TicketSchema, message));
   knownBytes.set(ticket, bytes);
   return bytes;
@@ -68,12 +68,12 @@ function decodeTicket(bytes: Buffer): Ticket | undefined {
     return known;
   }
   try {
-    const { mode, ttlMs, owner, memberId, resumable } = fromBinary(TicketSchema, bytes);
+    const { mode, ttlMs, owner, memberId, resumable, attempt } = fromBinary(TicketSchema, bytes);
     const knownMode = modes.get(mode);
     if (knownMode === undefined) {
       return undefined;
     }
-    const ticket: Ticket = { mode: knownMode, ttlMs: Number(ttlMs), owner, memberId, resumable };
+    const ticket: Ticket = { mode: knownMode, ttlMs: Number(ttlMs), owner, memberId, resumable, attempt };
     if (knownTickets.size === maxKnownTickets) {
       knownTickets.clear();
     }

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file metasrv/store/v1/store.proto.
  */
 export const file_metasrv_store_v1_store: GenFile = /*@__PURE__*/
-  fileDesc("ChxtZXRhc3J2L3N0b3JlL3YxL3N0b3JlLnByb3RvEhBtZXRhc3J2LnN0b3JlLnYxIncKBlRpY2tldBIoCgRtb2RlGAEgASgOMhoubWV0YXNydi5zdG9yZS52MS5Mb2NrTW9kZRIOCgZ0dGxfbXMYAiABKAMSDQoFb3duZXIYAyABKAkSEQoJbWVtYmVyX2lkGAQgASgJEhEKCXJlc3VtYWJsZRgFIAEoCCJDCgZNZW1iZXISDwoHYWRkcmVzcxgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhcKD3N0YXJ0ZWRfdW5peF9tcxgDIAEoAyI5CgdMb2NrS2V5EgwKBG5hbWUYASABKAwSEQoJdGlja2V0X2lkGAIgASgMEg0KBXRva2VuGAMgASgEKj4KCExvY2tNb2RlEhkKFUxPQ0tfTU9ERV9VTlNQRUNJRklFRBAAEhcKE0xPQ0tfTU9ERV9FWENMVVNJVkUQAWIGcHJvdG8z");
+  fileDesc("ChxtZXRhc3J2L3N0b3JlL3YxL3N0b3JlLnByb3RvEhBtZXRhc3J2LnN0b3JlLnYxIogBCgZUaWNrZXQSKAoEbW9kZRgBIAEoDjIaLm1ldGFzcnYuc3RvcmUudjEuTG9ja01vZGUSDgoGdHRsX21zGAIgASgDEg0KBW93bmVyGAMgASgJEhEKCW1lbWJlcl9pZBgEIAEoCRIRCglyZXN1bWFibGUYBSABKAgSDwoHYXR0ZW1wdBgGIAEoDSJDCgZNZW1iZXISDwoHYWRkcmVzcxgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhcKD3N0YXJ0ZWRfdW5peF9tcxgDIAEoAyI5CgdMb2NrS2V5EgwKBG5hbWUYASABKAwSEQoJdGlja2V0X2lkGAIgASgMEg0KBXRva2VuGAMgASgEKj4KCExvY2tNb2RlEhkKFUxPQ0tfTU9ERV9VTlNQRUNJRklFRBAAEhcKE0xPQ0tfTU9ERV9FWENMVVNJVkUQAWIGcHJvdG8z");
 
 /**
  * Ticket is one request for a lock, stored under <prefix>/locks/<escaped name>/<ticket id in hex>. Its create revision
@@ -54,6 +54,14 @@ export type Ticket = Message<"metasrv.store.v1.Ticket"> & {
    * @generated from field: bool resumable = 5;
    */
   resumable: boolean;
+
+  /**
+   * How often the requester had asked for this ticket before it was last put because of a request. A request with a lower
+   * number is outdated.
+   *
+   * @generated from field: uint32 attempt = 6;
+   */
+  attempt: number;
 };
 
 /**
