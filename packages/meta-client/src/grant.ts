@@ -9,7 +9,7 @@ export interface Granted {
   readonly ttlMs: number;
   /**
    * The earliest moment, on the client's clock, at which the grant can have begun: the server had the request for
-   * `waited_ms`, and cannot have had it before it was sent.
+   * `waited_ms`, and cannot have had it before it was sent. The server's clock measured the wait, so less is counted.
    */
   readonly grantedAtMs: number;
 }
@@ -44,7 +44,13 @@ export function readOutcome({ outcome }: LockResponse, sentAtMs: number): LockOu
   }
 }
 
+/** By what part of a wait two clocks may differ: either may be slewed by 0.05 % while it is set right. */
+const driftOfWait = 0.001;
+/** Long waits must not use the TTL up: at most this part of it is taken off. */
+const mostOfTtl = 0.25;
+
 /** Reads a grant; parameters as in {@link readOutcome}. */
 export function readGrant({ key, token, ttlMs, waitedMs }: Grant, sentAtMs: number): Granted {
-  return { holding: new Holding(key), token, ttlMs: Number(ttlMs), grantedAtMs: sentAtMs + waitedMs };
+  const driftMs = Math.min(waitedMs * driftOfWait, Number(ttlMs) * mostOfTtl);
+  return { holding: new Holding(key), token, ttlMs: Number(ttlMs), grantedAtMs: sentAtMs + waitedMs - driftMs };
 }

@@ -14,6 +14,17 @@ export interface HeldKey {
   readonly described: string;
 }
 
+/** What a renewal depends on, and tells besides its outcome. */
+export interface Renewal {
+  readonly ttlMs: number;
+  /** How long the lock is surely still held: an attempt may take a third of it, to leave time for others. */
+  readonly leftMs: () => number;
+  /** Cancelled when there is no point in it any more. */
+  readonly over: Cancellation;
+  /** An attempt had no answer: it may have been applied, or be so still. */
+  readonly onUnanswered: () => void;
+}
+
 /** The service's calls, each repeated over the endpoints until its outcome is known, or as long as there is a point. */
 export class LockCalls {
   readonly #parts: CallParts;
@@ -44,13 +55,11 @@ export class LockCalls {
   }
 
   /**
-   * Asks every endpoint once at most, and stops when `held` is over.
+   * Gives a held lock a full TTL again; asks every endpoint once at most.
    *
-   * @param leftMs - how long the lock is surely still held: an attempt may take a third of it, to leave time for others
-   * @param over - cancelled when there is no point in it any more
    * @throws LockLostError when it is not held any more; UnavailableError when it is not known
    */
-  async renew(held: HeldKey, ttlMs: number, leftMs: () => number, over: Cancellation): Promise<Renewed> {
+  async renew(held: HeldKey, { ttlMs, leftMs, over, onUnanswered }: Renewal): Promise<Renewed> {
     const scope = this.#openAsk().follow(over);
     try {
       return await this.#parts.failover.call({
@@ -59,6 +68,9 @@ export class LockCalls {
         scope,
         attemptTimeoutMs: () => Math.min(this.#parts.timing.attemptTimeoutMs, Math.max(leftMs() / 3, 1)),
         giveUp: { rounds: 1 },
+        onFailure: ({ maybeApplied }) => {
+          if (maybeApplied) onUnanswered();
+        },
       });
     } finally {
       this.#endAsk(scope);

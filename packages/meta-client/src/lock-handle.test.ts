@@ -89,6 +89,32 @@ describe("renew", () => {
     expect(lock.expiresAt).toBe(startMs + 16_000);
   });
 
+  test("for a longer TTL does not outlast an attempt for a shorter one that may still arrive", async () => {
+    const { lock, clock, a, b, startMs } = await holding();
+    const shorter = lock.renew(5_000);
+    (await a.renewals.next()).fail();
+    (await b.renewals.next()).answer(renewed(5_000));
+    await shorter;
+    await clock.advance(1_000);
+    const longer = lock.renew(20_000);
+    (await b.renewals.next()).answer(renewed(20_000));
+    await expect(longer).resolves.toBe("renewed");
+    expect(lock.expiresAt).toBe(startMs + 1_000 + 5_000);
+  });
+
+  test("forgets an attempt that surely never left", async () => {
+    const { lock, clock, a, b, startMs } = await holding();
+    const shorter = lock.renew(5_000);
+    (await a.renewals.next()).fail("no connection", false);
+    (await b.renewals.next()).answer(renewed(5_000));
+    await shorter;
+    await clock.advance(1_000);
+    const longer = lock.renew(20_000);
+    (await b.renewals.next()).answer(renewed(20_000));
+    await longer;
+    expect(lock.expiresAt).toBe(startMs + 1_000 + 20_000);
+  });
+
   test("is lost when the server says so, and aborts the signal at once", async () => {
     const { lock, a } = await holding();
     const outcome = lock.renew();

@@ -143,9 +143,16 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
   async #renew(ttlMs: number): Promise<RenewOutcome> {
     if (this.#isOver()) return "lost";
     this.#validity.ask(ttlMs);
+    let unanswered = false as boolean;
     try {
-      const leftMs = (): number => this.expiresAt - this.#clock.now();
-      const renewed = await this.#calls.renew(this, ttlMs, leftMs, this.#validity.over);
+      const renewed = await this.#calls.renew(this, {
+        ttlMs,
+        leftMs: () => this.expiresAt - this.#clock.now(),
+        over: this.#validity.over,
+        onUnanswered: () => (unanswered = true),
+      });
+      // That attempt may still arrive, after a later renewal for a longer TTL.
+      if (unanswered) this.#validity.doubt(ttlMs);
       this.#validity.confirm(renewed.sentAtMs, renewed.ttlMs);
       this.#lastTrouble = undefined;
       return this.#isOver() ? "lost" : "renewed";
@@ -157,11 +164,9 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
         this.#validity.lose(new LockLostError(`${this.#subject} is lost: ${error.message}`, { cause: error }));
         return "lost";
       }
-      if (error instanceof UnavailableError) {
-        this.#validity.doubt(ttlMs);
-        return "unknown";
-      }
-      this.#validity.dismiss();
+      if (unanswered) this.#validity.doubt(ttlMs);
+      else this.#validity.dismiss();
+      if (error instanceof UnavailableError) return "unknown";
       throw error;
     }
   }
