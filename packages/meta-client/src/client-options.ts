@@ -16,8 +16,7 @@ export interface MetaClientOptions {
    */
   readonly unavailableAfterMs?: number | undefined;
   /**
-   * Which endpoint to use first: a `"random"` one, which spreads many clients, or the first `"listed"`. Default:
-   * `"random"`.
+   * In which order to use endpoints: a `"random"` one, which spreads many clients, or as `"listed"`. Default: `"random"`.
    */
   readonly firstEndpoint?: "random" | "listed" | undefined;
   /**

@@ -1,48 +1,67 @@
+import { Circuit, type CircuitOptions } from "./circuit.js";
 import type { LockChannel } from "./lock-channel.js";
+
+/** What an {@link EndpointRing} works with. */
+export type EndpointRingOptions = CircuitOptions;
+
+interface Endpoint {
+  readonly channel: LockChannel;
+  readonly circuit: Circuit;
+}
 
 /**
  * The channels of all endpoints, and which of them is in use. Calls stay with one endpoint until it fails: moving a lock
  * between servers costs each of them a write.
  */
 export class EndpointRing {
-  readonly #channels: readonly LockChannel[];
-  #current: number;
+  readonly #endpoints: readonly Endpoint[];
+  #current: Endpoint;
 
-  constructor(channels: readonly LockChannel[], start: number) {
-    this.#channels = channels;
-    this.#current = start;
+  /** @param channels - in the order in which they are used; the first is used first */
+  constructor(channels: readonly LockChannel[], options: EndpointRingOptions) {
+    this.#endpoints = channels.map((channel) => ({ channel, circuit: new Circuit(options) }));
+    const [first] = this.#endpoints;
+    if (first === undefined) throw new RangeError("a ring has at least one channel");
+    this.#current = first;
   }
 
   /** How many channels there are. */
   get size(): number {
-    return this.#channels.length;
+    return this.#endpoints.length;
   }
 
   /** The channel in use. */
   get current(): LockChannel {
-    const channel = this.#channels[this.#current];
-    if (channel === undefined) throw new RangeError("a ring has at least one channel");
-    return channel;
+    return this.#current.channel;
   }
 
-  /** Every channel once, the one in use first. */
+  /** Every channel once: the one in use and those after it, but last those that failed just now. */
   round(): LockChannel[] {
-    return [...this.#channels.slice(this.#current), ...this.#channels.slice(0, this.#current)];
+    return this.#ranked().map(({ channel }) => channel);
   }
 
-  /** Every channel but the given one, beginning with the next. */
+  /** As {@link round}, without the given one. */
   after(channel: LockChannel): LockChannel[] {
-    const at = this.#channels.indexOf(channel);
-    return [...this.#channels.slice(at + 1), ...this.#channels.slice(0, at)];
+    return this.round().filter((each) => each !== channel);
   }
 
-  /** The channel failed: the next one is in use from now on, unless another call has moved on already. */
+  /** The channel failed: another is in use from now on, unless another call has moved on already. */
   leave(channel: LockChannel): void {
-    if (this.#channels[this.#current] === channel) this.#current = (this.#current + 1) % this.#channels.length;
+    this.#endpoints.find((each) => each.channel === channel)?.circuit.open();
+    if (this.#current.channel === channel) {
+      this.#current = this.#ranked().find((each) => each.channel !== channel) ?? this.#current;
+    }
   }
 
   /** Closes every channel, each within that time. */
   async close(withinMs: number): Promise<void> {
-    await Promise.all(this.#channels.map((channel) => channel.close(withinMs)));
+    await Promise.all(this.#endpoints.map(({ channel }) => channel.close(withinMs)));
+  }
+
+  #ranked(): Endpoint[] {
+    const at = this.#endpoints.indexOf(this.#current);
+    const inOrder = [...this.#endpoints.slice(at), ...this.#endpoints.slice(0, at)];
+    const ranks = new Map(inOrder.map((endpoint) => [endpoint, endpoint.circuit.openUntilMs]));
+    return inOrder.sort((one, other) => (ranks.get(one) ?? 0) - (ranks.get(other) ?? 0));
   }
 }

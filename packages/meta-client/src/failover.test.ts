@@ -13,8 +13,8 @@ const plan = { purpose: () => 'acquire lock "x"', scope: new Cancellation(), giv
 function setUp(): { clock: FakeClock; failover: Failover; tried: string[]; trying: (failing: RegExp) => Attempt } {
   const clock = new FakeClock();
   const ring = new EndpointRing(
-    ["a", "b", "c"].map((endpoint) => new ScriptedChannel(endpoint, clock)),
-    1,
+    ["b", "c", "a"].map((endpoint) => new ScriptedChannel(endpoint, clock)),
+    { clock, random: () => 0.5, coolDown: { initialMs: 1_000, maxMs: 30_000 } },
   );
   const backoff = { initialMs: 50, maxMs: 1_000 };
   const tried: string[] = [];

@@ -21,6 +21,7 @@ import {
 import { ClosedError } from "./meta-errors.js";
 import { Roster } from "./roster.js";
 import type { LockAsk } from "./request-lock.js";
+import { shuffled } from "./shuffle.js";
 import { checkLockRequest, checkUnlockRequest } from "./original-form.js";
 import type { LockRequest, LockResult, UnlockRequest, UnlockResult } from "./original-form.js";
 
@@ -51,12 +52,13 @@ export class MetaClient implements AsyncDisposable {
     const config = checkClientOptions(options);
     const all = { ...systemParts, ...parts };
     const { clock, timing } = all;
-    const start = config.firstEndpoint === "random" ? Math.floor(all.random() * config.endpoints.length) : 0;
+    // In random order, so that the clients of a server that fails spread over all others.
+    const endpoints = config.firstEndpoint === "random" ? shuffled(config.endpoints, all.random) : config.endpoints;
     this.#config = config;
     this.#parts = all;
     this.#ring = new EndpointRing(
-      config.endpoints.map((endpoint) => all.createChannel(endpoint, config, all)),
-      start,
+      endpoints.map((endpoint) => all.createChannel(endpoint, config, all)),
+      { clock, random: all.random, coolDown: timing.coolDown },
     );
     const deadPeerMs = timing.connectTimeoutMs + timing.pingIntervalMs + timing.pingTimeoutMs;
     const failover = new Failover({ clock, ring: this.#ring, backoff: timing.backoff, deadPeerMs });

@@ -16,6 +16,8 @@ export interface Timing {
   readonly closeReleaseMs: number;
   /** Pauses between rounds over all endpoints. */
   readonly backoff: BackoffOptions;
+  /** How long an endpoint that failed is not the first to be tried. */
+  readonly coolDown: BackoffOptions;
 }
 
 /** What holds outside tests. */
@@ -27,4 +29,5 @@ export const defaultTiming: Timing = {
   waitSlackMs: 500,
   closeReleaseMs: 1_000,
   backoff: { initialMs: 50, maxMs: 1_000 },
+  coolDown: { initialMs: 1_000, maxMs: 30_000 },
 };
