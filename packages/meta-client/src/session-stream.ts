@@ -166,8 +166,9 @@ export class SessionStream {
   #watch(terms: SessionTerms): void {
     const { clock } = this.#options;
     const timeoutMs = Number(terms.timeoutMs);
-    this.#timer = clock.after(Number(terms.heartbeatMs), () => {
-      if (clock.now() - this.#receivedAtMs > timeoutMs) {
+    const leftMs = this.#receivedAtMs + timeoutMs - clock.now();
+    this.#timer = clock.after(Math.min(Number(terms.heartbeatMs), leftMs), () => {
+      if (clock.now() - this.#receivedAtMs >= timeoutMs) {
         this.#giveUp(new ConnectError(`the server gave no sign of life for ${timeoutMs} ms`, Code.Unavailable));
         return;
       }

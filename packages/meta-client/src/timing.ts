@@ -22,9 +22,10 @@ export interface Timing {
 
 /** What holds outside tests. */
 export const defaultTiming: Timing = {
-  connectTimeoutMs: 5_000,
-  pingIntervalMs: 5_000,
-  pingTimeoutMs: 3_000,
+  // One SYN may be lost, and ping and pong cross the world.
+  connectTimeoutMs: 3_000,
+  pingIntervalMs: 4_000,
+  pingTimeoutMs: 2_000,
   attemptTimeoutMs: 5_000,
   waitSlackMs: 500,
   closeReleaseMs: 1_000,
