@@ -62,7 +62,7 @@ export async function startServer(
     random: createRandomPool(),
   });
   const shutdown = new AbortController();
-  const dependencies = { locks, limits, clock, logger };
+  const dependencies = { locks, cluster: locks.cluster, limits, clock, logger };
   const handler = createHttpHandler({
     routes: createRoutes(dependencies),
     shutdownSignal: shutdown.signal,

@@ -10,7 +10,7 @@ import { LockError } from "../src/locks/lock-errors.js";
 import { LockStore } from "../src/locks/lock-store.js";
 import { createMemoryTicketLog } from "../src/log/memory-ticket-log.js";
 import { createHttpHandler } from "../src/services/http-handler.js";
-import type { Locks } from "../src/services/locks.js";
+import type { Cluster, Locks } from "../src/services/locks.js";
 import { createRoutes, type ServiceDependencies } from "../src/services/routes.js";
 import { createStreamHandler } from "../src/services/stream-handler.js";
 
@@ -22,6 +22,22 @@ export interface ServedOptions {
   readonly logger?: Logger;
   /** Whether the calls on which the load lies go round Connect, as they do in the server; they do by default. */
   readonly direct?: boolean;
+}
+
+/** What services are made of, around locks that are the test's own. */
+export function dependenciesAround(
+  locks: Locks,
+  given: Partial<Omit<ServiceDependencies, "locks">> = {},
+): ServiceDependencies {
+  const cluster: Cluster = { members: () => [], watch: () => () => undefined };
+  return {
+    locks,
+    cluster,
+    limits: defaultLimits,
+    clock: systemClock,
+    logger: pino({ level: "silent" }),
+    ...given,
+  };
 }
 
 /** The services behind a listener, as the server has them. */
@@ -49,13 +65,15 @@ export class Served implements AsyncDisposable {
     const limits = { ...defaultLimits, ...options.limits };
     const clock = systemClock;
     let store: LockStore | undefined;
-    let { locks } = options;
-    if (locks === undefined) {
-      store = new LockStore({ log: createMemoryTicketLog(), clock, limits, logger });
-      await store.start({ address: "test:1", version: "0", startedUnixMs: 0 });
-      locks = store;
+    let dependencies: ServiceDependencies;
+    if (options.locks === undefined) {
+      const locks = new LockStore({ log: createMemoryTicketLog(), clock, limits, logger });
+      await locks.start({ address: "test:1", version: "0", startedUnixMs: 0 });
+      dependencies = { locks, cluster: locks.cluster, limits, clock, logger };
+      store = locks;
+    } else {
+      dependencies = dependenciesAround(options.locks, { limits, clock, logger });
     }
-    const dependencies = { locks, limits, clock, logger };
     const shutdown = new AbortController();
     const shutdownSignal = shutdown.signal;
     const listener = await Listener.start({

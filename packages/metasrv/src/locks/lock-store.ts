@@ -6,6 +6,7 @@ import type { Claim, ClaimListener, ClaimRequest } from "./claim.js";
 import { checkTtl } from "./claim-check.js";
 import { Claiming } from "./claiming.js";
 import type { Clock } from "./clock.js";
+import { ClusterView } from "./cluster-view.js";
 import type { Limits } from "./limits.js";
 import { type ClaimHost, LocalClaim } from "./local-claim.js";
 import { LocalTickets, type TicketRef } from "./local-tickets.js";
@@ -45,6 +46,8 @@ export class LockStore {
   /** Lets a renewal wait until the table shows what the log has answered. */
   readonly #progress = new TableProgress();
   readonly #members = new MemberTable();
+  /** The members, and which of them leads. */
+  readonly cluster: ClusterView;
   /** Whether this node may serve now: asked before a grant is told and before a ticket is made this node's. */
   readonly #standing: Standing;
   /** The tickets of this node's own requesters. */
@@ -61,6 +64,7 @@ export class LockStore {
     this.#logger = logger;
     const progress = this.#progress;
     const standing = (this.#standing = new Standing(clock));
+    this.cluster = new ClusterView({ members: this.#members, standing, logger });
     const table = (this.#table = new LockTable({
       put: (ticket) => {
         this.#locals.put(ticket);
@@ -85,7 +89,7 @@ export class LockStore {
       members: this.#members,
       logger,
       waiterGraceMs: limits.waiterGraceMs,
-      leads: () => this.leads && !standing.stopping,
+      leads: () => this.cluster.leads && !standing.stopping,
       adopt: (ticket) => this.#adoption.takeOver(ticket),
     });
   }
@@ -93,12 +97,6 @@ export class LockStore {
   /** Number of tickets that this node serves. */
   get size(): number {
     return this.#locals.size;
-  }
-
-  /** Whether this node leads: it is the oldest live member. */
-  get leads(): boolean {
-    const { memberId } = this.#standing;
-    return memberId !== undefined && this.#members.leader?.id === memberId;
   }
 
   /**
@@ -208,6 +206,7 @@ export class LockStore {
     joined: (memberId) => {
       this.#logger.info({ memberId }, "joined");
       this.#standing.joined(memberId);
+      this.cluster.changed();
       this.#takeover.sweep();
     },
     extended: (aliveUntilMs) => {
@@ -218,6 +217,7 @@ export class LockStore {
       const { memberId } = this.#standing;
       this.#logger.warn({ memberId }, "membership lost: no grants until this node has joined again");
       this.#standing.lost();
+      this.cluster.changed();
       for (const local of this.#locals.values()) {
         local.abandon(notAMember());
       }
@@ -240,11 +240,13 @@ export class LockStore {
     this.#table.settle();
     this.#locals.listed(listing.revision);
     this.#progress.settled();
+    this.cluster.changed();
     this.#takeover.sweep();
   }
 
   #apply(events: readonly LogEvent[]): void {
     let sweep = false;
+    let membersChanged = false;
     for (const event of events) {
       switch (event.kind) {
         case "ticket-put":
@@ -258,17 +260,20 @@ export class LockStore {
           break;
         case "member-put":
           this.#members.put(event);
-          sweep = true;
+          membersChanged = true;
           break;
         case "member-deleted":
           this.#members.delete(event.id);
-          sweep = true;
+          membersChanged = true;
           break;
       }
     }
     this.#table.settle();
     this.#progress.settled();
-    if (sweep) {
+    if (membersChanged) {
+      this.cluster.changed();
+    }
+    if (sweep || membersChanged) {
       this.#takeover.sweep();
     }
   }

@@ -62,6 +62,11 @@ export function deadlinePassed(): LockError {
   );
 }
 
+/** Why the signal of a stream was aborted, as its caller is to be told. */
+export function abortReason({ reason }: { readonly reason: unknown }): Error {
+  return reason instanceof LockError ? reason : ConnectError.from(reason, Code.Canceled);
+}
+
 function reasonOf({ reason }: { readonly reason: unknown }): LockError {
   if (reason instanceof LockError) {
     return reason;

@@ -7,9 +7,9 @@ import { connect as connectHttp2, type ClientHttp2Session, constants } from "nod
 import { connect as connectTcp } from "node:net";
 import { text } from "node:stream/consumers";
 import { pino } from "pino";
+import { dependenciesAround } from "../../test-support/served.js";
 import { Listener } from "../listener.js";
 import { systemClock } from "../locks/clock.js";
-import { defaultLimits } from "../locks/limits.js";
 import { LockError } from "../locks/lock-errors.js";
 import { createHttpHandler } from "./http-handler.js";
 import { createRoutes } from "./routes.js";
@@ -62,7 +62,7 @@ let url: string;
 
 beforeEach(async () => {
   locks = new TakenLocks();
-  const routes = createRoutes({ locks, limits: defaultLimits, clock, logger });
+  const routes = createRoutes(dependenciesAround(locks, { clock, logger }));
   const handler = createHttpHandler({ routes, shutdownSignal: new AbortController().signal, logger });
   listener = await Listener.start({ bind: { host: "127.0.0.1", port: 0 }, handler, clock, logger });
   url = `http://${listener.address}`;

@@ -3,8 +3,7 @@ import { createClient, createRouterTransport } from "@connectrpc/connect";
 import { Lock } from "@metasrv/proto/greptime/v1/meta";
 import { LockService } from "@metasrv/proto/metasrv/v1";
 import { pino } from "pino";
-import { systemClock } from "../locks/clock.js";
-import { defaultLimits } from "../locks/limits.js";
+import { dependenciesAround } from "../../test-support/served.js";
 import { LockError } from "../locks/lock-errors.js";
 import { createRoutes } from "./routes.js";
 
@@ -23,7 +22,7 @@ function setUp(level: string) {
     throw new LockError("store-unavailable", "etcd is away");
   };
   const locks = { claim: away, unlock: () => Promise.resolve(), renew: away, resume: away };
-  const transport = createRouterTransport(createRoutes({ locks, limits: defaultLimits, clock: systemClock, logger }));
+  const transport = createRouterTransport(createRoutes(dependenciesAround(locks, { logger })));
   return { lines, client: createClient(LockService, transport), greptime: createClient(Lock, transport) };
 }
 

@@ -1,16 +1,14 @@
 import { describe, expect, test } from "@jest/globals";
 import { LockMode, LossReason, Reason, type SessionCommand, type SessionEvent } from "@metasrv/proto/metasrv/v1";
 import { Code } from "@connectrpc/connect";
-import { pino } from "pino";
 import { settled } from "../../test-support/manual-clock.js";
 import { idBytes, NodeFixture } from "../../test-support/node-fixture.js";
+import { dependenciesAround } from "../../test-support/served.js";
 import { defaultLimits, type Limits } from "../locks/limits.js";
 import { LockError } from "../locks/lock-errors.js";
 import { createMemoryTicketLog } from "../log/memory-ticket-log.js";
 import type { TicketLog } from "../log/ticket-log.js";
 import { Session } from "./session.js";
-
-const logger = pino({ level: "silent" });
 
 type Command = SessionCommand["command"];
 
@@ -18,7 +16,7 @@ type Command = SessionCommand["command"];
 async function startNode(change: Partial<Limits> = {}, log: TicketLog = createMemoryTicketLog()) {
   const limits = { ...defaultLimits, ...change };
   const node = await new NodeFixture(log, limits).start();
-  return { node, dependencies: { locks: node.store, limits, clock: node.clock, logger } };
+  return { node, dependencies: dependenciesAround(node.store, { limits, clock: node.clock }) };
 }
 
 type Node = Awaited<ReturnType<typeof startNode>>;

@@ -1,0 +1,84 @@
+import type { Logger } from "pino";
+import type { StoredMember } from "../log/ticket-log.js";
+import { LockError } from "./lock-errors.js";
+import type { MemberTable } from "./member-table.js";
+import type { Standing } from "./standing.js";
+
+/** What a view of the cluster is made of. */
+export interface ClusterViewOptions {
+  readonly members: MemberTable;
+  readonly standing: Standing;
+  readonly logger: Logger;
+}
+
+/** The members as this node sees them, for whoever wants to know them, and their changes. */
+export class ClusterView {
+  readonly #options: ClusterViewOptions;
+  readonly #watchers = new Set<() => void>();
+  #led = false;
+
+  constructor(options: ClusterViewOptions) {
+    this.#options = options;
+  }
+
+  /** Whether this node leads: it is the oldest live member. */
+  get leads(): boolean {
+    const { members, standing } = this.#options;
+    return standing.memberId !== undefined && members.leader?.id === standing.memberId;
+  }
+
+  /** Whether there is another member. */
+  get hasPeers(): boolean {
+    const { members, standing } = this.#options;
+    return members.list().some(({ id }) => id !== standing.memberId);
+  }
+
+  /**
+   * All members, oldest first: the first one leads.
+   *
+   * @throws LockError `store-unavailable` when the store was not read yet
+   */
+  members(): readonly StoredMember[] {
+    const { members } = this.#options;
+    if (!members.known) {
+      throw new LockError(
+        "store-unavailable",
+        "the members are not known yet, because this node has not read the store; try again, or ask another node",
+      );
+    }
+    return members.list();
+  }
+
+  /**
+   * Calls back whenever the members have changed, and not at once.
+   *
+   * @param changed - must not throw
+   * @returns what ends it
+   */
+  watch(changed: () => void): () => void {
+    const watcher = () => {
+      changed();
+    };
+    this.#watchers.add(watcher);
+    return () => {
+      this.#watchers.delete(watcher);
+    };
+  }
+
+  /** To be called when the members, or which of them this node is, have changed. */
+  changed(): void {
+    const { standing, logger } = this.#options;
+    if (this.leads !== this.#led) {
+      this.#led = this.leads;
+      const { memberId } = standing;
+      if (this.#led) {
+        logger.info({ memberId }, "leads now");
+      } else {
+        logger.info({ memberId }, "does not lead any more");
+      }
+    }
+    for (const watcher of this.#watchers) {
+      watcher();
+    }
+  }
+}
