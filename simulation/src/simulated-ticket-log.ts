@@ -63,6 +63,10 @@ export class SimulatedTicketLog implements TicketLog {
     return this.#committer.append(op);
   }
 
+  lag(): string | undefined {
+    return this.#feed.lag();
+  }
+
   async join(member: Member, listener: MembershipListener): Promise<void> {
     this.#membership = new EtcdMembership(this.#membershipOptions, member, listener);
     await this.#membership.join();

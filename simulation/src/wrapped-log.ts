@@ -23,6 +23,10 @@ export class WrappedLog implements TicketLog {
     return this.below.append(op);
   }
 
+  lag(): string | undefined {
+    return this.below.lag();
+  }
+
   join(member: Member, listener: MembershipListener): Promise<void> {
     return this.below.join(member, listener);
   }

@@ -116,6 +116,7 @@ function watchFirst(log: TicketLog): TicketLog {
       }
       return result;
     },
+    lag: () => log.lag(),
     join: (member, listener) => log.join(member, listener),
     leave: () => log.leave(),
     close: () => log.close(),
@@ -156,6 +157,7 @@ class HeldBackWatch {
           },
         }),
       append: (op) => log.append(op),
+      lag: () => log.lag(),
       join: (member, listener) => log.join(member, listener),
       leave: () => log.leave(),
       close: () => log.close(),

@@ -17,6 +17,8 @@ import { createMemoryTicketLog } from "./log/memory-ticket-log.js";
 import type { TicketLog } from "./log/ticket-log.js";
 import { createRandomPool } from "./random-pool.js";
 import { createHttpHandler } from "./services/http-handler.js";
+import { createProbes } from "./services/probes.js";
+import { Readiness } from "./services/readiness.js";
 import { createRoutes } from "./services/routes.js";
 import { createStreamHandler } from "./services/stream-handler.js";
 import { version } from "./version.js";
@@ -62,9 +64,11 @@ export async function startServer(
     random: createRandomPool(),
   });
   const shutdown = new AbortController();
-  const dependencies = { locks, cluster: locks.cluster, limits, clock, logger };
+  const readiness = new Readiness({ clock, problems: () => locks.problems() });
+  const dependencies = { locks, cluster: locks.cluster, readiness, limits, clock, logger };
   const handler = createHttpHandler({
     routes: createRoutes(dependencies),
+    probes: createProbes(readiness),
     shutdownSignal: shutdown.signal,
     logger,
   });

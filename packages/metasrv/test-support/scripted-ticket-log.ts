@@ -69,6 +69,8 @@ export class ScriptedTicketLog implements TicketLog {
   readonly ops: TicketOp[] = [];
   /** Until when this node's membership lasts when it joins. */
   aliveUntilMs = Number.POSITIVE_INFINITY;
+  /** See {@link TicketLog.lag}. */
+  lagging: string | undefined;
   left = false;
   closed = false;
   #listener: LogListener | undefined;
@@ -105,6 +107,10 @@ export class ScriptedTicketLog implements TicketLog {
         this.run(scripted);
       });
     });
+  }
+
+  lag(): string | undefined {
+    return this.lagging;
   }
 
   join(_member: Member, listener: MembershipListener): Promise<void> {

@@ -11,6 +11,8 @@ import { LockStore } from "../src/locks/lock-store.js";
 import { createMemoryTicketLog } from "../src/log/memory-ticket-log.js";
 import { createHttpHandler } from "../src/services/http-handler.js";
 import type { Cluster, Locks } from "../src/services/locks.js";
+import { createProbes } from "../src/services/probes.js";
+import { Readiness } from "../src/services/readiness.js";
 import { createRoutes, type ServiceDependencies } from "../src/services/routes.js";
 import { createStreamHandler } from "../src/services/stream-handler.js";
 
@@ -29,12 +31,14 @@ export function dependenciesAround(
   locks: Locks,
   given: Partial<Omit<ServiceDependencies, "locks">> = {},
 ): ServiceDependencies {
+  const { clock = systemClock } = given;
   const cluster: Cluster = { members: () => [], watch: () => () => undefined };
   return {
     locks,
     cluster,
+    readiness: new Readiness({ clock, problems: () => [] }),
     limits: defaultLimits,
-    clock: systemClock,
+    clock,
     logger: pino({ level: "silent" }),
     ...given,
   };
@@ -69,7 +73,8 @@ export class Served implements AsyncDisposable {
     if (options.locks === undefined) {
       const locks = new LockStore({ log: createMemoryTicketLog(), clock, limits, logger });
       await locks.start({ address: "test:1", version: "0", startedUnixMs: 0 });
-      dependencies = { locks, cluster: locks.cluster, limits, clock, logger };
+      const readiness = new Readiness({ clock, problems: () => locks.problems() });
+      dependencies = { locks, cluster: locks.cluster, readiness, limits, clock, logger };
       store = locks;
     } else {
       dependencies = dependenciesAround(options.locks, { limits, clock, logger });
@@ -78,7 +83,12 @@ export class Served implements AsyncDisposable {
     const shutdownSignal = shutdown.signal;
     const listener = await Listener.start({
       bind: { host: "127.0.0.1", port: 0 },
-      handler: createHttpHandler({ routes: createRoutes(dependencies), shutdownSignal, logger }),
+      handler: createHttpHandler({
+        routes: createRoutes(dependencies),
+        probes: createProbes(dependencies.readiness),
+        shutdownSignal,
+        logger,
+      }),
       ...(direct && { streamHandler: createStreamHandler(dependencies, shutdownSignal) }),
       clock,
       logger,

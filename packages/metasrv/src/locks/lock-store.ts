@@ -100,6 +100,14 @@ export class LockStore {
   }
 
   /**
+   * What is wrong with this node now, each for people to read; none when it serves well. Where something is, requests are
+   * better sent to another node.
+   */
+  problems(): readonly string[] {
+    return [this.#standing.problem(), this.#log.lag()].filter((problem) => problem !== undefined);
+  }
+
+  /**
    * Starts to serve; resolves once the log was read and the node has joined.
    *
    * @throws LockError `store-unavailable` when the store could not be reached in the configured time

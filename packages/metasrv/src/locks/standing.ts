@@ -28,6 +28,17 @@ export class Standing {
     return this.#clock.now() < this.#aliveUntilMs;
   }
 
+  /** Why this node may not serve now, for people to read; undefined while it may. */
+  problem(): string | undefined {
+    if (this.#stopping) {
+      return "it is stopping";
+    }
+    if (this.#memberId === undefined) {
+      return "it is not a member of the cluster: it has not reached the store yet, or has lost it";
+    }
+    return this.mayGrant ? undefined : "it may not be a member of the cluster any more: the store does not answer";
+  }
+
   /**
    * The member that this node is.
    *

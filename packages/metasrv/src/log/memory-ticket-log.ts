@@ -69,6 +69,10 @@ class MemoryTicketLog implements TicketLog {
     });
   }
 
+  lag(): undefined {
+    return undefined;
+  }
+
   join(member: Member, listener: MembershipListener): Promise<void> {
     listener.joined(memberId);
     listener.extended(Number.POSITIVE_INFINITY);

@@ -138,6 +138,10 @@ export interface TicketLog {
    *   take effect), `store-full` when the store refuses writes and nothing was changed
    */
   append(op: TicketOp): Promise<OpResult>;
+  /**
+   * Why what was delivered may be far behind what was committed, for people to read; undefined while it is surely not.
+   */
+  lag(): string | undefined;
   /** Makes this process a member and keeps it one until {@link leave}; resolves once it has joined for the first time. */
   join(member: Member, listener: MembershipListener): Promise<void>;
   /** Ends this process's membership at once. Harmless when there is none. */

@@ -63,7 +63,12 @@ let url: string;
 beforeEach(async () => {
   locks = new TakenLocks();
   const routes = createRoutes(dependenciesAround(locks, { clock, logger }));
-  const handler = createHttpHandler({ routes, shutdownSignal: new AbortController().signal, logger });
+  const handler = createHttpHandler({
+    routes,
+    probes: new Map(),
+    shutdownSignal: new AbortController().signal,
+    logger,
+  });
   listener = await Listener.start({ bind: { host: "127.0.0.1", port: 0 }, handler, clock, logger });
   url = `http://${listener.address}`;
 });
@@ -168,6 +173,7 @@ test("a stream that is open is told when the server stops", async () => {
         throw signal.reason;
       });
     },
+    probes: new Map(),
     shutdownSignal: shutdown.signal,
     logger,
   });

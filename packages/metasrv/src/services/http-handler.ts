@@ -15,6 +15,7 @@ import {
 import { constants } from "node:http2";
 import type { Logger } from "pino";
 import { type FarEnd, farEndKey } from "./caller.js";
+import type { Probe } from "./probes.js";
 
 /** Answers HTTP requests, of either version. */
 export type HttpHandler = ReturnType<typeof connectNodeAdapter>;
@@ -25,6 +26,8 @@ type Response = Parameters<HttpHandler>[1];
 /** What the HTTP handler is made of. */
 export interface HttpHandlerOptions {
   readonly routes: (router: ConnectRouter) => void;
+  /** What is answered to GET and HEAD, by path. */
+  readonly probes: ReadonlyMap<string, () => Probe>;
   /** Ends the streams that are open when it is aborted, with its reason. Unary calls end with what the store answers. */
   readonly shutdownSignal: AbortSignal;
   readonly logger: Logger;
@@ -34,21 +37,25 @@ export interface HttpHandlerOptions {
  * Serves the routes by gRPC, gRPC-Web, Connect and HTTP/JSON, and says what there is to whoever asks for anything else.
  * It stands in for `connectNodeAdapter`, which throws at malformed Host headers and writes to the console.
  */
-export function createHttpHandler({ routes, shutdownSignal, logger }: HttpHandlerOptions): HttpHandler {
+export function createHttpHandler({ routes, probes, shutdownSignal, logger }: HttpHandlerOptions): HttpHandler {
   const router = createConnectRouter({ acceptCompression: [compressionGzip, compressionBrotli] });
   routes(router);
   setMaxListeners(0, shutdownSignal);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
-  const paths = [...handlers.keys()].map((path) => `  POST ${path}\n`).join("");
+  const list = (method: string, paths: Iterable<string>) => [...paths].map((path) => `  ${method} ${path}\n`).join("");
+  const paths = list("POST", handlers.keys()) + list("GET", probes.keys());
 
   return (request, response) => {
     const [path = ""] = (request.url ?? "").split("?", 1);
     const handler = handlers.get(path);
+    const probe = probes.get(path);
     if (handler !== undefined) {
       serve(handler, request, response, shutdownSignal).catch((error: unknown) => {
         // As a rule because the caller has gone meanwhile.
         logger.debug({ err: error, path }, "an answer could not be sent");
       });
+    } else if (probe !== undefined) {
+      answerProbe(request, response, probe);
     } else if (path === "/") {
       sendText(request, response, 200, `This is metasrv, a lock service. It serves:\n${paths}`);
     } else {
@@ -110,6 +117,17 @@ async function serve(
   await universalResponseToNodeResponse(answer, response);
 }
 
+function answerProbe(request: Request, response: Response, probe: () => Probe): void {
+  if (request.method === "GET" || request.method === "HEAD") {
+    const { status, text } = probe();
+    response.setHeader("cache-control", "no-store");
+    sendText(request, response, status, text);
+  } else {
+    response.setHeader("allow", "GET, HEAD");
+    sendText(request, response, 405, "Send a GET or a HEAD.\n");
+  }
+}
+
 function farEndOf(request: Request): FarEnd {
   if ("stream" in request) {
     // A broken connection closes its streams as if the client had reset each; only the session tells the difference.
@@ -129,6 +147,10 @@ function farEndOf(request: Request): FarEnd {
 
 function sendText(request: Request, response: Response, status: number, text: string): void {
   response.writeHead(status, { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" });
-  response.end(text);
+  if (request.method === "HEAD") {
+    response.end();
+  } else {
+    response.end(text);
+  }
   request.resume();
 }

@@ -52,13 +52,14 @@ describe("a feed holds its watch against the store", () => {
   let revision: number;
   let watches: Watch[];
   let delivered: bigint[];
+  let range: () => Promise<IRangeResponse>;
 
   beforeEach(async () => {
     clock = new ManualClock();
     revision = 50;
     watches = [];
     delivered = [];
-    const range = () =>
+    range = () =>
       Promise.resolve({ header: { revision: String(revision) }, kvs: [], more: false } as unknown as IRangeResponse);
     const watchStream = () => {
       const watch = new Watch();
@@ -66,7 +67,7 @@ describe("a feed holds its watch against the store", () => {
       return Promise.resolve(watch);
     };
     feed = new EtcdFeed({
-      client: { kv: { range }, watchStream } as unknown as EtcdClient,
+      client: { kv: { range: () => range() }, watchStream } as unknown as EtcdClient,
       keys,
       clock,
       logger: pino({ level: "silent" }),
@@ -120,5 +121,30 @@ describe("a feed holds its watch against the store", () => {
     watch().respond(100, 60);
     await clock.advance(3_000);
     expect([watch(1).canceled, delivered]).toEqual([true, [60n]]);
+  });
+
+  test("and says so when it may be behind: nothing was compared for three times as long as usual", async () => {
+    expect(feed.lag()).toBeUndefined();
+    await clock.advance(3_000);
+    watch().respond(50);
+    await clock.advance(9_000);
+    expect(feed.lag()).toBeUndefined();
+    revision = 100;
+    // From now on the watch is silent, and the ones after it too.
+    await clock.advance(12_000);
+    expect(feed.lag()).toMatch(/^it may have missed what was committed in the last \d+ s/);
+    while (watch().requests.length === 1) {
+      await clock.advance(100);
+    }
+    watch().respond(100);
+    expect(feed.lag()).toBeUndefined();
+  });
+
+  test("and says so when the store does not answer", async () => {
+    range = () => new Promise(() => undefined);
+    await clock.advance(9_000);
+    expect(feed.lag()).toBeUndefined();
+    await clock.advance(1);
+    expect(feed.lag()).toBeDefined();
   });
 });

@@ -25,12 +25,17 @@ export interface EtcdFeedOptions {
 
 const pageSize = 10_000;
 
+/** After so many checks without a success, the feed is taken to be behind. */
+const checksOverdue = 3;
+
 /** Delivers everything under the prefix: a listing, then every change in order, and a new listing after a gap. */
 export class EtcdFeed {
   readonly #options: EtcdFeedOptions;
   readonly #backoff: Backoff;
   /** Revision up to which everything was delivered. */
   #revision = 0n;
+  /** Latest moment of which it is known that everything committed by then was delivered; absent before the listing. */
+  #completeAtMs: number | undefined;
   #closed = false;
   #stream: IDuplexStream<IWatchRequest, IWatchResponse> | undefined;
   #running: Promise<void> | undefined;
@@ -57,6 +62,18 @@ export class EtcdFeed {
       }
     }
     this.#running = this.#follow(listener);
+  }
+
+  /** See `TicketLog.lag`. */
+  lag(): string | undefined {
+    if (this.#completeAtMs === undefined) {
+      return "it has not read the store yet";
+    }
+    const { clock, checkMs } = this.#options;
+    const behindMs = clock.now() - this.#completeAtMs;
+    return behindMs > checksOverdue * checkMs
+      ? `it may have missed what was committed in the last ${Math.round(behindMs / 1000)} s: the watch of the store is behind, or the store does not answer`
+      : undefined;
   }
 
   /** Ends delivery. */
@@ -87,9 +104,10 @@ export class EtcdFeed {
 
   /** @param timeoutMs - how long each page may take */
   async #list(timeoutMs: number): Promise<LogListing> {
-    const { keys, client } = this.#options;
+    const { keys, client, clock } = this.#options;
     const tickets: StoredTicket[] = [];
     const members: StoredMember[] = [];
+    const askedAtMs = clock.now();
     let revision: string | undefined;
     let key = keys.all.start;
     for (;;) {
@@ -108,6 +126,7 @@ export class EtcdFeed {
       key = Buffer.concat([last.key, Buffer.of(0)]);
     }
     this.#revision = BigInt(revision);
+    this.#completeAtMs = askedAtMs;
     return { revision: this.#revision, tickets, members };
   }
 
@@ -232,8 +251,14 @@ export class EtcdFeed {
     const { client, keys, clock, checkMs, requestTimeoutMs, logger } = this.#options;
     let seen = 0n;
     let wanted = 0n;
+    let askedAtMs = Number.NEGATIVE_INFINITY;
     let timer: Timer | undefined;
     let stopped = false;
+    const compare = () => {
+      if (seen >= wanted) {
+        this.#completeAtMs = Math.max(this.#completeAtMs ?? askedAtMs, askedAtMs);
+      }
+    };
     const check = async (): Promise<void> => {
       if (seen < wanted) {
         logger.warn("the watch is behind the store; opening another");
@@ -241,9 +266,12 @@ export class EtcdFeed {
         return;
       }
       try {
+        const startedAtMs = clock.now();
         const deadline = Date.now() + requestTimeoutMs;
         const { header } = await client.kv.range({ key: keys.all.start, count_only: true }, { deadline });
         wanted = BigInt(header.revision);
+        askedAtMs = startedAtMs;
+        compare();
         if (!stopped) {
           stream.write({ progress_request: {} });
         }
@@ -261,6 +289,7 @@ export class EtcdFeed {
     return {
       seen: (revision) => {
         seen = revision > seen ? revision : seen;
+        compare();
       },
       stop: () => {
         stopped = true;

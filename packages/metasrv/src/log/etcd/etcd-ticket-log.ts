@@ -78,6 +78,10 @@ class EtcdTicketLog implements TicketLog {
     return this.#committer.append(op);
   }
 
+  lag(): string | undefined {
+    return this.#feed.lag();
+  }
+
   async join(member: Member, listener: MembershipListener): Promise<void> {
     this.#membership = new EtcdMembership(this.#membershipOptions, member, listener);
     await this.#membership.join();

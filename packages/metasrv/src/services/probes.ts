@@ -1,0 +1,25 @@
+import type { Readiness } from "./readiness.js";
+
+/** What is answered to GET and HEAD. */
+export interface Probe {
+  readonly status: number;
+  /** Plain text. */
+  readonly text: string;
+}
+
+/** The pages that load balancers and supervisors ask, by their paths. */
+export function createProbes(readiness: Readiness): ReadonlyMap<string, () => Probe> {
+  return new Map([
+    // Says only that this process serves. A supervisor must not restart it because of what is wrong elsewhere.
+    ["/healthz", () => ({ status: 200, text: "ok\n" })],
+    [
+      "/readyz",
+      () => {
+        const problems = readiness.problems();
+        return problems.length === 0
+          ? { status: 200, text: "ready\n" }
+          : { status: 503, text: problems.map((problem) => `not ready: ${problem}\n`).join("") };
+      },
+    ],
+  ]);
+}
