@@ -1,6 +1,7 @@
 import type { ConnectRouter } from "@connectrpc/connect";
 import { Lock } from "@metasrv/proto/greptime/v1/meta";
 import { Health } from "@metasrv/proto/grpc/health/v1";
+import { ServerReflection } from "@metasrv/proto/grpc/reflection/v1";
 import { ClusterService, LockService } from "@metasrv/proto/metasrv/v1";
 import type { Logger } from "pino";
 import type { Clock } from "../locks/clock.js";
@@ -11,6 +12,7 @@ import { createHealthService } from "./health-service.js";
 import { createLockService } from "./lock-service.js";
 import type { Cluster, Locks } from "./locks.js";
 import type { Readiness } from "./readiness.js";
+import { createReflectionService } from "./reflection-service.js";
 import { createRequestInterceptor } from "./request-interceptor.js";
 
 /** What the services are made of. */
@@ -39,5 +41,6 @@ export function createRoutes(dependencies: ServiceDependencies): (router: Connec
     router.service(Lock, createGreptimeLockService(locks, limits), options);
     const names = services.map(({ typeName }) => typeName);
     router.service(Health, createHealthService(readiness, names), options);
+    router.service(ServerReflection, createReflectionService([...services, Health, ServerReflection]), options);
   };
 }
