@@ -1,9 +1,9 @@
-import type { IDuplexStream, IEvent, IKeyValue, IRangeResponse, IWatchRequest, IWatchResponse } from "etcd3";
+import type { IEvent, IKeyValue, IRangeResponse } from "etcd3";
 import type { Logger } from "pino";
 import type { Clock, Timer } from "../../locks/clock.js";
 import type { LogEvent, LogListener, LogListing, StoredMember, StoredTicket } from "../ticket-log.js";
 import { Backoff } from "./backoff.js";
-import type { EtcdClient } from "./etcd-client.js";
+import type { EtcdClient, WatchStream } from "./etcd-client.js";
 import { decodeKeyValue } from "./etcd-codec.js";
 import { asError, storeUnreachable } from "./etcd-errors.js";
 import type { EtcdKeys } from "./etcd-keys.js";
@@ -37,7 +37,7 @@ export class EtcdFeed {
   /** Latest moment of which it is known that everything committed by then was delivered; absent before the listing. */
   #completeAtMs: number | undefined;
   #closed = false;
-  #stream: IDuplexStream<IWatchRequest, IWatchResponse> | undefined;
+  #stream: WatchStream | undefined;
   #running: Promise<void> | undefined;
 
   constructor(options: EtcdFeedOptions) {
@@ -244,7 +244,7 @@ export class EtcdFeed {
    * store is asked for its revision now and then, by a read that needs a majority, and the watch for its progress; one
    * that has not come as far by the next time is given up.
    */
-  #checkRegularly(stream: IDuplexStream<IWatchRequest, IWatchResponse>): {
+  #checkRegularly(stream: WatchStream): {
     seen(revision: bigint): void;
     stop(): void;
   } {

@@ -44,20 +44,23 @@ class EtcdTicketLog implements TicketLog {
   #membership: EtcdMembership | undefined;
 
   constructor({ hosts, prefix, clock, logger, connectTimeoutMs, requestTimeoutMs, ...options }: EtcdTicketLogOptions) {
-    const client = new EtcdClient({
-      hosts: [...hosts],
-      // What to try again, where and when is decided here: the default breaker would stay away from a healthy etcd.
-      faultHandling: { host: () => noop, global: noop },
-      grpcOptions: {
-        "grpc.max_receive_message_length": -1,
-        "grpc.initial_reconnect_backoff_ms": 100,
-        "grpc.max_reconnect_backoff_ms": 1_000,
-        // etcd refuses pings more frequent than every 5 s.
-        "grpc.keepalive_time_ms": 6_000,
-        "grpc.keepalive_timeout_ms": 3_000,
-        "grpc.use_local_subchannel_pool": 1,
+    const client = new EtcdClient(
+      {
+        hosts: [...hosts],
+        // What to try again, where and when is decided here: the default breaker would stay away from a healthy etcd.
+        faultHandling: { host: () => noop, global: noop },
+        grpcOptions: {
+          "grpc.max_receive_message_length": -1,
+          "grpc.initial_reconnect_backoff_ms": 100,
+          "grpc.max_reconnect_backoff_ms": 1_000,
+          // etcd refuses pings more frequent than every 5 s.
+          "grpc.keepalive_time_ms": 6_000,
+          "grpc.keepalive_timeout_ms": 3_000,
+          "grpc.use_local_subchannel_pool": 1,
+        },
       },
-    });
+      clock,
+    );
     const common = { client, keys: new EtcdKeys(prefix), clock, logger, hosts, connectTimeoutMs };
     this.#client = client;
     this.#committer = new EtcdCommitter({

@@ -1,0 +1,227 @@
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { leakCheck } from "@metasrv/testing";
+import { once } from "node:events";
+import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import type { AddressInfo } from "node:net";
+import { systemClock } from "../../locks/clock.js";
+import { GrpcConnection } from "./grpc-connection.js";
+import { withGrpcPrefix } from "./grpc-message.js";
+
+/** A gRPC server whose every call a test answers by itself. */
+class Far implements AsyncDisposable {
+  readonly #server: Http2Server = createServer();
+  readonly #sessions = new Set<ServerHttp2Session>();
+  calls = 0;
+  answer: (stream: ServerHttp2Stream) => void = () => undefined;
+
+  static async start(): Promise<Far> {
+    const far = new Far();
+    far.#server.on("session", (session) => far.#sessions.add(session));
+    far.#server.on("stream", (stream) => {
+      far.calls++;
+      stream.on("error", () => undefined);
+      far.answer(stream);
+    });
+    far.#server.listen(0, "127.0.0.1");
+    await once(far.#server, "listening");
+    return far;
+  }
+
+  get host(): string {
+    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const session of this.#sessions) {
+      session.destroy();
+    }
+    this.#server.close();
+    await once(this.#server, "close");
+  }
+}
+
+/** Answers with these bytes and status. */
+function answer(stream: ServerHttp2Stream, bytes: readonly Buffer[], trailers: Record<string, string>): void {
+  stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+  stream.on("wantTrailers", () => {
+    stream.sendTrailers(trailers);
+  });
+  for (const chunk of bytes) {
+    stream.write(chunk);
+  }
+  stream.end();
+}
+
+const echo = (stream: ServerHttp2Stream) => {
+  const chunks: Buffer[] = [];
+  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  stream.on("end", () => {
+    answer(stream, chunks, { "grpc-status": "0" });
+  });
+};
+
+const path = "/test.Service/Call";
+const message = Buffer.from("what was asked");
+
+let far: Far;
+let other: Far;
+let connection: GrpcConnection;
+
+beforeEach(async () => {
+  far = await Far.start();
+  other = await Far.start();
+  connection = new GrpcConnection([far.host], systemClock);
+});
+
+afterEach(async () => {
+  connection.close();
+  await far[Symbol.asyncDispose]();
+  await other[Symbol.asyncDispose]();
+});
+
+afterAll(leakCheck());
+
+describe("a call", () => {
+  test.each([0, 14, 100_000, 1_000_000])("carries a message of %d bytes each way", async (length) => {
+    far.answer = echo;
+    const long = Buffer.alloc(length, 7);
+    expect((await connection.unary(path, long, 5_000)).equals(long)).toBe(true);
+  });
+
+  test("takes a message that comes byte by byte", async () => {
+    far.answer = (stream) => {
+      const bytes = [...withGrpcPrefix(message)].map((byte) => Buffer.of(byte));
+      answer(stream, bytes, { "grpc-status": "0" });
+    };
+    expect(String(await connection.unary(path, message, 5_000))).toBe(String(message));
+  });
+
+  test("rejects with the status that its trailers say, and keeps the connection", async () => {
+    far.answer = (stream) => {
+      answer(stream, [], { "grpc-status": "8", "grpc-message": "etcdserver: mvcc: database space exceeded 100%25" });
+    };
+    const refused = "8 RESOURCE_EXHAUSTED: etcdserver: mvcc: database space exceeded 100%";
+    await expect(connection.unary(path, message, 5_000)).rejects.toThrow(refused);
+    far.answer = echo;
+    await connection.unary(path, message, 5_000);
+    expect(far.calls).toBe(2);
+  });
+
+  test("rejects with a status that comes without a message", async () => {
+    far.answer = (stream) => {
+      stream.respond({ ":status": 200, "grpc-status": "3", "grpc-message": "no" }, { endStream: true });
+    };
+    await expect(connection.unary(path, message, 5_000)).rejects.toThrow("3 INVALID_ARGUMENT: no");
+  });
+
+  test("rejects what is no answer of gRPC", async () => {
+    far.answer = (stream) => {
+      stream.respond({ ":status": 404 }, { endStream: true });
+    };
+    await expect(connection.unary(path, message, 5_000)).rejects.toThrow(
+      "14 UNAVAILABLE: answered with HTTP status 404",
+    );
+    far.answer = (stream) => {
+      answer(stream, [], { "grpc-status": "0" });
+    };
+    await expect(connection.unary(path, message, 5_000)).rejects.toThrow("2 UNKNOWN: no message");
+  });
+});
+
+describe("servers that fail", () => {
+  const started = (hosts: readonly string[]) => {
+    connection.close();
+    connection = new GrpcConnection(hosts, systemClock);
+  };
+
+  test("a call without an answer in time rejects, and the next goes elsewhere", async () => {
+    started([far.host, other.host]);
+    other.answer = echo;
+    // Which of them comes first is random.
+    const [first] = await Promise.allSettled([connection.unary(path, message, 50)]);
+    if (far.calls === 1) {
+      expect(first).toMatchObject({ reason: { message: "4 DEADLINE_EXCEEDED: no answer within 50 ms" } });
+    }
+    await connection.unary(path, message, 5_000);
+    expect(other.calls).toBe(far.calls === 1 ? 1 : 2);
+  });
+
+  test("a refused connection rejects, and the next call goes elsewhere", async () => {
+    const gone = await Far.start();
+    const { host } = gone;
+    await gone[Symbol.asyncDispose]();
+    started([host, far.host]);
+    far.answer = echo;
+    const outcomes = [];
+    for (let call = 0; call < 2; call++) {
+      outcomes.push(...(await Promise.allSettled([connection.unary(path, message, 5_000)])));
+    }
+    expect(outcomes.at(-1)?.status).toBe("fulfilled");
+    expect(outcomes[0]).toMatchObject(
+      far.calls === 2 ? { status: "fulfilled" } : { reason: { message: expect.stringContaining("14 UNAVAILABLE") } },
+    );
+  });
+
+  test("a connection that breaks rejects its calls, and the next call makes another", async () => {
+    far.answer = (stream) => {
+      stream.session?.destroy();
+    };
+    await expect(connection.unary(path, message, 5_000)).rejects.toThrow("14 UNAVAILABLE");
+    far.answer = echo;
+    await connection.unary(path, message, 5_000);
+  });
+
+  test("closing rejects what is under way, and what is asked for from then on", async () => {
+    const asked = new Promise((resolve) => (far.answer = resolve));
+    const call = connection.unary(path, message, 5_000);
+    await asked;
+    connection.close();
+    await expect(call).rejects.toThrow("14 UNAVAILABLE");
+    await expect(connection.unary(path, message, 5_000)).rejects.toThrow("14 UNAVAILABLE: the connection was closed");
+  });
+});
+
+describe("a stream", () => {
+  /** Opens one, and gathers what comes. */
+  const open = () => {
+    const messages: string[] = [];
+    let onMessage: () => void = () => undefined;
+    const arrived = new Promise<void>((resolve) => (onMessage = resolve));
+    let onClosed: (error: Error | undefined) => void = () => undefined;
+    const closed = new Promise<Error | undefined>((resolve) => (onClosed = resolve));
+    const stream = connection.stream(path, {
+      message: (bytes) => {
+        messages.push(String(bytes));
+        onMessage();
+      },
+      closed: onClosed,
+    });
+    return { stream, messages, arrived, closed };
+  };
+
+  test("carries messages both ways, and says when it ended well", async () => {
+    far.answer = echo;
+    const { stream, messages, arrived, closed } = open();
+    far.answer = (arriving) => {
+      arriving.once("data", (chunk: Buffer) => {
+        answer(arriving, [chunk, chunk], { "grpc-status": "0" });
+      });
+    };
+    stream.write(message);
+    await arrived;
+    expect(await closed).toBeUndefined();
+    expect(messages).toEqual([String(message), String(message)]);
+  });
+
+  test("says with what error it ended, and when it was cancelled", async () => {
+    far.answer = (arriving) => {
+      answer(arriving, [], { "grpc-status": "11", "grpc-message": "too far" });
+    };
+    expect((await open().closed)?.message).toBe("11 OUT_OF_RANGE: too far");
+    far.answer = () => undefined;
+    const { stream, closed } = open();
+    stream.cancel();
+    stream.cancel();
+    expect((await closed)?.message).toContain("14 UNAVAILABLE");
+  });
+});
