@@ -19,7 +19,7 @@ export function scriptedClient(options: Partial<MetaClientOptions> = {}): Script
   const endpoints = [a.endpoint, b.endpoint];
   const meta = new MetaClient(
     { endpoints, firstEndpoint: "listed", owner: "tester", ...options },
-    { clock, createChannel: (endpoint) => (endpoint === a.endpoint ? a : b) },
+    { clock, random: () => 0.5, createChannel: (endpoint) => (endpoint === a.endpoint ? a : b) },
   );
   return { meta, clock, a, b };
 }
