@@ -12,7 +12,13 @@ export interface ClientParts {
   readonly timing: Timing;
   /** As `Math.random`. */
   readonly random: () => number;
-  readonly createChannel: (endpoint: string, config: ClientConfig, parts: ClientParts) => LockChannel;
+  /** @param onDraining - to be called when the server says that it is about to stop */
+  readonly createChannel: (
+    endpoint: string,
+    config: ClientConfig,
+    parts: ClientParts,
+    onDraining: () => void,
+  ) => LockChannel;
 }
 
 /** The parts of a client outside tests. */
@@ -20,10 +26,10 @@ export const systemParts: ClientParts = {
   clock: systemClock,
   timing: defaultTiming,
   random: Math.random,
-  createChannel: (endpoint, { protocol, tls, session }, { clock, timing }) => {
+  createChannel: (endpoint, { protocol, tls, session }, { clock, timing }, onDraining) => {
     const connection = new Connection({ endpoint, protocol, tls, clock, ...timing });
-    return session
-      ? new SessionChannel({ endpoint, connection, clock, openTimeoutMs: timing.connectTimeoutMs })
-      : new UnaryChannel(endpoint, connection, clock);
+    if (!session) return new UnaryChannel(endpoint, connection, clock);
+    const { connectTimeoutMs: openTimeoutMs, attemptTimeoutMs: leaveTimeoutMs } = timing;
+    return new SessionChannel({ endpoint, connection, clock, openTimeoutMs, leaveTimeoutMs, onDraining });
   },
 };

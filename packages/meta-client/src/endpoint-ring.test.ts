@@ -1,65 +1,87 @@
 import { describe, expect, test } from "@jest/globals";
 import { EndpointRing } from "./endpoint-ring.js";
+import type { LockChannel } from "./lock-channel.js";
 import { shuffled } from "./shuffle.js";
 import { FakeClock } from "./testing/fake-clock.js";
 import { ScriptedChannel } from "./testing/scripted-channel.js";
 
-function setUp(): { clock: FakeClock; ring: EndpointRing; a: ScriptedChannel; b: ScriptedChannel; c: ScriptedChannel } {
+/** A ring of the endpoints, whose channels are in `channels`; `drain` is what their servers say when they are to stop. */
+function setUp(...endpoints: string[]): {
+  clock: FakeClock;
+  ring: EndpointRing;
+  channels: ScriptedChannel[];
+  drain: Map<string, () => void>;
+} {
   const clock = new FakeClock();
-  const channels = ["a", "b", "c"].map((endpoint) => new ScriptedChannel(endpoint, clock));
-  const [a, b, c] = channels as [ScriptedChannel, ScriptedChannel, ScriptedChannel];
-  const options = { clock, random: () => 1, coolDown: { initialMs: 1_000, maxMs: 30_000 } };
-  return { clock, ring: new EndpointRing(channels, options), a, b, c };
+  const channels: ScriptedChannel[] = [];
+  const drain = new Map<string, () => void>();
+  const ring = new EndpointRing(endpoints, {
+    clock,
+    random: () => 1,
+    coolDown: { initialMs: 1_000, maxMs: 30_000 },
+    createChannel: (endpoint, onDraining) => {
+      const channel = new ScriptedChannel(endpoint, clock);
+      channels.push(channel);
+      drain.set(endpoint, onDraining);
+      return channel;
+    },
+  });
+  return { clock, ring, channels, drain };
 }
+
+const names = (channels: readonly LockChannel[]): string[] => channels.map(({ endpoint }) => endpoint);
 
 describe("EndpointRing", () => {
   test("uses the first until it fails, and then the next", () => {
-    const { ring, a, b, c } = setUp();
-    expect(ring.round()).toEqual([a, b, c]);
-    ring.leave(a);
-    expect(ring.current).toBe(b);
+    const { ring } = setUp("a", "b", "c");
+    expect(names(ring.round())).toEqual(["a", "b", "c"]);
+    ring.leave(ring.current);
+    expect(ring.current.endpoint).toBe("b");
   });
 
   test("moves on once when many calls fail at one endpoint", () => {
-    const { ring, a, b } = setUp();
+    const { ring } = setUp("a", "b", "c");
+    const a = ring.current;
     ring.leave(a);
     ring.leave(a);
-    expect(ring.current).toBe(b);
+    expect(ring.current.endpoint).toBe("b");
   });
 
   test("does not return to an endpoint that failed before its cool-down has passed", async () => {
-    const { clock, ring, a, b, c } = setUp();
-    ring.leave(a);
+    const { clock, ring } = setUp("a", "b", "c");
+    ring.leave(ring.current);
     await clock.advance(999);
-    ring.leave(b);
-    expect(ring.round()).toEqual([c, a, b]);
-    ring.leave(c);
+    ring.leave(ring.current);
+    expect(names(ring.round())).toEqual(["c", "a", "b"]);
+    ring.leave(ring.current);
     // All have failed: the one that is soonest well again.
-    expect(ring.current).toBe(a);
+    expect(ring.current.endpoint).toBe("a");
   });
 
   test("returns to it afterwards", async () => {
-    const { clock, ring, a, b, c } = setUp();
-    ring.leave(a);
+    const { clock, ring } = setUp("a", "b", "c");
+    ring.leave(ring.current);
     await clock.advance(1_000);
-    ring.leave(b);
-    ring.leave(c);
-    expect(ring.round()).toEqual([a, b, c]);
-    expect(ring.after(a)).toEqual([b, c]);
+    ring.leave(ring.current);
+    ring.leave(ring.current);
+    expect(names(ring.round())).toEqual(["a", "b", "c"]);
+    expect(names(ring.after(ring.current))).toEqual(["b", "c"]);
   });
 
   test("of one endpoint stays with it", () => {
-    const { clock } = setUp();
-    const only = new ScriptedChannel("only", clock);
-    const ring = new EndpointRing([only], {
-      clock,
-      random: () => 1,
-      coolDown: { initialMs: 1_000, maxMs: 30_000 },
-    });
-    ring.leave(only);
-    expect(ring.current).toBe(only);
-    expect(ring.round()).toEqual([only]);
-    expect(ring.after(only)).toEqual([]);
+    const { ring, channels, drain } = setUp("only");
+    ring.leave(ring.current);
+    drain.get("only")?.();
+    expect(names(ring.round())).toEqual(["only"]);
+    expect(ring.after(ring.current)).toEqual([]);
+    expect(channels[0]?.left).toEqual([]);
+  });
+
+  test("leaves a server that is about to stop at once", () => {
+    const { ring, channels, drain } = setUp("a", "b");
+    drain.get("a")?.();
+    expect(ring.current.endpoint).toBe("b");
+    expect(channels.map(({ left }) => left)).toEqual([["now"], []]);
   });
 });
 

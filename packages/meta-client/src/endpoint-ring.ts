@@ -2,7 +2,10 @@ import { Circuit, type CircuitOptions } from "./circuit.js";
 import type { LockChannel } from "./lock-channel.js";
 
 /** What an {@link EndpointRing} works with. */
-export type EndpointRingOptions = CircuitOptions;
+export interface EndpointRingOptions extends CircuitOptions {
+  /** @param onDraining - to be called when the server says that it is about to stop */
+  readonly createChannel: (endpoint: string, onDraining: () => void) => LockChannel;
+}
 
 interface Endpoint {
   readonly channel: LockChannel;
@@ -17,9 +20,14 @@ export class EndpointRing {
   readonly #endpoints: readonly Endpoint[];
   #current: Endpoint;
 
-  /** @param channels - in the order in which they are used; the first is used first */
-  constructor(channels: readonly LockChannel[], options: EndpointRingOptions) {
-    this.#endpoints = channels.map((channel) => ({ channel, circuit: new Circuit(options) }));
+  /** @param endpoints - URLs in the order in which they are used; the first is used first */
+  constructor(endpoints: readonly string[], options: EndpointRingOptions) {
+    this.#endpoints = endpoints.map((endpoint) => {
+      const channel = options.createChannel(endpoint, () => {
+        this.#drain(channel);
+      });
+      return { channel, circuit: new Circuit(options) };
+    });
     const [first] = this.#endpoints;
     if (first === undefined) throw new RangeError("a ring has at least one channel");
     this.#current = first;
@@ -56,6 +64,13 @@ export class EndpointRing {
   /** Closes every channel, each within that time. */
   async close(withinMs: number): Promise<void> {
     await Promise.all(this.#endpoints.map(({ channel }) => channel.close(withinMs)));
+  }
+
+  /** The server is about to stop. Where there is no other, it serves to its end. */
+  #drain(channel: LockChannel): void {
+    if (this.size === 1) return;
+    this.leave(channel);
+    void channel.leave("now");
   }
 
   #ranked(): Endpoint[] {

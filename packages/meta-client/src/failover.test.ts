@@ -12,10 +12,12 @@ const plan = { purpose: () => 'acquire lock "x"', scope: new Cancellation(), giv
 
 function setUp(): { clock: FakeClock; failover: Failover; tried: string[]; trying: (failing: RegExp) => Attempt } {
   const clock = new FakeClock();
-  const ring = new EndpointRing(
-    ["b", "c", "a"].map((endpoint) => new ScriptedChannel(endpoint, clock)),
-    { clock, random: () => 0.5, coolDown: { initialMs: 1_000, maxMs: 30_000 } },
-  );
+  const ring = new EndpointRing(["b", "c", "a"], {
+    clock,
+    random: () => 0.5,
+    coolDown: { initialMs: 1_000, maxMs: 30_000 },
+    createChannel: (endpoint) => new ScriptedChannel(endpoint, clock),
+  });
   const backoff = { initialMs: 50, maxMs: 1_000 };
   const tried: string[] = [];
   const trying =

@@ -29,6 +29,12 @@ export interface LockChannel {
   /** @param ttlMs - a new TTL in milliseconds */
   renew(holding: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed>;
   /**
+   * Other endpoints are used from now on. `"now"`, because the server is about to stop: what waits here rejects with an
+   * `EndpointFailure` at once, and locks are told to be `unwatched`. `"at leisure"`: both stay as long as they last. What is
+   * asked all the same is still answered. Resolves when nothing is left here; never rejects.
+   */
+  leave(when: "now" | "at leisure"): Promise<void>;
+  /**
    * Ends the connection; what is under way rejects with an `EndpointFailure`. Never rejects.
    *
    * @param withinMs - how long the server may take to hear of it

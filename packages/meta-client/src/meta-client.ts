@@ -56,10 +56,12 @@ export class MetaClient implements AsyncDisposable {
     const endpoints = config.firstEndpoint === "random" ? shuffled(config.endpoints, all.random) : config.endpoints;
     this.#config = config;
     this.#parts = all;
-    this.#ring = new EndpointRing(
-      endpoints.map((endpoint) => all.createChannel(endpoint, config, all)),
-      { clock, random: all.random, coolDown: timing.coolDown },
-    );
+    this.#ring = new EndpointRing(endpoints, {
+      clock,
+      random: all.random,
+      coolDown: timing.coolDown,
+      createChannel: (endpoint, onDraining) => all.createChannel(endpoint, config, all, onDraining),
+    });
     const deadPeerMs = timing.connectTimeoutMs + timing.pingIntervalMs + timing.pingTimeoutMs;
     const failover = new Failover({ clock, ring: this.#ring, backoff: timing.backoff, deadPeerMs });
     this.#calls = new LockCalls({ clock, failover, timing, unavailableAfterMs: config.unavailableAfterMs });

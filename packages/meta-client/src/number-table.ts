@@ -17,6 +17,10 @@ export class NumberTable<T> {
     this.#last = last;
   }
 
+  get size(): number {
+    return this.#size;
+  }
+
   /** A number that is not in use. Until something is {@link set} under it, nothing is. */
   next(): number {
     do {

@@ -11,6 +11,7 @@ import { lockServer, silentServer, type TestServer } from "./testing/http2-serve
 import { ScriptedSessions, grantEvent, lockRequest } from "./testing/scripted-session.js";
 
 const noEnd = new Cancellation();
+const defaults = { openTimeoutMs: 10_000, leaveTimeoutMs: 10_000, onDraining: () => undefined };
 const failureOf = (promise: Promise<unknown>): Promise<unknown> => promise.catch((error: unknown) => error);
 
 /** Runs a test with a channel to a server, and closes both. */
@@ -30,7 +31,7 @@ async function withChannel(
     pingIntervalMs: 20_000,
     pingTimeoutMs: 10_000,
   });
-  const channel = new SessionChannel({ endpoint, connection, clock: systemClock, openTimeoutMs: 10_000, ...options });
+  const channel = new SessionChannel({ endpoint, connection, clock: systemClock, ...defaults, ...options });
   try {
     await body(channel, server);
   } finally {

@@ -17,6 +17,10 @@ export interface SessionChannelOptions {
   readonly clock: Clock;
   /** How long opening a stream may take, once there is a connection. */
   readonly openTimeoutMs: number;
+  /** How long a server that is about to stop has to answer what is unanswered. */
+  readonly leaveTimeoutMs: number;
+  /** The server is about to stop. */
+  readonly onDraining: () => void;
 }
 
 type Way = Pick<SessionStream, "lock" | "unlock" | "renew">;
@@ -55,6 +59,13 @@ export class SessionChannel implements LockChannel {
     return this.#way?.renew(holding, ttlMs, scope) ?? this.#openAnd(scope, (way) => way.renew(holding, ttlMs, scope));
   }
 
+  async leave(when: "now" | "at leisure"): Promise<void> {
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    await stream.leave(when === "now" ? this.#options.leaveTimeoutMs : undefined);
+    if (this.#stream === stream && this.#opening === undefined) this.#options.connection.close();
+  }
+
   async close(withinMs: number): Promise<void> {
     const { clock, connection } = this.#options;
     const stream = this.#stream;
@@ -91,7 +102,7 @@ export class SessionChannel implements LockChannel {
   }
 
   async #open(): Promise<Way> {
-    const { endpoint, connection, clock, openTimeoutMs } = this.#options;
+    const { endpoint, connection, clock, openTimeoutMs, onDraining } = this.#options;
     await connection.ready(new Cancellation());
     const stream = new SessionStream({
       endpoint,
@@ -103,6 +114,7 @@ export class SessionChannel implements LockChannel {
       disconnect: (reason) => {
         connection.close(reason);
       },
+      onDraining,
     });
     const timer = clock.after(openTimeoutMs, () => {
       stream.close(`no session within ${openTimeoutMs} ms`);
@@ -117,6 +129,7 @@ export class SessionChannel implements LockChannel {
       timer.cancel();
     }
     this.#stream = stream;
+    if (stream.draining) onDraining();
     return stream;
   }
 }

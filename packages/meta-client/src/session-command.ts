@@ -35,6 +35,8 @@ export interface AnswerTo {
 /** A command that is to be answered. */
 export class PendingCommand extends OutgoingCommand implements CancelListener {
   readonly to: AnswerTo;
+  /** Another server is asked as well: what is answered here does not count. */
+  moved = false;
   readonly #withdraw: (pending: PendingCommand) => void;
 
   /** @param withdraw - called when the scope is cancelled */
@@ -49,6 +51,11 @@ export class PendingCommand extends OutgoingCommand implements CancelListener {
     this.#withdraw = withdraw;
   }
 
+  /** Whether it asks for a lock for as long as that takes. */
+  get waits(): boolean {
+    return this.command.case === "lock" && this.command.value.waitMs !== 0n;
+  }
+
   /** The number of the lock that it names; 0 when it names none, or by its key. */
   get lock(): number {
     return this.command.case === "unlock" || this.command.case === "renew" ? this.command.value.lock : 0;
@@ -58,4 +65,14 @@ export class PendingCommand extends OutgoingCommand implements CancelListener {
     this.withdrawn = true;
     this.#withdraw(this);
   }
+}
+
+/** Releases a lock: the one of that number, or, if it is 0, that of the key. */
+export function unlockCommand(lock: number, key: Uint8Array): SessionCommand["command"] {
+  return { case: "unlock", value: { $typeName: "metasrv.v1.SessionUnlock", lock, key } };
+}
+
+/** Gives a lock its TTL again; named as in {@link unlockCommand}. */
+export function renewCommand(lock: number, key: Uint8Array, ttlMs: bigint): SessionCommand["command"] {
+  return { case: "renew", value: { $typeName: "metasrv.v1.SessionRenew", lock, key, ttlMs } };
 }

@@ -1,12 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import {
-  ErrorDetailSchema,
-  LossReason,
-  type LockRequest,
-  type SessionCommand,
-  type SessionEvent,
-  type SessionFailure,
-} from "@metasrv/proto/metasrv/v1";
+import type { LockRequest, SessionCommand, SessionEvent } from "@metasrv/proto/metasrv/v1";
 import type { Cancellation } from "./cancellation.js";
 import { EndpointFailure } from "./endpoint-failure.js";
 import { readGrant, type LockOutcome, type Renewed } from "./grant.js";
@@ -14,7 +7,9 @@ import { Holding } from "./holding.js";
 import type { LockNews } from "./lock-channel.js";
 import { LockLostError } from "./meta-errors.js";
 import { NumberTable } from "./number-table.js";
-import { OutgoingCommand, PendingCommand, type AnswerTo, type SessionAnswer } from "./session-command.js";
+import { OutgoingCommand, PendingCommand, renewCommand, unlockCommand } from "./session-command.js";
+import type { AnswerTo, SessionAnswer } from "./session-command.js";
+import { errorOf, newsOf } from "./session-news.js";
 import { translateError } from "./translate-error.js";
 
 /** What a ledger tells of itself. */
@@ -43,6 +38,9 @@ export class SessionLedger {
   #left = 0;
   #awaited = 0;
   #over: { readonly message: string; readonly cause: unknown } | undefined;
+  #leaving: { readonly moving: boolean; readonly onLeft: () => void } | undefined;
+  /** How many waits are asked for elsewhere, of which the server has not said yet that they are over here. */
+  #moved = 0;
   readonly #withdraw = (pending: PendingCommand): void => {
     this.#withdrawn(pending);
   };
@@ -101,12 +99,34 @@ export class SessionLedger {
       if (about instanceof Holding) this.#lose(number, about, newsOf(event.value));
     } else if (about instanceof PendingCommand) {
       this.#inUse.delete(number);
-      if (!about.withdrawn) this.#letGo(about);
-      this.#settle(about, event);
+      if (about.moved) {
+        about.to.scope.unlisten(about);
+        this.#moved--;
+      } else {
+        if (!about.withdrawn) this.#letGo(about);
+        this.#settle(about, event);
+      }
     } else if (event.case === "granted") {
       // It crossed the withdrawal of its request on the way.
       this.#send(new OutgoingCommand(this.#inUse.next(), unlockCommand(0, event.value.key)));
     }
+    this.#checkLeft();
+  }
+
+  /**
+   * Other servers are used from now on. What is unanswered comes to its answer here all the same.
+   *
+   * @param moving - whether this server is about to stop: waits reject, to be asked for elsewhere, and the holders of locks
+   *   are told that these are not watched over any more. Else both stay as long as they last.
+   * @param onLeft - called once nothing is left to be done here: no command without an answer, and no lock unless `moving`
+   */
+  leave(moving: boolean, onLeft: () => void): void {
+    this.#leaving = { moving, onLeft };
+    for (const [number, about] of this.#inUse.entries()) {
+      if (about instanceof Holding) this.#hand(about, moving);
+      else if (moving && !about.withdrawn && (about.waits || about.sentAtMs === undefined)) this.#move(number, about);
+    }
+    this.#checkLeft();
   }
 
   /** The session is over: those who wait are told, and the holders of locks that nobody watches over any more. */
@@ -122,6 +142,37 @@ export class SessionLedger {
         about.to.reject(this.#failure(about.sentAtMs !== undefined));
       }
     }
+  }
+
+  /** Lets another server be asked. This one is not told: it would remove the ticket, which keeps its place by being there. */
+  #move(number: number, pending: PendingCommand): void {
+    const sent = pending.sentAtMs !== undefined;
+    this.#letGo(pending);
+    pending.withdrawn = true;
+    if (sent) {
+      pending.moved = true;
+      this.#moved++;
+      // Should the request end before the other server has the ticket, it is still this one that is to forget it.
+      pending.to.scope.listen(pending);
+    } else {
+      this.#inUse.delete(number);
+    }
+    pending.to.reject(new EndpointFailure(this.#options.endpoint, "the server is about to stop", sent));
+  }
+
+  /** From now on the lock is named by its key, as other servers know it; that it is theirs then will be no news. */
+  #hand(holding: Holding, now: boolean): void {
+    if (holding.servedBy !== this) return;
+    holding.servedBy = undefined;
+    if (now) holding.tell("unwatched");
+  }
+
+  #checkLeft(): void {
+    if (this.#leaving === undefined || this.#awaited > 0 || this.#moved > 0) return;
+    const { moving, onLeft } = this.#leaving;
+    if (!moving && this.#inUse.size > 0) return;
+    this.#leaving = undefined;
+    onLeft();
   }
 
   #ask(command: SessionCommand["command"], holding: Holding | undefined, scope: Cancellation): Promise<SessionAnswer> {
@@ -155,13 +206,15 @@ export class SessionLedger {
 
   #withdrawn(pending: PendingCommand): void {
     const { number, command, sentAtMs, to } = pending;
-    this.#letGo(pending);
+    if (pending.moved) this.#moved--;
+    else this.#letGo(pending);
     // An unlock or a renewal that has left may still take effect: what its answer says of the lock's number counts.
     if (sentAtMs === undefined || command.case === "lock") this.#inUse.delete(number);
     if (sentAtMs !== undefined && command.case === "lock") {
       this.#send(new OutgoingCommand(this.#inUse.next(), { case: "cancel", value: number }));
     }
     to.reject(to.scope.reason);
+    this.#checkLeft();
   }
 
   #settle(pending: PendingCommand, event: Exclude<SessionEvent["event"], { case: "lost" }>): void {
@@ -224,6 +277,7 @@ export class SessionLedger {
     this.#inUse.set(number, holding);
     holding.servedBy = this;
     holding.servedAs = number;
+    if (this.#leaving !== undefined) this.#hand(holding, this.#leaving.moving);
   }
 
   /** The server does not serve the lock under this number any more. */
@@ -234,30 +288,4 @@ export class SessionLedger {
     // That it is not watched over here means nothing when it is elsewhere.
     if (news !== undefined && (here || news !== "unwatched")) holding.tell(news);
   }
-}
-
-function unlockCommand(lock: number, key: Uint8Array): SessionCommand["command"] {
-  return { case: "unlock", value: { $typeName: "metasrv.v1.SessionUnlock", lock, key } };
-}
-
-function renewCommand(lock: number, key: Uint8Array, ttlMs: bigint): SessionCommand["command"] {
-  return { case: "renew", value: { $typeName: "metasrv.v1.SessionRenew", lock, key, ttlMs } };
-}
-
-function newsOf(reason: LossReason): LockNews {
-  switch (reason) {
-    case LossReason.EXPIRED:
-      return "expired";
-    case LossReason.MOVED:
-      return "unwatched";
-    case LossReason.RELEASED:
-    case LossReason.UNSPECIFIED:
-      return "released";
-  }
-}
-
-function errorOf({ code, message, detail }: SessionFailure): ConnectError {
-  const details = detail === undefined ? [] : [{ desc: ErrorDetailSchema, value: detail }];
-  const name = Code[code] as keyof typeof Code | undefined;
-  return new ConnectError(message, name === undefined ? Code.Unknown : Code[name], undefined, details);
 }

@@ -1,6 +1,6 @@
 import { ConnectError, Code, createRouterTransport } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
-import { LockService, type SessionTermsSchema } from "@metasrv/proto/metasrv/v1";
+import { LockService, LossReason, type SessionTermsSchema } from "@metasrv/proto/metasrv/v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Cancellation } from "./cancellation.js";
 import { EndpointFailure } from "./endpoint-failure.js";
@@ -14,16 +14,18 @@ const failureOf = (promise: Promise<unknown>): Promise<unknown> => promise.catch
 /** An open stream whose server is the test. */
 async function openStream(
   terms: MessageInitShape<typeof SessionTermsSchema> = {},
-): Promise<{ stream: SessionStream; server: ScriptedSession; clock: FakeClock; held: boolean[] }> {
+): Promise<{ stream: SessionStream; server: ScriptedSession; clock: FakeClock; held: boolean[]; drained: boolean[] }> {
   const clock = new FakeClock();
   const sessions = new ScriptedSessions(terms);
   const transport = createRouterTransport(({ service }) => service(LockService, sessions.service));
   const held: boolean[] = [];
+  const drained: boolean[] = [];
   const holdProcess = (hold: boolean): unknown => held.push(hold);
   const disconnect = (): void => undefined;
-  const stream = new SessionStream({ endpoint: "http://a", transport, clock, holdProcess, disconnect });
+  const onDraining = (): unknown => drained.push(stream.draining);
+  const stream = new SessionStream({ endpoint: "http://a", transport, clock, holdProcess, disconnect, onDraining });
   await stream.open();
-  return { stream, clock, held, server: await sessions.opened.next() };
+  return { stream, clock, held, drained, server: await sessions.opened.next() };
 }
 
 describe("an open session stream", () => {
@@ -144,6 +146,7 @@ describe("a session stream breaks", () => {
       clock: new FakeClock(),
       holdProcess: () => undefined,
       disconnect: () => undefined,
+      onDraining: () => undefined,
     });
     await expect(stream.open()).rejects.toMatchObject({ code: Code.Unimplemented });
     expect(stream.broken).toBe(true);
@@ -169,5 +172,78 @@ describe("a session stream breaks", () => {
     await stream.end();
     await server.nextOne("cancel");
     expect(await server.ended).toBe(true);
+  });
+});
+
+describe("a session stream that is left", () => {
+  test("tells once that its server is about to stop", async () => {
+    const { stream, server, drained } = await openStream();
+    expect(stream.draining).toBe(false);
+    server.drain();
+    await settle();
+    expect(drained).toEqual([true]);
+    stream.close();
+  });
+
+  test("is ended well once nothing is unanswered, when its server is about to stop", async () => {
+    const { stream, server } = await openStream();
+    const tried = stream.lock({ ...lockRequest("x"), waitMs: 0n }, noEnd);
+    const waiting = failureOf(stream.lock(lockRequest("y"), noEnd));
+    const [first, second] = await server.next();
+    const left = stream.leave(5_000);
+    expect(await waiting).toMatchObject({ message: "the server is about to stop", maybeApplied: true });
+    const late = stream.lock({ ...lockRequest("z"), waitMs: 0n }, noEnd);
+    const { number } = await server.nextOne("lock");
+    server.send([first?.number ?? 0, grantEvent()], [second?.number ?? 0, grantEvent()]);
+    await tried;
+    expect(stream.broken).toBe(false);
+    server.send([number, { case: "refused", value: {} }]);
+    await late;
+    await left;
+    expect(await server.ended).toBe(true);
+    expect(server.messages.all).toHaveLength(2);
+  });
+
+  test("is broken off, so that the server keeps the waits, when that takes too long", async () => {
+    const { stream, server, clock } = await openStream();
+    const error = failureOf(stream.lock({ ...lockRequest("x"), waitMs: 0n }, noEnd));
+    await server.next();
+    const left = stream.leave(5_000);
+    await clock.advance(5_000);
+    await left;
+    expect(await error).toMatchObject({ message: "the server is about to stop", maybeApplied: true });
+    expect(await server.ended).toBe(false);
+    expect(clock.timers).toBe(0);
+  });
+
+  test("is kept for what waits or is held on it, when its server stays", async () => {
+    const { stream, server } = await openStream();
+    const locked = stream.lock(lockRequest("x"), noEnd);
+    const { number } = await server.nextOne("lock");
+    const left = stream.leave();
+    server.send([number, grantEvent()]);
+    const outcome = await locked;
+    expect(outcome).toMatchObject({ kind: "granted" });
+    expect(stream.broken).toBe(false);
+    const news: string[] = [];
+    if (outcome.kind === "granted") outcome.grant.holding.listen({ hear: (each) => news.push(each) });
+    server.send([number, { case: "lost", value: LossReason.RELEASED }]);
+    await left;
+    expect(await server.ended).toBe(true);
+    expect(news).toEqual(["released"]);
+  });
+
+  test("says nothing of a lock that another server has then", async () => {
+    const { stream, server } = await openStream();
+    const locked = stream.lock(lockRequest("x"), noEnd);
+    const { number } = await server.nextOne("lock");
+    server.send([number, grantEvent()]);
+    const outcome = await locked;
+    const news: string[] = [];
+    if (outcome.kind === "granted") outcome.grant.holding.listen({ hear: (each) => news.push(each) });
+    const left = stream.leave();
+    server.send([number, { case: "lost", value: LossReason.MOVED }]);
+    await left;
+    expect(news).toEqual([]);
   });
 });

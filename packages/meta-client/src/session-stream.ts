@@ -18,6 +18,8 @@ export interface SessionStreamOptions {
   readonly holdProcess: (hold: boolean) => void;
   /** Breaks the connection under the stream. */
   readonly disconnect: (reason: ConnectError) => void;
+  /** The server is about to stop. Not called for what it says at the opening: see {@link SessionStream.draining}. */
+  readonly onDraining: () => void;
 }
 
 /** A message is ended when it has become so long, so that it is far from what a server refuses. */
@@ -38,8 +40,12 @@ export class SessionStream {
   #wake: (() => void) | undefined;
   #wakeScheduled = false;
   #ending = false;
+  #draining = false;
   #broken = false;
-  #onBroken: (() => void) | undefined;
+  #onBroken: () => void = () => undefined;
+  readonly #over = new Promise<void>((resolve) => {
+    this.#onBroken = resolve;
+  });
 
   constructor(options: SessionStreamOptions) {
     this.#options = options;
@@ -57,6 +63,16 @@ export class SessionStream {
     return this.#broken;
   }
 
+  /** Whether somebody waits for an answer. */
+  get busy(): boolean {
+    return this.#ledger.busy;
+  }
+
+  /** Whether the server said that it is about to stop. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
   /**
    * Opens the stream; resolves once the server has named its terms.
    *
@@ -68,7 +84,7 @@ export class SessionStream {
     let terms;
     try {
       const first = await responses.next();
-      if (first.done !== true) terms = first.value.terms;
+      if (first.done !== true) ({ terms, draining: this.#draining } = first.value);
       if (terms === undefined) {
         throw new ConnectError("the server opened a session without naming its terms", Code.Internal);
       }
@@ -100,18 +116,42 @@ export class SessionStream {
    */
   async end(): Promise<void> {
     if (this.#broken) return;
-    this.#ledger.end("the client was closed", undefined);
+    this.#finish("the client was closed");
     this.#options.holdProcess(true);
-    this.#ending = true;
-    this.#wake?.();
-    await new Promise<void>((resolve) => {
-      this.#onBroken = resolve;
+    await this.#over;
+  }
+
+  /**
+   * Ends the stream as soon as there is nothing left to be done on it, because other servers are used from now on.
+   * Resolves when it is over.
+   *
+   * @param withinMs - the server is about to stop: waits reject, to be asked for elsewhere, holders are told, and the rest
+   *   has so long; absent: what waits here or is held stays as long as it lasts
+   */
+  async leave(withinMs?: number): Promise<void> {
+    if (this.#broken) return;
+    const timer =
+      withinMs === undefined
+        ? undefined
+        : this.#options.clock.after(withinMs, () => {
+            this.close("the server is about to stop");
+          });
+    this.#ledger.leave(withinMs !== undefined, () => {
+      this.#finish("the client went to another server");
     });
+    await this.#over;
+    timer?.cancel();
   }
 
   /** Breaks the stream off, and the connection under it. What is pending rejects. */
   close(why = "the client was closed"): void {
     this.#giveUp(new ConnectError(why, Code.Canceled));
+  }
+
+  #finish(why: string): void {
+    this.#ledger.end(why, undefined);
+    this.#ending = true;
+    this.#wake?.();
   }
 
   #scheduleWake(): void {
@@ -152,9 +192,13 @@ export class SessionStream {
 
   async #read(responses: AsyncIterable<SessionNews>): Promise<void> {
     try {
-      for await (const { events } of responses) {
+      for await (const { events, draining } of responses) {
         this.#receivedAtMs = this.#options.clock.now();
         for (const event of events) this.#ledger.handle(event);
+        if (draining) {
+          this.#draining = true;
+          this.#options.onDraining();
+        }
       }
       this.#break(new ConnectError("the server ended the session", Code.Unavailable));
     } catch (error) {
@@ -194,6 +238,6 @@ export class SessionStream {
     this.#wake?.();
     const { rawMessage, code } = ConnectError.from(error);
     this.#ledger.end(rawMessage || Code[code], error);
-    this.#onBroken?.();
+    this.#onBroken();
   }
 }

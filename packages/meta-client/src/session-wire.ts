@@ -16,12 +16,13 @@ const session: DescMethodBiDiStreaming<typeof EmptySchema, typeof EmptySchema> =
   output: EmptySchema,
 };
 
-const fields = { commands: 1, events: 1, terms: 2 } as const;
+const fields = { commands: 1, events: 1, terms: 2, draining: 3 } as const;
 
 /** A `SessionResponse`. */
 export interface SessionNews {
   readonly events: readonly SessionEvent[];
   readonly terms: SessionTerms | undefined;
+  readonly draining: boolean;
 }
 
 /**
@@ -52,12 +53,13 @@ async function* wrapped(requests: AsyncIterable<Uint8Array>): AsyncGenerator<Emp
 function read({ $unknown = [] }: Empty): SessionNews {
   const events: SessionEvent[] = [];
   let terms: SessionTerms | undefined;
+  let draining = false;
   for (const { no, data } of $unknown) {
-    // Of a message in a message, the length comes first.
     const reader = new BinaryReader(data);
-    const bytes = reader.bytes();
-    if (no === fields.events) events.push(readEvent(bytes));
-    else if (no === fields.terms) terms = fromBinary(SessionTermsSchema, bytes);
+    // Of a message in a message, the length comes first.
+    if (no === fields.events) events.push(readEvent(reader.bytes()));
+    else if (no === fields.terms) terms = fromBinary(SessionTermsSchema, reader.bytes());
+    else if (no === fields.draining) draining = reader.bool();
   }
-  return { events, terms };
+  return { events, terms, draining };
 }

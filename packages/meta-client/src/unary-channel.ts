@@ -43,6 +43,11 @@ export class UnaryChannel implements LockChannel {
     return { ttlMs: Number(message.ttlMs), sentAtMs };
   }
 
+  /** Every call is on its own, and fails or is answered by itself. */
+  leave(): Promise<void> {
+    return Promise.resolve();
+  }
+
   close(): Promise<void> {
     this.#connection.close();
     return Promise.resolve();

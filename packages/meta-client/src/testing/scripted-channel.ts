@@ -62,6 +62,8 @@ export class ScriptedChannel implements LockChannel {
   readonly locks = new Inbox<ScriptedCall<LockRequest, LockResponse>>();
   readonly unlocks = new Inbox<ScriptedCall<{ readonly key: Uint8Array }, UnlockResponse>>();
   readonly renewals = new Inbox<ScriptedCall<{ readonly key: Uint8Array; readonly ttlMs: number }, RenewResponse>>();
+  /** How it was left. */
+  readonly left: string[] = [];
   closed = false;
   readonly #clock: Clock;
 
@@ -82,6 +84,11 @@ export class ScriptedChannel implements LockChannel {
   async renew({ key }: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
     const call = this.renewals.push(new ScriptedCall(this.endpoint, { key, ttlMs }, scope, this.#clock.now()));
     return { ttlMs: Number((await call.answered).ttlMs), sentAtMs: call.sentAtMs };
+  }
+
+  leave(when: "now" | "at leisure"): Promise<void> {
+    this.left.push(when);
+    return Promise.resolve();
   }
 
   close(): Promise<void> {

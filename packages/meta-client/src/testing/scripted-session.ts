@@ -28,8 +28,8 @@ export class ScriptedSession {
   #wake: () => void = () => undefined;
   #end: (well: boolean) => void = () => undefined;
 
-  constructor(terms: MessageInitShape<typeof SessionTermsSchema>) {
-    this.#outgoing.push({ terms });
+  constructor(terms: MessageInitShape<typeof SessionTermsSchema>, draining = false) {
+    this.#outgoing.push({ terms, draining });
     this.ended = new Promise((resolve) => (this.#end = resolve));
   }
 
@@ -50,6 +50,12 @@ export class ScriptedSession {
   /** Sends one message with these events. */
   send(...events: [number: number, event: Event][]): void {
     this.#outgoing.push({ events: events.map(([number, event]) => ({ number, event })) });
+    this.#wake();
+  }
+
+  /** Says that this server is about to stop. */
+  drain(): void {
+    this.#outgoing.push({ draining: true });
     this.#wake();
   }
 
@@ -93,18 +99,16 @@ export class ScriptedSession {
 /** A lock service with sessions, whose server is the test. */
 export class ScriptedSessions {
   readonly opened = new Inbox<ScriptedSession>();
+  /** Whether sessions begin with the news that this server is about to stop. */
+  draining = false;
   readonly service: Partial<ServiceImpl<typeof LockService>>;
 
   /** @param terms - what each session begins with; by default, no heartbeat comes in the time of a test */
   constructor(terms: MessageInitShape<typeof SessionTermsSchema> = {}) {
     this.service = {
       session: (requests, context) => {
-        const session = new ScriptedSession({
-          heartbeatMs: 60_000n,
-          timeoutMs: 180_000n,
-          maxCommands: 1_000,
-          ...terms,
-        });
+        const all = { heartbeatMs: 60_000n, timeoutMs: 180_000n, maxCommands: 1_000, ...terms };
+        const session = new ScriptedSession(all, this.draining);
         this.opened.push(session);
         return session.run(requests, context);
       },
