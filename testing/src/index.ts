@@ -5,6 +5,7 @@ export type { LogLine, Metasrv, MetasrvOptions } from "./metasrv.js";
 export { startTcpProxy } from "./tcp-proxy.js";
 export type { Direction, TcpProxy, TcpProxyOptions } from "./tcp-proxy.js";
 export { freePorts } from "./free-port.js";
+export { HeapProbe } from "./heap-probe-client.js";
 export { leakCheck } from "./leak-check.js";
 export { until } from "./until.js";
 export type { UntilOptions } from "./until.js";

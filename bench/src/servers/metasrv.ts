@@ -6,23 +6,18 @@ export interface BenchMetasrvOptions {
   /** The etcd, as host:port; absent: it keeps its locks in memory. */
   readonly store?: string;
   readonly prefix?: string;
-  /** Further options of Node. */
-  readonly nodeOptions?: string;
-  /** Where a heap probe in it listens. */
-  readonly heapSocket?: string;
+  /** Variables set besides those of this process. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 // Raised above the defaults, so that no workload runs into them.
 const limits = ["--max-tickets=2000000", "--max-waiters-per-lock=20000"];
 
 /** Starts a server as a process of its own. */
-export function startBenchMetasrv({ store, prefix, nodeOptions, heapSocket }: BenchMetasrvOptions): Promise<Metasrv> {
+export function startBenchMetasrv({ store, prefix, env = {} }: BenchMetasrvOptions): Promise<Metasrv> {
   return startMetasrv({
     args: [...limits, ...(prefix === undefined ? [] : [`--store-key-prefix=${prefix}`])],
-    env: {
-      ...(nodeOptions !== undefined && { NODE_OPTIONS: nodeOptions }),
-      ...(heapSocket !== undefined && { BENCH_HEAP_SOCKET: heapSocket }),
-    },
+    env,
     ...(store !== undefined && { store }),
   });
 }
@@ -32,8 +27,8 @@ const loadsWithinMs = 120_000;
 /** Starts a server, waits however long it takes until it serves, and kills it; the time it took, in milliseconds. */
 export async function timeToListen({
   store,
-  nodeOptions,
-}: Required<Pick<BenchMetasrvOptions, "store" | "nodeOptions">>): Promise<number> {
+  env,
+}: Required<Pick<BenchMetasrvOptions, "store" | "env">>): Promise<number> {
   let listening: () => void = () => undefined;
   const listens = new Promise<void>((resolve) => {
     listening = resolve;
@@ -43,7 +38,7 @@ export async function timeToListen({
   const child = await Child.start({
     command: process.execPath,
     args: [bin, "start", "--bind-addr=127.0.0.1:0", `--store-addrs=${store}`, ...limits],
-    env: { ...process.env, NODE_OPTIONS: nodeOptions },
+    env: { ...process.env, ...env },
     onStdoutLine: (line) => {
       if (line.includes('"msg":"listening"')) listening();
     },

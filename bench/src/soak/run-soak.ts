@@ -1,11 +1,11 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { HeapProbe } from "@metasrv/testing";
 import { DriverProcess } from "../driver/driver-process.js";
 import { residentBytes } from "../measure/process-usage.js";
 import { textTable } from "../report/text-table.js";
 import { startBenchEtcd } from "../servers/etcd.js";
-import { HeapProbe } from "../servers/heap-probe-client.js";
 import { startBenchMetasrv } from "../servers/metasrv.js";
 import type { Context } from "../workloads/workload.js";
 import { judgeFlatness } from "./flatness.js";
@@ -38,7 +38,7 @@ export async function runSoak({ minutes, out, signal, log }: SoakOptions): Promi
   // Old revisions would otherwise be all that grows.
   await using etcd = await startBenchEtcd(["--auto-compaction-mode=periodic", "--auto-compaction-retention=1m"]);
   await using probe = await HeapProbe.create();
-  await using server = await startBenchMetasrv({ store: etcd.endpoint, ...probe.serverOptions });
+  await using server = await startBenchMetasrv({ store: etcd.endpoint, env: probe.env });
   await using driver = await DriverProcess.start();
   await driver.do("mixed", { url: server.url });
   log(`a mixed load runs for ${minutes} minutes`);

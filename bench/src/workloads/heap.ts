@@ -1,6 +1,6 @@
+import { HeapProbe } from "@metasrv/testing";
 import { DriverProcess } from "../driver/driver-process.js";
 import { residentBytes } from "../measure/process-usage.js";
-import { HeapProbe } from "../servers/heap-probe-client.js";
 import { startBenchEtcd } from "../servers/etcd.js";
 import { startBenchMetasrv } from "../servers/metasrv.js";
 import type { Context, Outcome, Workload } from "./workload.js";
@@ -22,7 +22,7 @@ export const heap: Workload = {
 async function run({ log }: Context): Promise<Outcome> {
   await using etcd = await startBenchEtcd();
   await using probe = await HeapProbe.create();
-  await using server = await startBenchMetasrv({ store: etcd.endpoint, ...probe.serverOptions });
+  await using server = await startBenchMetasrv({ store: etcd.endpoint, env: probe.env });
   await using driver = await DriverProcess.start();
   const hold = (locks: number) => driver.do("hold", { url: server.url, count: locks, ttlSeconds: 3600 });
   await hold(warmUp);

@@ -18,13 +18,14 @@ const greet: HttpHandler = (request, response) => {
 
 let listener: Listener;
 
-async function start(handler = greet, openingTimeoutMs = 10_000): Promise<void> {
+async function start(handler = greet, openingTimeoutMs = 10_000, probeMs = 10_000): Promise<void> {
   listener = await Listener.start({
     bind: { host: "127.0.0.1", port: 0 },
     handler,
     clock,
     logger,
     openingTimeoutMs,
+    probeMs,
   });
 }
 
@@ -198,6 +199,39 @@ test("a port in use is named, with what to do", async () => {
   await expect(second).rejects.toThrow(
     `cannot listen on 127.0.0.1:${port}: another process listens there; stop it, or choose another address or port`,
   );
+});
+
+describe("an HTTP/2 connection", () => {
+  const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+  const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+  const settingsReceived = Buffer.from([0, 0, 0, 4, 1, 0, 0, 0, 0]);
+  const tooLargeFrame = Buffer.from([0x10, 0, 0, 0, 0, 0, 0, 0, 1]);
+
+  test("on which pings stay unanswered is ended", async () => {
+    await start(greet, 10_000, 20);
+    const socket = open();
+    socket.resume();
+    socket.write(Buffer.concat([preface, settings, settingsReceived]));
+    await once(socket, "close");
+  });
+
+  test("that was broken by an error of the protocol is ended, though the client only ends its own side", async () => {
+    await start(greet, 10_000, 20);
+    const socket = open();
+    socket.resume();
+    socket.end(Buffer.concat([preface, settings, settingsReceived, tooLargeFrame, Buffer.alloc(70_000)]));
+    await once(socket, "close");
+  });
+
+  test("whose client answers pings is kept", async () => {
+    await start(greet, 10_000, 5);
+    const session = connectHttp2(`http://${listener.address}`);
+    for (let pings = 0; pings < 10; pings++) {
+      await once(session, "ping");
+    }
+    expect(await text(session.request({ ":path": "/" }))).toBe("HTTP 2.0");
+    session.close();
+  });
 });
 
 describe("stop", () => {

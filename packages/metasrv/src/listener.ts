@@ -9,6 +9,7 @@ import {
 import { createServer, type Server, type Socket } from "node:net";
 import type { Logger } from "pino";
 import { type Address, formatAddress } from "./config-address.js";
+import { probeRegularly } from "./listener-probe.js";
 import { detectProtocol } from "./listener-protocol.js";
 import type { Clock } from "./locks/clock.js";
 import type { HttpHandler } from "./services/http-handler.js";
@@ -29,6 +30,8 @@ export interface ListenerOptions {
    * 10,000 by default. Once a request was read, nothing here limits how long its answer takes.
    */
   readonly openingTimeoutMs?: number;
+  /** How often HTTP/2 clients are pinged, in milliseconds; 10,000 by default. */
+  readonly probeMs?: number;
 }
 
 /** How long an HTTP/1 client may take for a whole request, in milliseconds. */
@@ -37,7 +40,10 @@ const requestTimeoutMs = 60_000;
 /** How long an idle HTTP/1 connection is kept, in milliseconds: longer than the 60 s of common proxies. */
 const keepAliveTimeoutMs = 75_000;
 
-/** After this much silence the system asks whether the far end is there still, so that no wait outlives its client. */
+/**
+ * How often it is asked whether the far end is there still, so that no wait outlives its client: by the system after this
+ * much silence, and by HTTP/2.
+ */
 const probeAfterMs = 10_000;
 
 /**
@@ -50,6 +56,7 @@ const sessionMemoryMb = 1_000;
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #openingTimeoutMs: number;
+  readonly #probeMs: number;
   readonly #server: Server;
   readonly #http1: Http1Server;
   readonly #http2: Http2Server;
@@ -65,6 +72,7 @@ export class Listener {
   private constructor(options: ListenerOptions) {
     this.#options = options;
     this.#openingTimeoutMs = options.openingTimeoutMs ?? 10_000;
+    this.#probeMs = options.probeMs ?? probeAfterMs;
     this.#http1 = this.#createHttp1();
     this.#http2 = this.#createHttp2();
     this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: probeAfterMs }, (socket) => {
@@ -164,6 +172,7 @@ export class Listener {
       });
       session.once("remoteSettings", () => {
         timer.cancel();
+        probeRegularly(session, { clock: this.#options.clock, everyMs: this.#probeMs });
       });
       session.once("close", () => {
         timer.cancel();

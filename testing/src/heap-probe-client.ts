@@ -3,9 +3,8 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import type { BenchMetasrvOptions } from "./metasrv.js";
 
-/** Asks a server that was started with {@link HeapProbe.serverOptions} for its memory. */
+/** Asks a process of Node that was started with {@link HeapProbe.env} for its memory. */
 export class HeapProbe implements AsyncDisposable {
   readonly #dir: string;
 
@@ -18,9 +17,12 @@ export class HeapProbe implements AsyncDisposable {
     return new HeapProbe(await mkdtemp(join(tmpdir(), "metasrv-probe-")));
   }
 
-  /** What the server must be started with. */
-  get serverOptions(): Pick<BenchMetasrvOptions, "nodeOptions" | "heapSocket"> {
-    return { nodeOptions: `--import=${new URL("heap-probe.js", import.meta.url).href}`, heapSocket: this.#socket };
+  /** Variables that the process must be started with. */
+  get env(): Readonly<Record<string, string>> {
+    return {
+      NODE_OPTIONS: `--import=${new URL("heap-probe.js", import.meta.url).href}`,
+      HEAP_PROBE_SOCKET: this.#socket,
+    };
   }
 
   /** Bytes of the heap, and of buffers outside of it, that are in use after a garbage collection. */

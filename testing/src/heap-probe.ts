@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-const path = process.env.BENCH_HEAP_SOCKET;
+const path = process.env.HEAP_PROBE_SOCKET;
 if (path !== undefined) {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
