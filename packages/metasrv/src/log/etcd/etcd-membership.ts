@@ -105,7 +105,8 @@ export class EtcdMembership {
     const sentAt = clock.now();
     const deadline = Date.now() + this.#intervalMs;
     const { ID, TTL } = await client.leaseClient.leaseGrant({ TTL: memberTtlSeconds }, { deadline });
-    const id = BigInt(ID).toString(16);
+    // As etcdctl writes lease ids.
+    const id = BigInt(ID).toString(16).padStart(16, "0");
     const lease = { id, aliveUntilMs: sentAt + Number(TTL) * 1000 };
     await client.kv.put({ key: keys.member(id), value: encodeMember(this.#member), lease: ID }, { deadline });
     this.#lease = lease;
