@@ -14,11 +14,12 @@ export interface StartOptions extends Partial<Limits> {
   readonly storeRequestTimeout?: number;
   readonly storeMaxTxnOps?: number;
   readonly memberTtl?: number;
+  readonly drainMs?: number;
 }
 
 /** The options of `metasrv start`. Whether their values make sense together is for `completeConfig` to say. */
 export function startOptions(): Option[] {
-  const { storeConnectTimeoutMs, storeRequestTimeoutMs, storeMaxTxnOps, memberTtlSeconds } = defaults;
+  const { storeConnectTimeoutMs, storeRequestTimeoutMs, storeMaxTxnOps, memberTtlSeconds, drainMs } = defaults;
   return [
     option("bind-addr", "host:port", `where to listen; port 0 lets the system choose (default: ${defaults.bindAddr})`),
     option("server-addr", "host:port", "where other servers and clients reach this one (default: the bound address)"),
@@ -37,6 +38,11 @@ export function startOptions(): Option[] {
       "member-ttl",
       "after how much silence other servers take over from a dead one, in whole seconds",
       memberTtlSeconds * 1000,
+    ),
+    number(
+      "drain-ms",
+      "how long clients may take to move to other servers before this one stops, in milliseconds",
+      drainMs,
     ),
     option("log-level", "level", "the least that is logged")
       .choices(["trace", "debug", "info", "warn", "error", "fatal", "silent"])
@@ -59,7 +65,7 @@ export function startOptions(): Option[] {
 /** The configuration that the options describe. */
 export function configFrom(options: StartOptions): ConfigInput {
   const { bindAddr, serverAddr, backend, storeAddrs, storeKeyPrefix, storeMaxTxnOps, ...rest } = options;
-  const { storeConnectTimeout, storeRequestTimeout, memberTtl, ...limits } = rest;
+  const { storeConnectTimeout, storeRequestTimeout, memberTtl, drainMs, ...limits } = rest;
   return {
     bindAddr,
     serverAddr,
@@ -70,6 +76,7 @@ export function configFrom(options: StartOptions): ConfigInput {
     storeRequestTimeoutMs: storeRequestTimeout,
     storeMaxTxnOps,
     memberTtlSeconds: memberTtl === undefined ? undefined : memberTtl / 1000,
+    drainMs,
     limits,
   };
 }

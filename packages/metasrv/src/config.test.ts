@@ -8,6 +8,7 @@ describe("completeConfig", () => {
       bind: { host: "127.0.0.1", port: 3002 },
       serverAddr: undefined,
       store: { backend: "memory" },
+      drainMs: 2_000,
       limits: defaultLimits,
     });
   });

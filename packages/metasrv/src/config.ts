@@ -24,6 +24,11 @@ export interface ConfigInput {
   readonly storeMaxTxnOps?: number | undefined;
   /** After how many seconds of silence other members take a dead one's locks over; 10 by default. */
   readonly memberTtlSeconds?: number | undefined;
+  /**
+   * How long the clients of open sessions may take to move to other servers before this one stops, in milliseconds;
+   * 2,000 by default, 0 does not ask them to.
+   */
+  readonly drainMs?: number | undefined;
   readonly limits?: { readonly [K in keyof Limits]?: Limits[K] | undefined } | undefined;
 }
 
@@ -45,6 +50,8 @@ export interface Config {
   readonly bind: Address;
   readonly serverAddr: string | undefined;
   readonly store: StoreConfig;
+  /** See {@link ConfigInput.drainMs}. */
+  readonly drainMs: number;
   readonly limits: Limits;
 }
 
@@ -73,6 +80,7 @@ export const defaults = {
   storeRequestTimeoutMs: 10_000,
   storeMaxTxnOps: 128,
   memberTtlSeconds: 10,
+  drainMs: 2_000,
 } as const;
 
 /** Longest time that a timer of Node can measure, in milliseconds: about 24 days. */
@@ -92,7 +100,13 @@ export function completeConfig(input: ConfigInput = {}): Config {
   if (serverAddr !== undefined && (parseAddress(serverAddr)?.port ?? 0) === 0) {
     throw new ConfigError("serverAddr", `expected host:port, such as metasrv-1.example:3002; got "${serverAddr}"`);
   }
-  return { bind, serverAddr, store: completeStore(input), limits: completeLimits(input.limits ?? {}) };
+  return {
+    bind,
+    serverAddr,
+    store: completeStore(input),
+    drainMs: checkNumber("drainMs", input.drainMs ?? defaults.drainMs, 0, longestTimerMs),
+    limits: completeLimits(input.limits ?? {}),
+  };
 }
 
 /** The address that others are to be told: the one configured, or else the one bound. */

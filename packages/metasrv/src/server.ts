@@ -17,6 +17,7 @@ import { createMemoryTicketLog } from "./log/memory-ticket-log.js";
 import type { TicketLog } from "./log/ticket-log.js";
 import { createRandomPool } from "./random-pool.js";
 import { createHttpHandler } from "./services/http-handler.js";
+import { OpenSessions } from "./services/open-sessions.js";
 import { createProbes } from "./services/probes.js";
 import { Readiness } from "./services/readiness.js";
 import { createRoutes } from "./services/routes.js";
@@ -28,17 +29,19 @@ export interface RunningServer {
   /** The address that it listens on, as host:port. */
   readonly address: string;
   /**
-   * Stops accepting, ends every wait with UNAVAILABLE, leaves held locks to their TTL or the other members, and ends the
-   * membership; resolves within five seconds, even if the store cannot be reached. Harmless when repeated.
+   * Asks the clients of open sessions to move to other members, if there are any, and waits until they have, for as long
+   * as is configured. Then stops accepting, ends every wait with UNAVAILABLE, leaves held locks to their TTL or the other
+   * members, and ends the membership, all within three seconds, even if the store cannot be reached. Harmless when
+   * repeated.
    */
   stop(): Promise<void>;
 }
 
 /** How long the store may take to end the waits and the membership, in milliseconds. */
-const storeStopMs = 3_000;
+const storeStopMs = 2_200;
 
 /** How long open connections may take to end, in milliseconds. */
-const drainMs = 4_000;
+const connectionsStopMs = 2_600;
 
 /**
  * Starts a server; resolves once it serves.
@@ -64,8 +67,9 @@ export async function startServer(
     random: createRandomPool(),
   });
   const shutdown = new AbortController();
-  const readiness = new Readiness({ clock, problems: () => locks.problems() });
-  const dependencies = { locks, cluster: locks.cluster, readiness, limits, clock, logger };
+  const sessions = new OpenSessions();
+  const readiness = new Readiness({ clock, problems: () => [...locks.problems(), ...sessions.problems()] });
+  const dependencies = { locks, cluster: locks.cluster, sessions, readiness, limits, clock, logger };
   const handler = createHttpHandler({
     routes: createRoutes(dependencies),
     probes: createProbes(readiness),
@@ -77,9 +81,18 @@ export async function startServer(
   // Listening comes first: it fails at once, and it is what tells the port. Until the store has started, it refuses
   // every request as "not a member".
   const listener = await Listener.start({ bind: config.bind, handler, streamHandler, clock, logger });
+  const drain = async () => {
+    if (config.drainMs > 0 && locks.cluster.hasPeers) {
+      logger.info({ sessions: sessions.size }, "draining");
+      const drained = sessions.drain(clock, config.drainMs);
+      readiness.look();
+      await drained;
+    }
+  };
   const stop = async () => {
-    logger.info("stopping");
-    const drained = listener.stop(drainMs);
+    await drain();
+    logger.info({ sessions: sessions.size }, "stopping");
+    const drained = listener.stop(connectionsStopMs);
     // Fails the waits, so that what the listener drains are their answers.
     await withinTime(locks.stop(), logger);
     shutdown.abort(new LockError("shutting-down", "the server is stopping; ask another one"));

@@ -11,6 +11,7 @@ import { LockStore } from "../src/locks/lock-store.js";
 import { createMemoryTicketLog } from "../src/log/memory-ticket-log.js";
 import { createHttpHandler } from "../src/services/http-handler.js";
 import type { Cluster, Locks } from "../src/services/locks.js";
+import { OpenSessions } from "../src/services/open-sessions.js";
 import { createProbes } from "../src/services/probes.js";
 import { Readiness } from "../src/services/readiness.js";
 import { createRoutes, type ServiceDependencies } from "../src/services/routes.js";
@@ -36,6 +37,7 @@ export function dependenciesAround(
   return {
     locks,
     cluster,
+    sessions: new OpenSessions(),
     readiness: new Readiness({ clock, problems: () => [] }),
     limits: defaultLimits,
     clock,
@@ -73,8 +75,9 @@ export class Served implements AsyncDisposable {
     if (options.locks === undefined) {
       const locks = new LockStore({ log: createMemoryTicketLog(), clock, limits, logger });
       await locks.start({ address: "test:1", version: "0", startedUnixMs: 0 });
-      const readiness = new Readiness({ clock, problems: () => locks.problems() });
-      dependencies = { locks, cluster: locks.cluster, readiness, limits, clock, logger };
+      const sessions = new OpenSessions();
+      const readiness = new Readiness({ clock, problems: () => [...locks.problems(), ...sessions.problems()] });
+      dependencies = { locks, cluster: locks.cluster, sessions, readiness, limits, clock, logger };
       store = locks;
     } else {
       dependencies = dependenciesAround(options.locks, { limits, clock, logger });

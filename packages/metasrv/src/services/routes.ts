@@ -11,6 +11,7 @@ import { createGreptimeLockService } from "./greptime-lock-service.js";
 import { createHealthService } from "./health-service.js";
 import { createLockService } from "./lock-service.js";
 import type { Cluster, Locks } from "./locks.js";
+import type { OpenSessions } from "./open-sessions.js";
 import type { Readiness } from "./readiness.js";
 import { createReflectionService } from "./reflection-service.js";
 import { createRequestInterceptor } from "./request-interceptor.js";
@@ -19,6 +20,7 @@ import { createRequestInterceptor } from "./request-interceptor.js";
 export interface ServiceDependencies {
   readonly locks: Locks;
   readonly cluster: Cluster;
+  readonly sessions: OpenSessions;
   readonly readiness: Readiness;
   readonly limits: Limits;
   readonly clock: Clock;

@@ -2,7 +2,8 @@ import { describe, expect, test } from "@jest/globals";
 import { LockMode, LossReason, Reason, type SessionCommand, type SessionEvent } from "@metasrv/proto/metasrv/v1";
 import { Code } from "@connectrpc/connect";
 import { settled } from "../../test-support/manual-clock.js";
-import { idBytes, NodeFixture } from "../../test-support/node-fixture.js";
+import { adoptElsewhere, id, idBytes, NodeFixture } from "../../test-support/node-fixture.js";
+import { ScriptedTicketLog } from "../../test-support/scripted-ticket-log.js";
 import { dependenciesAround } from "../../test-support/served.js";
 import { defaultLimits, type Limits } from "../locks/limits.js";
 import { LockError } from "../locks/lock-errors.js";
@@ -26,6 +27,8 @@ class Client {
   readonly session: Session;
   readonly events: SessionEvent[] = [];
   readonly messages: number[] = [];
+  /** In how many messages it was told that the server is about to stop. */
+  drains = 0;
   reads = true;
   paused = false;
   resets = 0;
@@ -50,6 +53,7 @@ class Client {
   read(): void {
     for (let next = this.session.next(); next !== undefined; next = this.session.next()) {
       this.messages.push(next.events.length);
+      this.drains += next.draining ? 1 : 0;
       this.events.push(...next.events);
     }
   }
@@ -495,6 +499,66 @@ describe("the end", () => {
     expect(client.news).toEqual(["1 granted"]);
     expect(node.node.store.size).toBe(0);
     expect(node.node.clock.timers).toBe(timers - 1);
+  });
+});
+
+describe("a client that moves to another server", () => {
+  test("leaves its waits alone there, whether its move is known here yet or not", async () => {
+    const log = new ScriptedTicketLog();
+    const node = await startNode({}, log);
+    const client = new Client(node);
+    await client.sent([1, lock("orders", { ticket: 1 })], [2, lock("orders", { ticket: 2 })]);
+    await client.sent([3, lock("orders", { ticket: 3 })]);
+    adoptElsewhere(log, 2, "n2");
+    log.deliver();
+    adoptElsewhere(log, 3, "n2");
+    client.session.end();
+    await settled();
+    log.deliver();
+    await settled();
+    expect(log.store.tickets.map(({ id: ticket, ticket: { memberId } }) => [ticket, memberId])).toEqual([
+      [id(1), "n1"],
+      [id(2), "n2"],
+      [id(3), "n2"],
+    ]);
+    expect(client.news).toEqual(["1 granted", "2 failed SUPERSEDED"]);
+  });
+
+  test("is told to, once, and served until it has", async () => {
+    const node = await startNode();
+    const [client, other] = [new Client(node), new Client(node)];
+    await client.sent([1, lock("a")]);
+    const drained = node.dependencies.sessions.drain(node.node.clock, 1_000);
+    expect(await client.sent([2, lock("a", { ticket: 2 })], [3, lock("b")])).toEqual(["3 granted"]);
+    await node.node.clock.advance(500);
+    expect([client.drains, other.drains]).toEqual([1, 1]);
+    client.session.end();
+    other.session.break(undefined);
+    await drained;
+    expect(node.dependencies.sessions.size).toBe(0);
+  });
+
+  test("keeps its waits for the grace when it ends its stream before it asks for them there", async () => {
+    const node = await startNode({ waiterGraceMs: 1_000 });
+    const [holder, client] = [new Client(node), new Client(node)];
+    await holder.sent([1, lock("a", { ttlMs: 60_000n })]);
+    await client.sent([1, lock("a", { ticket: 1 })], [2, lock("a", { ticket: 2 })]);
+    void node.dependencies.sessions.drain(node.node.clock, 60_000);
+    await client.sent([3, cancel(2)]);
+    client.session.end();
+    await node.node.clock.advance(999);
+    expect(node.node.store.state(Buffer.from("a")).waiters).toBe(1);
+    await node.node.clock.advance(1);
+    expect(node.node.store.state(Buffer.from("a")).waiters).toBe(0);
+  });
+
+  test("finds no session at a server that is about to stop", async () => {
+    const node = await startNode();
+    void node.dependencies.sessions.drain(node.node.clock, 1_000);
+    const client = new Client(node);
+    expect(await client.sent([1, lock("a")])).toEqual([]);
+    expect(client.session.over?.error).toMatchObject({ reason: "shutting-down" });
+    expect([client.messages, node.dependencies.sessions.size, node.node.clock.timers]).toEqual([[], 0, 0]);
   });
 });
 

@@ -6,7 +6,7 @@ import type {
   SessionResponse,
   SessionUnlock,
 } from "@metasrv/proto/metasrv/v1";
-import { LockError, notHeld } from "../locks/lock-errors.js";
+import { LockError, notHeld, shuttingDown } from "../locks/lock-errors.js";
 import { claimRequest } from "./claim-request.js";
 import type { ServiceDependencies } from "./routes.js";
 import { toSessionFailure } from "./rpc-errors.js";
@@ -46,6 +46,7 @@ export class Session implements SessionLockHost {
   readonly #outbox = new SessionOutbox();
   #termsDue = true;
   #heartbeatDue = false;
+  #drainingDue = false;
   #wakeScheduled = false;
   #reading = true;
   readonly #pulse: SessionPulse;
@@ -70,6 +71,12 @@ export class Session implements SessionLockHost {
         carrier.reset();
       },
     });
+    if (dependencies.sessions.draining) {
+      this.#termsDue = false;
+      this.break(shuttingDown());
+    } else {
+      dependencies.sessions.opened(this);
+    }
   }
 
   /**
@@ -83,7 +90,7 @@ export class Session implements SessionLockHost {
   /** Takes the next message to send, if there is one. The first one names the terms. */
   next(): SessionResponse | undefined {
     const { size } = this.#outbox;
-    if (size === 0 && !this.#heartbeatDue && !this.#termsDue) {
+    if (size === 0 && !this.#heartbeatDue && !this.#termsDue && !this.#drainingDue) {
       return undefined;
     }
     this.#pulse.read();
@@ -91,8 +98,9 @@ export class Session implements SessionLockHost {
     const message: SessionResponse = {
       $typeName: "metasrv.v1.SessionResponse",
       events: this.#outbox.take(),
-      draining: false,
+      draining: this.#drainingDue,
     };
+    this.#drainingDue = false;
     if (this.#termsDue) {
       this.#termsDue = false;
       const { heartbeatMs, sessionTimeoutMs, maxSessionCommands } = this.#dependencies.limits;
@@ -123,13 +131,24 @@ export class Session implements SessionLockHost {
     }
   }
 
-  /** The client has ended its requests: it does not want its waits any more, but the answers to its other commands. */
+  /** Tells the client that this server is about to stop. */
+  drain(): void {
+    if (this.#over === undefined) {
+      this.#drainingDue = true;
+      this.#scheduleWake();
+    }
+  }
+
+  /**
+   * The client has ended its requests: it does not want its waits any more, but the answers to its other commands. One
+   * that was told to move may still be on its way to ask for them elsewhere.
+   */
   end(): void {
     if (this.#over !== undefined || this.#ending) {
       return;
     }
     this.#ending = true;
-    this.#leave("ended");
+    this.#leave(this.#dependencies.sessions.draining ? "broken" : "ended");
     this.#endIfAnswered();
   }
 
@@ -138,10 +157,8 @@ export class Session implements SessionLockHost {
     if (this.#over !== undefined) {
       return;
     }
-    this.#over = { error };
-    this.#pulse.stop();
+    this.#finish(error);
     this.#leave("broken");
-    this.#scheduleWake();
   }
 
   push(number: number, event: SessionEvent["event"]): void {
@@ -281,11 +298,16 @@ export class Session implements SessionLockHost {
     this.#locks.clear();
   }
 
+  #finish(error: Error | undefined): void {
+    this.#over = { error };
+    this.#pulse.stop();
+    this.#dependencies.sessions.closed(this);
+    this.#scheduleWake();
+  }
+
   #endIfAnswered(): void {
     if (this.#ending && this.#over === undefined && this.#unanswered.size === 0) {
-      this.#over = { error: undefined };
-      this.#pulse.stop();
-      this.#scheduleWake();
+      this.#finish(undefined);
     }
   }
 

@@ -1,0 +1,62 @@
+import type { Clock } from "../locks/clock.js";
+
+/** A session, as far as draining is concerned. */
+export interface DrainableSession {
+  /** Tells the client to move to another server. */
+  drain(): void;
+}
+
+/** The sessions that are open, and how their clients are asked to move to other servers before this one stops. */
+export class OpenSessions {
+  readonly #sessions = new Set<DrainableSession>();
+  #draining = false;
+  #ended: (() => void) | undefined;
+
+  /** Number of open sessions. */
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** Whether clients are being sent away. Never taken back. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** What is wrong with this server for new clients, for people to read. */
+  problems(): readonly string[] {
+    return this.#draining ? ["it is about to stop, and sends its clients to other servers"] : [];
+  }
+
+  opened(session: DrainableSession): void {
+    this.#sessions.add(session);
+  }
+
+  /** Harmless when repeated. */
+  closed(session: DrainableSession): void {
+    this.#sessions.delete(session);
+    if (this.#sessions.size === 0) {
+      this.#ended?.();
+    }
+  }
+
+  /**
+   * Tells every client to move to another server; resolves once all sessions have ended, or the time has passed.
+   *
+   * @param boundMs - in milliseconds
+   */
+  async drain(clock: Clock, boundMs: number): Promise<void> {
+    this.#draining = true;
+    for (const session of this.#sessions) {
+      session.drain();
+    }
+    if (this.#sessions.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = clock.after(boundMs, resolve);
+        this.#ended = () => {
+          timer.cancel();
+          resolve();
+        };
+      });
+    }
+  }
+}
