@@ -5,6 +5,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ChildProcessByStdio } from "node:child_process";
 import type { Readable } from "node:stream";
+import type { Host } from "./host.js";
 
 /** How a process ended. */
 export interface Exit {
@@ -18,6 +19,8 @@ export interface ChildOptions {
   readonly args: readonly string[];
   /** The whole environment of the process. */
   readonly env: NodeJS.ProcessEnv;
+  /** Where it runs; absent: on this machine as it is. */
+  readonly host?: Host | undefined;
   /** Called with each line that the process writes to its standard output. */
   readonly onStdoutLine?: (line: string) => void;
 }
@@ -65,7 +68,8 @@ export class Child {
    * @throws Error when it cannot be started at all, for instance because there is no such file.
    */
   static async start(options: ChildOptions): Promise<Child> {
-    const [command = options.command, ...args] = [...DIES_WITH_US, options.command, ...options.args];
+    const line = [...DIES_WITH_US, ...(options.host?.enter ?? []), options.command, ...options.args];
+    const [command = options.command, ...args] = line;
     const process = spawn(command, args, { env: options.env, stdio: ["ignore", "pipe", "pipe"] });
     const { pid } = process;
     if (pid === undefined) {

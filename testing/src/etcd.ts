@@ -6,6 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Child } from "./child.js";
 import type { Exit } from "./child.js";
 import { freePorts } from "./free-port.js";
+import { leaderOf } from "./etcd-leader.js";
+import type { Host } from "./host.js";
 import { findOrInstall } from "./tools.js";
 
 /** How to start an etcd. */
@@ -16,6 +18,8 @@ export interface EtcdOptions {
   readonly extraArgs?: readonly string[];
   /** Where it keeps its data; it stays there. Absent: a temporary folder, removed at the end. */
   readonly dataDir?: string;
+  /** Where the members run, in order; absent: here. */
+  readonly hosts?: readonly Host[];
 }
 
 /** A running etcd member. Disposing of it kills it and removes its data. */
@@ -39,10 +43,14 @@ export interface EtcdCluster extends AsyncDisposable {
   readonly members: readonly Etcd[];
   /** Where clients reach the members, as host:port. */
   readonly endpoints: readonly string[];
+  /** The member that leads, as most of those that answer have it; undefined while there is none. */
+  leader(): Promise<Etcd | undefined>;
 }
 
 interface Place {
   readonly name: string;
+  readonly host: Host | undefined;
+  readonly address: string;
   readonly clientPort: number;
   readonly peerPort: number;
 }
@@ -62,7 +70,7 @@ export async function startEtcdCluster(size: number, options: EtcdOptions = {}):
   if (size !== 1 && options.dataDir !== undefined) throw new Error("members cannot share one dataDir");
   const bin = options.bin ?? (await findOrInstall("etcd"));
   for (let attempt = 1; ; attempt++) {
-    const cluster = await places(size);
+    const cluster = await places(size, options.hosts ?? []);
     const members = await Promise.all(
       cluster.map(async (place) => {
         const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), "metasrv-etcd-")));
@@ -74,6 +82,7 @@ export async function startEtcdCluster(size: number, options: EtcdOptions = {}):
       return {
         members,
         endpoints: members.map((member) => member.endpoint),
+        leader: () => leaderOf(members),
         async [Symbol.asyncDispose]() {
           await Promise.all(members.map((member) => member[Symbol.asyncDispose]()));
         },
@@ -85,10 +94,12 @@ export async function startEtcdCluster(size: number, options: EtcdOptions = {}):
   }
 }
 
-async function places(size: number): Promise<Place[]> {
+async function places(size: number, hosts: readonly Host[]): Promise<Place[]> {
   const ports = await freePorts(2 * size);
   return Array.from({ length: size }, (_, index) => ({
     name: `member-${index}`,
+    host: hosts[index],
+    address: hosts[index]?.address ?? "127.0.0.1",
     clientPort: ports[2 * index] ?? 0,
     peerPort: ports[2 * index + 1] ?? 0,
   }));
@@ -103,6 +114,7 @@ class Member implements Etcd {
   readonly dataDir: string;
 
   readonly #bin: string;
+  readonly #host: Host | undefined;
   readonly #args: readonly string[];
   readonly #removesData: boolean;
   #child: Child | undefined;
@@ -114,9 +126,10 @@ class Member implements Etcd {
     { dataDir, extraArgs = [] }: EtcdOptions & { readonly dataDir: string },
     removesData: boolean,
   ) {
-    const clientUrl = `http://127.0.0.1:${place.clientPort}`;
-    const peerUrl = `http://127.0.0.1:${place.peerPort}`;
-    this.endpoint = `127.0.0.1:${place.clientPort}`;
+    const clientUrl = `http://${place.address}:${place.clientPort}`;
+    const peerUrl = peerUrlOf(place);
+    this.endpoint = `${place.address}:${place.clientPort}`;
+    this.#host = place.host;
     this.#bin = bin;
     this.dataDir = dataDir;
     this.#removesData = removesData;
@@ -127,7 +140,7 @@ class Member implements Etcd {
       `--advertise-client-urls=${clientUrl}`,
       `--listen-peer-urls=${peerUrl}`,
       `--initial-advertise-peer-urls=${peerUrl}`,
-      `--initial-cluster=${cluster.map(({ name, peerPort }) => `${name}=http://127.0.0.1:${peerPort}`).join(",")}`,
+      `--initial-cluster=${cluster.map((other) => `${other.name}=${peerUrlOf(other)}`).join(",")}`,
       "--logger=zap",
       "--log-level=warn",
       ...extraArgs,
@@ -139,7 +152,7 @@ class Member implements Etcd {
   }
 
   async start(): Promise<void> {
-    const child = await Child.start({ command: this.#bin, args: this.#args, env: environment() });
+    const child = await Child.start({ command: this.#bin, args: this.#args, env: environment(), host: this.#host });
     this.#child = child;
     const deadline = performance.now() + HEALTHY_WITHIN_MS;
     while (!(await isHealthy(this.endpoint))) {
@@ -171,6 +184,10 @@ class Member implements Etcd {
     if (this.#child === undefined) throw new Error("etcd was not started");
     return this.#child;
   }
+}
+
+function peerUrlOf({ address, peerPort }: Place): string {
+  return `http://${address}:${peerPort}`;
 }
 
 /** Our environment without the variables that etcd would take for its own flags. */

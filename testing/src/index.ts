@@ -13,3 +13,4 @@ export { findOrInstall } from "./tools.js";
 export type { ToolName } from "./tools.js";
 export { Child } from "./child.js";
 export type { ChildOptions, Exit } from "./child.js";
+export type { Host } from "./host.js";

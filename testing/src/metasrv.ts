@@ -1,18 +1,21 @@
 import { fileURLToPath } from "node:url";
 import { Child } from "./child.js";
 import type { Exit } from "./child.js";
+import type { Host } from "./host.js";
 
 /** One line of the server's JSON log. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly msg?: unknown };
 
 /** How to start a server. */
 export interface MetasrvOptions {
-  /** Flags of `metasrv start`. Without `--bind-addr` it listens on a free port of 127.0.0.1. */
+  /** Flags of `metasrv start`. Without `--bind-addr` it listens on a free port of 127.0.0.1, or of its host. */
   readonly args?: readonly string[];
   /** Variables set besides those of this process, of which `METASRV_*` are not passed on. */
   readonly env?: Readonly<Record<string, string>>;
   /** Endpoints of an etcd, as host:port, several separated by commas; absent: it keeps its locks in memory. */
   readonly store?: string;
+  /** Where it runs, on a free port of the host's address; absent: here. */
+  readonly host?: Host | undefined;
 }
 
 /** A running server process. Disposing of it kills it. */
@@ -43,7 +46,9 @@ const BIN = fileURLToPath(new URL("../../packages/metasrv/bin/metasrv.js", impor
 /** Starts the built server as a process of its own and resolves when it listens. */
 export async function startMetasrv(options: MetasrvOptions = {}): Promise<Metasrv> {
   const args = ["start", ...(options.args ?? [])];
-  if (!args.some((arg) => arg.startsWith("--bind-addr"))) args.push("--bind-addr", "127.0.0.1:0");
+  if (!args.some((arg) => arg.startsWith("--bind-addr"))) {
+    args.push("--bind-addr", `${options.host?.address ?? "127.0.0.1"}:0`);
+  }
   if (options.store !== undefined) args.push("--store-addrs", options.store);
 
   const log = new Log();
@@ -51,6 +56,7 @@ export async function startMetasrv(options: MetasrvOptions = {}): Promise<Metasr
     command: process.execPath,
     args: [BIN, ...args],
     env: { ...environment(), ...options.env },
+    host: options.host,
     onStdoutLine: (line) => {
       log.add(line);
     },

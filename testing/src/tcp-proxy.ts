@@ -13,6 +13,8 @@ export interface TcpProxyOptions {
   readonly target: string;
   /** Delay of every byte, in milliseconds, by direction. */
   readonly latencyMs?: Partial<Record<Direction, number>>;
+  /** The address at which it listens; 127.0.0.1 when absent. */
+  readonly listenAt?: string;
 }
 
 /** A network between a client and a server, with the faults that networks have. Disposing of it cuts and closes it. */
@@ -43,7 +45,7 @@ export interface TcpProxy extends AsyncDisposable {
 
 const START_ATTEMPTS = 5;
 
-/** Starts a proxy on a free port of 127.0.0.1. */
+/** Starts a proxy on a free port. */
 export async function startTcpProxy(options: TcpProxyOptions): Promise<TcpProxy> {
   for (let attempt = 1; ; attempt++) {
     const [port = 0] = await freePorts(1);
@@ -69,6 +71,7 @@ class Proxy implements TcpProxy {
   readonly bytes: Record<Direction, number> = { toTarget: 0, toClient: 0 };
 
   readonly #port: number;
+  readonly #listenAt: string;
   readonly #target: { readonly host: string; readonly port: number };
   readonly #paused: Record<Direction, boolean> = { toTarget: false, toClient: false };
   readonly #latencyMs: Record<Direction, number>;
@@ -78,12 +81,13 @@ class Proxy implements TcpProxy {
   #server: Server | undefined;
   #cutAfter: { left: number; readonly done: () => void } | undefined;
 
-  constructor(port: number, { target, latencyMs }: TcpProxyOptions) {
+  constructor(port: number, { target, latencyMs, listenAt = "127.0.0.1" }: TcpProxyOptions) {
     const colon = target.lastIndexOf(":");
     this.#target = { host: target.slice(0, colon), port: Number(target.slice(colon + 1)) };
     this.#latencyMs = { toTarget: 0, toClient: 0, ...latencyMs };
     this.#port = port;
-    this.address = `127.0.0.1:${port}`;
+    this.#listenAt = listenAt;
+    this.address = `${listenAt}:${port}`;
     this.url = `http://${this.address}`;
   }
 
@@ -119,7 +123,7 @@ class Proxy implements TcpProxy {
     const server = createServer({ allowHalfOpen: true }, (client) => {
       this.#connect(client);
     });
-    server.listen(this.#port, "127.0.0.1");
+    server.listen(this.#port, this.#listenAt);
     await once(server, "listening");
     this.#server = server;
   }
