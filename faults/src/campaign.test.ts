@@ -1,0 +1,25 @@
+import { afterAll, expect, test } from "@jest/globals";
+import { leakCheck } from "@metasrv/testing";
+import { runCampaign } from "./campaign.js";
+import { faultOf } from "./inject/catalogue.js";
+import { proxyNetwork } from "./network/proxy-network.js";
+
+test("a short campaign of real processes breaks no promise", async () => {
+  // What a killed client held ends with its TTL: that comes first, so that nobody waits for it at the end.
+  const kinds = ["client-kill", "metasrv-kill", "etcd-compaction", "etcd-leader-kill", "rolling-restart"];
+  const summary = await runCampaign({
+    network: proxyNetwork,
+    sizes: { storeMembers: 3, nodes: 3, clients: 2, workersPerClient: 11 },
+    plan: { first: kinds.map(faultOf), mixed: [], forMs: 0, quietMs: 1_000, recoveryMs: 500 },
+    seed: 1,
+    keep: false,
+    signal: new AbortController().signal,
+    say: () => undefined,
+  });
+  expect(summary.violations).toEqual([]);
+  expect(summary.effects.map(({ kind }) => kind)).toEqual(["quiet", ...kinds]);
+  expect(summary.acquisitions).toBeGreaterThan(100);
+  expect(summary.writes.taken).toBeGreaterThan(100);
+});
+
+afterAll(leakCheck());

@@ -1,0 +1,50 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { FaultPlan } from "./inject/run-faults.js";
+import { runFaults } from "./inject/run-faults.js";
+import type { Network } from "./network/network.js";
+import { Random } from "./random.js";
+import { type Summary, summarize } from "./report/summary.js";
+import { Stage, type StageOptions } from "./stage/stage.js";
+
+/** What a campaign is. */
+export interface CampaignOptions {
+  readonly network: Network;
+  readonly sizes: Omit<StageOptions, "network" | "random" | "folder">;
+  readonly plan: FaultPlan;
+  readonly seed: number;
+  /** Whether to keep the journals in any case. */
+  readonly keep: boolean;
+  /** Ends it early: it rejects with the signal's reason, and leaves nothing behind. */
+  readonly signal: AbortSignal;
+  readonly say: (text: string) => void;
+}
+
+/**
+ * Starts everything, injects the faults, ends everything, and checks what happened. The journals are kept, and their
+ * folder is named, when something was wrong.
+ */
+export async function runCampaign({
+  network,
+  sizes,
+  plan,
+  seed,
+  signal,
+  say,
+  ...options
+}: CampaignOptions): Promise<Summary> {
+  const folder = await mkdtemp(join(tmpdir(), "metasrv-faults-"));
+  const random = new Random(seed);
+  let { keep } = options;
+  try {
+    await using stage = await Stage.start({ network, random, folder, ...sizes });
+    const faults = await runFaults(plan, { stage, random, signal, say });
+    const summary = summarize(await stage.finish(faults));
+    keep ||= summary.violations.length > 0;
+    return summary;
+  } finally {
+    if (keep) say(`the journals are in ${folder}`);
+    else await rm(folder, { recursive: true, force: true });
+  }
+}

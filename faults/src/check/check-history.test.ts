@@ -1,0 +1,164 @@
+import { describe, expect, test } from "@jest/globals";
+import type { Ask } from "../history/ask.js";
+import type { History, ResourceEvent } from "../history/history.js";
+import type { TicketLife } from "../history/ticket-life.js";
+import { checkHistory } from "./check-history.js";
+import { lostPlaces } from "./lost-places.js";
+
+const second = 1_000_000;
+
+function ask(id: string, rest: Partial<Ask>): Ask {
+  return { id, process: "p", lock: "a", ttlMs: 10_000, keepAlive: false, askedUs: 0, errors: [], ...rest };
+}
+
+/** An ask that was granted `token` at one moment and gave the lock back at another, in seconds. */
+function held(id: string, token: bigint, from: number, to: number, rest: Partial<Ask> = {}): Ask {
+  const doneUs = to * second;
+  return ask(id, { token, grantedUs: from * second, untilUs: doneUs + second, doneUs, unlockedUs: doneUs, ...rest });
+}
+
+function ticket(owner: string, token: bigint, rest: Partial<TicketLife> = {}): TicketLife {
+  return { lock: "a", id: `${owner}-${token}`, ask: owner, token, createdUs: 0, memberId: "1", ...rest };
+}
+
+/** A history in which everything but what is given is as it should be. */
+function history(given: Partial<History>): History {
+  const asks = given.asks ?? [];
+  const tickets = asks.flatMap(({ id, token, doneUs }) =>
+    token === undefined
+      ? []
+      : [ticket(id, token, doneUs === undefined ? {} : { goneUs: doneUs, goneRevision: token + 1n })],
+  );
+  return {
+    tickets,
+    resource: [],
+    putsUs: [],
+    faults: [],
+    leftKeys: [],
+    beginUs: 0,
+    endUs: 99 * second,
+    ...given,
+    asks,
+  };
+}
+
+function rulesBroken(given: Partial<History>): string[] {
+  return checkHistory(history(given)).map(({ rule }) => rule);
+}
+
+function wrote(kind: ResourceEvent["kind"], id: string, token: bigint, at: number): ResourceEvent {
+  const event = { atUs: at * second, ask: id, lock: "a", token: token.toString() };
+  return kind === "written" ? { kind, ...event } : { kind, ...event, highest: "99" };
+}
+
+test("a history in which all is well is accepted", () => {
+  expect(rulesBroken({})).toEqual([]);
+  expect(rulesBroken({ asks: [held("x", 1n, 1, 2), held("y", 3n, 2, 3)] })).toEqual([]);
+});
+
+describe("one holder", () => {
+  test("two that hold at once", () => {
+    expect(rulesBroken({ asks: [held("x", 1n, 1, 3), held("y", 3n, 2, 4)] })).toEqual(["one holder"]);
+  });
+
+  test("one that holds within the time of another, after a third", () => {
+    const asks = [held("x", 1n, 1, 9), held("y", 3n, 2, 3), held("z", 5n, 4, 5)];
+    expect(rulesBroken({ asks })).toEqual(["one holder", "one holder"]);
+  });
+
+  test("one that went away without a word believes until the end of its validity", () => {
+    const left = ask("x", { token: 1n, grantedUs: second, untilUs: 5 * second });
+    expect(rulesBroken({ asks: [left, held("y", 3n, 4, 6)] })).toEqual(["one holder"]);
+    expect(rulesBroken({ asks: [left, held("y", 3n, 5, 6)] })).toEqual([]);
+  });
+
+  test("one that was kept alive believes until its process is killed", () => {
+    const died = ask("x", { token: 1n, grantedUs: 1, untilUs: 2, keepAlive: true, diedUs: 5 * second });
+    expect(rulesBroken({ asks: [died, held("y", 3n, 4, 6)] })).toEqual(["one holder"]);
+    expect(rulesBroken({ asks: [died, held("y", 3n, 5, 6)] })).toEqual([]);
+  });
+
+  test("a signal ends the belief", () => {
+    const warned = held("x", 1n, 1, 9, { overUs: 2 * second });
+    const tickets = [ticket("x", 1n, { goneUs: 3 * second, goneRevision: 2n }), ticket("y", 3n)];
+    expect(
+      rulesBroken({ asks: [{ ...warned, unlockedUs: 3 * second }, ask("y", { ...held("y", 3n, 3, 4) })], tickets }),
+    ).toEqual(["unlocks take effect"]);
+  });
+
+  test("locks of other names do not matter", () => {
+    expect(
+      rulesBroken({
+        asks: [held("x", 1n, 1, 3, { lock: "b" })],
+        tickets: [ticket("x", 1n, { lock: "b", goneUs: 3 * second })],
+      }),
+    ).toEqual([]);
+  });
+});
+
+test("tokens rise in the order of the grants", () => {
+  expect(rulesBroken({ asks: [held("x", 3n, 1, 2), held("y", 1n, 2, 3)] })).toEqual(["tokens rise"]);
+  expect(rulesBroken({ asks: [held("x", 3n, 1, 2), held("x", 3n, 2, 3)] })).toContain("tokens rise");
+});
+
+describe("tickets", () => {
+  test("a grant without a ticket", () => {
+    expect(rulesBroken({ asks: [held("x", 1n, 1, 2)], tickets: [] })).toEqual(["grants are committed"]);
+    expect(rulesBroken({ asks: [held("x", 1n, 1, 2)], tickets: [ticket("y", 1n)] })).toEqual(["grants are committed"]);
+  });
+
+  test("a ticket that goes while its client believes to hold", () => {
+    const tickets = [ticket("x", 1n, { goneUs: 1.5 * second })];
+    expect(rulesBroken({ asks: [held("x", 1n, 1, 2)], tickets })).toEqual(["holds are kept"]);
+  });
+
+  test("two tickets of one ask at once", () => {
+    const tickets = [ticket("x", 1n, { goneUs: 0, goneRevision: 5n }), ticket("x", 3n, { goneUs: 2 * second })];
+    expect(rulesBroken({ asks: [held("x", 3n, 1, 2)], tickets })).toEqual(["one ticket an ask"]);
+  });
+
+  test("a wait that begins again has lost its place; one that is granted first has not", () => {
+    const again = [ticket("x", 1n, { goneUs: 7, goneRevision: 2n }), ticket("x", 3n)];
+    expect(lostPlaces([ask("x", { token: 3n })], again)).toMatchObject([{ ask: { id: "x" }, atUs: 7 }]);
+    expect(lostPlaces([ask("x", { token: 1n })], again)).toEqual([]);
+    expect(lostPlaces([ask("x", { token: 3n })], again.slice(1))).toEqual([]);
+  });
+
+  test("what is left in the store", () => {
+    expect(rulesBroken({ leftKeys: ["metasrv/locks/a/1"] })).toEqual(["nothing is left"]);
+  });
+});
+
+describe("unlocks", () => {
+  const asks = [held("x", 1n, 1, 2)];
+
+  test("that took effect only with the TTL, or never", () => {
+    expect(rulesBroken({ asks, tickets: [ticket("x", 1n, { goneUs: 9 * second })] })).toEqual(["unlocks take effect"]);
+    expect(rulesBroken({ asks, tickets: [ticket("x", 1n)] })).toEqual(["unlocks take effect"]);
+  });
+
+  test("may be heard of late while the store is broken", () => {
+    const tickets = [ticket("x", 1n, { goneUs: 9 * second })];
+    const fault = { target: "", beginUs: second, healedUs: 8 * second, endUs: 9 * second };
+    expect(rulesBroken({ asks, tickets, faults: [{ kind: "etcd-leader-kill", ...fault }] })).toEqual([]);
+    expect(rulesBroken({ asks, tickets, faults: [{ kind: "metasrv-kill", ...fault }] })).toHaveLength(1);
+  });
+});
+
+describe("the resource", () => {
+  const asks = [held("x", 1n, 1, 2), held("y", 3n, 3, 4)];
+
+  test("takes a stale write", () => {
+    const resource = [wrote("written", "y", 3n, 3), wrote("written", "x", 1n, 3.5)];
+    expect(rulesBroken({ asks, resource })).toEqual(["stale writes are refused"]);
+  });
+
+  test("refuses a holder", () => {
+    expect(rulesBroken({ asks, resource: [wrote("fenced", "x", 1n, 1.5)] })).toEqual(["holders' writes are taken"]);
+  });
+
+  test("refuses who held before", () => {
+    const resource = [wrote("written", "x", 1n, 1.5), wrote("written", "y", 3n, 3), wrote("fenced", "x", 1n, 3.5)];
+    expect(rulesBroken({ asks, resource })).toEqual([]);
+  });
+});

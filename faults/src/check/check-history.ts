@@ -1,0 +1,17 @@
+import type { History } from "../history/history.js";
+import { checkHolders } from "./holders.js";
+import { checkResource } from "./resource.js";
+import { checkTickets } from "./tickets.js";
+import { checkUnlocks } from "./unlocks.js";
+import type { Violation } from "./violation.js";
+
+/** Everything in a history that must not have happened. Pure: no I/O, no clock. */
+export function checkHistory(history: History): Violation[] {
+  return [
+    ...checkHolders(history.asks),
+    ...checkTickets(history),
+    ...checkUnlocks(history),
+    ...checkResource(history),
+    ...history.leftKeys.map((key): Violation => ({ rule: "nothing is left", what: `${key} is in the store` })),
+  ];
+}

@@ -1,0 +1,20 @@
+import type { Ask } from "../history/ask.js";
+import type { TicketLife } from "../history/ticket-life.js";
+import { ticketsByAsk } from "./tickets.js";
+
+/** A wait that had to begin again at the end of the queue. */
+export interface LostPlace {
+  readonly ask: Ask;
+  /** When its first ticket went, in microseconds. */
+  readonly atUs: number;
+}
+
+/** The waits whose ticket went before it was granted, although they went on with another. */
+export function lostPlaces(asks: readonly Ask[], tickets: readonly TicketLife[]): LostPlace[] {
+  const groups = ticketsByAsk(tickets);
+  return asks.flatMap((ask) => {
+    const [first, second] = groups.get(ask.id) ?? [];
+    if (first?.goneUs === undefined || second === undefined || first.token === ask.token) return [];
+    return [{ ask, atUs: first.goneUs }];
+  });
+}

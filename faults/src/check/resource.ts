@@ -1,0 +1,29 @@
+import { beliefOf } from "../history/belief.js";
+import type { History } from "../history/history.js";
+import { at, type Violation } from "./violation.js";
+
+/** The resource took no write with a lower token than one before, and refused none of a client that held the lock. */
+export function checkResource({ asks, resource }: Pick<History, "asks" | "resource">): Violation[] {
+  const violations: Violation[] = [];
+  const asksById = new Map(asks.map((ask) => [ask.id, ask]));
+  const highest = new Map<string, bigint>();
+  for (const { kind, atUs, ask: id, lock, token: text } of resource) {
+    const token = BigInt(text);
+    const before = highest.get(lock) ?? 0n;
+    if (kind === "written") {
+      if (token < before) {
+        const what = `a write of ${id} to ${lock} with token ${token} was taken at ${at(atUs)}, after one with ${before}`;
+        violations.push({ rule: "stale writes are refused", what });
+      }
+      highest.set(lock, token > before ? token : before);
+    } else {
+      const ask = asksById.get(id);
+      const belief = ask === undefined ? undefined : beliefOf(ask);
+      if (belief !== undefined && belief.fromUs <= atUs && atUs < belief.toUs) {
+        const what = `a write of ${id} to ${lock} with token ${token} was refused at ${at(atUs)}, while it believed to hold`;
+        violations.push({ rule: "holders' writes are taken", what });
+      }
+    }
+  }
+  return violations;
+}

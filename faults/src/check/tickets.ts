@@ -1,0 +1,52 @@
+import type { Ask } from "../history/ask.js";
+import { beliefOf } from "../history/belief.js";
+import type { History } from "../history/history.js";
+import type { TicketLife } from "../history/ticket-life.js";
+import { at, type Violation } from "./violation.js";
+
+/** The tickets of each ask, the oldest first. */
+export function ticketsByAsk(tickets: readonly TicketLife[]): Map<string, TicketLife[]> {
+  const groups = new Map<string, TicketLife[]>();
+  for (const ticket of tickets) {
+    const group = groups.get(ticket.ask);
+    if (group === undefined) groups.set(ticket.ask, [ticket]);
+    else group.push(ticket);
+  }
+  return groups;
+}
+
+/**
+ * What clients believed against what the store had: a grant belongs to a committed ticket of its ask, which stays while
+ * the client believes to hold; and an ask never has two tickets at once.
+ */
+export function checkTickets({ asks, tickets }: Pick<History, "asks" | "tickets">): Violation[] {
+  const groups = ticketsByAsk(tickets);
+  return [
+    ...asks.flatMap((ask) => checkGrant(ask, groups.get(ask.id) ?? [])),
+    ...[...groups.values()].flatMap(doubled),
+  ];
+}
+
+function checkGrant(ask: Ask, tickets: readonly TicketLife[]): Violation[] {
+  if (ask.token === undefined) return [];
+  const ticket = tickets.find(({ token, lock }) => token === ask.token && lock === ask.lock);
+  if (ticket === undefined) {
+    const what = `${ask.id} was granted ${ask.lock} with token ${ask.token}, which the store never gave to it`;
+    return [{ rule: "grants are committed", what }];
+  }
+  const belief = beliefOf(ask);
+  // The store tells of a removal only after it: whoever still believed then did so for too long.
+  if (belief === undefined || ticket.goneUs === undefined || belief.toUs <= ticket.goneUs) return [];
+  const untilText = Number.isFinite(belief.toUs) ? at(belief.toUs) : "the end";
+  const what = `${ask.id} believed to hold ${ask.lock} (token ${ask.token}) until ${untilText}, but its ticket was gone at ${at(ticket.goneUs)}`;
+  return [{ rule: "holds are kept", what }];
+}
+
+function doubled(tickets: readonly TicketLife[]): Violation[] {
+  return tickets.flatMap((ticket, index) => {
+    const next = tickets[index + 1];
+    if (next === undefined || (ticket.goneRevision !== undefined && ticket.goneRevision < next.token)) return [];
+    const what = `${ticket.ask} had two tickets at once for ${ticket.lock}: ${ticket.token} and ${next.token}`;
+    return [{ rule: "one ticket an ask", what }];
+  });
+}

@@ -1,0 +1,30 @@
+import type { FaultSpan, History } from "../history/history.js";
+import { ticketsByAsk } from "./tickets.js";
+import { at, type Violation } from "./violation.js";
+
+// The store tells of a removal within milliseconds, on a machine that is not overloaded.
+const toldWithinUs = 1_000_000;
+
+/**
+ * The ticket of an answered unlock is gone at once, and not only when its TTL has passed. While something is wrong with
+ * the store itself, it may tell of it later.
+ */
+export function checkUnlocks({ asks, tickets, faults }: Pick<History, "asks" | "tickets" | "faults">): Violation[] {
+  const groups = ticketsByAsk(tickets);
+  const storeFaults = faults.filter(({ kind }) => kind.startsWith("etcd"));
+  return asks.flatMap((ask): Violation[] => {
+    const { token, unlockedUs } = ask;
+    const ticket = groups.get(ask.id)?.find((candidate) => candidate.token === token);
+    if (unlockedUs === undefined || ticket === undefined) return [];
+    const goneUs = ticket.goneUs ?? Infinity;
+    if (goneUs <= unlockedUs + toldWithinUs) return [];
+    if (Number.isFinite(goneUs) && storeFaults.some((span) => touches(span, unlockedUs, goneUs))) return [];
+    const gone = Number.isFinite(goneUs) ? `went at ${at(goneUs)}` : "never went";
+    const what = `${ask.id} was told at ${at(unlockedUs)} that ${ask.lock} is unlocked, but its ticket ${ticket.token} ${gone}`;
+    return [{ rule: "unlocks take effect", what }];
+  });
+}
+
+function touches({ beginUs, endUs }: FaultSpan, fromUs: number, toUs: number): boolean {
+  return beginUs <= toUs && endUs >= fromUs;
+}

@@ -1,0 +1,23 @@
+/** A promise that was broken. */
+export interface Violation {
+  readonly rule: Rule;
+  /** What happened, with the asks and moments by which it is found in the journals. */
+  readonly what: string;
+}
+
+/** What must hold, whatever fails. */
+export type Rule =
+  | "one holder"
+  | "tokens rise"
+  | "grants are committed"
+  | "holds are kept"
+  | "one ticket an ask"
+  | "unlocks take effect"
+  | "nothing is left"
+  | "stale writes are refused"
+  | "holders' writes are taken";
+
+/** A moment for people: seconds since the machine started, to the microsecond. */
+export function at(us: number): string {
+  return `${(us / 1_000_000).toFixed(6)} s`;
+}

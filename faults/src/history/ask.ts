@@ -1,0 +1,69 @@
+import type { HistoryEvent } from "./event.js";
+
+/** One request for a lock, from asking to the end of the hold, as its client saw it. Moments are in microseconds. */
+export interface Ask {
+  readonly id: string;
+  readonly process: string;
+  readonly lock: string;
+  readonly ttlMs: number;
+  readonly keepAlive: boolean;
+  readonly askedUs: number;
+  token?: bigint;
+  grantedUs?: number;
+  /** Until when the client believed to hold, as far as it last said. */
+  untilUs?: number;
+  overUs?: number;
+  why?: string;
+  doneUs?: number;
+  unlockedUs?: number;
+  refusedUs?: number;
+  /** Errors that the caller got. */
+  readonly errors: { readonly atUs: number; readonly error: string }[];
+  /** When its process was killed. */
+  diedUs?: number;
+}
+
+/** The asks in a process's events. `diedUs` is when the process was killed, if it was. */
+export function asksOf(process: string, events: readonly HistoryEvent[], diedUs?: number): Ask[] {
+  const asks = new Map<string, Ask>();
+  for (const event of events) {
+    if (event.kind === "asked") {
+      const { ask: id, lock, ttlMs, keepAlive, atUs: askedUs } = event;
+      const died = diedUs === undefined ? {} : { diedUs };
+      asks.set(id, { id, process, lock, ttlMs, keepAlive, askedUs, errors: [], ...died });
+    } else if ("ask" in event) {
+      const ask = asks.get(event.ask);
+      if (ask !== undefined) note(ask, event);
+    }
+  }
+  return [...asks.values()];
+}
+
+function note(ask: Ask, event: HistoryEvent): void {
+  switch (event.kind) {
+    case "granted":
+      ask.token = BigInt(event.token);
+      ask.grantedUs = event.atUs;
+      ask.untilUs = event.untilUs;
+      break;
+    case "over":
+      ask.overUs = event.atUs;
+      ask.why = event.why;
+      ask.untilUs = event.untilUs;
+      break;
+    case "done":
+      ask.doneUs = event.atUs;
+      ask.untilUs = event.untilUs;
+      break;
+    case "unlocked":
+      ask.unlockedUs = event.atUs;
+      break;
+    case "refused":
+      ask.refusedUs = event.atUs;
+      break;
+    case "failed":
+      ask.errors.push({ atUs: event.atUs, error: event.error });
+      break;
+    default:
+  }
+}

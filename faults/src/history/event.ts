@@ -1,0 +1,62 @@
+/**
+ * What a process writes into its journal, one JSON object a line. `atUs` is when, in microseconds on the clock that all
+ * processes of the machine share. `ask` names one request for a lock; it is also the owner text of its ticket.
+ */
+export type HistoryEvent =
+  /** A lock is asked for. */
+  | {
+      readonly kind: "asked";
+      readonly atUs: number;
+      readonly ask: string;
+      readonly lock: string;
+      readonly ttlMs: number;
+      readonly keepAlive: boolean;
+    }
+  /** It was granted, and is believed to be held until `untilUs`, as far as is known now. */
+  | {
+      readonly kind: "granted";
+      readonly atUs: number;
+      readonly ask: string;
+      readonly token: string;
+      readonly untilUs: number;
+    }
+  /** The lock's signal has aborted. Its validity ran until `untilUs`. */
+  | {
+      readonly kind: "over";
+      readonly atUs: number;
+      readonly ask: string;
+      readonly why: string;
+      readonly untilUs: number;
+    }
+  /** The holder has done its work, and is about to give the lock back, or to go away without doing so. */
+  | { readonly kind: "done"; readonly atUs: number; readonly ask: string; readonly untilUs: number }
+  /** The unlock was answered with success. */
+  | { readonly kind: "unlocked"; readonly atUs: number; readonly ask: string }
+  /** It was not granted, as it may happen: the lock was taken, `waitMs` has passed, or the campaign ends. */
+  | {
+      readonly kind: "refused";
+      readonly atUs: number;
+      readonly ask: string;
+      readonly why: "taken" | "waited" | "ending";
+    }
+  /** The caller got an error, from asking for the lock or from giving it back. */
+  | { readonly kind: "failed"; readonly atUs: number; readonly ask: string; readonly error: string }
+  /** The resource took a write. */
+  | {
+      readonly kind: "written";
+      readonly atUs: number;
+      readonly ask: string;
+      readonly lock: string;
+      readonly token: string;
+    }
+  /** The resource refused a write because it had seen a higher token. */
+  | {
+      readonly kind: "fenced";
+      readonly atUs: number;
+      readonly ask: string;
+      readonly lock: string;
+      readonly token: string;
+      readonly highest: string;
+    }
+  /** A plain write to the store succeeded. */
+  | { readonly kind: "put"; readonly atUs: number };

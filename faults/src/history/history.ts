@@ -1,0 +1,35 @@
+import type { Ask } from "./ask.js";
+import type { HistoryEvent } from "./event.js";
+import type { TicketLife } from "./ticket-life.js";
+
+/** A write that the resource judged. */
+export type ResourceEvent = Extract<HistoryEvent, { readonly kind: "written" | "fenced" }>;
+
+/** A time in which something was broken on purpose, and what followed until everything was well again. */
+export interface FaultSpan {
+  readonly kind: string;
+  /** What it was done to, for people. */
+  readonly target: string;
+  readonly beginUs: number;
+  /** When it was repaired. */
+  readonly healedUs: number;
+  /** When the time for recovery was over. */
+  readonly endUs: number;
+}
+
+/** Everything that is known of a campaign. */
+export interface History {
+  readonly asks: readonly Ask[];
+  /** All tickets, in the order of their creation. */
+  readonly tickets: readonly TicketLife[];
+  /** What the resource did, in order. */
+  readonly resource: readonly ResourceEvent[];
+  /** When plain writes to the store succeeded, in order. */
+  readonly putsUs: readonly number[];
+  readonly faults: readonly FaultSpan[];
+  /** Keys of tickets found in the store after the end. */
+  readonly leftKeys: readonly string[];
+  readonly beginUs: number;
+  /** When the load was told to end. */
+  readonly endUs: number;
+}

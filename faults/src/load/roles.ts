@@ -1,0 +1,119 @@
+import type { Worker } from "./worker.js";
+
+/** What a worker does, over and over: one round of it. */
+export type Role = (worker: Worker) => Promise<void>;
+
+/** The locks that are fought for. */
+export const hotLocks = ["hot/1", "hot/2", "hot/3"] as const;
+
+/** The locks whose holders often go away without a word. */
+const carelessLocks = ["careless/1", "careless/2"] as const;
+
+/** Locks of this prefix are asked for by one worker only, all the time: a gap between grants is the service's. */
+export const probePrefix = "probe/";
+
+/** A TTL that outlasts every fault for which holds are promised to be kept. */
+export const longTtlMs = 10_000;
+
+/** Shows whether the service serves: a free lock, again and again. */
+export const probe: Role = async (worker) => {
+  const hold = await worker.lock(`${probePrefix}${worker.name}`, { ttlMs: longTtlMs });
+  if (hold !== undefined) {
+    await worker.write(hold);
+    await worker.release(hold);
+  }
+  await worker.pause(30);
+};
+
+/** Queues for a hot lock, kept alive. */
+export const queuer: Role = async (worker) => {
+  await worker.withLock(worker.random.pick(hotLocks), { ttlMs: longTtlMs }, async (hold) => {
+    await worker.write(hold);
+    await worker.workWhileHeld(hold, worker.random.between(1, 15));
+    if (!hold.lock.signal.aborted) await worker.write(hold);
+  });
+  await worker.pause(worker.random.between(1, 40));
+};
+
+/** Queues for a hot lock that is not kept alive, and gives it back in time. */
+export const shortQueuer: Role = async (worker) => {
+  const hold = await worker.lock(worker.random.pick(hotLocks), { ttlMs: 2_000 });
+  if (hold !== undefined) {
+    await worker.write(hold);
+    await worker.workWhileHeld(hold, worker.random.between(1, 15));
+    await worker.release(hold);
+  }
+  await worker.pause(worker.random.between(1, 40));
+};
+
+/** Waits for a hot lock, but not for long. */
+export const impatient: Role = async (worker) => {
+  const waitMs = Math.round(worker.random.between(0, 300));
+  const hold = await worker.lock(worker.random.pick(hotLocks), { ttlMs: 2_000, waitMs });
+  if (hold !== undefined) {
+    await worker.write(hold);
+    await worker.release(hold);
+  }
+  await worker.pause(worker.random.between(20, 80));
+};
+
+/** Takes a hot lock when it happens to be free. */
+export const passerBy: Role = async (worker) => {
+  const hold = await worker.tryLock(worker.random.pick(hotLocks), { ttlMs: 2_000 });
+  if (hold !== undefined) {
+    await worker.write(hold);
+    await worker.release(hold);
+  }
+  await worker.pause(worker.random.between(20, 80));
+};
+
+/** Holds a lock of its own for seconds, kept alive: what a fault must not take away. */
+export const keeper: Role = async (worker) => {
+  await worker.withLock(`kept/${worker.name}`, { ttlMs: longTtlMs }, async (hold) => {
+    await worker.write(hold);
+    await worker.workWhileHeld(hold, worker.random.between(2_000, 15_000));
+    if (!hold.lock.signal.aborted) await worker.write(hold);
+  });
+};
+
+/** Goes away with the lock now and then, or writes without looking whether it still holds it: what a fence is for. */
+export const careless: Role = async (worker) => {
+  const ttlMs = Math.round(worker.random.between(200, 800));
+  const hold = await worker.lock(worker.random.pick(carelessLocks), { ttlMs });
+  if (hold === undefined) return;
+  await worker.write(hold);
+  if (worker.random.chance(0.3)) return;
+  if (worker.random.chance(0.2)) {
+    await worker.pause(ttlMs + worker.random.between(50, 300));
+    await worker.write(hold);
+  } else {
+    await worker.workWhileHeld(hold, worker.random.between(1, 50));
+  }
+  await worker.release(hold);
+};
+
+/** What the workers of one client process do, in order; more workers begin at the front again. */
+export const roles: readonly Role[] = [
+  probe,
+  queuer,
+  keeper,
+  shortQueuer,
+  probe,
+  careless,
+  impatient,
+  queuer,
+  passerBy,
+  keeper,
+  probe,
+  queuer,
+  shortQueuer,
+  careless,
+  probe,
+  queuer,
+  impatient,
+  keeper,
+  passerBy,
+  queuer,
+  shortQueuer,
+  keeper,
+];

@@ -1,0 +1,33 @@
+import { createServer } from "node:net";
+import { createInterface } from "node:readline";
+import { Journal } from "../history/journal.js";
+import { nowUs } from "../monotonic.js";
+import { Fence } from "../resource/fence.js";
+import type { WriteAnswer, WriteRequest } from "../resource/messages.js";
+
+// What the locks guard: a process that takes writes over a Unix socket, and looks at nothing but their tokens.
+// Arguments: the socket's path, the journal's path.
+const [path = "", journalPath = ""] = process.argv.slice(2);
+const journal = new Journal(journalPath);
+const fence = new Fence();
+
+function answer({ id, ask, lock, token }: WriteRequest): WriteAnswer {
+  const verdict = fence.judge(lock, BigInt(token));
+  const event = { atUs: nowUs(), ask, lock, token } as const;
+  if (verdict.taken) journal.write({ kind: "written", ...event });
+  else journal.write({ kind: "fenced", ...event, highest: verdict.highest.toString() });
+  return { id, taken: verdict.taken };
+}
+
+const server = createServer((socket) => {
+  socket.on("error", () => socket.destroy());
+  createInterface({ input: socket }).on("line", (line) => {
+    socket.write(`${JSON.stringify(answer(JSON.parse(line) as WriteRequest))}\n`);
+  });
+});
+server.listen(path, () => {
+  console.log("ready");
+});
+process.once("SIGTERM", () => {
+  process.exit(0);
+});

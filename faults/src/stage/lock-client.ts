@@ -1,0 +1,85 @@
+import { join } from "node:path";
+import type { Child, Host } from "@metasrv/testing";
+import { type Ask, asksOf } from "../history/ask.js";
+import { readJournal } from "../history/read-journal.js";
+import type { LockClientOptions } from "../load/client-options.js";
+import { nowUs } from "../monotonic.js";
+import { programs } from "../programs.js";
+import { startProgram } from "./program.js";
+
+/** Where a client process runs, and what it is told besides its name and journal. */
+export interface LockClientPlace {
+  readonly name: string;
+  readonly host: Host | undefined;
+  /** For journals. */
+  readonly folder: string;
+  readonly options: Omit<LockClientOptions, "name" | "journal" | "seed">;
+}
+
+interface Life {
+  readonly name: string;
+  readonly journal: string;
+  diedUs?: number;
+}
+
+const endsWithinMs = 30_000;
+
+/** A client process, which can be started again after its end: under another name, with another journal. */
+export class LockClient implements AsyncDisposable {
+  readonly #place: LockClientPlace;
+  readonly #lives: Life[] = [];
+  #child: Child | undefined;
+
+  constructor(place: LockClientPlace) {
+    this.#place = place;
+  }
+
+  get name(): string {
+    return this.#place.name;
+  }
+
+  async start(seed: number): Promise<void> {
+    const { folder, host, options } = this.#place;
+    const name = `${this.name}-${this.#lives.length + 1}`;
+    const life: Life = { name, journal: join(folder, `${name}.jsonl`) };
+    const complete: LockClientOptions = { ...options, name, journal: life.journal, seed };
+    this.#child = await startProgram({ path: programs.lockClient, args: [JSON.stringify(complete)], host });
+    this.#lives.push(life);
+  }
+
+  /** Kills the process; what it held and waited for is left to the service. */
+  async kill(): Promise<void> {
+    const life = this.#lives.at(-1);
+    if (life !== undefined) life.diedUs = nowUs();
+    await this.#child?.kill();
+  }
+
+  /** Pauses or resumes the process. */
+  async signal(signal: "SIGSTOP" | "SIGCONT"): Promise<void> {
+    await this.#child?.kill(signal);
+  }
+
+  /**
+   * Ends its load and the process.
+   *
+   * @throws Error when it does not end, or with another code than 0
+   */
+  async stop(): Promise<void> {
+    const exit = await this.#child?.stop(endsWithinMs);
+    if (exit !== undefined && exit.code !== 0) {
+      throw new Error(`${this.name} ended with code ${exit.code}, signal ${exit.signal}; ${this.#child?.tail ?? ""}`);
+    }
+  }
+
+  /** Everything that its processes asked for. */
+  async asks(): Promise<Ask[]> {
+    const lives = this.#lives.map(async ({ name, journal, diedUs }) =>
+      asksOf(name, await readJournal(journal), diedUs),
+    );
+    return (await Promise.all(lives)).flat();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#child?.kill();
+  }
+}
