@@ -48,6 +48,7 @@ export class SimulatedTicketLog implements TicketLog {
     this.#committer = options.createCommitter({
       ...common,
       txn: (request) => txn(request, attemptTimeoutMs),
+      gather: queueMicrotask,
       requestTimeoutMs,
       maxTxnOps: 128,
     });

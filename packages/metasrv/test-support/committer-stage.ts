@@ -21,16 +21,23 @@ export interface Arrived {
   fail(error: Error): void;
 }
 
-export function setUp(options: { readonly maxTxnOps?: number; readonly serverTxnOps?: number } = {}) {
+export function setUp(
+  options: {
+    readonly maxTxnOps?: number;
+    readonly serverTxnOps?: number;
+    readonly maxInFlight?: number;
+  } = {},
+) {
   const etcd = new FakeEtcd();
   const clock = new ManualClock();
   const arrived: Arrived[] = [];
+  const { maxInFlight = 1 } = options;
   let inFlight = 0;
   const committer = new EtcdCommitter({
     txn: (request) =>
       new Promise<ITxnResponse>((resolve, reject) => {
-        if (++inFlight > 1) {
-          throw new Error("a second transaction is in flight");
+        if (++inFlight > maxInFlight) {
+          throw new Error("too many transactions are in flight");
         }
         const settle = (act: () => void) => () => {
           inFlight--;
@@ -55,10 +62,12 @@ export function setUp(options: { readonly maxTxnOps?: number; readonly serverTxn
       }),
     keys: new EtcdKeys("p"),
     clock,
+    gather: queueMicrotask,
     logger: pino({ level: "silent" }),
     hosts: ["h:1"],
     requestTimeoutMs: 10_000,
     maxTxnOps: options.maxTxnOps ?? 128,
+    maxInFlight,
   });
   /** The next transaction, once it has arrived; pauses between attempts pass. */
   const next = async (): Promise<Arrived> => {
@@ -105,8 +114,7 @@ export function read(n: number, name = "a"): TicketOp {
 
 /** How many ops a transaction carries. */
 export function width({ request }: Arrived): number {
-  const nested = request.success?.filter(({ request_txn }) => request_txn !== undefined) ?? [];
-  return nested.length === 0 ? 1 : nested.length;
+  return Math.max(request.success?.length ?? 0, request.compare?.length ?? 0);
 }
 
 /** What was put and deleted by a transaction's ops, in their order. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { create, read, remove, setUp, update } from "../../../test-support/committer-stage.js";
+import { create, read, remove, setUp, unknown, update, width } from "../../../test-support/committer-stage.js";
 import { settled } from "../../../test-support/manual-clock.js";
 import { id, ticketOf } from "../../../test-support/node-fixture.js";
 
@@ -54,6 +54,93 @@ describe("gathering", () => {
     expect(widths.length).toBeGreaterThan(1);
     expect(Math.max(...widths) * 3_000).toBeLessThan(1.5 * 1024 * 1024);
     expect(widths.reduce((sum, one) => sum + one)).toBe(200);
+  });
+});
+
+describe("the form of a transaction", () => {
+  test("is flat where every condition is likely to hold", async () => {
+    const { committer, next, etcd } = setUp();
+    const ops = [committer.append(create(1)), committer.append(create(2, "b"))];
+    const txn = await next();
+    expect(txn.request.success?.map(({ request_put }) => request_put !== undefined)).toEqual([true, true]);
+    txn.run();
+    expect(await Promise.all(ops)).toEqual([
+      { done: true, revision: 11n },
+      { done: true, revision: 11n },
+    ]);
+    expect(etcd.keys).toHaveLength(2);
+  });
+
+  test("is nested once a condition did not hold after all: that op alone is not done", async () => {
+    const { committer, runAll, etcd } = setUp();
+    await Promise.all([committer.append(create(1)), runAll()]);
+    const ops = [update(1, 10n), create(1, "b"), remove(7, 5n, "c")].map((op) => committer.append(op));
+    expect(await runAll()).toEqual([3, 3]);
+    expect(await Promise.all(ops)).toMatchObject([
+      { done: false, existing: { modRevision: 11n } },
+      { done: true },
+      { done: false, existing: undefined },
+    ]);
+    expect(etcd.keys).toHaveLength(2);
+  });
+
+  test("is nested from the start where a condition may well not hold", async () => {
+    const { committer, next, runAll } = setUp();
+    const ops = [committer.append(create(1, "a", true)), committer.append(create(1, "b"))];
+    const txn = await next();
+    expect(txn.request.success?.every(({ request_txn }) => request_txn !== undefined)).toBe(true);
+    txn.run();
+    await runAll();
+    expect(await Promise.all(ops)).toMatchObject([{ done: true }, { done: true }]);
+  });
+});
+
+describe("several transactions in flight", () => {
+  test("what has just missed one does not wait for it", async () => {
+    const { committer, next, arrived } = setUp({ maxInFlight: 2 });
+    const ops = [committer.append(create(1, "a"))];
+    const first = await next();
+    ops.push(committer.append(create(1, "b")));
+    const second = await next();
+    ops.push(committer.append(create(1, "c")), committer.append(create(1, "d")));
+    await settled();
+    expect(arrived).toEqual([]);
+    second.run();
+    const third = await next();
+    expect(width(third)).toBe(2);
+    third.run();
+    first.run();
+    const revisions = (await Promise.all(ops)).map((result) => result.done && result.revision);
+    expect(revisions).toEqual([13n, 11n, 12n, 12n]);
+  });
+
+  test("a ticket's ops and a name's creations still wait for one another", async () => {
+    const { committer, next, arrived, runAll } = setUp({ maxInFlight: 4 });
+    const ops = [create(1), create(2), update(1, 11n)].map((op) => committer.append(op));
+    const first = await next();
+    await settled();
+    expect([width(first), arrived]).toEqual([1, []]);
+    first.run();
+    expect(await runAll()).toEqual([2]);
+    expect((await Promise.all(ops)).map(({ done }) => done)).toEqual([true, true, true]);
+  });
+
+  test("one that fails holds the next back for a pause, and not the others in flight", async () => {
+    const { committer, clock, next, arrived, runAll } = setUp({ maxInFlight: 2 });
+    const ops = [committer.append(create(1, "a"))];
+    const first = await next();
+    ops.push(committer.append(create(1, "b")));
+    const second = await next();
+    first.fail(unknown);
+    await settled();
+    ops.push(committer.append(create(1, "c")));
+    second.run();
+    await expect(ops[1]).resolves.toMatchObject({ done: true });
+    await settled();
+    expect(arrived).toEqual([]);
+    await clock.advance(1_000);
+    expect(await runAll()).toEqual([2]);
+    expect((await Promise.all(ops)).map(({ done }) => done)).toEqual([true, true, true]);
   });
 });
 

@@ -2,53 +2,64 @@ import type { ITxnRequest, ITxnResponse } from "etcd3";
 import type { Logger } from "pino";
 import type { Clock } from "../../locks/clock.js";
 import { LockError } from "../../locks/lock-errors.js";
-import type { LockName, OpResult, TicketOp } from "../ticket-log.js";
+import type { OpResult, TicketOp } from "../ticket-log.js";
 import { Backoff } from "./backoff.js";
 import { classifyEtcdError, type EtcdFailure, storeFull, storeUnavailable } from "./etcd-errors.js";
 import type { EtcdKeys } from "./etcd-keys.js";
-import { resultOfOp, sizeOfOp, txnOfOp } from "./etcd-op.js";
+import { resultOfOp, revisionOf, sizeOfOp, txnOfAll, txnOfEach, txnOfOp } from "./etcd-op.js";
+import { OpQueue } from "./op-queue.js";
+import { PendingOp } from "./pending-op.js";
 
 /** What a committer works with. */
 export interface EtcdCommitterOptions {
   readonly txn: (request: ITxnRequest) => Promise<ITxnResponse>;
   readonly keys: EtcdKeys;
   readonly clock: Clock;
+  /** Calls back once what has already arrived, by whatever connection, was taken in: `setImmediate`, outside of tests. */
+  readonly gather: (done: () => void) => void;
   readonly logger: Logger;
   readonly hosts: readonly string[];
   /** How long an op is tried, in milliseconds. */
   readonly requestTimeoutMs: number;
   /** etcd's `--max-txn-ops`. */
   readonly maxTxnOps: number;
+  /** How many transactions may be in flight at a time; 2 by default. */
+  readonly maxInFlight?: number;
 }
 
 /** etcd's default bound on a request is 1.5 MiB. */
 const maxTxnBytes = 1024 * 1024;
 
 /**
- * Group commit: the ops that arrive while a transaction is in flight go out together in the next one.
+ * By default. With one, what has just missed a transaction waits for all of it: a busy lock changes hands half as often.
+ * With more than two, the transactions become narrower and so cost more.
+ */
+const defaultInFlight = 2;
+
+/**
+ * Group commit: the ops that arrive in one turn of the event loop, or while as many transactions are in flight as may be,
+ * go out together in the next one.
  *
- * etcd evaluates all comparisons of a transaction, nested ones too, against the state before it. So one transaction must
- * not carry two ops on one ticket, nor two creations for one name: both would succeed. Such ops wait for one another
- * here, each until the one before it is settled.
+ * They go out as one flat transaction, which does all or nothing, as that is what costs etcd least; where a condition
+ * does not hold, or may well not, each as a transaction nested in it.
  */
 export class EtcdCommitter {
   readonly #options: EtcdCommitterOptions;
   readonly #backoff: Backoff;
-  /** May go out. */
-  #ready: Pending[] = [];
-  /** The last op on each ticket that is not settled. */
-  readonly #lastOfTicket = new Map<string, Pending>();
-  /** The last creation for each name that is not settled. */
-  readonly #lastCreation = new Map<LockName, Pending>();
-  readonly #unsettled = new Set<Pending>();
+  readonly #queue = new OpQueue();
+  readonly #maxInFlight: number;
   #width: number;
-  #sending = false;
+  #inFlight = 0;
+  #sendScheduled = false;
+  /** After a failure: nothing goes out until it has passed. */
+  #pausing = false;
   #closed = false;
 
   constructor(options: EtcdCommitterOptions) {
     this.#options = options;
     this.#backoff = new Backoff(options.clock);
-    // Each op is a nested transaction whose own ops count against the same allowance: width + depth must fit.
+    this.#maxInFlight = options.maxInFlight ?? defaultInFlight;
+    // An op that goes nested has ops of its own, which count against the same allowance: width + depth must fit.
     this.#width = Math.max(1, options.maxTxnOps - 1);
   }
 
@@ -61,15 +72,8 @@ export class EtcdCommitter {
       const { keys, clock, requestTimeoutMs } = this.#options;
       // Made at once: an op that cannot be sent fails alone.
       const txn = txnOfOp(keys, op);
-      const pending = new Pending(op, txn, clock.now() + requestTimeoutMs, resolve, reject);
-      this.#unsettled.add(pending);
-      this.#enqueue(pending);
-      if (!this.#sending && this.#ready.length > 0) {
-        this.#sending = true;
-        queueMicrotask(() => {
-          void this.#send();
-        });
-      }
+      this.#queue.add(new PendingOp(op, txn, clock.now() + requestTimeoutMs, { resolve, reject }));
+      this.#scheduleSend();
     });
   }
 
@@ -77,109 +81,109 @@ export class EtcdCommitter {
   close(): void {
     this.#closed = true;
     this.#backoff.close();
-    for (const pending of this.#unsettled) {
+    for (const pending of this.#queue.unsettled()) {
       this.#reject(pending, closed());
     }
-    this.#ready = [];
   }
 
-  #enqueue(pending: Pending): void {
-    const { op, ticket } = pending;
-    const before = this.#lastOfTicket.get(ticket);
-    this.#lastOfTicket.set(ticket, pending);
-    if (before !== undefined) {
-      (before.followers ??= []).push(pending);
-      pending.waitsFor++;
+  get #maySend(): boolean {
+    return this.#queue.ready.length > 0 && this.#inFlight < this.#maxInFlight && !this.#pausing && !this.#closed;
+  }
+
+  #scheduleSend(): void {
+    if (!this.#sendScheduled && this.#maySend) {
+      this.#sendScheduled = true;
+      this.#options.gather(() => {
+        this.#sendScheduled = false;
+        this.#send();
+      });
     }
-    if (op.kind === "create") {
-      const creation = this.#lastCreation.get(op.name);
-      this.#lastCreation.set(op.name, pending);
-      if (creation !== undefined && creation !== before) {
-        (creation.followers ??= []).push(pending);
-        pending.waitsFor++;
+  }
+
+  #send(): void {
+    while (this.#maySend) {
+      this.#inFlight++;
+      void this.#attempt(this.#take());
+    }
+  }
+
+  async #attempt(batch: readonly PendingOp[]): Promise<void> {
+    try {
+      await this.#commit(batch);
+      this.#backoff.reset();
+      this.#inFlight--;
+    } catch (error) {
+      this.#inFlight--;
+      this.#failed(batch, error);
+      if (!this.#pausing && this.#queue.ready.length > 0) {
+        this.#pausing = true;
+        await this.#backoff.wait();
+        this.#pausing = false;
       }
     }
-    if (pending.waitsFor === 0) {
-      this.#ready.push(pending);
-    }
+    this.#scheduleSend();
   }
 
-  #settle(pending: Pending): void {
-    const { op, ticket } = pending;
-    this.#unsettled.delete(pending);
-    if (this.#lastOfTicket.get(ticket) === pending) {
-      this.#lastOfTicket.delete(ticket);
-    }
-    if (this.#lastCreation.get(op.name) === pending) {
-      this.#lastCreation.delete(op.name);
-    }
-    for (const follower of pending.followers ?? []) {
-      if (--follower.waitsFor === 0) {
-        this.#ready.push(follower);
-      }
-    }
-  }
-
-  async #send(): Promise<void> {
-    while (this.#ready.length > 0) {
-      const batch = this.#take();
-      try {
-        await this.#commit(batch);
-        this.#backoff.reset();
-      } catch (error) {
-        this.#failed(batch, error);
-        if (this.#ready.length > 0) {
-          await this.#backoff.wait();
-        }
-      }
-    }
-    this.#sending = false;
-  }
-
-  #take(): Pending[] {
-    const removalsOnly = this.#ready[0]?.alone === true;
+  #take(): PendingOp[] {
+    const { ready } = this.#queue;
+    const removalsOnly = ready[0]?.alone === true;
     let bytes = 0;
     let count = 0;
-    for (const pending of this.#ready) {
+    for (const pending of ready) {
       bytes += sizeOfOp(pending.op);
       if (count === this.#width || (count > 0 && bytes > maxTxnBytes) || pending.alone !== removalsOnly) {
         break;
       }
       count++;
     }
-    return this.#ready.splice(0, count);
+    return this.#queue.take(count);
   }
 
-  async #commit(batch: readonly Pending[]): Promise<void> {
+  async #commit(batch: readonly PendingOp[]): Promise<void> {
     const { txn } = this.#options;
-    const [single] = batch;
-    if (single !== undefined && batch.length === 1) {
-      this.#answer(batch, [await txn(single.txn)]);
+    const txns = batch.map((pending) => pending.txn);
+    const [single] = txns;
+    if (single !== undefined && txns.length === 1) {
+      this.#answer(batch, [await txn(single)]);
       return;
     }
-    const nested = batch.map((pending) => ({ request_txn: pending.txn }));
-    const response = await txn({ compare: [], success: nested, failure: [] });
+    if (batch.every(({ likely }) => likely)) {
+      const response = await txn(txnOfAll(txns));
+      if (response.succeeded) {
+        const revision = revisionOf(response);
+        for (const pending of batch) {
+          this.#resolve(pending, { done: true, revision });
+        }
+        return;
+      }
+    }
+    const { responses, header } = await txn(txnOfEach(txns));
     this.#answer(
       batch,
-      response.responses.map(({ response_txn }) => ({ ...response_txn, header: response.header })),
+      responses.map(({ response_txn }) => ({ ...response_txn, header })),
     );
   }
 
-  #answer(batch: readonly Pending[], responses: readonly ITxnResponse[]): void {
+  #answer(batch: readonly PendingOp[], responses: readonly ITxnResponse[]): void {
     batch.forEach((pending, index) => {
       const response = responses[index];
       if (response === undefined) {
         throw new Error(`etcd answered ${responses.length} of ${batch.length} ops`);
       }
-      const result = resultOfOp(this.#options.keys, pending.op, response, pending.uncertain);
-      this.#settle(pending);
-      pending.resolve(result);
+      this.#resolve(pending, resultOfOp(this.#options.keys, pending.op, response, pending.uncertain));
     });
   }
 
-  #failed(batch: readonly Pending[], error: unknown): void {
+  #resolve(pending: PendingOp, result: OpResult): void {
+    if (!pending.settled) {
+      this.#queue.settle(pending);
+      pending.waiter.resolve(result);
+    }
+  }
+
+  #failed(batch: readonly PendingOp[], error: unknown): void {
     const failure = classifyEtcdError(error);
-    const again: Pending[] = [];
+    const again: PendingOp[] = [];
     for (const pending of batch) {
       const writes = pending.op.kind === "create" || pending.op.kind === "update";
       if (failure === "full" && writes) {
@@ -194,31 +198,30 @@ export class EtcdCommitter {
         again.push(pending);
       }
     }
-    this.#ready.unshift(...again);
     this.#expire(error);
+    this.#queue.putBack(again);
     this.#report(batch, failure, error);
   }
 
   /** Gives up on the ops that have been tried for long enough: the oldest come first. */
   #expire(error: unknown): void {
     const now = this.#options.clock.now();
-    for (const pending of this.#unsettled) {
+    for (const pending of this.#queue.unsettled()) {
       if (pending.deadlineMs > now) {
         break;
       }
       this.#reject(pending, storeUnavailable(this.#options.hosts, error));
     }
-    this.#ready = this.#ready.filter((pending) => this.#unsettled.has(pending));
   }
 
-  #reject(pending: Pending, error: LockError): void {
-    if (this.#unsettled.has(pending)) {
-      this.#settle(pending);
-      pending.reject(error);
+  #reject(pending: PendingOp, error: LockError): void {
+    if (!pending.settled) {
+      this.#queue.settle(pending);
+      pending.waiter.reject(error);
     }
   }
 
-  #report(batch: readonly Pending[], failure: EtcdFailure, error: unknown): void {
+  #report(batch: readonly PendingOp[], failure: EtcdFailure, error: unknown): void {
     const { logger } = this.#options;
     if (failure === "too-large" && batch.length > 1) {
       this.#width = Math.floor(batch.length / 2);
@@ -229,40 +232,6 @@ export class EtcdCommitter {
     } else {
       logger.debug({ err: error, ops: batch.length }, "transaction failed");
     }
-  }
-}
-
-/** An op on its way. */
-class Pending {
-  readonly op: TicketOp;
-  readonly txn: ITxnRequest;
-  /** Name and id of the ticket. */
-  readonly ticket: string;
-  readonly deadlineMs: number;
-  readonly resolve: (result: OpResult) => void;
-  readonly reject: (error: LockError) => void;
-  /** Ops that may not go out before this one is settled. */
-  followers: Pending[] | undefined = undefined;
-  /** How many ops must be settled before this one may go out. */
-  waitsFor = 0;
-  /** Whether an earlier attempt may have taken effect. */
-  uncertain = false;
-  /** Whether it may not share a transaction with writes. */
-  alone = false;
-
-  constructor(
-    op: TicketOp,
-    txn: ITxnRequest,
-    deadlineMs: number,
-    resolve: (result: OpResult) => void,
-    reject: (error: LockError) => void,
-  ) {
-    this.op = op;
-    this.txn = txn;
-    this.ticket = `${op.name}/${op.id}`;
-    this.deadlineMs = deadlineMs;
-    this.resolve = resolve;
-    this.reject = reject;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { IRequestOp, ITxnRequest, ITxnResponse } from "etcd3";
+import type { ICompare, IRequestOp, ITxnRequest, ITxnResponse } from "etcd3";
 import type { OpResult, StoredTicket, TicketOp } from "../ticket-log.js";
 import { decodeKeyValue, encodeTicket } from "./etcd-codec.js";
 import type { EtcdKeys } from "./etcd-keys.js";
@@ -37,6 +37,22 @@ export function txnOfOp(keys: EtcdKeys, op: TicketOp): ITxnRequest {
       // Never true: every key that is there has a revision, and one that is not there has revision 0.
       return { compare: [{ target: "Mod", result: "Less", key, mod_revision: "0" }], success: [], failure };
   }
+}
+
+/** Ops, each given as {@link txnOfOp} made it, as one transaction that does all of them if all their conditions hold. */
+export function txnOfAll(txns: readonly ITxnRequest[]): ITxnRequest {
+  const compare: ICompare[] = [];
+  const success: IRequestOp[] = [];
+  for (const txn of txns) {
+    compare.push(...(txn.compare ?? []));
+    success.push(...(txn.success ?? []));
+  }
+  return { compare, success, failure: [] };
+}
+
+/** Ops, each given as {@link txnOfOp} made it, as one transaction that does each if its own condition holds. */
+export function txnOfEach(txns: readonly ITxnRequest[]): ITxnRequest {
+  return { compare: [], success: txns.map((txn) => ({ request_txn: txn })), failure: [] };
 }
 
 /**
@@ -88,7 +104,7 @@ function unchangedSince(key: Buffer, modRevision: bigint) {
 }
 
 /** The revision of a transaction that succeeded. */
-function revisionOf(response: ITxnResponse): bigint {
+export function revisionOf(response: ITxnResponse): bigint {
   return BigInt(response.header.revision);
 }
 

@@ -66,6 +66,7 @@ class EtcdTicketLog implements TicketLog {
     this.#committer = new EtcdCommitter({
       ...common,
       txn: (request) => client.txn(request, attemptTimeoutMs),
+      gather: setImmediate,
       requestTimeoutMs,
       maxTxnOps: options.maxTxnOps,
     });
