@@ -38,7 +38,6 @@ function setUp(options: { readonly disconnected?: boolean } = {}) {
     requestSignal: request.signal,
     contextValues: createContextValues().set(farEndKey, {
       disconnected: () => options.disconnected ?? false,
-      aborted: () => false,
       reset: () => undefined,
     }),
   });

@@ -5,8 +5,6 @@ import { LockError } from "../locks/lock-errors.js";
 export interface FarEnd {
   /** Whether its connection broke, so that it did not give up this request but cannot be reached any more. */
   disconnected(): boolean;
-  /** Whether the request was broken off, where it seems to have come to its end. */
-  aborted(): boolean;
   /** Breaks the request off, whatever is still to be sent. */
   reset(): void;
 }
@@ -21,7 +19,7 @@ export interface Caller extends Pick<FarEnd, "disconnected"> {
 
 /** Where a handler of Connect finds its {@link FarEnd}. Without a connection, as in one process, nothing can break. */
 export const farEndKey = createContextKey<FarEnd>(
-  { disconnected: () => false, aborted: () => false, reset: () => undefined },
+  { disconnected: () => false, reset: () => undefined },
   { description: "far end" },
 );
 

@@ -135,14 +135,13 @@ function farEndOf(request: Request): FarEnd {
     const { session } = stream;
     return {
       disconnected: () => session === undefined || session.destroyed,
-      aborted: () => stream.aborted,
       reset: () => {
         stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
       },
     };
   }
   const { socket } = request;
-  return { disconnected: () => socket.destroyed, aborted: () => request.destroyed, reset: () => socket.destroy() };
+  return { disconnected: () => socket.destroyed, reset: () => socket.destroy() };
 }
 
 function sendText(request: Request, response: Response, status: number, text: string): void {

@@ -1,6 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { SessionRequest, SessionResponse } from "@metasrv/proto/metasrv/v1";
-import { setImmediate } from "node:timers/promises";
 import { LockError } from "../locks/lock-errors.js";
 import type { FarEnd } from "./caller.js";
 import type { ServiceDependencies } from "./routes.js";
@@ -36,7 +35,7 @@ export async function* serveSession(
   if (signal.aborted) {
     onAbort();
   }
-  void receive(session, requests, farEnd, gate);
+  void receive(session, requests, gate);
   try {
     for (;;) {
       const message = session.next();
@@ -57,24 +56,13 @@ export async function* serveSession(
   }
 }
 
-async function receive(
-  session: Session,
-  requests: AsyncIterable<SessionRequest>,
-  farEnd: FarEnd,
-  gate: Gate,
-): Promise<void> {
+async function receive(session: Session, requests: AsyncIterable<SessionRequest>, gate: Gate): Promise<void> {
   const iterator = requests[Symbol.asyncIterator]();
   try {
     while (session.over === undefined) {
       const next = await iterator.next();
       if (next.done === true) {
-        // A client of Node ends its side when it resets the stream; the reset comes with the same bytes.
-        await setImmediate();
-        if (farEnd.aborted()) {
-          session.break(brokenBy(undefined));
-        } else {
-          session.end();
-        }
+        session.end();
         return;
       }
       session.receive(next.value);

@@ -57,14 +57,10 @@ export class SessionLock implements ClaimListener {
     }
   }
 
-  /** The client is gone, for good or to come back with its ticket id. */
-  leave(how: "ended" | "broken"): void {
+  /** The client is gone, and may come back with its ticket id. */
+  leave(): void {
     this.#phase = "over";
-    if (how === "ended") {
-      this.#claim?.cancel();
-    } else {
-      this.#claim?.detach();
-    }
+    this.#claim?.detach();
   }
 
   /** @throws LockError as {@link Claim.renew} */

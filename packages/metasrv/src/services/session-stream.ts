@@ -90,17 +90,11 @@ export function serveSessionStream(
     }
   });
   stream.on("end", () => {
-    // A client of Node ends its side when it resets the stream; that is no wish to end the session. The reset comes with
-    // the same bytes.
-    setImmediate(() => {
-      if (stream.aborted) {
-        session.break(gone());
-      } else if (reader.incomplete) {
-        session.break(incompleteEnvelope());
-      } else {
-        session.end();
-      }
-    });
+    if (reader.incomplete) {
+      session.break(incompleteEnvelope());
+    } else {
+      session.end();
+    }
   });
   stream.on("drain", send);
   stream.on("error", (error) => {

@@ -438,8 +438,8 @@ describe("renewal", () => {
 });
 
 describe("the end", () => {
-  test("a client that ends its requests loses its waits, keeps its holds, and is answered what it asked", async () => {
-    const node = await startNode();
+  test("a client that ends its requests keeps its waits for the grace, and its holds, and is answered what it asked", async () => {
+    const node = await startNode({ waiterGraceMs: 1_000 });
     const client = new Client(node);
     await client.sent([1, lock("a")], [2, lock("b")]);
     client.send([3, lock("b")], [4, unlock(1)], [5, renew(2)]);
@@ -447,6 +447,9 @@ describe("the end", () => {
     expect(client.session.over).toBeUndefined();
     expect(await client.since(2)).toEqual(["4 unlocked", "5 renewed 10000"]);
     expect(client.session.over).toEqual({ error: undefined });
+    await node.node.clock.advance(999);
+    expect(node.node.store.state(Buffer.from("b"))).toMatchObject({ waiters: 1 });
+    await node.node.clock.advance(1);
     expect(node.node.store.state(Buffer.from("b"))).toMatchObject({ waiters: 0 });
     expect(node.node.store.state(Buffer.from("b")).holderToken).toBeGreaterThan(0n);
   });

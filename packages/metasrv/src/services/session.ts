@@ -139,16 +139,13 @@ export class Session implements SessionLockHost {
     }
   }
 
-  /**
-   * The client has ended its requests: it does not want its waits any more, but the answers to its other commands. One
-   * that was told to move may still be on its way to ask for them elsewhere.
-   */
+  /** The client has ended its requests, and still gets the answers to those other than waits. */
   end(): void {
     if (this.#over !== undefined || this.#ending) {
       return;
     }
     this.#ending = true;
-    this.#leave(this.#dependencies.sessions.draining ? "broken" : "ended");
+    this.#leave();
     this.#endIfAnswered();
   }
 
@@ -158,7 +155,7 @@ export class Session implements SessionLockHost {
       return;
     }
     this.#finish(error);
-    this.#leave("broken");
+    this.#leave();
   }
 
   push(number: number, event: SessionEvent["event"]): void {
@@ -291,9 +288,13 @@ export class Session implements SessionLockHost {
     );
   }
 
-  #leave(how: "ended" | "broken"): void {
+  /**
+   * What is waited for is kept for the grace, also when the client ended the session: before a stream that the client
+   * resets breaks, it may end as if the client had ended it.
+   */
+  #leave(): void {
     for (const lock of this.#locks.values()) {
-      lock.leave(how);
+      lock.leave();
     }
     this.#locks.clear();
   }

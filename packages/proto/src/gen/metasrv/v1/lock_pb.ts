@@ -878,8 +878,9 @@ export const LockService: GenService<{
   /**
    * Session carries many locks over one stream: commands one way, their answers and news of the locks the other way. It
    * costs a fraction of what unary calls do, and a loss is told at once. The first response is sent before any command
-   * was read. When the stream breaks, waits are kept for the grace and holds until their TTL: ask for them again, with
-   * their ticket ids and keys, on the next stream, here or at another server. When the client ends it, waits end.
+   * was read. When the stream ends, whoever ends it, waits are kept for the grace and holds until their TTL: ask for them
+   * again, with their ticket ids and keys, on the next stream, here or at another server. Cancel waits that are not wanted
+   * any more before you end the stream.
    *
    * Errors of the stream: UNAVAILABLE (REASON_SHUTTING_DOWN, REASON_NOT_A_MEMBER): go to another server;
    * RESOURCE_EXHAUSTED (REASON_NOT_READING) when the client does not read what it is sent; INVALID_ARGUMENT
