@@ -18,7 +18,7 @@ export class GrantTimer {
   readonly #queues = new Map<string, Queue>();
 
   async queue(url: string, lock: string, waiters: number): Promise<void> {
-    const client = new MetaClient({ endpoints: [url] });
+    const client = new MetaClient({ endpoints: [url], discover: false });
     const queue: Queue = { client, holder: await client.lock(lock, { ttlMs }), waiters: [] };
     this.#queues.set(lock, queue);
     for (let n = 0; n < waiters; n++) {

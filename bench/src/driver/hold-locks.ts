@@ -3,7 +3,7 @@ import { concurrently } from "./concurrently.js";
 
 /** Takes locks in the original form, of which the client keeps nothing, and leaves them to the server. */
 export async function holdLocks(url: string, count: number, ttlSeconds: number): Promise<void> {
-  await using client = new MetaClient({ endpoints: [url] });
+  await using client = new MetaClient({ endpoints: [url], discover: false });
   await concurrently(count, 512, (index) =>
     client.lock({ name: `held/${process.pid}/${index}`, expireSecs: ttlSeconds }),
   );

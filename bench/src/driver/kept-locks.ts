@@ -10,7 +10,7 @@ export class KeptLocks {
   readonly #locks: HeldLock[] = [];
 
   async take(url: string, count: number, ttlMs: number): Promise<void> {
-    const client = new MetaClient({ endpoints: [url] });
+    const client = new MetaClient({ endpoints: [url], discover: false });
     await concurrently(count, 256, async (index) => {
       this.#locks.push(await client.lock(`kept/${process.pid}/${index}`, { ttlMs, keepAlive: true }));
     });

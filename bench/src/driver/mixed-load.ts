@@ -17,7 +17,7 @@ export class MixedLoad {
   #names = 0;
 
   async start(url: string): Promise<void> {
-    const client = new MetaClient({ endpoints: [url] });
+    const client = new MetaClient({ endpoints: [url], discover: false });
     const blocked = await client.lock("soak/blocked", { keepAlive: true });
     const deeds: Readonly<Record<Deed, () => Promise<void>>> = {
       free: async () => {
@@ -48,7 +48,7 @@ export class MixedLoad {
         });
       },
       reconnect: async () => {
-        await using other = new MetaClient({ endpoints: [url] });
+        await using other = new MetaClient({ endpoints: [url], discover: false });
         await other.lock(this.#name());
         await sleep(200);
       },

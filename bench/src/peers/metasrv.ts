@@ -3,7 +3,7 @@ import { cycleTtlMs, type LockClient } from "./lock-client.js";
 
 /** metasrv by its TypeScript client; with several nodes, the callers are spread over them. */
 export function openMetasrv(urls: readonly string[]): LockClient {
-  const clients = urls.map((url) => new MetaClient({ endpoints: [url] }));
+  const clients = urls.map((url) => new MetaClient({ endpoints: [url], discover: false }));
   return {
     caller: (index) => {
       const client = clients[index % clients.length];

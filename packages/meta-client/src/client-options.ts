@@ -1,10 +1,13 @@
 import { hostname } from "node:os";
-import { checkDurationMs, checkObject, checkText, invalid } from "./check-argument.js";
+import { checkBoolean, checkDurationMs, checkObject, checkText, invalid } from "./check-argument.js";
 import type { Protocol, TlsOptions } from "./connection.js";
 
 /** Options of a `MetaClient`. */
 export interface MetaClientOptions {
-  /** URLs of metasrv nodes of one cluster, such as `http://10.0.0.1:3002`; any of them serves every lock. */
+  /**
+   * URLs of metasrv nodes of one cluster, such as `http://10.0.0.1:3002`; any of them serves every lock, and tells of the
+   * others.
+   */
   readonly endpoints: readonly string[];
   /** Wire protocol, over HTTP/2 in any case. Default: `"connect"`. */
   readonly protocol?: Protocol | undefined;
@@ -24,6 +27,11 @@ export interface MetaClientOptions {
    * makes one RPC of each request: for a process that asks for a lock or two and ends. Default: `true`.
    */
   readonly session?: boolean | undefined;
+  /**
+   * Whether to use, besides `endpoints`, the servers of which these tell, at the addresses that they have told of
+   * themselves. `false` uses `endpoints` alone. Default: as `session`.
+   */
+  readonly discover?: boolean | undefined;
   /** What `https` endpoints need beyond the system's certificates. */
   readonly tls?: TlsOptions | undefined;
 }
@@ -36,6 +44,7 @@ export interface ClientConfig {
   readonly unavailableAfterMs: number;
   readonly firstEndpoint: "random" | "listed";
   readonly session: boolean;
+  readonly discover: boolean;
   readonly tls: TlsOptions | undefined;
 }
 
@@ -44,7 +53,7 @@ const example = '"http://127.0.0.1:3002"';
 /** @throws InvalidArgumentError that names the option and says what it should be */
 export function checkClientOptions(options: unknown): ClientConfig {
   checkObject("options", options, `an object such as { endpoints: [${example}] }`);
-  const { endpoints, protocol, owner, unavailableAfterMs, firstEndpoint, session, tls } = options as Record<
+  const { endpoints, protocol, owner, unavailableAfterMs, firstEndpoint, tls, ...flags } = options as Record<
     string,
     unknown
   >;
@@ -57,7 +66,7 @@ export function checkClientOptions(options: unknown): ClientConfig {
   if (firstEndpoint !== undefined && firstEndpoint !== "random" && firstEndpoint !== "listed") {
     throw invalid("firstEndpoint", '"random" or "listed"', firstEndpoint);
   }
-  if (session !== undefined && typeof session !== "boolean") throw invalid("session", "true or false", session);
+  const session = checkBoolean("session", flags.session) ?? true;
   if (tls !== undefined) checkObject("tls", tls, "an object such as { ca }");
   return {
     endpoints: [...new Set(endpoints.map((endpoint, index) => checkEndpoint(`endpoints[${index}]`, endpoint)))],
@@ -65,7 +74,8 @@ export function checkClientOptions(options: unknown): ClientConfig {
     owner: checkText("owner", owner) ?? `${hostname()}:${process.pid}`,
     unavailableAfterMs: checkDurationMs("unavailableAfterMs", unavailableAfterMs, 1) ?? 10_000,
     firstEndpoint: firstEndpoint ?? "random",
-    session: session ?? true,
+    session,
+    discover: checkBoolean("discover", flags.discover) ?? session,
     tls,
   };
 }

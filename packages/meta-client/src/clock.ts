@@ -72,8 +72,12 @@ class Alarm implements Timer {
   }
 }
 
-/** Resolves after `delayMs`, and keeps the process alive until then; rejects with the reason when `scope` is cancelled. */
-export async function sleep(clock: Clock, delayMs: number, scope: Cancellation): Promise<void> {
+/**
+ * Resolves after `delayMs`; rejects with the reason when `scope` is cancelled.
+ *
+ * @param holdsProcess - whether the process stays alive until then
+ */
+export async function sleep(clock: Clock, delayMs: number, scope: Cancellation, holdsProcess = true): Promise<void> {
   scope.throwIfCancelled();
   await new Promise<void>((resolve) => {
     const wake = (): void => {
@@ -82,7 +86,7 @@ export async function sleep(clock: Clock, delayMs: number, scope: Cancellation):
       resolve();
     };
     const listener = { onCancel: wake };
-    const timer = clock.after(Math.min(delayMs, maxDelayMs), wake, true);
+    const timer = clock.after(Math.min(delayMs, maxDelayMs), wake, holdsProcess);
     scope.listen(listener);
   });
   scope.throwIfCancelled();

@@ -36,6 +36,8 @@ export class Connection {
   readonly #connectTimeoutMs: number;
   readonly #sessions: Sessions;
   #opening: Promise<void> | undefined;
+  #holds = 0;
+  #ended = false;
 
   constructor(options: ConnectionOptions) {
     this.#clock = options.clock;
@@ -44,6 +46,7 @@ export class Connection {
       options.endpoint,
       { pingIntervalMs: options.pingIntervalMs, pingTimeoutMs: options.pingTimeoutMs },
       options.tls,
+      () => this.#holds > 0,
     );
     const createTransport = options.protocol === "grpc" ? createGrpcTransport : createConnectTransport;
     this.transport = createTransport({
@@ -60,6 +63,7 @@ export class Connection {
    */
   async ready(scope: Cancellation): Promise<void> {
     scope.throwIfCancelled();
+    if (this.#ended) throw closed();
     if (this.#sessions.state() === "open") return;
     this.#opening ??= this.#open().finally(() => {
       this.#opening = undefined;
@@ -67,14 +71,25 @@ export class Connection {
     await settledOrCancelled(this.#opening, scope);
   }
 
-  /** Whether open calls keep the process alive. They do when they are made. */
-  holdProcess(hold: boolean): void {
-    this.#sessions.holdProcess(hold);
+  /** The connection, if there is one, keeps the process alive until {@link release} was called as often as this. */
+  hold(): void {
+    if (++this.#holds === 1) this.#sessions.updateHold();
   }
 
-  /** Ends the connection and all calls on it. The next call makes another. */
-  close(reason = new ConnectError("the client was closed", Code.Canceled)): void {
+  /** Takes one {@link hold} back. */
+  release(): void {
+    if (--this.#holds === 0) this.#sessions.updateHold();
+  }
+
+  /** Breaks the connection and all calls on it. The next call makes another. */
+  close(reason = closed()): void {
     this.#sessions.abort(reason);
+  }
+
+  /** As {@link close}, for good: later calls fail. */
+  end(): void {
+    this.#ended = true;
+    this.close();
   }
 
   // Node has no limit of its own here, and the kernel's is some two minutes.
@@ -91,17 +106,33 @@ export class Connection {
   }
 }
 
+function closed(): ConnectError {
+  return new ConnectError("the client was closed", Code.Canceled);
+}
+
 /**
  * The session manager of connect-node 2.1.2 takes its error listener off a session that it has destroyed, although
  * Node emits that error later. Closing just after a ping timed out would end the process with an unhandled error.
  */
 class Sessions extends Http2SessionManager {
   readonly #guarded = new WeakSet<ClientHttp2Session>();
+  readonly #holds: () => boolean;
   #current: Http2Session | undefined;
 
-  holdProcess(hold: boolean): void {
+  /** @param holds - whether open calls are to keep the process alive; by themselves they would, watches too */
+  constructor(
+    url: string,
+    pings: { readonly pingIntervalMs: number; readonly pingTimeoutMs: number },
+    tls: TlsOptions | undefined,
+    holds: () => boolean,
+  ) {
+    super(url, pings, tls);
+    this.#holds = holds;
+  }
+
+  updateHold(): void {
     if (this.#current === undefined || this.#current.destroyed) return;
-    if (hold) this.#current.ref();
+    if (this.#holds()) this.#current.ref();
     else this.#current.unref();
   }
 
@@ -111,6 +142,7 @@ class Sessions extends Http2SessionManager {
     const stream = await super.request(...args);
     const session = stream.session;
     this.#current = session;
+    this.updateHold();
     if (session !== undefined && !this.#guarded.has(session as ClientHttp2Session)) {
       this.#guarded.add(session as ClientHttp2Session);
       session.on("error", () => undefined);

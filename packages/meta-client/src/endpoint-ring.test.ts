@@ -1,12 +1,15 @@
 import { describe, expect, test } from "@jest/globals";
-import { EndpointRing } from "./endpoint-ring.js";
+import { EndpointRing, type EndpointRingOptions } from "./endpoint-ring.js";
 import type { LockChannel } from "./lock-channel.js";
 import { shuffled } from "./shuffle.js";
-import { FakeClock } from "./testing/fake-clock.js";
+import { FakeClock, settle } from "./testing/fake-clock.js";
 import { ScriptedChannel } from "./testing/scripted-channel.js";
 
 /** A ring of the endpoints, whose channels are in `channels`; `drain` is what their servers say when they are to stop. */
-function setUp(...endpoints: string[]): {
+function setUp(
+  endpoints: string[],
+  options: Partial<EndpointRingOptions> = {},
+): {
   clock: FakeClock;
   ring: EndpointRing;
   channels: ScriptedChannel[];
@@ -19,6 +22,8 @@ function setUp(...endpoints: string[]): {
     clock,
     random: () => 1,
     coolDown: { initialMs: 1_000, maxMs: 30_000 },
+    shuffles: false,
+    ...options,
     createChannel: (endpoint, onDraining) => {
       const channel = new ScriptedChannel(endpoint, clock);
       channels.push(channel);
@@ -33,14 +38,14 @@ const names = (channels: readonly LockChannel[]): string[] => channels.map(({ en
 
 describe("EndpointRing", () => {
   test("uses the first until it fails, and then the next", () => {
-    const { ring } = setUp("a", "b", "c");
+    const { ring } = setUp(["a", "b", "c"]);
     expect(names(ring.round())).toEqual(["a", "b", "c"]);
     ring.leave(ring.current);
     expect(ring.current.endpoint).toBe("b");
   });
 
   test("moves on once when many calls fail at one endpoint", () => {
-    const { ring } = setUp("a", "b", "c");
+    const { ring } = setUp(["a", "b", "c"]);
     const a = ring.current;
     ring.leave(a);
     ring.leave(a);
@@ -48,7 +53,7 @@ describe("EndpointRing", () => {
   });
 
   test("does not return to an endpoint that failed before its cool-down has passed", async () => {
-    const { clock, ring } = setUp("a", "b", "c");
+    const { clock, ring } = setUp(["a", "b", "c"]);
     ring.leave(ring.current);
     await clock.advance(999);
     ring.leave(ring.current);
@@ -59,7 +64,7 @@ describe("EndpointRing", () => {
   });
 
   test("returns to it afterwards", async () => {
-    const { clock, ring } = setUp("a", "b", "c");
+    const { clock, ring } = setUp(["a", "b", "c"]);
     ring.leave(ring.current);
     await clock.advance(1_000);
     ring.leave(ring.current);
@@ -69,7 +74,7 @@ describe("EndpointRing", () => {
   });
 
   test("of one endpoint stays with it", () => {
-    const { ring, channels, drain } = setUp("only");
+    const { ring, channels, drain } = setUp(["only"]);
     ring.leave(ring.current);
     drain.get("only")?.();
     expect(names(ring.round())).toEqual(["only"]);
@@ -78,10 +83,85 @@ describe("EndpointRing", () => {
   });
 
   test("leaves a server that is about to stop at once", () => {
-    const { ring, channels, drain } = setUp("a", "b");
+    const { ring, channels, drain } = setUp(["a", "b"]);
     drain.get("a")?.();
     expect(ring.current.endpoint).toBe("b");
     expect(channels.map(({ left }) => left)).toEqual([["now"], []]);
+  });
+});
+
+describe("EndpointRing that knows the members", () => {
+  const shuffles = true;
+
+  test("adds them, once, and comes to given endpoints that are none of them after all others", () => {
+    const { ring } = setUp(["balancer", "a"], { shuffles, random: () => 0.99 });
+    ring.setMembers(["a", "b", "c"]);
+    expect(names(ring.round())).toEqual(["a", "b", "c", "balancer"]);
+    // A failure of the balancer leads to a member, and that of a member to another.
+    ring.leave(ring.current);
+    expect(ring.current.endpoint).toBe("a");
+    ring.leave(ring.current);
+    expect(ring.current.endpoint).toBe("b");
+  });
+
+  test("keeps to the order of those given where that is asked for, and adds members at the end", () => {
+    const { ring } = setUp(["balancer", "a"]);
+    ring.setMembers(["b", "a"]);
+    expect(names(ring.round())).toEqual(["balancer", "a", "b"]);
+  });
+
+  test("leaves and closes those that are gone, given ones never", async () => {
+    const { ring, channels } = setUp(["a"]);
+    ring.setMembers(["a", "b"]);
+    ring.leave(ring.current);
+    expect(ring.current.endpoint).toBe("b");
+    ring.setMembers(["c"]);
+    expect(ring.current.endpoint).toBe("c");
+    await settle();
+    expect(names(ring.round())).toEqual(["c", "a"]);
+    const [a, b] = channels;
+    expect([a?.left, a?.closed]).toEqual([[], false]);
+    expect([b?.left, b?.closed]).toEqual([["now"], true]);
+  });
+
+  test("closes what it is still parting with when it is closed", async () => {
+    const { ring, channels } = setUp(["a"]);
+    ring.setMembers(["a", "b"]);
+    const b = channels[1];
+    if (b === undefined) throw new Error("expected a channel");
+    b.leave = () => new Promise(() => undefined);
+    ring.setMembers(["a"]);
+    await ring.close(0);
+    expect(b.closed).toBe(true);
+  });
+
+  test.each([
+    [0, "a"],
+    [0.34, "b"],
+    [0.67, "c"],
+  ])("goes to a random one of them: %d to %s", (random, expected) => {
+    const { ring, channels } = setUp(["balancer", "a"], { shuffles: false, random: () => random });
+    ring.setMembers(["a", "b", "c"]);
+    ring.spread();
+    expect(ring.current.endpoint).toBe(expected);
+    expect(channels[0]?.left).toEqual(["at leisure"]);
+  });
+
+  test("stays where it is when that is the one", () => {
+    const { ring, channels } = setUp(["a"], { random: () => 0 });
+    ring.setMembers(["a", "b"]);
+    ring.spread();
+    expect(ring.current.endpoint).toBe("a");
+    expect(channels[0]?.left).toEqual([]);
+  });
+
+  test("leaves a server that is about to stop as soon as there is another", () => {
+    const { ring, channels, drain } = setUp(["a"]);
+    drain.get("a")?.();
+    expect(channels[0]?.left).toEqual([]);
+    ring.setMembers(["a", "b"]);
+    expect(ring.current.endpoint).toBe("b");
+    expect(channels[0]?.left).toEqual(["now"]);
   });
 });
 

@@ -3,6 +3,8 @@ import type { LockChannel } from "./lock-channel.js";
 
 /** What an {@link EndpointRing} works with. */
 export interface EndpointRingOptions extends CircuitOptions {
+  /** Whether members that join take a random place in the order; else the last. */
+  readonly shuffles: boolean;
   /** @param onDraining - to be called when the server says that it is about to stop */
   readonly createChannel: (endpoint: string, onDraining: () => void) => LockChannel;
 }
@@ -17,17 +19,22 @@ interface Endpoint {
  * between servers costs each of them a write.
  */
 export class EndpointRing {
-  readonly #endpoints: readonly Endpoint[];
+  readonly #options: EndpointRingOptions;
+  readonly #given: ReadonlySet<string>;
+  readonly #endpoints: Endpoint[];
+  /** Channels of members that are gone, which still have something to answer. */
+  readonly #parting = new Set<LockChannel>();
+  /** URLs of those that are known to be members; empty as long as none is. */
+  #members: ReadonlySet<string> = new Set();
   #current: Endpoint;
+  /** The one endpoint, if its server is about to stop. */
+  #draining: Endpoint | undefined;
 
-  /** @param endpoints - URLs in the order in which they are used; the first is used first */
-  constructor(endpoints: readonly string[], options: EndpointRingOptions) {
-    this.#endpoints = endpoints.map((endpoint) => {
-      const channel = options.createChannel(endpoint, () => {
-        this.#drain(channel);
-      });
-      return { channel, circuit: new Circuit(options) };
-    });
+  /** @param given - URLs in the order in which they are used; the first is used first */
+  constructor(given: readonly string[], options: EndpointRingOptions) {
+    this.#options = options;
+    this.#given = new Set(given);
+    this.#endpoints = given.map((endpoint) => this.#create(endpoint));
     const [first] = this.#endpoints;
     if (first === undefined) throw new RangeError("a ring has at least one channel");
     this.#current = first;
@@ -56,27 +63,92 @@ export class EndpointRing {
   /** The channel failed: another is in use from now on, unless another call has moved on already. */
   leave(channel: LockChannel): void {
     this.#endpoints.find((each) => each.channel === channel)?.circuit.open();
+    if (this.#draining?.channel === channel) this.#draining = undefined;
     if (this.#current.channel === channel) {
       this.#current = this.#ranked().find((each) => each.channel !== channel) ?? this.#current;
     }
   }
 
-  /** Closes every channel, each within that time. */
-  async close(withinMs: number): Promise<void> {
-    await Promise.all(this.#endpoints.map(({ channel }) => channel.close(withinMs)));
+  /**
+   * Uses these members from now on. Given endpoints that are none of them, such as a load balancer, come after them, and
+   * are never given up.
+   *
+   * @param members - their URLs
+   */
+  setMembers(members: Iterable<string>): void {
+    this.#members = new Set(members);
+    for (const endpoint of this.#members) if (!this.#has(endpoint)) this.#join(endpoint);
+    for (const endpoint of [...this.#endpoints]) {
+      const url = endpoint.channel.endpoint;
+      if (!this.#members.has(url) && !this.#given.has(url)) this.#part(endpoint);
+    }
+    if (this.#draining?.channel === this.current) this.#drain(this.#draining);
   }
 
-  /** The server is about to stop. Where there is no other, it serves to its end. */
-  #drain(channel: LockChannel): void {
-    if (this.size === 1) return;
+  /** Goes to any of the members, each with the same chance. What waits or is held elsewhere stays there. */
+  spread(): void {
+    const members = this.#endpoints.filter(({ channel }) => this.#members.has(channel.endpoint));
+    const chosen = members[Math.floor(this.#options.random() * members.length)];
+    if (chosen === undefined || chosen === this.#current || chosen.circuit.openUntilMs > 0) return;
+    const { channel } = this.#current;
+    this.#current = chosen;
+    void channel.leave("at leisure");
+  }
+
+  /** Closes every channel, each within that time. */
+  async close(withinMs: number): Promise<void> {
+    const channels = [...this.#endpoints.map(({ channel }) => channel), ...this.#parting];
+    await Promise.all(channels.map((channel) => channel.close(withinMs)));
+  }
+
+  #create(url: string): Endpoint {
+    const channel = this.#options.createChannel(url, () => {
+      this.#drain(endpoint);
+    });
+    const endpoint = { channel, circuit: new Circuit(this.#options) };
+    return endpoint;
+  }
+
+  #has(url: string): boolean {
+    return this.#endpoints.some(({ channel }) => channel.endpoint === url);
+  }
+
+  #join(url: string): void {
+    const { shuffles, random } = this.#options;
+    const place = shuffles ? Math.floor(random() * (this.size + 1)) : this.size;
+    this.#endpoints.splice(place, 0, this.#create(url));
+  }
+
+  #part(endpoint: Endpoint): void {
+    const { channel } = endpoint;
     this.leave(channel);
-    void channel.leave("now");
+    this.#endpoints.splice(this.#endpoints.indexOf(endpoint), 1);
+    this.#parting.add(channel);
+    void channel
+      .leave("now")
+      .then(() => channel.close(0))
+      .finally(() => this.#parting.delete(channel));
+  }
+
+  /** The server is about to stop. Where there is no other, it serves on until there is. */
+  #drain(endpoint: Endpoint): void {
+    this.#draining = this.size === 1 ? endpoint : undefined;
+    if (this.#draining !== undefined) return;
+    this.leave(endpoint.channel);
+    void endpoint.channel.leave("now");
   }
 
   #ranked(): Endpoint[] {
     const at = this.#endpoints.indexOf(this.#current);
     const inOrder = [...this.#endpoints.slice(at), ...this.#endpoints.slice(0, at)];
-    const ranks = new Map(inOrder.map((endpoint) => [endpoint, endpoint.circuit.openUntilMs]));
+    const ranks = new Map(inOrder.map((endpoint) => [endpoint, this.#rank(endpoint)]));
     return inOrder.sort((one, other) => (ranks.get(one) ?? 0) - (ranks.get(other) ?? 0));
+  }
+
+  /** What is lower comes first: members, then what is none, then what failed, the sooner it is well again the sooner. */
+  #rank({ channel, circuit }: Endpoint): number {
+    const { openUntilMs } = circuit;
+    const isNone = this.#options.shuffles && this.#members.size > 0 && !this.#members.has(channel.endpoint);
+    return openUntilMs === 0 && isNone ? Number.MIN_VALUE : openUntilMs;
   }
 }

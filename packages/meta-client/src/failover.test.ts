@@ -16,6 +16,7 @@ function setUp(): { clock: FakeClock; failover: Failover; tried: string[]; tryin
     clock,
     random: () => 0.5,
     coolDown: { initialMs: 1_000, maxMs: 30_000 },
+    shuffles: false,
     createChannel: (endpoint) => new ScriptedChannel(endpoint, clock),
   });
   const backoff = { initialMs: 50, maxMs: 1_000 };

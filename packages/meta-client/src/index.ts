@@ -4,6 +4,7 @@ export type { MetaClientOptions } from "./client-options.js";
 export type { LockOptions, TryLockOptions } from "./lock-options.js";
 export type { LockName } from "./lock-name.js";
 export type { FencingToken, HeldLock, RenewOutcome } from "./held-lock.js";
+export type { Member } from "./member.js";
 export type { Protocol, TlsOptions } from "./connection.js";
 export {
   ClosedError,

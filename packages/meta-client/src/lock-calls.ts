@@ -3,6 +3,7 @@ import type { Cancellation } from "./cancellation.js";
 import type { Granted, LockOutcome, Renewed } from "./grant.js";
 import type { Holding } from "./holding.js";
 import { describeLock } from "./lock-name.js";
+import type { Member } from "./member.js";
 import { ClosedError, LockLostError } from "./meta-errors.js";
 import { Roster } from "./roster.js";
 import { requestLock, waitTimeout, type LockAsk, type CallParts } from "./request-lock.js";
@@ -104,6 +105,22 @@ export class LockCalls {
     } finally {
       this.#unlocks.delete(scope);
       if (this.#unlocks.size === 0) for (const resolve of this.#onUnlocked.splice(0)) resolve();
+    }
+  }
+
+  /** @throws UnavailableError when no server can tell for `unavailableAfterMs` */
+  async members(): Promise<readonly Member[]> {
+    const scope = this.#openAsk();
+    try {
+      return await this.#parts.failover.call({
+        attempt: (channel, attemptScope) => channel.members(attemptScope),
+        purpose: () => "list the members",
+        scope,
+        attemptTimeoutMs: () => this.#parts.timing.attemptTimeoutMs,
+        giveUp: { afterMs: this.#parts.unavailableAfterMs },
+      });
+    } finally {
+      this.#endAsk(scope);
     }
   }
 

@@ -2,6 +2,7 @@ import type { LockRequest } from "@metasrv/proto/metasrv/v1";
 import type { Cancellation } from "./cancellation.js";
 import type { LockOutcome, Renewed } from "./grant.js";
 import type { Holding } from "./holding.js";
+import type { Member } from "./member.js";
 
 /**
  * What a server has to say of a lock that was granted or renewed over a channel: it `expired`; it was `released` by somebody
@@ -28,6 +29,10 @@ export interface LockChannel {
   unlock(holding: Holding, scope: Cancellation): Promise<void>;
   /** @param ttlMs - a new TTL in milliseconds */
   renew(holding: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed>;
+  /** Asks which servers there are. */
+  members(scope: Cancellation): Promise<readonly Member[]>;
+  /** Is told which servers there are, and again whenever that has changed, until it rejects. Does not keep the process alive. */
+  watchMembers(scope: Cancellation, onMembers: (members: readonly Member[]) => void): Promise<never>;
   /**
    * Other endpoints are used from now on. `"now"`, because the server is about to stop: what waits here rejects with an
    * `EndpointFailure` at once, and locks are told to be `unwatched`. `"at leisure"`: both stay as long as they last. What is

@@ -3,11 +3,14 @@ import { Cancellation } from "./cancellation.js";
 import { checkClientOptions, type ClientConfig, type MetaClientOptions } from "./client-options.js";
 import { systemParts, type ClientParts } from "./client-parts.js";
 import { sleep } from "./clock.js";
+import { Discovery } from "./discovery.js";
 import { EndpointRing } from "./endpoint-ring.js";
 import { Failover } from "./failover.js";
 import type { Granted } from "./grant.js";
 import type { HeldLock } from "./held-lock.js";
 import { Holding } from "./holding.js";
+import type { LockChannel } from "./lock-channel.js";
+import type { Member } from "./member.js";
 import { LockCalls } from "./lock-calls.js";
 import { LockHandle } from "./lock-handle.js";
 import { toWireName, type LockName } from "./lock-name.js";
@@ -35,6 +38,7 @@ export class MetaClient implements AsyncDisposable {
   readonly #config: ClientConfig;
   readonly #parts: ClientParts;
   readonly #ring: EndpointRing;
+  readonly #discovery: Discovery | undefined;
   readonly #calls: LockCalls;
   readonly #held = new Roster<LockHandle>();
   #closing: Promise<void> | undefined;
@@ -52,16 +56,30 @@ export class MetaClient implements AsyncDisposable {
     const config = checkClientOptions(options);
     const all = { ...systemParts, ...parts };
     const { clock, timing } = all;
-    // In random order, so that the clients of a server that fails spread over all others.
-    const endpoints = config.firstEndpoint === "random" ? shuffled(config.endpoints, all.random) : config.endpoints;
     this.#config = config;
     this.#parts = all;
-    this.#ring = new EndpointRing(endpoints, {
+    const random = config.firstEndpoint === "random";
+    const createChannel = (endpoint: string, onDraining = (): void => undefined): LockChannel =>
+      all.createChannel(endpoint, config, all, onDraining);
+    // In random order, so that the clients of a server that fails spread over all others.
+    this.#ring = new EndpointRing(random ? shuffled(config.endpoints, all.random) : config.endpoints, {
       clock,
       random: all.random,
       coolDown: timing.coolDown,
-      createChannel: (endpoint, onDraining) => all.createChannel(endpoint, config, all, onDraining),
+      shuffles: random,
+      createChannel,
     });
+    if (config.discover) {
+      this.#discovery = new Discovery({
+        clock,
+        timing,
+        random: all.random,
+        ring: this.#ring,
+        given: config.endpoints,
+        spread: random,
+        createChannel,
+      });
+    }
     const deadPeerMs = timing.connectTimeoutMs + timing.pingIntervalMs + timing.pingTimeoutMs;
     const failover = new Failover({ clock, ring: this.#ring, backoff: timing.backoff, deadPeerMs });
     this.#calls = new LockCalls({ clock, failover, timing, unavailableAfterMs: config.unavailableAfterMs });
@@ -135,7 +153,18 @@ export class MetaClient implements AsyncDisposable {
   async unlock(request: UnlockRequest): Promise<UnlockResult> {
     const key = checkUnlockRequest(request);
     if (this.#closing !== undefined) throw new ClosedError();
+    this.#discovery?.start();
     return { released: await this.#calls.unlock({ holding: new Holding(key), described: "the lock of a key" }) };
+  }
+
+  /**
+   * Asks which servers there are now, oldest first.
+   *
+   * @throws UnavailableError, ClosedError; UnexpectedError when the server is older than this client
+   */
+  members(): Promise<readonly Member[]> {
+    if (this.#closing === undefined) this.#discovery?.start();
+    return this.#calls.members();
   }
 
   /**
@@ -154,6 +183,7 @@ export class MetaClient implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const { clock, timing } = this.#parts;
+    this.#discovery?.stop();
     this.#calls.stopAsking();
     for (const handle of this.#held.all()) void handle.abandon();
     const untilMs = clock.now() + timing.closeReleaseMs;
@@ -172,6 +202,7 @@ export class MetaClient implements AsyncDisposable {
   }
 
   #ask(name: LockName, options: Partial<CheckedLockOptions>): LockAsk {
+    this.#discovery?.start();
     return {
       lock: toWireName(name),
       ttlMs: options.ttlMs,

@@ -6,6 +6,7 @@ import { settledOrCancelled, type Connection } from "./connection.js";
 import type { LockOutcome, Renewed } from "./grant.js";
 import type { Holding } from "./holding.js";
 import type { LockChannel } from "./lock-channel.js";
+import type { Member } from "./member.js";
 import { SessionStream } from "./session-stream.js";
 import { translateError } from "./translate-error.js";
 import { UnaryChannel } from "./unary-channel.js";
@@ -59,7 +60,16 @@ export class SessionChannel implements LockChannel {
     return this.#way?.renew(holding, ttlMs, scope) ?? this.#openAnd(scope, (way) => way.renew(holding, ttlMs, scope));
   }
 
+  members(scope: Cancellation): Promise<readonly Member[]> {
+    return this.#unary.members(scope);
+  }
+
+  watchMembers(scope: Cancellation, onMembers: (members: readonly Member[]) => void): Promise<never> {
+    return this.#unary.watchMembers(scope, onMembers);
+  }
+
   async leave(when: "now" | "at leisure"): Promise<void> {
+    await this.#opening?.catch(() => undefined);
     const stream = this.#stream;
     if (stream === undefined) return;
     await stream.leave(when === "now" ? this.#options.leaveTimeoutMs : undefined);
@@ -77,7 +87,7 @@ export class SessionChannel implements LockChannel {
       timer.cancel();
     }
     stream?.close();
-    connection.close();
+    connection.end();
   }
 
   /** What a request can go through at once. */
@@ -92,11 +102,14 @@ export class SessionChannel implements LockChannel {
       this.#opening = undefined;
     });
     let way;
+    this.#options.connection.hold();
     try {
       way = await settledOrCancelled(this.#opening, scope);
     } catch (error) {
       scope.throwIfCancelled();
       throw translateError(error, { endpoint: this.endpoint, sent: false });
+    } finally {
+      this.#options.connection.release();
     }
     return call(way);
   }
@@ -109,7 +122,8 @@ export class SessionChannel implements LockChannel {
       transport: connection.transport,
       clock,
       holdProcess: (hold) => {
-        connection.holdProcess(hold);
+        if (hold) connection.hold();
+        else connection.release();
       },
       disconnect: (reason) => {
         connection.close(reason);

@@ -14,7 +14,7 @@ export interface SessionStreamOptions {
   readonly endpoint: string;
   readonly transport: Transport;
   readonly clock: Clock;
-  /** Told whether the process should stay alive for this stream: once it is open, and whenever that changes. */
+  /** Told whether the process should stay alive for this stream, whenever that changes. At first it should not. */
   readonly holdProcess: (hold: boolean) => void;
   /** Breaks the connection under the stream. */
   readonly disconnect: (reason: ConnectError) => void;
@@ -63,11 +63,6 @@ export class SessionStream {
     return this.#broken;
   }
 
-  /** Whether somebody waits for an answer. */
-  get busy(): boolean {
-    return this.#ledger.busy;
-  }
-
   /** Whether the server said that it is about to stop. */
   get draining(): boolean {
     return this.#draining;
@@ -79,7 +74,7 @@ export class SessionStream {
    * @throws ConnectError of code `Unimplemented` when the server has no sessions, or what else it failed with
    */
   async open(): Promise<void> {
-    const { transport, clock, holdProcess } = this.#options;
+    const { transport, clock } = this.#options;
     const responses = openSession(transport, this.#requests(), this.#abort.signal);
     let terms;
     try {
@@ -92,7 +87,6 @@ export class SessionStream {
       this.#break(error);
       throw error;
     }
-    holdProcess(this.#ledger.busy);
     this.#receivedAtMs = clock.now();
     this.#watch(terms);
     void this.#read(responses);
@@ -119,6 +113,7 @@ export class SessionStream {
     this.#finish("the client was closed");
     this.#options.holdProcess(true);
     await this.#over;
+    this.#options.holdProcess(false);
   }
 
   /**

@@ -18,6 +18,10 @@ export interface Timing {
   readonly backoff: BackoffOptions;
   /** How long an endpoint that failed is not the first to be tried. */
   readonly coolDown: BackoffOptions;
+  /** Pauses before the members are asked for again. */
+  readonly discovery: BackoffOptions;
+  /** How long after a member's joining it may take until this client reaches it. */
+  readonly joinSpreadMs: number;
 }
 
 /** What holds outside tests. */
@@ -31,4 +35,6 @@ export const defaultTiming: Timing = {
   closeReleaseMs: 1_000,
   backoff: { initialMs: 50, maxMs: 1_000 },
   coolDown: { initialMs: 1_000, maxMs: 30_000 },
+  discovery: { initialMs: 200, maxMs: 30_000 },
+  joinSpreadMs: 1_000,
 };

@@ -2,10 +2,12 @@ import { createClient, type CallOptions, type Client } from "@connectrpc/connect
 import { LockService, type LockRequest } from "@metasrv/proto/metasrv/v1";
 import type { Cancellation } from "./cancellation.js";
 import type { Clock } from "./clock.js";
+import { ClusterCalls } from "./cluster-calls.js";
 import type { Connection } from "./connection.js";
 import { readOutcome, type LockOutcome, type Renewed } from "./grant.js";
 import type { Holding } from "./holding.js";
 import type { LockChannel } from "./lock-channel.js";
+import type { Member } from "./member.js";
 import { translateError } from "./translate-error.js";
 
 interface Answer<T> {
@@ -20,12 +22,14 @@ export class UnaryChannel implements LockChannel {
   readonly #connection: Connection;
   readonly #clock: Clock;
   readonly #service: Client<typeof LockService>;
+  readonly #cluster: ClusterCalls;
 
   constructor(endpoint: string, connection: Connection, clock: Clock) {
     this.endpoint = endpoint;
     this.#connection = connection;
     this.#clock = clock;
     this.#service = createClient(LockService, connection.transport);
+    this.#cluster = new ClusterCalls(endpoint, connection);
   }
 
   async lock(request: LockRequest, scope: Cancellation): Promise<LockOutcome> {
@@ -43,18 +47,27 @@ export class UnaryChannel implements LockChannel {
     return { ttlMs: Number(message.ttlMs), sentAtMs };
   }
 
+  members(scope: Cancellation): Promise<readonly Member[]> {
+    return this.#cluster.members(scope);
+  }
+
+  watchMembers(scope: Cancellation, onMembers: (members: readonly Member[]) => void): Promise<never> {
+    return this.#cluster.watch(scope, onMembers);
+  }
+
   /** Every call is on its own, and fails or is answered by itself. */
   leave(): Promise<void> {
     return Promise.resolve();
   }
 
   close(): Promise<void> {
-    this.#connection.close();
+    this.#connection.end();
     return Promise.resolve();
   }
 
   async #ask<T>(rpc: (options: CallOptions) => Promise<T>, scope: Cancellation): Promise<Answer<T>> {
     let sent = false;
+    this.#connection.hold();
     try {
       await this.#connection.ready(scope);
       // Only now, so that the time to connect takes nothing off the validity of what is granted.
@@ -64,6 +77,8 @@ export class UnaryChannel implements LockChannel {
     } catch (error) {
       scope.throwIfCancelled();
       throw translateError(error, { endpoint: this.endpoint, sent });
+    } finally {
+      this.#connection.release();
     }
   }
 }

@@ -1,6 +1,6 @@
-import type { ServiceImpl } from "@connectrpc/connect";
+import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { LockService } from "@metasrv/proto/metasrv/v1";
+import { ClusterService, LockService } from "@metasrv/proto/metasrv/v1";
 import { createServer, type ServerHttp2Session } from "node:http2";
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from "node:net";
 
@@ -35,9 +35,20 @@ async function listen(server: Server, goAway: () => void): Promise<TestServer> {
   };
 }
 
-/** A lock service whose methods are the test's. Speaks Connect and gRPC over HTTP/2 without TLS. */
-export function lockServer(service: Partial<ServiceImpl<typeof LockService>>): Promise<TestServer> {
-  const server = createServer(connectNodeAdapter({ routes: (router) => router.service(LockService, service) }));
+/**
+ * Services whose methods are the test's. Speaks Connect and gRPC over HTTP/2 without TLS.
+ *
+ * @param cluster - absent: there is no such service
+ */
+export function lockServer(
+  locks: Partial<ServiceImpl<typeof LockService>>,
+  cluster?: Partial<ServiceImpl<typeof ClusterService>>,
+): Promise<TestServer> {
+  const routes = (router: ConnectRouter): unknown => {
+    router.service(LockService, locks);
+    return cluster === undefined ? router : router.service(ClusterService, cluster);
+  };
+  const server = createServer(connectNodeAdapter({ routes }));
   const sessions = new Set<ServerHttp2Session>();
   server.on("session", (session) => {
     sessions.add(session);

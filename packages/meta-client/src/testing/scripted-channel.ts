@@ -16,6 +16,7 @@ import { EndpointFailure } from "../endpoint-failure.js";
 import { readOutcome, type LockOutcome, type Renewed } from "../grant.js";
 import type { Holding } from "../holding.js";
 import type { LockChannel } from "../lock-channel.js";
+import type { Member } from "../member.js";
 import { Inbox } from "./inbox.js";
 
 /** A request that a channel got; the test answers it when it likes, or not at all. */
@@ -62,6 +63,8 @@ export class ScriptedChannel implements LockChannel {
   readonly locks = new Inbox<ScriptedCall<LockRequest, LockResponse>>();
   readonly unlocks = new Inbox<ScriptedCall<{ readonly key: Uint8Array }, UnlockResponse>>();
   readonly renewals = new Inbox<ScriptedCall<{ readonly key: Uint8Array; readonly ttlMs: number }, RenewResponse>>();
+  readonly listings = new Inbox<ScriptedCall<object, readonly Member[]>>();
+  readonly watches = new Inbox<ScriptedCall<(members: readonly Member[]) => void, never>>();
   /** How it was left. */
   readonly left: string[] = [];
   closed = false;
@@ -84,6 +87,14 @@ export class ScriptedChannel implements LockChannel {
   async renew({ key }: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
     const call = this.renewals.push(new ScriptedCall(this.endpoint, { key, ttlMs }, scope, this.#clock.now()));
     return { ttlMs: Number((await call.answered).ttlMs), sentAtMs: call.sentAtMs };
+  }
+
+  async members(scope: Cancellation): Promise<readonly Member[]> {
+    return this.listings.push(new ScriptedCall(this.endpoint, {}, scope, this.#clock.now())).answered;
+  }
+
+  async watchMembers(scope: Cancellation, onMembers: (members: readonly Member[]) => void): Promise<never> {
+    return this.watches.push(new ScriptedCall(this.endpoint, onMembers, scope, this.#clock.now())).answered;
   }
 
   leave(when: "now" | "at leisure"): Promise<void> {

@@ -15,7 +15,7 @@ import { WireNode, type WireStore } from "./wire-node.js";
 export function openMetaClient(options: Partial<MetaClientOptions>, store: WireStore): Promise<LockDriver> {
   return WireNode.open(
     store,
-    (node) => new MetaClientDriver(node, new MetaClient({ ...options, endpoints: [node.url] })),
+    (node) => new MetaClientDriver(node, new MetaClient({ ...options, endpoints: [node.url], discover: false })),
   );
 }
 

@@ -1,0 +1,110 @@
+import type { BackoffOptions } from "./backoff.js";
+import type { Cancellation } from "./cancellation.js";
+import type { Clock } from "./clock.js";
+import type { EndpointRing } from "./endpoint-ring.js";
+import { MemberCheck } from "./member-check.js";
+import type { Member } from "./member.js";
+
+/** What {@link MemberEndpoints} works with. */
+export interface MemberEndpointsOptions {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly ring: EndpointRing;
+  /** URLs of the endpoints that the user gave. */
+  readonly given: readonly string[];
+  /** Whether to go to a random one of the members when they are known. */
+  readonly spread: boolean;
+  /** Asks the server at a URL for its members. */
+  readonly ask: (endpoint: string, scope: Cancellation) => Promise<readonly Member[]>;
+  readonly attemptTimeoutMs: number;
+  /** Pauses between attempts to reach a member. */
+  readonly backoff: BackoffOptions;
+  /** A new member is reached after so long at most, lest all clients come at once. */
+  readonly joinSpreadMs: number;
+}
+
+/** Makes endpoints of members: of those whose addresses lead to them from here. */
+export class MemberEndpoints {
+  readonly #options: MemberEndpointsOptions;
+  /** The given endpoints by host and port, as members name theirs. */
+  readonly #givenByHost: ReadonlyMap<string, string>;
+  readonly #checks = new Map<string, MemberCheck>();
+  /** URLs of the members that can be used. */
+  readonly #good = new Set<string>();
+  #told = false;
+
+  constructor(options: MemberEndpointsOptions) {
+    this.#options = options;
+    this.#givenByHost = new Map(options.given.map((endpoint) => [new URL(endpoint).host, endpoint]));
+  }
+
+  /** @param toldBy - URL of the endpoint that tells of the members, whose scheme is theirs */
+  update(members: readonly Member[], toldBy: string): void {
+    const ids = new Map<string, string>();
+    for (const { id, address } of members) {
+      const url = memberUrl(address, toldBy);
+      if (url !== undefined) ids.set(this.#givenByHost.get(url.host) ?? url.origin, id);
+    }
+    // A cluster has members. Whoever says otherwise knows nothing.
+    if (ids.size === 0) return;
+    this.#forgetOthers(ids);
+    const firstAttempts: Promise<void>[] = [];
+    for (const [endpoint, id] of ids) {
+      if (this.#options.given.includes(endpoint)) this.#good.add(endpoint);
+      else if (!this.#good.has(endpoint) && !this.#checks.has(endpoint)) firstAttempts.push(this.#check(endpoint, id));
+    }
+    this.#apply();
+    if (!this.#told && this.#options.spread && firstAttempts.length > 0) {
+      void Promise.all(firstAttempts).then(() => {
+        this.#options.ring.spread();
+      });
+    }
+    this.#told = true;
+  }
+
+  /** Nothing is checked any more. */
+  stop(): void {
+    for (const check of this.#checks.values()) check.stop();
+    this.#checks.clear();
+  }
+
+  #forgetOthers(ids: ReadonlyMap<string, string>): void {
+    for (const [endpoint, check] of this.#checks) {
+      if (ids.has(endpoint)) continue;
+      check.stop();
+      this.#checks.delete(endpoint);
+    }
+    for (const endpoint of this.#good) if (!ids.has(endpoint)) this.#good.delete(endpoint);
+  }
+
+  #check(endpoint: string, id: string): Promise<void> {
+    const { clock, random, ask, attemptTimeoutMs, backoff, joinSpreadMs } = this.#options;
+    const check = new MemberCheck({
+      id,
+      clock,
+      ask: (scope) => ask(endpoint, scope),
+      attemptTimeoutMs,
+      delayMs: this.#told ? random() * joinSpreadMs : 0,
+      backoff,
+      onVerified: () => {
+        this.#checks.delete(endpoint);
+        this.#good.add(endpoint);
+        this.#apply();
+      },
+    });
+    this.#checks.set(endpoint, check);
+    return check.start();
+  }
+
+  #apply(): void {
+    this.#options.ring.setMembers(this.#good);
+  }
+}
+
+/** Where a member is reached; undefined if its address means "here" on any machine, or is none. */
+function memberUrl(address: string, toldBy: string): URL | undefined {
+  const text = `${new URL(toldBy).protocol}//${address}`;
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  return ["0.0.0.0", "[::]"].includes(url.hostname) || url.host === "" || url.pathname !== "/" ? undefined : url;
+}

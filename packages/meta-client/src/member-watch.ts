@@ -1,0 +1,73 @@
+import { Backoff, type BackoffOptions } from "./backoff.js";
+import { CallScope } from "./call-scope.js";
+import { Cancellation } from "./cancellation.js";
+import { sleep, type Clock } from "./clock.js";
+import { EndpointFailure } from "./endpoint-failure.js";
+import type { EndpointRing } from "./endpoint-ring.js";
+import type { LockChannel } from "./lock-channel.js";
+import type { Member } from "./member.js";
+import { ClosedError } from "./meta-errors.js";
+
+/** What a {@link MemberWatch} works with. */
+export interface MemberWatchOptions {
+  readonly clock: Clock;
+  readonly ring: EndpointRing;
+  /** Pauses before the members are watched at another endpoint. */
+  readonly backoff: BackoffOptions;
+  /** @param toldBy - URL of the endpoint that says so */
+  readonly onMembers: (members: readonly Member[], toldBy: string) => void;
+}
+
+/** Keeps a watch of the members open, at one endpoint or another. Does not keep the process alive. */
+export class MemberWatch {
+  readonly #options: MemberWatchOptions;
+  readonly #stopped = new Cancellation();
+  #started = false;
+
+  constructor(options: MemberWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Does nothing the second time. */
+  start(): void {
+    if (this.#started) return;
+    this.#started = true;
+    void this.#run();
+  }
+
+  /** Nothing is told any more. */
+  stop(): void {
+    this.#started = true;
+    this.#stopped.cancel(new ClosedError());
+  }
+
+  async #run(): Promise<void> {
+    const { clock, ring, backoff: pauses } = this.#options;
+    const backoff = new Backoff(pauses);
+    let last: LockChannel | undefined;
+    while (!this.#stopped.cancelled) {
+      // Where locks are asked for, so that there is one connection; elsewhere if it broke there.
+      const channel = ring.round().find((each) => each !== last) ?? ring.current;
+      const startedAtMs = clock.now();
+      const served = await this.#watch(channel);
+      if (clock.now() - startedAtMs > pauses.maxMs) backoff.reset();
+      last = channel;
+      const pauseMs = served ? backoff.nextMs() : pauses.maxMs;
+      await sleep(clock, pauseMs, this.#stopped, false).catch(() => undefined);
+    }
+  }
+
+  /** @returns false when the server does not know its members: it is older than this client */
+  async #watch(channel: LockChannel): Promise<boolean> {
+    const scope = new CallScope().follow(this.#stopped);
+    try {
+      return await channel.watchMembers(scope, (members) => {
+        this.#options.onMembers(members, channel.endpoint);
+      });
+    } catch (error) {
+      return error instanceof EndpointFailure;
+    } finally {
+      scope.end();
+    }
+  }
+}

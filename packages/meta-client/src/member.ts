@@ -1,0 +1,26 @@
+import { MemberRole, type ClusterMember } from "@metasrv/proto/metasrv/v1";
+
+/** A server of the cluster. */
+export interface Member {
+  /** Unique for each time that a server joins. */
+  readonly id: string;
+  /** Where clients reach it, as host:port. */
+  readonly address: string;
+  /** Version of the metasrv package. */
+  readonly version: string;
+  /** The leader has one duty more than serving locks: to take over what a member that is gone has left. */
+  readonly role: "leader" | "follower";
+  /** When it started, by its own clock. */
+  readonly startedAt: Date;
+}
+
+/** Reads what a server says of a member. */
+export function readMember({ id, address, version, role, startedUnixMs }: ClusterMember): Member {
+  return {
+    id,
+    address,
+    version,
+    role: role === MemberRole.LEADER ? "leader" : "follower",
+    startedAt: new Date(Number(startedUnixMs)),
+  };
+}
