@@ -46,10 +46,18 @@ class Stream {
     this.#abort.abort();
   }
 
-  /** The next message; none at the end of the stream. */
+  /** The next message that is more than a heartbeat; none at the end of the stream. */
   async message(): Promise<SessionResponse | undefined> {
-    const next = await this.#responses.next();
-    return next.done === true ? undefined : next.value;
+    for (;;) {
+      const next = await this.#responses.next();
+      if (next.done === true) {
+        return undefined;
+      }
+      const { events, terms, draining } = next.value;
+      if (events.length > 0 || terms !== undefined || draining) {
+        return next.value;
+      }
+    }
   }
 
   /** The next events, by number. */
