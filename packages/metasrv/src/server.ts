@@ -38,10 +38,10 @@ export interface RunningServer {
 }
 
 /** How long the store may take to end the waits and the membership, in milliseconds. */
-const storeStopMs = 2_200;
+const storeStopMs = 2_100;
 
 /** How long open connections may take to end, in milliseconds. */
-const connectionsStopMs = 2_600;
+const connectionsStopMs = 2_500;
 
 /**
  * Starts a server; resolves once it serves.
