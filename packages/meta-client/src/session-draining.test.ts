@@ -78,7 +78,7 @@ describe("a server that is about to stop", () => {
     const second = await session.nextOne("lock");
     expect(second.value.ticketId).toEqual(first.value.ticketId);
     expect([first.value.attempt, second.value.attempt]).toEqual([0, 1]);
-    // To end the session now would end the wait.
+    // Until then the wait can be cancelled here as well.
     expect(await Promise.race([old.ended, Promise.resolve("open")])).toBe("open");
     old.send([first.number, superseded]);
     expect(await old.ended).toBe(true);
