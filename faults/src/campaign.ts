@@ -42,6 +42,7 @@ export async function runCampaign({
     const faults = await runFaults(plan, { stage, random, signal, say });
     const summary = summarize(await stage.finish(faults));
     keep ||= summary.violations.length > 0;
+    if (keep) await stage.writeRecords();
     return summary;
   } finally {
     if (keep) say(`the journals are in ${folder}`);

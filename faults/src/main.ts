@@ -9,9 +9,13 @@ import { proxyNetwork } from "./network/proxy-network.js";
 import { runCampaign } from "./campaign.js";
 import { allFaults, faultOf } from "./inject/catalogue.js";
 import { type Options, parseOptions, usage } from "./options.js";
+import { circumstances } from "./report/circumstances.js";
+import { printSummary } from "./report/print-summary.js";
 import { judge } from "./report/promises.js";
-import { markdownTable } from "./report/table.js";
-import { effectsTable, verdictsTable } from "./report/tables.js";
+import { writeDocument, writeResults } from "./report/write-results.js";
+
+/** A campaign of at least so many minutes is one to be shown. */
+const fullMinutes = 3;
 
 const sizes = { storeMembers: 3, nodes: 3, clients: 3, workersPerClient: 22 };
 
@@ -36,21 +40,16 @@ async function main(options: Options): Promise<number> {
   };
   const summary = await runCampaign({ network, sizes, plan, seed, keep: options.keep, signal: ending.signal, say });
   const verdicts = judge(summary);
-  console.log(`\n${markdownTable(effectsTable(summary))}\n\n${markdownTable(verdictsTable(verdicts))}\n`);
-  for (const { kind, target, lostHolds, lostPlaces, errors } of summary.effects) {
-    const notes = { "hold lost": lostHolds, "place lost": lostPlaces, error: errors };
-    for (const [what, texts] of Object.entries(notes)) {
-      for (const text of texts.slice(0, 5)) console.log(`${kind} (${target}): ${what}: ${text}`);
-    }
-  }
-  for (const text of summary.strayErrors) console.log(`while nothing was wrong: error: ${text}`);
-  for (const { rule, what } of summary.violations) console.log(`VIOLATION of "${rule}": ${what}`);
-  const { acquisitions, seconds, writes, violations } = summary;
-  console.log(
-    `${acquisitions} acquisitions in ${Math.round(seconds)} s, ${writes.taken} writes taken, ` +
-      `${writes.refused} refused by the fence, ${violations.length} violations`,
-  );
-  return violations.length > 0 || verdicts.some(({ kept }) => !kept) ? 1 : 0;
+  printSummary(summary, verdicts);
+  const command = ["npm run faults --", ...process.argv.slice(2), ...(seedGiven(process.argv) ? [] : ["--seed", seed])];
+  const report = { summary, verdicts, command: command.join(" "), circumstances: await circumstances() };
+  console.log(`written: ${await writeResults(report)}`);
+  if (minutes >= fullMinutes && network.kind === "namespaces") console.log(`written: ${await writeDocument(report)}`);
+  return summary.violations.length > 0 || verdicts.some(({ kept }) => !kept) ? 1 : 0;
+}
+
+function seedGiven(args: readonly string[]): boolean {
+  return args.some((arg) => arg.startsWith("--seed"));
 }
 
 let options: Options | undefined;

@@ -37,13 +37,12 @@ function probesOf({ asks, endUs }: Pick<History, "asks" | "endUs">): Map<string,
   );
 }
 
-/** The longest time between two successes that lies in the span at least in part. */
+/** The longest time within the span between two successes. What reaches beyond the span is another fault's. */
 function longestGapUs({ beginUs, endUs }: FaultSpan, timesUs: readonly number[]): number {
   let longest = 0;
   let before: number | undefined;
   for (const time of timesUs) {
-    if (before !== undefined && before > endUs) break;
-    if (before !== undefined && time >= beginUs) longest = Math.max(longest, time - before);
+    if (before !== undefined) longest = Math.max(longest, Math.min(time, endUs) - Math.max(before, beginUs));
     before = time;
   }
   return longest;

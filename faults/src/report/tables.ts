@@ -31,6 +31,15 @@ function row(kind: string, effects: readonly FaultEffect[]): string[] {
   ];
 }
 
+/** What each kind of fault that happened is. */
+export function faultsTable({ effects }: Pick<Summary, "effects">): Table {
+  const kinds = new Set(effects.map(({ kind }) => kind));
+  return [
+    ["fault", "what it is"],
+    ...allFaults.filter(({ kind }) => kinds.has(kind)).map(({ kind, title }) => [kind, title]),
+  ];
+}
+
 /** One row for each promise. */
 export function verdictsTable(verdicts: readonly Verdict[]): Table {
   const rows = verdicts.map(({ promise, seen, kept }) => [promise, seen, kept ? "kept" : "broken"]);

@@ -1,4 +1,4 @@
-import { type Host, type Metasrv, startMetasrv } from "@metasrv/testing";
+import { type Host, type LogLine, type Metasrv, startMetasrv } from "@metasrv/testing";
 import type { NodeLinks } from "../network/network.js";
 
 /** What a node is. */
@@ -15,12 +15,18 @@ export class LockNode implements AsyncDisposable {
   readonly name: string;
   readonly links: NodeLinks;
   readonly #options: LockNodeOptions;
+  readonly #logs: (readonly LogLine[])[] = [];
   #server: Metasrv | undefined;
 
   constructor(options: LockNodeOptions) {
     this.name = options.name;
     this.links = options.links;
     this.#options = options;
+  }
+
+  /** What its processes have logged, in order. */
+  get logs(): readonly LogLine[] {
+    return this.#logs.flat();
   }
 
   /** Resolves when it listens. */
@@ -31,6 +37,7 @@ export class LockNode implements AsyncDisposable {
       store: links.storeAddresses.join(","),
       host,
     });
+    this.#logs.push(this.#server.logs);
   }
 
   /** Sends a signal; for SIGKILL, the default, resolves when the process has ended. */

@@ -13,6 +13,7 @@ import { LockClient } from "./lock-client.js";
 import { LockNode } from "./lock-node.js";
 import { memberAddresses } from "./members.js";
 import { startProgram } from "./program.js";
+import { writeLines } from "./write-lines.js";
 import { TicketRecorder } from "./ticket-recorder.js";
 
 /** How large a stage is. */
@@ -132,6 +133,12 @@ export class Stage implements AsyncDisposable {
       beginUs: this.beginUs,
       endUs,
     };
+  }
+
+  /** Writes down, beside the journals, what the nodes have logged and which tickets there were. */
+  async writeRecords(): Promise<void> {
+    await writeLines(join(this.#folder, "tickets.jsonl"), this.recorder.tickets);
+    for (const node of this.nodes) await writeLines(join(this.#folder, `${node.name}.jsonl`), node.logs);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
