@@ -7,9 +7,17 @@ export class EndpointFailure extends Error {
   readonly endpoint: string;
   /** Whether the request may have reached the server, so that it may have taken effect. */
   readonly maybeApplied: boolean;
+  /** When the server that had the request last gave a sign of life, in milliseconds; undefined where that is not known. */
+  readonly heardAtMs: number | undefined;
 
-  constructor(endpoint: string, why: string, maybeApplied: boolean, options?: ErrorOptions) {
+  constructor(
+    endpoint: string,
+    why: string,
+    maybeApplied: boolean,
+    options: ErrorOptions & { readonly heardAtMs?: number | undefined } = {},
+  ) {
     super(why, options);
+    this.heardAtMs = options.heardAtMs;
     this.endpoint = endpoint;
     this.maybeApplied = maybeApplied;
   }

@@ -71,6 +71,37 @@ describe("Failover", () => {
     expect(pausedAtMs.length).toBeLessThan(40);
   });
 
+  test("does not give up a request that one living server after the other keeps until it stops", async () => {
+    const { clock, failover } = setUp();
+    let attempts = 0;
+    const called = failover.call({
+      ...plan,
+      attempt: async ({ endpoint }, scope) => {
+        if (attempts++ === 10) return endpoint;
+        await sleep(clock, 4_000, scope);
+        throw new EndpointFailure(endpoint, "the server is about to stop", true, { heardAtMs: clock.now() });
+      },
+    });
+    await clock.advance(60_000);
+    await expect(called).resolves.toBe("c");
+  });
+
+  test("gives up a request that servers took which were not heard of again", async () => {
+    const { clock, failover } = setUp();
+    const called = failover
+      .call({
+        ...plan,
+        attempt: async ({ endpoint }, scope) => {
+          const heardAtMs = clock.now();
+          await sleep(clock, 4_000, scope);
+          throw new EndpointFailure(endpoint, "no sign of life", true, { heardAtMs });
+        },
+      })
+      .catch((error: unknown) => error);
+    await clock.advance(20_000);
+    expect(await called).toBeInstanceOf(UnavailableError);
+  });
+
   test("gives up when nothing served for the time of the plan, and names every endpoint's failure", async () => {
     const { clock, failover, trying } = setUp();
     const called = failover.call({ ...plan, attempt: trying(/./) }).catch((error: unknown) => error);

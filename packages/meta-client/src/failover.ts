@@ -91,6 +91,8 @@ export class Failover {
     outage.failures.set(channel.endpoint, error);
     const nowMs = this.#clock.now();
     if (outage.sinceMs === undefined || this.#wasServed(nowMs - startedAtMs, call)) outage.sinceMs = nowMs;
+    // Its server kept the request until then: what failed before is another story.
+    else if (error.heardAtMs !== undefined && error.heardAtMs > startedAtMs) outage.sinceMs = error.heardAtMs;
     if (!("afterMs" in call.giveUp)) return Infinity;
     const leftMs = outage.sinceMs + call.giveUp.afterMs - nowMs;
     // However long it took: not before every endpoint had its chance.

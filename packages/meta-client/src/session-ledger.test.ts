@@ -30,6 +30,7 @@ class Harness {
   constructor(options: Partial<SessionLedgerOptions> = {}) {
     this.ledger = new SessionLedger({
       endpoint: "http://a",
+      heardAtMs: () => this.nowMs,
       onOutgoing: () => undefined,
       onBusy: (busy) => this.busy.push(busy),
       ...options,
@@ -314,8 +315,8 @@ describe("the end of a session", () => {
     harness.ledger.end("connection lost", cause);
     const later = failureOf(harness.ledger.lock(lockRequest("x"), noEnd));
     for (const error of [sent, waiting, later]) expect(await error).toBeInstanceOf(EndpointFailure);
-    expect(await sent).toMatchObject({ message: "connection lost", maybeApplied: true, cause });
-    expect(await waiting).toMatchObject({ maybeApplied: false });
+    expect(await sent).toMatchObject({ message: "connection lost", maybeApplied: true, heardAtMs: 1_000, cause });
+    expect(await waiting).toMatchObject({ maybeApplied: false, heardAtMs: undefined });
     expect(await later).toMatchObject({ maybeApplied: false });
     expect(harness.sent()).toEqual([]);
     expect(harness.busy).toEqual([true, false]);

@@ -15,6 +15,8 @@ import { translateError } from "./translate-error.js";
 /** What a ledger tells of itself. */
 export interface SessionLedgerOptions {
   readonly endpoint: string;
+  /** When the server last gave a sign of life. */
+  readonly heardAtMs: () => number;
   /** There is a command to be sent, or one more. */
   readonly onOutgoing: () => void;
   /** Told whether somebody waits for an answer, whenever that changes. */
@@ -157,7 +159,7 @@ export class SessionLedger {
     } else {
       this.#inUse.delete(number);
     }
-    pending.to.reject(new EndpointFailure(this.#options.endpoint, "the server is about to stop", sent));
+    pending.to.reject(this.#failed("the server is about to stop", sent));
   }
 
   /** From now on the lock is named by its key, as other servers know it; that it is theirs then will be no news. */
@@ -265,7 +267,12 @@ export class SessionLedger {
 
   #failure(maybeApplied: boolean): EndpointFailure {
     const { message = "", cause } = this.#over ?? {};
-    return new EndpointFailure(this.#options.endpoint, message, maybeApplied, { cause });
+    return this.#failed(message, maybeApplied, cause);
+  }
+
+  #failed(message: string, sent: boolean, cause?: unknown): EndpointFailure {
+    const { endpoint, heardAtMs } = this.#options;
+    return new EndpointFailure(endpoint, message, sent, { cause, heardAtMs: sent ? heardAtMs() : undefined });
   }
 
   /** How a command names the lock: by its number if it is served here, else by its key. */

@@ -52,6 +52,7 @@ export class SessionStream {
     this.#receivedAtMs = options.clock.now();
     this.#ledger = new SessionLedger({
       endpoint: options.endpoint,
+      heardAtMs: () => this.#receivedAtMs,
       onOutgoing: () => {
         this.#scheduleWake();
       },
