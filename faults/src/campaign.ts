@@ -24,26 +24,27 @@ export interface CampaignOptions {
 /**
  * Starts everything, injects the faults, ends everything, and checks what happened. The journals are kept, and their
  * folder is named, when something was wrong.
+ *
+ * @throws Error when something did not recover, or could not be started or ended
  */
-export async function runCampaign({
-  network,
-  sizes,
-  plan,
-  seed,
-  signal,
-  say,
-  ...options
-}: CampaignOptions): Promise<Summary> {
+export async function runCampaign(options: CampaignOptions): Promise<Summary> {
+  const { network, sizes, plan, seed, signal, say } = options;
   const folder = await mkdtemp(join(tmpdir(), "metasrv-faults-"));
-  const random = new Random(seed);
   let { keep } = options;
   try {
+    const random = new Random(seed);
     await using stage = await Stage.start({ network, random, folder, ...sizes });
-    const faults = await runFaults(plan, { stage, random, signal, say });
-    const summary = summarize(await stage.finish(faults));
-    keep ||= summary.violations.length > 0;
-    if (keep) await stage.writeRecords();
-    return summary;
+    try {
+      const faults = await runFaults(plan, { stage, random, signal, say });
+      const summary = summarize(await stage.finish(faults));
+      keep ||= summary.violations.length > 0;
+      return summary;
+    } catch (error) {
+      keep ||= !signal.aborted;
+      throw error;
+    } finally {
+      if (keep) await stage.writeRecords();
+    }
   } finally {
     if (keep) say(`the journals are in ${folder}`);
     else await rm(folder, { recursive: true, force: true });

@@ -61,5 +61,10 @@ try {
 }
 if (options !== undefined) {
   const enter = !options.proxies && !isInPrivateNetwork() && (await canHavePrivateNetwork());
-  process.exitCode = enter ? await runInPrivateNetwork() : await main(options);
+  try {
+    process.exitCode = enter ? await runInPrivateNetwork() : await main(options);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
 }

@@ -42,7 +42,9 @@ export async function runFaults(plan: FaultPlan, { stage, random, signal, say }:
     const span = { kind: fault.kind, beginUs: nowUs() };
     const target = await fault.inject(scene);
     const healedUs = nowUs();
-    await stage.well();
+    await stage.well().catch((cause: unknown) => {
+      throw new Error(`after ${fault.kind} (${target}): ${String(cause)}`, { cause });
+    });
     const wellUs = nowUs();
     await wait(plan.recoveryMs);
     spans.push({ ...span, target, healedUs, endUs: nowUs() });
