@@ -30,10 +30,7 @@ export interface EtcdCommitterOptions {
 /** etcd's default bound on a request is 1.5 MiB. */
 const maxTxnBytes = 1024 * 1024;
 
-/**
- * By default. With one, what has just missed a transaction waits for all of it: a busy lock changes hands half as often.
- * With more than two, the transactions become narrower and so cost more.
- */
+/** So that what has just missed a transaction need not wait for all of it. */
 const defaultInFlight = 2;
 
 /**
