@@ -292,6 +292,19 @@ describe("a lock that was granted", () => {
     },
   );
 
+  test.each([
+    ["does not expire when its time has passed by the clock here", LossReason.EXPIRED, []],
+    ["is released when it was released here", LossReason.RELEASED, ["released"]],
+  ])("that is served elsewhere %s", async (_what, reason, told) => {
+    const [here, there] = [new Harness(), new Harness()];
+    const { holding, number, news } = await here.held();
+    const renewal = there.ledger.renew(holding, 5_000, noEnd);
+    there.tell(there.sentOne().number, renewed);
+    await renewal;
+    here.tell(number, lost(reason));
+    expect(news).toEqual(told);
+  });
+
   test("that is served elsewhere is not unwatched because this session serves it no more", async () => {
     const [here, there] = [new Harness(), new Harness()];
     const { holding, number, news } = await here.held();

@@ -292,7 +292,8 @@ export class SessionLedger {
     if (this.#inUse.get(number) === holding) this.#inUse.delete(number);
     const here = holding.servedBy === this && holding.servedAs === number;
     if (here) holding.servedBy = undefined;
-    // That it is not watched over here means nothing when it is elsewhere.
-    if (news !== undefined && (here || news !== "unwatched")) holding.tell(news);
+    // What this server's clock says, or that it does not watch any more, means nothing when the lock is served elsewhere:
+    // it may not have heard yet of a renewal there. A release is one everywhere.
+    if (news !== undefined && (here || news === "released")) holding.tell(news);
   }
 }
