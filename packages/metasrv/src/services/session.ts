@@ -24,6 +24,9 @@ export interface SessionCarrier {
   reset(): void;
 }
 
+/** What sessions are made of. */
+export type SessionDependencies = Pick<ServiceDependencies, "locks" | "sessions" | "limits" | "clock" | "logger">;
+
 /** How a session ends: with an error, or well. */
 export interface SessionEnd {
   readonly error: Error | undefined;
@@ -37,8 +40,9 @@ const maxUnreadEvents = 16_384;
  * while the client is still being written to; they never wait for one another.
  */
 export class Session implements SessionLockHost {
-  readonly #dependencies: ServiceDependencies;
+  readonly #dependencies: SessionDependencies;
   readonly #carrier: SessionCarrier;
+  readonly #afterTurn: (callback: () => void) => void;
   /** The locks asked for or held, by their numbers. */
   readonly #locks = new Map<number, SessionLock>();
   /** Numbers of unlocks and renewals without an answer. */
@@ -54,9 +58,15 @@ export class Session implements SessionLockHost {
   #ending = false;
   #over: SessionEnd | undefined;
 
-  constructor(dependencies: ServiceDependencies, carrier: SessionCarrier) {
+  /** @param afterTurn - calls back after what this turn of the event loop still does */
+  constructor(
+    dependencies: SessionDependencies,
+    carrier: SessionCarrier,
+    afterTurn: (callback: () => void) => void = setImmediate,
+  ) {
     this.#dependencies = dependencies;
     this.#carrier = carrier;
+    this.#afterTurn = afterTurn;
     this.#pulse = new SessionPulse({
       clock: dependencies.clock,
       limits: dependencies.limits,
@@ -320,7 +330,7 @@ export class Session implements SessionLockHost {
   #scheduleWake(): void {
     if (!this.#wakeScheduled) {
       this.#wakeScheduled = true;
-      setImmediate(() => {
+      this.#afterTurn(() => {
         this.#wakeScheduled = false;
         this.#carrier.wake();
       });
