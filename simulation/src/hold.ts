@@ -1,34 +1,57 @@
+import type { Holding, NewsListener } from "../../packages/meta-client/src/holding.js";
+import type { LockNews } from "../../packages/meta-client/src/lock-channel.js";
 import { LockLostError } from "../../packages/meta-client/src/meta-errors.js";
 import { marginMs, Validity } from "../../packages/meta-client/src/validity.js";
-import type { Grant } from "../../packages/metasrv/src/locks/claim.js";
 import { decodeLockKey, type LockKey } from "../../packages/metasrv/src/locks/lock-key.js";
+import type { ClientGrant } from "./client-way.js";
 import type { ProcessClock } from "./simulated-process.js";
 
 /** A lock that a client was granted, with the client's own counting of how long it surely holds it. */
-export class Hold {
-  readonly key: Uint8Array;
+export class Hold implements NewsListener {
+  readonly holding: Holding;
   readonly lockKey: LockKey;
   readonly validity: Validity;
   readonly #clock: ProcessClock;
   readonly #marginCounts: boolean;
   #over = false;
+  #gone = false;
+  #onNews: (news: LockNews) => void = () => undefined;
 
   /**
-   * @param countsFromMs - when the request was sent, plus the wait that the node reports, less what its clock may be off
+   * @param countsFromMs - from when the TTL counts, less what clocks may be off
    * @param marginCounts - whether the client's margin makes up for clocks at different rates; else it is held to its count
    */
-  constructor(clock: ProcessClock, grant: Grant, countsFromMs: number, marginCounts: boolean) {
-    this.key = grant.key;
-    this.lockKey = decodeLockKey(grant.key, 1024);
+  constructor(clock: ProcessClock, { holding, ttlMs }: ClientGrant, countsFromMs: number, marginCounts: boolean) {
+    this.holding = holding;
+    this.lockKey = decodeLockKey(holding.key, 1024);
     this.#clock = clock;
     this.#marginCounts = marginCounts;
-    this.validity = new Validity({ clock, startedAtMs: countsFromMs, ttlMs: grant.ttlMs, ranOut: lost });
+    this.validity = new Validity({ clock, startedAtMs: countsFromMs, ttlMs, ranOut: lost });
   }
 
   /** Whether the client surely holds now, by its own clock. Its timers may be late, so they are not asked. */
   believed(): boolean {
     const marginToKeepMs = this.#marginCounts ? marginMs(this.validity.ttlMs) : 0;
     return !this.#over && this.#clock.now() < this.validity.expiresAtMs - marginToKeepMs;
+  }
+
+  /** Whether a node said that it is not held any more. */
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  /** From now on, calls back with what nodes say of the lock. */
+  listen(onNews: (news: LockNews) => void): void {
+    this.#onNews = onNews;
+    this.holding.listen(this);
+  }
+
+  hear(news: LockNews): void {
+    this.#onNews(news);
+    if (news !== "unwatched") {
+      this.#gone = true;
+      this.end();
+    }
   }
 
   get leftMs(): number {

@@ -89,6 +89,19 @@ export class Invariants {
     }
   }
 
+  /** A client was told that it does not hold any more, while it believed so or not. */
+  lost(client: string, { name, token }: LockKey, news: "expired" | "released", believed: boolean): void {
+    this.#trace.add(`${client} is told that ${name}, token ${token.toString()}, is ${news}`);
+    if (believed) {
+      this.fail(
+        "I4",
+        `${client} was told that token ${token.toString()} of ${name} is ${news} while it surely held it`,
+      );
+    } else if (news === "released" && this.history.life(name, token)?.removedAtMs === undefined) {
+      this.fail("I2", `${client} was told that token ${token.toString()} of ${name} is released, but it is there`);
+    }
+  }
+
   /** An unlock was answered with success. */
   unlocked(client: string, { name, token }: LockKey): void {
     if (this.history.life(name, token)?.removedAtMs === undefined) {

@@ -16,6 +16,12 @@ export type CallOutcome =
 /** How often a client asks for a sign of life while a call is open, in milliseconds. */
 const pingMs = 3_000;
 
+/** What ends with the processes that it connects. */
+export interface Connection {
+  /** A process is gone; perhaps one of its own. */
+  died(process: SimulatedProcess): void;
+}
+
 /** The network between clients and nodes. Any pair can be cut off; what is sent then arrives later, if it still matters. */
 export class Network {
   readonly queue: EventQueue;
@@ -23,7 +29,7 @@ export class Network {
   readonly invariants: Invariants;
   readonly #delayMs: number;
   readonly #cut = new Set<string>();
-  readonly #calls = new Set<Call>();
+  readonly #connections = new Set<Connection>();
   #held: { readonly pair: string; readonly send: () => void }[] = [];
 
   constructor(queue: EventQueue, random: Random, invariants: Invariants, delayMs: number) {
@@ -69,24 +75,33 @@ export class Network {
 
   call(client: SimulatedProcess, clientName: string, node: SimulatedNode, request: NodeRequest): Call {
     const call = new Call(this, client, clientName, node, request);
-    this.#calls.add(call);
+    this.connected(call);
     return call;
   }
 
-  ended(call: Call): void {
-    this.#calls.delete(call);
+  connected(connection: Connection): void {
+    this.#connections.add(connection);
+  }
+
+  disconnected(connection: Connection): void {
+    this.#connections.delete(connection);
+  }
+
+  /** How long it takes until a side notices that a connection broke, if nothing else tells it. */
+  noticedAfterMs(): number {
+    return this.random.chance(0.7) ? this.delayMs() : this.random.between(0, 6_000);
   }
 
   /** The process is gone: whoever is connected to it may notice at once, or later. */
   died(process: SimulatedProcess): void {
-    for (const call of [...this.#calls]) {
-      call.died(process);
+    for (const connection of [...this.#connections]) {
+      connection.died(process);
     }
   }
 }
 
 /** One request of a client to a node, on a connection that can break at any moment. */
-export class Call {
+export class Call implements Connection {
   readonly outcome: Promise<CallOutcome>;
   readonly #network: Network;
   readonly #client: SimulatedProcess;
@@ -140,7 +155,7 @@ export class Call {
   /** The connection breaks; the node notices some time later. */
   drop(): void {
     if (this.#end({ kind: "disconnected" })) {
-      this.#tellNode("disconnect", this.#noticedAfterMs());
+      this.#tellNode("disconnect", this.#network.noticedAfterMs());
     }
   }
 
@@ -148,8 +163,8 @@ export class Call {
     if (process === this.#client) {
       // Nobody is there to learn the outcome.
       this.#open = false;
-      this.#network.ended(this);
-      this.#tellNode("disconnect", this.#noticedAfterMs());
+      this.#network.disconnected(this);
+      this.#tellNode("disconnect", this.#network.noticedAfterMs());
     } else if (process === this.#run?.process && this.#network.random.chance(0.7)) {
       this.#client.arrive(this.#network.delayMs(), `connection to ${this.#node} is reset`, () => {
         this.#end({ kind: "disconnected" });
@@ -190,11 +205,6 @@ export class Call {
     }
   }
 
-  #noticedAfterMs(): number {
-    const { random } = this.#network;
-    return random.chance(0.7) ? this.#network.delayMs() : random.between(0, 6_000);
-  }
-
   /** The client pings: a node that cannot be reached or does not run is given up. */
   #watch(): void {
     this.#client.timer(pingMs, `pings ${this.#node}`, () => {
@@ -215,7 +225,7 @@ export class Call {
       return false;
     }
     this.#open = false;
-    this.#network.ended(this);
+    this.#network.disconnected(this);
     this.#resolve(outcome);
     return true;
   }

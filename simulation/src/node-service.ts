@@ -41,10 +41,10 @@ export function serve(
     case "lock":
       return serveLock(run, request, told, respond);
     case "unlock":
-      answer(run.store.unlock(request.key), () => ({ kind: "unlocked" }), respond);
+      answer(run.locks.unlock(request.key), () => ({ kind: "unlocked" }), respond);
       break;
     case "renew":
-      answer(run.store.renew(request.key, request.ttlMs), (ttlMs) => ({ kind: "renewed", ttlMs }), respond);
+      answer(run.locks.renew(request.key, request.ttlMs), (ttlMs) => ({ kind: "renewed", ttlMs }), respond);
       break;
   }
   return { withdraw: nothing };
@@ -56,17 +56,16 @@ function serveLock(
   told: (grant: Grant) => void,
   respond: (answer: NodeAnswer) => void,
 ): Served {
-  const { store, variant } = run;
+  const { locks } = run;
   let gone = false;
   let settled = false;
   const listener = {
-    granted: (granted: Grant) => {
+    granted: (grant: Grant) => {
       settled = true;
-      const grant = variant.tell?.(granted) ?? granted;
       told(grant);
       respond({ kind: "granted", grant });
       if (gone && ticketId === undefined) {
-        store.unlock(grant.key).catch(nothing);
+        locks.unlock(grant.key).catch(nothing);
       }
     },
     refused: () => {
@@ -80,7 +79,7 @@ function serveLock(
     lost: nothing,
   };
   try {
-    const claim = store.claim(
+    const claim = locks.claim(
       {
         name,
         ttlMs,

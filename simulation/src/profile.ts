@@ -25,6 +25,14 @@ export type FaultKind = (typeof faultKinds)[number];
 export interface Profile {
   readonly nodes: number;
   readonly clients: number;
+  /** What part of the clients makes its calls over sessions. */
+  readonly sessions: number;
+  /** How many locks a client with sessions uses at a time, at most. */
+  readonly users: number;
+  /** After how long without a sign of life a session is given up. */
+  readonly sessionTimeoutMs: number;
+  /** How long a node that stops waits for its clients to move; 0: it does not tell them. */
+  readonly drainMs: number;
   readonly names: readonly string[];
   /** By what part a clock may run fast or slow; with 0, no margin is granted to anyone. */
   readonly drift: number;
@@ -55,6 +63,10 @@ export function drawProfile(random: Random): Profile {
   return {
     nodes: random.pick([1, 2, 2, 3, 3, 4]),
     clients: 2 + random.int(6),
+    sessions: random.pick([0.5, 0.5, 1]),
+    users: 1 + random.int(3),
+    sessionTimeoutMs: random.pick([600, 1_500, 6_000]),
+    drainMs: random.pick([0, 500, 3_000]),
     names: names.slice(0, random.pick([1, 1, 2, names.length])),
     drift: random.pick([0, 0, 0.005]),
     memberTtlSeconds: random.pick([2, 3, 5]),

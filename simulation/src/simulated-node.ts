@@ -1,13 +1,17 @@
 import pino from "pino";
-import type { Grant } from "../../packages/metasrv/src/locks/claim.js";
 import type { Clock } from "../../packages/metasrv/src/locks/clock.js";
 import { defaultLimits } from "../../packages/metasrv/src/locks/limits.js";
+import { shuttingDown } from "../../packages/metasrv/src/locks/lock-errors.js";
 import { LockStore } from "../../packages/metasrv/src/locks/lock-store.js";
 import { EtcdCommitter, type EtcdCommitterOptions } from "../../packages/metasrv/src/log/etcd/etcd-committer.js";
 import type { TicketLog } from "../../packages/metasrv/src/log/ticket-log.js";
+import type { Locks } from "../../packages/metasrv/src/services/locks.js";
+import { OpenSessions } from "../../packages/metasrv/src/services/open-sessions.js";
+import type { SessionDependencies } from "../../packages/metasrv/src/services/session.js";
 import type { EventQueue } from "./event-queue.js";
 import type { Profile } from "./profile.js";
 import type { Random } from "./random.js";
+import type { NodeSession } from "./session/node-session.js";
 import { type ProcessClock, SimulatedProcess } from "./simulated-process.js";
 import { type Committer, SimulatedTicketLog } from "./simulated-ticket-log.js";
 import { connectStore, type StoreConnection } from "./store/store-client.js";
@@ -19,7 +23,7 @@ import type { Trace } from "./trace.js";
 export interface NodeVariant {
   readonly wrapLog?: (log: TicketLog, clock: Clock) => TicketLog;
   readonly createCommitter?: (options: EtcdCommitterOptions) => Committer;
-  readonly tell?: (grant: Grant) => Grant;
+  readonly wrapLocks?: (locks: Locks) => Locks;
 }
 
 /** What all nodes share. */
@@ -75,12 +79,15 @@ export class SimulatedNode {
   /** As by SIGTERM: what is held is left to the others. */
   async stop(): Promise<void> {
     const run = this.#run;
-    await run?.store.stop();
+    await run?.stop();
     if (run !== undefined && this.#run === run) {
       this.crash();
     }
   }
 }
+
+/** How long the last answers of a node that stops may take to leave, in milliseconds. */
+const endMs = 100;
 
 /** One run of the server's process: the real lock store over the real etcd log over a simulated etcd. */
 export class NodeRun {
@@ -88,8 +95,13 @@ export class NodeRun {
   readonly link: StoreLink;
   readonly connection: StoreConnection;
   readonly store: LockStore;
-  readonly variant: NodeVariant;
-  /** The clock of the lock store alone: what is set on it at the end was forgotten there. */
+  /** What the services use of the store. */
+  readonly locks: Locks;
+  readonly sessionDependencies: SessionDependencies;
+  /** The streams of sessions that are open. */
+  readonly streams = new Set<NodeSession>();
+  readonly #drainMs: number;
+  /** The clock of the lock store and the sessions alone: what is set on it at the end was forgotten there. */
   readonly storeClock: ProcessClock;
   #serves = false;
 
@@ -97,7 +109,6 @@ export class NodeRun {
     const { queue, cluster, profile, linkFaults, variant } = world;
     const random = world.random.fork();
     const rate = 1 + random.between(-profile.drift, profile.drift);
-    this.variant = variant;
     this.process = new SimulatedProcess(queue, random, name, rate);
     this.link = new StoreLink(this.process, cluster, random, linkFaults, profile.storeDelayMs);
     this.connection = connectStore(this.link);
@@ -111,13 +122,23 @@ export class NodeRun {
       memberTtlSeconds: profile.memberTtlSeconds,
       createCommitter: variant.createCommitter ?? ((options) => new EtcdCommitter(options)),
     });
+    const limits = {
+      ...defaultLimits,
+      waiterGraceMs: profile.waiterGraceMs,
+      heartbeatMs: profile.sessionTimeoutMs / 3,
+      sessionTimeoutMs: profile.sessionTimeoutMs,
+    };
     this.store = new LockStore({
       log: variant.wrapLog?.(log, this.process.createClock()) ?? log,
       clock: this.storeClock,
-      limits: { ...defaultLimits, waiterGraceMs: profile.waiterGraceMs },
+      limits,
       logger,
       random: (bytes) => random.bytes(bytes),
     });
+    this.locks = variant.wrapLocks?.(this.store) ?? this.store;
+    const sessions = new OpenSessions();
+    this.sessionDependencies = { locks: this.locks, sessions, limits, clock: this.storeClock, logger };
+    this.#drainMs = profile.drainMs;
   }
 
   get serves(): boolean {
@@ -127,5 +148,21 @@ export class NodeRun {
   async start(): Promise<void> {
     await this.store.start({ address: this.process.name, version: "0.0.0", startedUnixMs: 0 });
     this.#serves = true;
+  }
+
+  /** Stops as the server does: first its clients are sent to other nodes, if there are any. */
+  async stop(): Promise<void> {
+    const { sessions } = this.sessionDependencies;
+    const clock = this.process.createClock();
+    if (this.#drainMs > 0 && this.store.cluster.hasPeers) {
+      await sessions.drain(clock, this.#drainMs);
+    }
+    await this.store.stop();
+    for (const stream of this.streams) {
+      stream.shutDown(shuttingDown());
+    }
+    await new Promise<void>((resolve) => {
+      clock.after(endMs, resolve);
+    });
   }
 }

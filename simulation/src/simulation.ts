@@ -5,8 +5,9 @@ import { Network } from "./network.js";
 import { withOwnGlobals } from "./own-globals.js";
 import { drawProfile, type Profile } from "./profile.js";
 import { Random } from "./random.js";
-import { type ClientVariant, SimulatedClient } from "./simulated-client.js";
-import { type NodeVariant, SimulatedNode } from "./simulated-node.js";
+import type { ClientVariant } from "./lock-user.js";
+import { SimulatedClient } from "./simulated-client.js";
+import { type NodeRun, type NodeVariant, SimulatedNode } from "./simulated-node.js";
 import { SimulatedStore } from "./store/simulated-store.js";
 import { StoreCluster } from "./store/store-cluster.js";
 import { Trace } from "./trace.js";
@@ -111,7 +112,7 @@ class Simulation {
     const invariants = (this.#invariants = new Invariants(
       trace,
       () => queue.nowMs,
-      () => this.#clients,
+      () => this.#clients.flatMap(({ users }) => users),
     ));
     const store = new SimulatedStore(BigInt(random.int(1_000)));
     const rate = 1 + random.between(-profile.drift, profile.drift);
@@ -137,7 +138,10 @@ class Simulation {
       variant: variant.client ?? {},
       isCalm: () => this.#calmSinceMs !== undefined,
     };
-    this.#clients = numbered(profile.clients, (n) => new SimulatedClient(clientWorld, `client${n}`));
+    this.#clients = numbered(
+      profile.clients,
+      (n) => new SimulatedClient(clientWorld, `client${n}`, n > profile.clients * (1 - profile.sessions)),
+    );
     const targets = { queue, trace, random: random.fork(), profile, network, cluster, linkFaults, nodes };
     this.#faults = new Faults({ ...targets, clients: this.#clients });
     store.observe((revision) => {
@@ -200,14 +204,16 @@ class Simulation {
   /** Whether nothing is waited for, and nothing is left: in the store, in the nodes, on their clocks. */
   #isQuiet(): boolean {
     return (
-      this.#clients.every(({ doing, process }) => doing === undefined && process.responsive) &&
+      this.#clients.every(
+        ({ users, process }) => process.responsive && users.every(({ doing }) => doing === undefined),
+      ) &&
       this.#invariants.history.tickets().length === 0 &&
-      this.#nodes.every(({ run }) => run?.serves === true && run.store.size === 0 && run.storeClock.timers === 0)
+      this.#nodes.every(({ run }) => run?.serves === true && isIdle(run))
     );
   }
 
   #reportLeftovers(): void {
-    for (const { name, doing } of this.#clients) {
+    for (const { name, doing } of this.#clients.flatMap(({ users }) => users)) {
       if (doing !== undefined) {
         this.#invariants.fail("I6", `${calmMs} ms after the last fault, ${name} ${doing}`);
       }
@@ -216,12 +222,13 @@ class Simulation {
       this.#invariants.fail("I7", `a ticket is left: ${name}, token ${token.toString()}, of ${owner}`);
     }
     for (const { name, run } of this.#nodes) {
-      const { size } = run?.store ?? { size: 0 };
-      const timers = run?.storeClock.timers ?? 0;
       if (run?.serves !== true) {
         this.#invariants.fail("I6", `${name} does not serve`);
-      } else if (size > 0 || timers > 0) {
-        this.#invariants.fail("I7", `${name} still has ${size} tickets and ${timers} timers`);
+      } else if (!isIdle(run)) {
+        const { store, storeClock, streams, sessionDependencies } = run;
+        const sessions = Math.max(streams.size, sessionDependencies.sessions.size);
+        const left = `${store.size} tickets, ${sessions} sessions and ${storeClock.timers} timers`;
+        this.#invariants.fail("I7", `${name} still has ${left}`);
       }
     }
     this.#invariants.fail("I6", "there is always something left to do");
@@ -233,6 +240,10 @@ class Simulation {
       throw new SimulationError(this.#seed, this.#steps, violation, this.#profile, this.#trace.tail(this.#tailLines));
     }
   }
+}
+
+function isIdle({ store, storeClock, streams, sessionDependencies }: NodeRun): boolean {
+  return store.size === 0 && storeClock.timers === 0 && streams.size === 0 && sessionDependencies.sessions.size === 0;
 }
 
 function numbered<Item>(count: number, create: (n: number) => Item): Item[] {

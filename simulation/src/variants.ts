@@ -8,9 +8,22 @@ import {
   TtlWhileWaiting,
   UpdateWithoutRevision,
 } from "./broken-logs.js";
+import type { Locks } from "../../packages/metasrv/src/services/locks.js";
+import { EarlyUnlocks, HoldsEndWithSession, MovedIsExpired, RenumberedGrants } from "./broken-locks.js";
 import type { Invariant } from "./invariants.js";
 import { RecklessCommitter } from "./reckless-committer.js";
 import type { Variant } from "./simulation.js";
+import {
+  delayedRenewals,
+  delayedRequests,
+  lateFeeds,
+  lateRenewals,
+  longWaits,
+  lostLeases,
+  lostNodes,
+  onlySessions,
+  restlessClients,
+} from "./telling-profiles.js";
 
 /** Something that is wrong on purpose. */
 export interface BrokenVariant {
@@ -25,32 +38,40 @@ export interface BrokenVariant {
 export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, BrokenVariant>([
   [
     "grants are told without a lease",
-    { create: () => ({ node: { wrapLog: (log) => new NoLeaseGuard(log) } }), breaks: ["I4"], withinSteps: 100_000 },
+    {
+      create: () => ({ node: { wrapLog: (log) => new NoLeaseGuard(log) }, profile: lostLeases }),
+      breaks: ["I4"],
+      withinSteps: 50_000,
+    },
   ],
   [
     "a node that joins again keeps its tickets",
-    { create: () => ({ node: { wrapLog: (log) => new SilentRejoin(log) } }), breaks: ["I4"], withinSteps: 100_000 },
+    {
+      create: () => ({ node: { wrapLog: (log) => new SilentRejoin(log) }, profile: lostLeases }),
+      breaks: ["I4"],
+      withinSteps: 50_000,
+    },
   ],
   [
     "takeover leaves no TTL",
     {
-      create: () => ({ node: { wrapLog: (log) => new TakeoverWithoutTtl(log) } }),
+      create: () => ({ node: { wrapLog: (log) => new TakeoverWithoutTtl(log) }, profile: lostNodes }),
       breaks: ["I4"],
-      withinSteps: 100_000,
+      withinSteps: 20_000,
     },
   ],
   [
     "takeover removes what is held",
     {
-      create: () => ({ node: { wrapLog: (log) => new TakeoverThatPurges(log) } }),
+      create: () => ({ node: { wrapLog: (log) => new TakeoverThatPurges(log) }, profile: lostNodes }),
       breaks: ["I4"],
-      withinSteps: 100_000,
+      withinSteps: 20_000,
     },
   ],
   [
     "renewal and adoption do not compare the revision",
     {
-      create: () => ({ node: { wrapLog: (log) => new UpdateWithoutRevision(log) } }),
+      create: () => ({ node: { wrapLog: (log) => new UpdateWithoutRevision(log) }, profile: lateRenewals }),
       breaks: ["I4", "I6", "I7", "I9"],
       withinSteps: 100_000,
     },
@@ -58,22 +79,28 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
   [
     "expiry does not compare the revision",
     {
-      create: () => ({ node: { wrapLog: (log) => new DeleteWithoutRevision(log, "modRevision") } }),
+      create: () => ({
+        node: { wrapLog: (log) => new DeleteWithoutRevision(log, "modRevision") },
+        profile: lateFeeds,
+      }),
       breaks: ["I4"],
-      withinSteps: 100_000,
+      withinSteps: 50_000,
     },
   ],
   [
     "unlock does not compare the token",
     {
-      create: () => ({ node: { wrapLog: (log) => new DeleteWithoutRevision(log, "createRevision") } }),
+      create: () => ({
+        node: { wrapLog: (log) => new DeleteWithoutRevision(log, "createRevision") },
+        profile: restlessClients,
+      }),
       breaks: ["I4", "I8"],
       withinSteps: 100_000,
     },
   ],
   [
     "the fencing token is a node's own count",
-    { create: () => ({ node: { tell: ownCount() } }), breaks: ["I2", "I3"], withinSteps: 20_000 },
+    { create: () => ({ node: { wrapLocks: ownCount() } }), breaks: ["I2", "I3"], withinSteps: 20_000 },
   ],
   [
     "two creations of a name share a transaction",
@@ -104,19 +131,7 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
     {
       create: () => ({
         client: { forgetsToCount: true },
-        profile: {
-          nodes: 3,
-          clients: 6,
-          names: ["a"],
-          ttlsMs: [100],
-          thinkMs: 20,
-          holdPart: 0.5,
-          restlessness: 0.3,
-          clientDelayMs: 80,
-          faults: ["node pause", "watch silent", "client cut"],
-          faultEveryMs: 300,
-          longestFaultMs: 3_000,
-        },
+        profile: delayedRequests,
       }),
       breaks: ["I3", "I4"],
       withinSteps: 400_000,
@@ -127,7 +142,7 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
     {
       create: () => ({
         client: { trustsLongWaits: true },
-        profile: { drift: 0.005, clients: 7, names: ["orders"], ttlsMs: [400], holdPart: 3, thinkMs: 20, faults: [] },
+        profile: longWaits,
       }),
       breaks: ["I4"],
       withinSteps: 200_000,
@@ -138,22 +153,37 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
     {
       create: () => ({
         client: { forgetsAttempts: true },
-        profile: {
-          nodes: 2,
-          clients: 4,
-          names: ["a", "b", "c", "d", "e", "f", "g", "h"],
-          thinkMs: 20,
-          restlessness: 0,
-          ttlsMs: [1_000, 6_000],
-          holdPart: 3,
-          roaming: 0.5,
-          faults: ["node pause"],
-          faultEveryMs: 300,
-          longestFaultMs: 3_000,
-        },
+        profile: delayedRenewals,
       }),
       breaks: ["I4"],
-      withinSteps: 400_000,
+      withinSteps: 100_000,
+    },
+  ],
+  [
+    "holds end with their session, even those that have moved to another node",
+    {
+      create: () => ({
+        node: { wrapLocks: (locks) => new HoldsEndWithSession(locks) },
+        profile: onlySessions,
+      }),
+      breaks: ["I4"],
+      withinSteps: 20_000,
+    },
+  ],
+  [
+    "a lock that was renewed elsewhere is told to have expired",
+    {
+      create: () => ({ node: { wrapLocks: (locks) => new MovedIsExpired(locks) }, profile: onlySessions }),
+      breaks: ["I4"],
+      withinSteps: 50_000,
+    },
+  ],
+  [
+    "a session answers unlocks before the store does",
+    {
+      create: () => ({ node: { wrapLocks: (locks) => new EarlyUnlocks(locks) }, profile: onlySessions }),
+      breaks: ["I8"],
+      withinSteps: 20_000,
     },
   ],
   [
@@ -165,5 +195,5 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
 /** Tokens that only one node counts: they rise there, and mean nothing elsewhere. */
 function ownCount() {
   let count = 0n;
-  return <Grant extends { readonly token: bigint }>(grant: Grant): Grant => ({ ...grant, token: ++count });
+  return (locks: Locks): Locks => new RenumberedGrants(locks, () => ++count);
 }

@@ -1,0 +1,143 @@
+import type { Claim, ClaimListener, ClaimRequest, Grant, LossReason } from "../../packages/metasrv/src/locks/claim.js";
+import type { Locks } from "../../packages/metasrv/src/services/locks.js";
+
+/** What the services use of a lock store, but for what a subclass changes. */
+class WrappedLocks implements Locks {
+  readonly #below: Locks;
+
+  constructor(below: Locks) {
+    this.#below = below;
+  }
+
+  claim(request: ClaimRequest, listener: ClaimListener): Claim {
+    const wrapped = this.listener(listener);
+    return this.changed(this.#below.claim(request, wrapped), wrapped);
+  }
+
+  async resume(key: Uint8Array, ttlMs: number, listener: ClaimListener): Promise<{ claim: Claim; ttlMs: number }> {
+    const wrapped = this.listener(listener);
+    const resumed = await this.#below.resume(key, ttlMs, wrapped);
+    wrapped.key = key;
+    return { ...resumed, claim: this.changed(resumed.claim, wrapped) };
+  }
+
+  unlock(key: Uint8Array): Promise<void> {
+    return this.#below.unlock(key);
+  }
+
+  renew(key: Uint8Array, ttlMs?: number): Promise<number> {
+    return this.#below.renew(key, ttlMs);
+  }
+
+  protected listener(listener: ClaimListener): WrappedListener {
+    return new WrappedListener(listener);
+  }
+
+  protected readonly changed: (claim: Claim, told: WrappedListener) => Claim = (claim) => claim;
+}
+
+/** Passes on what it is told. */
+class WrappedListener implements ClaimListener {
+  protected readonly below: ClaimListener;
+  /** Once it is granted. */
+  key: Uint8Array | undefined;
+
+  constructor(below: ClaimListener) {
+    this.below = below;
+  }
+
+  granted(grant: Grant): void {
+    this.key = grant.key;
+    this.below.granted(grant);
+  }
+
+  refused(...[state]: Parameters<ClaimListener["refused"]>): void {
+    this.below.refused(state);
+  }
+
+  failed(...[error]: Parameters<ClaimListener["failed"]>): void {
+    this.below.failed(error);
+  }
+
+  lost(reason: LossReason): void {
+    this.below.lost?.(reason);
+  }
+}
+
+/** The token that is told is another than the ticket's. */
+export class RenumberedGrants extends WrappedLocks {
+  readonly #next: () => bigint;
+
+  constructor(below: Locks, next: () => bigint) {
+    super(below);
+    this.#next = next;
+  }
+
+  protected override listener(listener: ClaimListener): WrappedListener {
+    return new RenumberingListener(listener, this.#next);
+  }
+}
+
+class RenumberingListener extends WrappedListener {
+  readonly #next: () => bigint;
+
+  constructor(below: ClaimListener, next: () => bigint) {
+    super(below);
+    this.#next = next;
+  }
+
+  override granted(grant: Grant): void {
+    super.granted({ ...grant, token: this.#next() });
+  }
+}
+
+/** When a session is over, what was held on it is released, wherever it is served by then. */
+export class HoldsEndWithSession extends WrappedLocks {
+  protected override readonly changed = (claim: Claim, told: WrappedListener): Claim => ({
+    cancel: () => {
+      claim.cancel();
+    },
+    detach: () => {
+      claim.detach();
+      if (told.key !== undefined) {
+        this.unlock(told.key).catch(ignore);
+      }
+    },
+    release: () => claim.release(),
+    renew: (ttlMs) => claim.renew(ttlMs),
+  });
+}
+
+/** An unlock is answered before the store has answered. */
+export class EarlyUnlocks extends WrappedLocks {
+  protected override readonly changed = (claim: Claim): Claim => ({
+    cancel: () => {
+      claim.cancel();
+    },
+    detach: () => {
+      claim.detach();
+    },
+    release: () => {
+      claim.release().catch(ignore);
+      return Promise.resolve();
+    },
+    renew: (ttlMs) => claim.renew(ttlMs),
+  });
+}
+
+/** A lock that went to another node is told to have expired. */
+export class MovedIsExpired extends WrappedLocks {
+  protected override listener(listener: ClaimListener): WrappedListener {
+    return new ExpiringListener(listener);
+  }
+}
+
+class ExpiringListener extends WrappedListener {
+  override lost(reason: LossReason): void {
+    super.lost(reason === "moved" ? "expired" : reason);
+  }
+}
+
+function ignore(): void {
+  // It then ends with its TTL.
+}

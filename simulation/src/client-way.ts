@@ -1,0 +1,135 @@
+import { Holding } from "../../packages/meta-client/src/holding.js";
+import type { LockErrorReason } from "../../packages/metasrv/src/locks/lock-errors.js";
+import type { Call, CallOutcome, Network } from "./network.js";
+import type { NodeRequest } from "./node-service.js";
+import type { SimulatedNode } from "./simulated-node.js";
+import type { ProcessClock, SimulatedProcess } from "./simulated-process.js";
+
+/** What a client wants of a node. */
+export type ClientCall =
+  | Extract<NodeRequest, { kind: "lock" }>
+  | { readonly kind: "unlock"; readonly holding: Holding }
+  | { readonly kind: "renew"; readonly holding: Holding; readonly ttlMs: number };
+
+/** A grant as the client counts it. */
+export interface ClientGrant {
+  readonly holding: Holding;
+  readonly ttlMs: number;
+  /** When it began at the earliest, on the client's clock. */
+  readonly countsFromMs: number;
+}
+
+/** What a client learns of an attempt. */
+export type AttemptOutcome =
+  | { readonly kind: "granted"; readonly grant: ClientGrant }
+  | { readonly kind: "refused" }
+  | { readonly kind: "unlocked" }
+  | { readonly kind: "renewed"; readonly ttlMs: number; readonly sentAtMs: number }
+  | { readonly kind: "error"; readonly reason: LockErrorReason }
+  /** Another node may answer. */
+  | { readonly kind: "failed"; readonly maybeApplied: boolean }
+  /** The client itself gave it up. */
+  | { readonly kind: "withdrawn" };
+
+/** One attempt at one node. */
+export interface Attempt {
+  readonly outcome: Promise<AttemptOutcome>;
+  /** The client gives it up; the node is told. */
+  withdraw(): void;
+  /** The connection breaks. */
+  drop(): void;
+}
+
+/** How the calls of one client process travel. */
+export interface ClientWay {
+  /** Whether a request needs a ticket id of the client's own. */
+  readonly needsIds: boolean;
+  call(node: SimulatedNode, call: ClientCall): Attempt;
+  /** The connection to a node breaks, and with it what was on its way. */
+  lose(node: SimulatedNode): void;
+  /** Something that the client does with its connection to a node, of its own accord. */
+  stir(node: SimulatedNode): void;
+  /** The client is done. */
+  close(): void;
+}
+
+/** Whose calls they are, and through what they go. */
+export interface ClientWayOptions {
+  readonly network: Network;
+  readonly process: SimulatedProcess;
+  readonly clock: ProcessClock;
+  /** The client's name, whichever process it runs as. */
+  readonly client: string;
+}
+
+/** Every call is a request of its own. */
+export class UnaryWay implements ClientWay {
+  readonly needsIds = false;
+  readonly #options: ClientWayOptions;
+
+  constructor(options: ClientWayOptions) {
+    this.#options = options;
+  }
+
+  call(node: SimulatedNode, wanted: ClientCall): Attempt {
+    const { network, process, client, clock } = this.#options;
+    const sentAtMs = clock.now();
+    const call: Call = network.call(process, client, node, requestOf(wanted));
+    return {
+      outcome: call.outcome.then((outcome) => attemptOutcome(outcome, sentAtMs)),
+      withdraw: () => {
+        call.withdraw();
+      },
+      drop: () => {
+        call.drop();
+      },
+    };
+  }
+
+  lose(): void {
+    // There is no connection but that of a call.
+  }
+
+  stir(): void {
+    // There is no connection but that of a call.
+  }
+
+  close(): void {
+    // There is no connection but that of a call.
+  }
+}
+
+function requestOf(call: ClientCall): NodeRequest {
+  switch (call.kind) {
+    case "lock":
+      return call;
+    case "unlock":
+      return { kind: "unlock", key: call.holding.key };
+    case "renew":
+      return { kind: "renew", key: call.holding.key, ttlMs: call.ttlMs };
+  }
+}
+
+function attemptOutcome(outcome: CallOutcome, sentAtMs: number): AttemptOutcome {
+  switch (outcome.kind) {
+    case "granted": {
+      const { key, ttlMs, waitedMs } = outcome.grant;
+      return { kind: "granted", grant: { holding: new Holding(key), ttlMs, countsFromMs: sentAtMs + waitedMs } };
+    }
+    case "renewed":
+      return { ...outcome, sentAtMs };
+    case "error":
+      return isWorthAsking(outcome.reason) ? { kind: "failed", maybeApplied: true } : outcome;
+    case "disconnected":
+      return { kind: "failed", maybeApplied: true };
+    case "refused":
+    case "unlocked":
+    case "withdrawn":
+      return outcome;
+  }
+}
+
+/** Whether another node, or the same one later, may answer otherwise. */
+function isWorthAsking(reason: LockErrorReason): boolean {
+  return ["store-unavailable", "shutting-down", "not-a-member", "superseded", "canceled"].includes(reason);
+}

@@ -1,0 +1,99 @@
+import type { SessionRequest, SessionResponse } from "@metasrv/proto/metasrv/v1";
+import { LockError } from "../../../packages/metasrv/src/locks/lock-errors.js";
+import { Session } from "../../../packages/metasrv/src/services/session.js";
+import type { Invariants } from "../invariants.js";
+import type { NodeRun } from "../simulated-node.js";
+import { SessionBooks } from "./session-books.js";
+
+/** What a node's end of a stream is made of. */
+export interface NodeSessionOptions {
+  readonly run: NodeRun;
+  readonly client: string;
+  readonly invariants: Invariants;
+  readonly writable: () => boolean;
+  readonly whenWritable: (callback: () => void) => void;
+  readonly send: (message: SessionResponse | "end") => void;
+  readonly read: (on: boolean) => void;
+  /** Nothing more comes from here. */
+  readonly over: (how: "ended" | "reset" | "broken") => void;
+}
+
+/** The real session, served as `serveSessionStream` does, on a simulated stream. */
+export class NodeSession {
+  readonly #options: NodeSessionOptions;
+  readonly #books: SessionBooks;
+  readonly #session: Session;
+  #gone = false;
+
+  constructor(options: NodeSessionOptions) {
+    this.#options = options;
+    const { run, client, invariants, read } = options;
+    this.#books = new SessionBooks(run.process.name, client, invariants);
+    const carrier = {
+      wake: () => {
+        this.#send();
+      },
+      read,
+      reset: () => {
+        this.#close("reset");
+      },
+    };
+    this.#session = new Session(run.sessionDependencies, carrier, (callback) => {
+      run.process.arrive(0, "the turn is over", callback);
+    });
+    run.streams.add(this);
+    this.#send();
+  }
+
+  receive(message: SessionRequest): void {
+    this.#books.asked(message.commands);
+    this.#session.receive(message);
+  }
+
+  /** The client has ended its requests. */
+  end(): void {
+    this.#session.end();
+  }
+
+  /** The stream broke. */
+  broken(): void {
+    this.#session.break(new LockError("canceled", "the client is gone"));
+    this.#close("broken");
+  }
+
+  /** The server stops. */
+  shutDown(reason: LockError): void {
+    this.#session.break(reason);
+  }
+
+  #send(): void {
+    const { writable, whenWritable, send } = this.#options;
+    while (!this.#gone) {
+      if (!writable()) {
+        whenWritable(() => {
+          this.#send();
+        });
+        return;
+      }
+      const message = this.#session.next();
+      if (message !== undefined) {
+        this.#books.told(message.events);
+        send(message);
+      } else {
+        if (this.#session.over !== undefined) {
+          send("end");
+          this.#close("ended");
+        }
+        return;
+      }
+    }
+  }
+
+  #close(how: "ended" | "reset" | "broken"): void {
+    if (!this.#gone) {
+      this.#gone = true;
+      this.#options.run.streams.delete(this);
+      this.#options.over(how);
+    }
+  }
+}

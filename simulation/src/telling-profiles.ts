@@ -1,0 +1,122 @@
+import type { Profile } from "./profile.js";
+
+// In most runs, what is wrong does not show. These are kinds of runs in which it does.
+
+/** Nodes do not hear from the store that they are members, and are members no more. */
+export const lostLeases: Partial<Profile> = {
+  nodes: 2,
+  drift: 0,
+  names: ["a"],
+  faults: ["store cut from"],
+  faultEveryMs: 3_000,
+  longestFaultMs: 12_000,
+  memberTtlSeconds: 2,
+  ttlsMs: [500, 3_000],
+  holdPart: 1,
+  thinkMs: 200,
+};
+
+/** Nodes go, and come back after their tickets were taken over. */
+export const lostNodes: Partial<Profile> = {
+  nodes: 3,
+  drift: 0,
+  faults: ["node crash", "node stop"],
+  faultEveryMs: 1_000,
+  longestFaultMs: 3_000,
+  memberTtlSeconds: 2,
+  ttlsMs: [6_000],
+  holdPart: 1,
+  roaming: 0.5,
+};
+
+/** Clients renew at other nodes than before, which hear of it late. */
+export const lateFeeds: Partial<Profile> = {
+  nodes: 3,
+  sessions: 0,
+  drift: 0,
+  roaming: 0.5,
+  restlessness: 0,
+  holdPart: 3,
+  faults: ["watch lag", "watch silent"],
+  faultEveryMs: 300,
+  longestFaultMs: 3_000,
+  ttlsMs: [1_000],
+  storeDelayMs: 1,
+  clientDelayMs: 1,
+  thinkMs: 20,
+};
+
+/** TTLs are hardly longer than it takes to renew. */
+export const lateRenewals: Partial<Profile> = {
+  nodes: 3,
+  sessions: 0,
+  drift: 0,
+  roaming: 0.5,
+  restlessness: 0.3,
+  holdPart: 3,
+  faults: ["client cut"],
+  faultEveryMs: 300,
+  longestFaultMs: 500,
+  ttlsMs: [300],
+  storeDelayMs: 40,
+  clientDelayMs: 80,
+  thinkMs: 20,
+};
+
+/** Clients do not wait for answers. */
+export const restlessClients: Partial<Profile> = {
+  sessions: 0,
+  drift: 0,
+  restlessness: 0.3,
+  holdPart: 1,
+  ttlsMs: [400],
+  thinkMs: 20,
+};
+
+/** Requests arrive long after those that were sent later. */
+export const delayedRequests: Partial<Profile> = {
+  nodes: 3,
+  clients: 6,
+  names: ["a"],
+  ttlsMs: [100],
+  thinkMs: 20,
+  holdPart: 0.5,
+  restlessness: 0.3,
+  clientDelayMs: 80,
+  faults: ["node pause", "watch silent", "client cut"],
+  faultEveryMs: 300,
+  longestFaultMs: 3_000,
+};
+
+/** Renewals arrive long after those that were sent later, and are for another TTL. */
+export const delayedRenewals: Partial<Profile> = {
+  nodes: 2,
+  clients: 6,
+  sessions: 0,
+  names: ["a", "b", "c", "d", "e", "f", "g", "h"],
+  drift: 0,
+  thinkMs: 20,
+  restlessness: 0,
+  ttlsMs: [500, 6_000],
+  holdPart: 3,
+  roaming: 0.5,
+  storeDelayMs: 1,
+  clientDelayMs: 1,
+  faults: ["node pause"],
+  faultEveryMs: 300,
+  longestFaultMs: 1_500,
+};
+
+/** Waits are so long that clocks at different rates disagree on them. */
+export const longWaits: Partial<Profile> = {
+  drift: 0.005,
+  clients: 7,
+  names: ["orders"],
+  ttlsMs: [400],
+  holdPart: 3,
+  thinkMs: 20,
+  faults: [],
+};
+
+/** Every client has a session to each node. */
+export const onlySessions: Partial<Profile> = { sessions: 1 };
