@@ -61,8 +61,8 @@ function problemsOf(sources: ReadonlyMap<string, string>): string[] {
   });
 }
 
-test("the TypeScript snippets of the README and the client guide compile", () => {
-  const snippets = ["README.md", "docs/client.md"].flatMap(snippetsOf);
+test("the TypeScript snippets of the README and the guides compile", () => {
+  const snippets = ["README.md", "docs/client.md", "docs/reliability.md"].flatMap(snippetsOf);
   expect(snippets.length).toBeGreaterThan(8);
   const globalsFile = `${root}/examples/src/snippet-globals.ts`;
   expect(problemsOf(new Map([[globalsFile, globals], ...snippets]))).toEqual([]);
