@@ -2,13 +2,15 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
 import { leakCheck, type Metasrv, startMetasrv } from "@metasrv/testing";
 import { PlainLocks } from "./plain-locks.js";
 
 const lockPath = "/metasrv.v1.LockService/Lock";
+
+const frameType = { headers: 1, rstStream: 3, settings: 4, ping: 6, goaway: 7 } as const;
 
 let node: Metasrv;
 
@@ -65,6 +67,45 @@ describe("HTTP that is no call of a service", () => {
   });
 });
 
+describe("a call that is over as soon as it comes, in the same packet", () => {
+  const canceled = 8;
+  const ends: [string, Buffer][] = [
+    ["reset", frame(frameType.rstStream, 0, 1, words(canceled))],
+    ["its connection going away", frame(frameType.goaway, 0, 0, words(0, canceled))],
+  ];
+  const calls: [string, string][] = [
+    ["/metasrv.v1.LockService/Session", "application/connect+proto"],
+    ["/metasrv.v1.LockService/Session", "application/grpc"],
+    [lockPath, "application/grpc"],
+    [lockPath, "application/json"],
+  ];
+  test.each(ends.flatMap(([how, end]) => calls.map(([path, type]) => [how, path, type, end] as const)))(
+    "%s: %s as %s",
+    async (_, path, type, end) => {
+      const endHeaders = 4;
+      const headers = headerBlock({
+        ":method": "POST",
+        ":scheme": "http",
+        ":path": path,
+        ":authority": "a",
+        "content-type": type,
+        te: "trailers",
+      });
+      const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+      const settings = frame(frameType.settings, 0, 0, Buffer.alloc(0));
+      const ping = frame(frameType.ping, 0, 0, Buffer.alloc(8));
+      const socket = connect(Number(new URL(node.url).port), "127.0.0.1");
+      socket.on("error", () => undefined);
+      const closed = new Promise((resolve) => socket.once("close", resolve));
+      socket.write(Buffer.concat([preface, settings, frame(frameType.headers, endHeaders, 1, headers), end, ping]));
+      // Everything before the ping has been read when it is answered, or the connection has ended.
+      await Promise.race([answerToPing(socket), closed]);
+      socket.destroy();
+      await closed;
+    },
+  );
+});
+
 describe("bytes that are not HTTP", () => {
   test.each([
     ["random bytes", randomBytes(1_000)],
@@ -94,6 +135,37 @@ describe("bytes that are not HTTP", () => {
     await once(socket, "close");
   });
 });
+
+function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+function words(...values: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(4 * values.length);
+  values.forEach((value, index) => bytes.writeUInt32BE(value, 4 * index));
+  return bytes;
+}
+
+/** Headers as HPACK has them, each a literal that is not to be remembered. */
+function headerBlock(headers: Readonly<Record<string, string>>): Buffer {
+  const literal = (text: string): Buffer => Buffer.concat([Buffer.of(text.length), Buffer.from(text)]);
+  const fields = Object.entries(headers).map(([name, value]) => [Buffer.of(0), literal(name), literal(value)]);
+  return Buffer.concat(fields.flat());
+}
+
+async function answerToPing(socket: Socket): Promise<void> {
+  const answer = frame(frameType.ping, 1, 0, Buffer.alloc(8));
+  let read = Buffer.alloc(0);
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+    read = Buffer.concat([read, chunk as Buffer]);
+    if (read.includes(answer)) return;
+  }
+}
 
 async function post(path: string, body: string, contentType = "application/json") {
   const request = httpRequest(new URL(path, node.url), {

@@ -161,6 +161,14 @@ export class Listener {
     // Never listens; it makes requests and responses of the streams that the stream handler leaves.
     const requests = createHttp2Server(handler);
     server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: unknown[]) => {
+      // Node tells of a stream after it has read all that came with it, which may have ended the stream, or the connection.
+      // Nobody is there to be answered; to try would throw, and an error that nobody hears would end this process.
+      if (stream.destroyed || stream.closed) {
+        stream.on("error", (error) => {
+          this.#options.logger.debug({ err: error }, "a stream broke before it was served");
+        });
+        return;
+      }
       if (!streamHandler(stream, headers)) {
         requests.emit("stream", stream, headers, ...rest);
       }
