@@ -27,6 +27,8 @@ export interface Metasrv extends AsyncDisposable {
   readonly pid: number;
   /** What it has logged so far. Lines that are no JSON object are left out. */
   readonly logs: readonly LogLine[];
+  /** The last lines of its output and error output, to be shown in an error. */
+  readonly tail: string;
   /** Resolves when the process has ended. */
   readonly exited: Promise<Exit>;
   /**
@@ -70,6 +72,9 @@ export async function startMetasrv(options: MetasrvOptions = {}): Promise<Metasr
       address,
       url: `http://${address}`,
       pid: child.pid,
+      get tail() {
+        return child.tail;
+      },
       logs: log.lines,
       exited: child.exited,
       waitForLog,

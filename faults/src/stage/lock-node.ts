@@ -17,6 +17,8 @@ export class LockNode implements AsyncDisposable {
   readonly #options: LockNodeOptions;
   readonly #logs: (readonly LogLine[])[] = [];
   #server: Metasrv | undefined;
+  #toEnd: Metasrv | undefined;
+  #crash: string | undefined;
 
   constructor(options: LockNodeOptions) {
     this.name = options.name;
@@ -38,10 +40,17 @@ export class LockNode implements AsyncDisposable {
       host,
     });
     this.#logs.push(this.#server.logs);
+    this.#watch(this.#server);
+  }
+
+  /** How a process of it ended that was not told to, with its last words; undefined as long as none did. */
+  get crash(): string | undefined {
+    return this.#crash;
   }
 
   /** Sends a signal; for SIGKILL, the default, resolves when the process has ended. */
-  async kill(signal?: NodeJS.Signals): Promise<void> {
+  async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    if (signal === "SIGKILL") this.#toEnd = this.#started;
     await this.#started.kill(signal);
   }
 
@@ -51,13 +60,22 @@ export class LockNode implements AsyncDisposable {
    * @throws Error when it does not end with code 0
    */
   async stop(): Promise<void> {
+    this.#toEnd = this.#started;
     const code = await this.#started.stop();
     if (code !== 0) throw new Error(`${this.name} ended with code ${code} after SIGTERM; expected 0`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#toEnd = this.#server;
     await this.#server?.[Symbol.asyncDispose]();
     await this.links[Symbol.asyncDispose]();
+  }
+
+  #watch(server: Metasrv): void {
+    void server.exited.then(({ code, signal }) => {
+      if (this.#toEnd === server) return;
+      this.#crash ??= `${this.name} ended by itself (code ${code}, signal ${signal}); ${server.tail}`;
+    });
   }
 
   get #started(): Metasrv {

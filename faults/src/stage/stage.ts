@@ -92,10 +92,12 @@ export class Stage implements AsyncDisposable {
   /**
    * Resolves when the store has a leader and every node is a member.
    *
-   * @throws Error when that takes too long
+   * @throws Error when that takes too long, or when a node has ended by itself
    */
   async well(): Promise<void> {
     const isWell = async (): Promise<boolean> => {
+      const { crash } = this.nodes.find((node) => node.crash !== undefined) ?? {};
+      if (crash !== undefined) throw new Error(crash);
       if ((await this.etcd.leader()) === undefined) return false;
       const addresses = new Set((await memberAddresses(this.store).catch(() => new Map<string, string>())).values());
       return this.nodes.every(({ links }) => addresses.has(links.clientAddress));
