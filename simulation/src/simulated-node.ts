@@ -1,3 +1,4 @@
+import type { SessionCommand } from "@metasrv/proto/metasrv/v1";
 import pino from "pino";
 import type { Clock } from "../../packages/metasrv/src/locks/clock.js";
 import { defaultLimits } from "../../packages/metasrv/src/locks/limits.js";
@@ -24,6 +25,8 @@ export interface NodeVariant {
   readonly wrapLog?: (log: TicketLog, clock: Clock) => TicketLog;
   readonly createCommitter?: (options: EtcdCommitterOptions) => Committer;
   readonly wrapLocks?: (locks: Locks) => Locks;
+  /** Called for each session: how it mistakes its client's commands. */
+  readonly mistake?: () => (command: SessionCommand) => SessionCommand;
 }
 
 /** What all nodes share. */
@@ -98,6 +101,7 @@ export class NodeRun {
   /** What the services use of the store. */
   readonly locks: Locks;
   readonly sessionDependencies: SessionDependencies;
+  readonly variant: NodeVariant;
   /** The streams of sessions that are open. */
   readonly streams = new Set<NodeSession>();
   readonly #drainMs: number;
@@ -135,6 +139,7 @@ export class NodeRun {
       logger,
       random: (bytes) => random.bytes(bytes),
     });
+    this.variant = variant;
     this.locks = variant.wrapLocks?.(this.store) ?? this.store;
     const sessions = new OpenSessions();
     this.sessionDependencies = { locks: this.locks, sessions, limits, clock: this.storeClock, logger };

@@ -12,6 +12,7 @@ import type { Locks } from "../../packages/metasrv/src/services/locks.js";
 import { EarlyUnlocks, HoldsEndWithSession, MovedIsExpired, RenumberedGrants } from "./broken-locks.js";
 import type { Invariant } from "./invariants.js";
 import { RecklessCommitter } from "./reckless-committer.js";
+import { unlocksTheLatest } from "./mistaken-commands.js";
 import type { Variant } from "./simulation.js";
 import {
   delayedRenewals,
@@ -184,6 +185,14 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
       create: () => ({ node: { wrapLocks: (locks) => new EarlyUnlocks(locks) }, profile: onlySessions }),
       breaks: ["I8"],
       withinSteps: 20_000,
+    },
+  ],
+  [
+    "unlock by number releases another lock of the session",
+    {
+      create: () => ({ node: { mistake: unlocksTheLatest }, profile: onlySessions }),
+      breaks: ["I4", "I8"],
+      withinSteps: 50_000,
     },
   ],
   [

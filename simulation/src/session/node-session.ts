@@ -1,4 +1,4 @@
-import type { SessionRequest, SessionResponse } from "@metasrv/proto/metasrv/v1";
+import type { SessionCommand, SessionRequest, SessionResponse } from "@metasrv/proto/metasrv/v1";
 import { LockError } from "../../../packages/metasrv/src/locks/lock-errors.js";
 import { Session } from "../../../packages/metasrv/src/services/session.js";
 import type { Invariants } from "../invariants.js";
@@ -23,12 +23,14 @@ export class NodeSession {
   readonly #options: NodeSessionOptions;
   readonly #books: SessionBooks;
   readonly #session: Session;
+  readonly #mistake: ((command: SessionCommand) => SessionCommand) | undefined;
   #gone = false;
 
   constructor(options: NodeSessionOptions) {
     this.#options = options;
     const { run, client, invariants, read } = options;
     this.#books = new SessionBooks(run.process.name, client, invariants);
+    this.#mistake = run.variant.mistake?.();
     const carrier = {
       wake: () => {
         this.#send();
@@ -47,7 +49,10 @@ export class NodeSession {
 
   receive(message: SessionRequest): void {
     this.#books.asked(message.commands);
-    this.#session.receive(message);
+    const mistake = this.#mistake;
+    this.#session.receive(
+      mistake === undefined ? message : { ...message, commands: message.commands.map((command) => mistake(command)) },
+    );
   }
 
   /** The client has ended its requests. */
