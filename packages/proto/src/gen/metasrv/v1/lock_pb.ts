@@ -800,7 +800,8 @@ export enum LossReason {
   UNSPECIFIED = 0,
 
   /**
-   * Its TTL has passed.
+   * Its TTL has passed by the clock of this stream's server. Only if the lock was renewed at another server since, which
+   * this one may not have heard of, is it still held.
    *
    * @generated from enum value: LOSS_REASON_EXPIRED = 1;
    */
