@@ -120,6 +120,7 @@ describe("tickets", () => {
   test("a wait that begins again has lost its place; one that is granted first has not", () => {
     const again = [ticket("x", 1n, { goneUs: 7, goneRevision: 2n }), ticket("x", 3n)];
     expect(lostPlaces([ask("x", { token: 3n })], again)).toMatchObject([{ ask: { id: "x" }, atUs: 7 }]);
+    expect(lostPlaces([ask("x", { token: 3n, waitMs: 9 })], again)).toEqual([]);
     expect(lostPlaces([ask("x", { token: 1n })], again)).toEqual([]);
     expect(lostPlaces([ask("x", { token: 3n })], again.slice(1))).toEqual([]);
   });

@@ -9,12 +9,16 @@ export interface LostPlace {
   readonly atUs: number;
 }
 
-/** The waits whose ticket went before it was granted, although they went on with another. */
+/**
+ * The waits without end whose ticket went before it was granted, although they went on with another. One that has an end
+ * may ask once more after it, whether it was granted meanwhile: that is a ticket again, but no place.
+ */
 export function lostPlaces(asks: readonly Ask[], tickets: readonly TicketLife[]): LostPlace[] {
   const groups = ticketsByAsk(tickets);
   return asks.flatMap((ask) => {
     const [first, second] = groups.get(ask.id) ?? [];
-    if (first?.goneUs === undefined || second === undefined || first.token === ask.token) return [];
+    if (ask.waitMs !== undefined || first?.goneUs === undefined || second === undefined || first.token === ask.token)
+      return [];
     return [{ ask, atUs: first.goneUs }];
   });
 }

@@ -8,6 +8,8 @@ export interface Ask {
   readonly ttlMs: number;
   readonly keepAlive: boolean;
   readonly askedUs: number;
+  /** How long it was to wait, in milliseconds; absent: without end. */
+  readonly waitMs?: number;
   token?: bigint;
   grantedUs?: number;
   /** Until when the client believed to hold, as far as it last said. */
@@ -29,8 +31,11 @@ export function asksOf(process: string, events: readonly HistoryEvent[], diedUs?
   for (const event of events) {
     if (event.kind === "asked") {
       const { ask: id, lock, ttlMs, keepAlive, atUs: askedUs } = event;
-      const died = diedUs === undefined ? {} : { diedUs };
-      asks.set(id, { id, process, lock, ttlMs, keepAlive, askedUs, errors: [], ...died });
+      const rest = {
+        ...(event.waitMs !== undefined && { waitMs: event.waitMs }),
+        ...(diedUs !== undefined && { diedUs }),
+      };
+      asks.set(id, { id, process, lock, ttlMs, keepAlive, askedUs, errors: [], ...rest });
     } else if ("ask" in event) {
       const ask = asks.get(event.ask);
       if (ask !== undefined) note(ask, event);

@@ -11,6 +11,8 @@ export type HistoryEvent =
       readonly lock: string;
       readonly ttlMs: number;
       readonly keepAlive: boolean;
+      /** How long it is waited for, in milliseconds; absent: without end. */
+      readonly waitMs?: number;
     }
   /** It was granted, and is believed to be held until `untilUs`, as far as is known now. */
   | {

@@ -59,7 +59,9 @@ export class Worker {
   /** Takes a lock if it is free. */
   async tryLock(name: string, wish: Omit<Wish, "waitMs">): Promise<Hold | undefined> {
     const { client, ending } = this.#parts;
-    return await this.#acquire(name, wish, (owner) => client.tryLock(name, { ...wish, owner, signal: ending }));
+    return await this.#acquire(name, { ...wish, waitMs: 0 }, (owner) =>
+      client.tryLock(name, { ...wish, owner, signal: ending }),
+    );
   }
 
   /** Does something while a lock is held and kept alive. */
@@ -121,9 +123,10 @@ export class Worker {
     return undefined;
   }
 
-  #ask(lock: string, { ttlMs, keepAlive = false }: Wish): string {
+  #ask(lock: string, { ttlMs, waitMs, keepAlive = false }: Wish): string {
     const ask = `${this.#parts.name}.${++this.#asks}`;
-    this.#parts.journal.write({ kind: "asked", atUs: nowUs(), ask, lock, ttlMs, keepAlive });
+    const bound = waitMs === undefined ? {} : { waitMs };
+    this.#parts.journal.write({ kind: "asked", atUs: nowUs(), ask, lock, ttlMs, keepAlive, ...bound });
     return ask;
   }
 

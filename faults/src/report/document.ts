@@ -41,7 +41,8 @@ What happens to locks when processes are killed, machines pause and networks bre
   time is over.
 - That a client which is the only one to be cut off keeps its locks. They end with their TTL.
 - Anything about an etcd that loses acknowledged writes, or is restored from a backup: tokens start again lower then.
-- That clocks may run at different rates beyond the margin of 5 % of the TTL, at most 250 ms.
+- Anything on machines whose monotonic clocks run at rates far apart: 0.1 % of a wait is allowed for, and the margin before
+  the signal (5 % of the TTL, at most 250 ms).
 
 ## The fence
 
