@@ -3,6 +3,7 @@ import type { Ask } from "../history/ask.js";
 import type { History, ResourceEvent } from "../history/history.js";
 import type { TicketLife } from "../history/ticket-life.js";
 import { checkHistory } from "./check-history.js";
+import { lateTickets } from "./late-tickets.js";
 import { lostPlaces } from "./lost-places.js";
 
 const second = 1_000_000;
@@ -117,12 +118,20 @@ describe("tickets", () => {
     expect(rulesBroken({ asks: [held("x", 3n, 1, 2)], tickets })).toEqual(["one ticket an ask"]);
   });
 
-  test("a wait that begins again has lost its place; one that is granted first has not", () => {
-    const again = [ticket("x", 1n, { goneUs: 7, goneRevision: 2n }), ticket("x", 3n)];
-    expect(lostPlaces([ask("x", { token: 3n })], again)).toMatchObject([{ ask: { id: "x" }, atUs: 7 }]);
-    expect(lostPlaces([ask("x", { token: 3n, waitMs: 9 })], again)).toEqual([]);
-    expect(lostPlaces([ask("x", { token: 1n })], again)).toEqual([]);
-    expect(lostPlaces([ask("x", { token: 3n })], again.slice(1))).toEqual([]);
+  test("a wait that begins again behind others has lost its place; one that was the first, or has an end, has not", () => {
+    const before = ticket("y", 1n, { goneRevision: 9n });
+    const again = [ticket("x", 2n, { goneUs: 7, goneRevision: 8n }), ticket("x", 10n)];
+    expect(lostPlaces([ask("x", { token: 10n })], [before, ...again])).toMatchObject([{ ask: { id: "x" }, atUs: 7 }]);
+    expect(lostPlaces([ask("x", { token: 10n })], again)).toEqual([]);
+    expect(lostPlaces([ask("x", { token: 10n, waitMs: 9 })], [before, ...again])).toEqual([]);
+    expect(lostPlaces([ask("x", { token: 2n })], [before, ...again])).toEqual([]);
+    expect(lostPlaces([ask("x", { token: 10n })], [before, ...again.slice(1)])).toEqual([]);
+  });
+
+  test("a ticket that comes after its ask was unlocked is late", () => {
+    const late = ticket("x", 9n, { createdUs: 3 * second });
+    expect(lateTickets([held("x", 1n, 1, 2)], [ticket("x", 1n), late])).toMatchObject([{ ticket: { token: 9n } }]);
+    expect(lateTickets([held("x", 9n, 1, 2)], [ticket("x", 1n), late])).toEqual([]);
   });
 
   test("what is left in the store", () => {

@@ -9,8 +9,8 @@ const shownOfEach = 5;
 export function printSummary(summary: Summary, verdicts: readonly Verdict[]): void {
   const { acquisitions, seconds, writes, effects, strayErrors, violations } = summary;
   console.log(`\n${markdownTable(effectsTable(summary))}\n\n${markdownTable(verdictsTable(verdicts))}\n`);
-  for (const { kind, target, lostHolds, lostPlaces, errors } of effects) {
-    const notes = { "hold lost": lostHolds, "place lost": lostPlaces, error: errors };
+  for (const { kind, target, lostHolds, lostPlaces, lateTickets, errors } of effects) {
+    const notes = { "hold lost": lostHolds, "place lost": lostPlaces, "late ticket": lateTickets, error: errors };
     for (const [what, texts] of Object.entries(notes)) {
       for (const text of texts.slice(0, shownOfEach)) console.log(`${kind} (${target}): ${what}: ${text}`);
     }

@@ -1,4 +1,5 @@
 import { checkHistory } from "../check/check-history.js";
+import { lateTickets } from "../check/late-tickets.js";
 import { lostPlaces } from "../check/lost-places.js";
 import type { Violation } from "../check/violation.js";
 import type { FaultSpan, History } from "../history/history.js";
@@ -16,6 +17,8 @@ export interface FaultEffect extends Gaps {
   readonly lostHolds: readonly string[];
   /** Waits that had to begin again at the end of the queue. */
   readonly lostPlaces: readonly string[];
+  /** Tickets that came into the store when their requesters had long been served elsewhere. */
+  readonly lateTickets: readonly string[];
   /** Errors that callers got. */
   readonly errors: readonly string[];
 }
@@ -35,6 +38,7 @@ export interface Summary {
 export function summarize(history: History): Summary {
   const { asks, tickets, resource, faults, beginUs, endUs } = history;
   const places = lostPlaces(asks, tickets);
+  const late = lateTickets(asks, tickets);
   const errors = asks.flatMap(({ id, lock, errors: ofAsk }) =>
     ofAsk.map(({ atUs, error }) => ({ atUs, text: `${id} (${lock}): ${error}` })),
   );
@@ -57,6 +61,7 @@ export function summarize(history: History): Summary {
       lostPlaces: places
         .filter((place) => within(place) && others(place.ask))
         .map(({ ask }) => `${ask.id} (${ask.lock})`),
+      lateTickets: late.filter(within).map(({ ticket, ask }) => `${ask.id} (${ask.lock}): token ${ticket.token}`),
       errors: errors.filter(within).map(({ text }) => text),
     };
   };

@@ -7,7 +7,17 @@ import type { Table } from "./table.js";
 /** One row for each kind of fault: how long the service was away, and what was lost. */
 export function effectsTable({ effects }: Pick<Summary, "effects">): Table {
   const kinds = ["quiet", ...allFaults.map(({ kind }) => kind)];
-  const heading = ["fault", "times", "away p50", "away max", "etcd away max", "holds lost", "places lost", "errors"];
+  const heading = [
+    "fault",
+    "times",
+    "away p50",
+    "away max",
+    "etcd away max",
+    "holds lost",
+    "places lost",
+    "late tickets",
+    "errors",
+  ];
   const rows = kinds.flatMap((kind) => {
     const ofKind = effects.filter((effect) => effect.kind === kind);
     return ofKind.length === 0 ? [] : [row(kind, ofKind)];
@@ -27,6 +37,7 @@ function row(kind: string, effects: readonly FaultEffect[]): string[] {
     ms(Math.max(...effects.map(({ putsMs }) => putsMs))),
     sum(({ lostHolds }) => lostHolds),
     sum(({ lostPlaces }) => lostPlaces),
+    sum((effect) => effect.lateTickets),
     sum(({ errors }) => errors),
   ];
 }

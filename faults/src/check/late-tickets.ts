@@ -1,0 +1,23 @@
+import type { Ask } from "../history/ask.js";
+import type { TicketLife } from "../history/ticket-life.js";
+
+/** A ticket that nobody was waiting for any more when it came into the store: it keeps the lock from others. */
+export interface LateTicket {
+  readonly ticket: TicketLife;
+  readonly ask: Ask;
+  /** When it came, in microseconds. */
+  readonly atUs: number;
+}
+
+/** The tickets that were created after their ask was over: granted elsewhere, and unlocked. */
+export function lateTickets(asks: readonly Ask[], tickets: readonly TicketLife[]): LateTicket[] {
+  const asksById = new Map(asks.map((ask) => [ask.id, ask]));
+  return tickets.flatMap((ticket) => {
+    const ask = asksById.get(ticket.ask);
+    if (ask?.token === undefined || ask.unlockedUs === undefined) return [];
+    // By token, not by the clock: the store tells of it a little later.
+    return ticket.token > ask.token && ticket.createdUs > ask.unlockedUs
+      ? [{ ticket, ask, atUs: ticket.createdUs }]
+      : [];
+  });
+}
