@@ -32,7 +32,7 @@ export interface SimulatedTicketLogOptions {
 
 const connectTimeoutMs = 20_000;
 const attemptTimeoutMs = 2_000;
-const checkMs = 3_000;
+const checkMs = 1_500;
 
 /** The etcd log's own committer, feed and membership, put together as it does, over a simulated etcd. */
 export class SimulatedTicketLog implements TicketLog {

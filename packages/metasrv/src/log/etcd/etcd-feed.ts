@@ -267,7 +267,7 @@ export class EtcdFeed {
       }
       try {
         const startedAtMs = clock.now();
-        const deadline = Date.now() + requestTimeoutMs;
+        const deadline = Date.now() + Math.min(requestTimeoutMs, checkMs);
         const { header } = await client.kv.range({ key: keys.all.start, count_only: true }, { deadline });
         wanted = BigInt(header.revision);
         askedAtMs = startedAtMs;

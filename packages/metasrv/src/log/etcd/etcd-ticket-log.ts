@@ -1,3 +1,4 @@
+import type { ITxnRequest } from "etcd3";
 import { noop } from "cockatiel";
 import type { Logger } from "pino";
 import type { Clock } from "../../locks/clock.js";
@@ -6,6 +7,7 @@ import { EtcdClient } from "./etcd-client.js";
 import { EtcdCommitter } from "./etcd-committer.js";
 import { EtcdFeed } from "./etcd-feed.js";
 import { EtcdKeys } from "./etcd-keys.js";
+import { withPatience } from "./patience.js";
 import { EtcdMembership, type EtcdMembershipOptions } from "./etcd-membership.js";
 
 /** What an etcd log is made of. */
@@ -26,10 +28,8 @@ export interface EtcdTicketLogOptions {
   readonly maxTxnOps: number;
 }
 
-/** How long one attempt at a request may take, in milliseconds. */
-const attemptTimeoutMs = 2_000;
 /** How often the watch is held against the store, in milliseconds. */
-const checkMs = 3_000;
+const checkMs = 1_500;
 
 /** A ticket log in etcd, 3.4 or later. Nothing is connected before `open`. */
 export function createEtcdTicketLog(options: EtcdTicketLogOptions): TicketLog {
@@ -65,7 +65,7 @@ class EtcdTicketLog implements TicketLog {
     this.#client = client;
     this.#committer = new EtcdCommitter({
       ...common,
-      txn: (request) => client.txn(request, attemptTimeoutMs),
+      txn: withPatience(clock, (request: ITxnRequest, timeoutMs: number) => client.txn(request, timeoutMs)),
       gather: setImmediate,
       requestTimeoutMs,
       maxTxnOps: options.maxTxnOps,
