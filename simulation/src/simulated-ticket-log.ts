@@ -32,7 +32,8 @@ export interface SimulatedTicketLogOptions {
 
 const connectTimeoutMs = 20_000;
 const attemptTimeoutMs = 2_000;
-const checkMs = 1_500;
+// Twice as long as in a server: the longer a feed may be behind, the more shows.
+const checkMs = 3_000;
 
 /** The etcd log's own committer, feed and membership, put together as it does, over a simulated etcd. */
 export class SimulatedTicketLog implements TicketLog {
