@@ -7,14 +7,19 @@ import { createServer } from "node:net";
 const FIRST_PORT = 12_000;
 const LAST_PORT = 32_767;
 
+/** Ports that this process has been given: one that nobody listens on yet must not be given to a second. */
+const given = new Set<number>();
+
 /**
- * Ports of 127.0.0.1 on which nobody listens. Another process may take one before it is used: whoever starts
+ * Ports of 127.0.0.1 on which nobody listens, each given once. Another process may take one before it is used: whoever starts
  * something on it must be ready to try again with others.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();
   while (ports.size < count) {
     const port = randomInt(FIRST_PORT, LAST_PORT + 1);
+    if (given.has(port)) continue;
+    given.add(port);
     if (await isFree(port)) ports.add(port);
   }
   return [...ports];
