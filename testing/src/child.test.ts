@@ -26,7 +26,7 @@ test("a child that does not heed SIGTERM is killed, and that is an error with it
   await child.kill();
 });
 
-// Elsewhere the kernel offers no such thing.
+// It is the parent-death signal of the kernel, set by setpriv, that ends the child; only Linux has one.
 const testOnLinux = process.platform === "linux" ? test : test.skip;
 
 testOnLinux("a child does not outlive the process that started it, however that ends", async () => {

@@ -50,7 +50,7 @@ export class MetaClient implements AsyncDisposable {
    */
   constructor(options: MetaClientOptions);
   /** @internal */
-  // eslint-disable-next-line @typescript-eslint/unified-signatures -- the published types leave the parts out
+  // eslint-disable-next-line @typescript-eslint/unified-signatures -- as one optional parameter it would be published
   constructor(options: MetaClientOptions, parts?: Partial<ClientParts>);
   constructor(options: MetaClientOptions, parts: Partial<ClientParts> = {}) {
     const config = checkClientOptions(options);

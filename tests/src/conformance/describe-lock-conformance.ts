@@ -36,6 +36,7 @@ function define(scenario: Scenario, backend: LockBackend, driver: () => LockDriv
   if (missing === undefined) {
     test(scenario.title, () => scenario.run(contextOf(driver(), backend)));
   } else {
+    // Shown as skipped, with the reason that the backend gives, so that nobody takes it for tested.
     const exemption = `exempt from "${missing}": ${backend.without?.[missing] ?? ""}`;
     test.skip(`${scenario.title} (${exemption})`, () => undefined);
   }
