@@ -20,9 +20,16 @@ export class Backoff {
     this.#next = policy.next();
   }
 
-  /** Resolves after the next pause, or at once when closed. */
-  async wait(): Promise<void> {
-    const { duration } = this.#next;
+  /**
+   * Resolves after the next pause, or at once when closed.
+   *
+   * @param sinceMs - when the attempt began that failed: what has passed since then counts; absent: nothing does
+   */
+  async wait(sinceMs = this.#clock.now()): Promise<void> {
+    const leftMs = sinceMs + this.#next.duration - this.#clock.now();
+    if (leftMs <= 0) {
+      return;
+    }
     this.#next = this.#next.next(undefined);
     await new Promise<void>((resolve) => {
       if (this.#closed) {
@@ -30,7 +37,7 @@ export class Backoff {
         return;
       }
       this.#wake = resolve;
-      this.#timer = this.#clock.after(duration, resolve);
+      this.#timer = this.#clock.after(leftMs, resolve);
     });
   }
 

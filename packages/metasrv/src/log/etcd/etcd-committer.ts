@@ -105,6 +105,7 @@ export class EtcdCommitter {
   }
 
   async #attempt(batch: readonly PendingOp[]): Promise<void> {
+    const startedAtMs = this.#options.clock.now();
     try {
       await this.#commit(batch);
       this.#backoff.reset();
@@ -114,7 +115,7 @@ export class EtcdCommitter {
       this.#failed(batch, error);
       if (!this.#pausing && this.#queue.ready.length > 0) {
         this.#pausing = true;
-        await this.#backoff.wait();
+        await this.#backoff.wait(startedAtMs);
         this.#pausing = false;
       }
     }
