@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test } from "@jest/g
 import { leakCheck } from "@metasrv/testing";
 import { once } from "node:events";
 import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createMuteServer, type Socket } from "node:net";
 import { systemClock } from "../../locks/clock.js";
 import { GrpcConnection } from "./grpc-connection.js";
 import { withGrpcPrefix } from "./grpc-message.js";
@@ -144,6 +144,25 @@ describe("servers that fail", () => {
     }
     await connection.unary(path, message, 5_000);
     expect(other.calls).toBe(far.calls === 1 ? 1 : 2);
+  });
+
+  test("a call or a stream ends in time, also when there is no connection yet", async () => {
+    // Takes connections, and leaves it at that.
+    const sockets: Socket[] = [];
+    const mute = createMuteServer((socket) => sockets.push(socket)).listen(0, "127.0.0.1");
+    try {
+      await once(mute, "listening");
+      started([`https://127.0.0.1:${(mute.address() as AddressInfo).port}`]);
+      await expect(connection.unary(path, message, 50)).rejects.toThrow("no answer within 50 ms");
+      await new Promise((resolve) => {
+        connection.stream(path, { message: () => undefined, closed: resolve }).cancel();
+      });
+    } finally {
+      for (const socket of sockets) {
+        socket.destroy();
+      }
+      mute.close();
+    }
   });
 
   test("a refused connection rejects, and the next call goes elsewhere", async () => {

@@ -64,8 +64,10 @@ export class GrpcConnection {
       let answer: Buffer | undefined;
       let status: GrpcStatus | undefined;
       const timer = this.#clock.after(timeoutMs, () => {
-        status ??= { code: grpcCode.deadlineExceeded, message: `no answer within ${timeoutMs} ms` };
+        status ??= { code: grpcCode.deadlineExceeded, message: `no answer within ${Math.ceil(timeoutMs)} ms` };
         stream.close(constants.NGHTTP2_CANCEL);
+        // Before there is a connection, no stream closes: for minutes, where packets are lost.
+        this.#leave(session);
       });
       follow(stream, {
         message: (bytes) => (answer = bytes),
@@ -117,6 +119,7 @@ export class GrpcConnection {
       },
       cancel: () => {
         stream.close(constants.NGHTTP2_CANCEL);
+        this.#leave(session);
       },
     };
   }
