@@ -1,22 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import {
-  createEtcdTicketLog,
-  defaultLimits,
-  type Grant,
-  LockStore,
-  systemClock,
-  type TicketLog,
-} from "@metasrv/metasrv";
+import type { Grant, LockStore, TicketLog } from "@metasrv/metasrv";
 import { type Etcd, leakCheck, startEtcd, until } from "@metasrv/testing";
 import { Etcd3 } from "etcd3";
-import { pino } from "pino";
+import { type NodeInProcess, startNodeInProcess } from "./node-in-process.js";
 
 // The watch and the answer to a transaction come on two streams, in any order. Where the watch comes first, a held ticket
 // that a node takes over must not look to it like one that nobody waits for. Where it comes late, a node that does not
 // know yet that its ticket has gone to another must not take a lock that is held for one that is lost.
 
-const logger = pino({ level: "silent" });
-const clock = systemClock;
 const name = Buffer.from("a");
 const ttlMs = 60_000;
 
@@ -68,24 +59,8 @@ test("a held lock that has gone to another node can be renewed where it was, bef
   await first.store.unlock(grant.key);
 });
 
-interface Node extends AsyncDisposable {
-  readonly store: LockStore;
-}
-
-async function startNode(prefix: string, decorate: (log: TicketLog) => TicketLog): Promise<Node> {
-  const log = createEtcdTicketLog({
-    hosts: [etcd.endpoint],
-    prefix,
-    clock,
-    logger,
-    connectTimeoutMs: 10_000,
-    requestTimeoutMs: 10_000,
-    memberTtlSeconds: 10,
-    maxTxnOps: 128,
-  });
-  const store = new LockStore({ log: decorate(log), clock, limits: defaultLimits, logger });
-  await store.start({ address: "test:0", version: "0", startedUnixMs: 0 });
-  return { store, [Symbol.asyncDispose]: () => store.stop() };
+function startNode(prefix: string, decorate: (log: TicketLog) => TicketLog): Promise<NodeInProcess> {
+  return startNodeInProcess({ host: etcd.endpoint, prefix, decorate });
 }
 
 function lock(store: LockStore): Promise<Grant> {
