@@ -126,6 +126,7 @@ export class Invariants {
   readonly #historyObserver: HistoryObserver = {
     created: (life, others) => {
       this.#trace.add(`created ${describe(life)}`);
+      this.#checkServed(life);
       for (const other of others) {
         if (other.token === life.token) {
           this.fail("I1", `two tickets of ${life.name} were created at revision ${life.token.toString()}: both hold`);
@@ -139,6 +140,7 @@ export class Invariants {
     },
     changed: (life) => {
       this.#trace.add(`changed ${describe(life)}`);
+      this.#checkServed(life);
     },
     removed: (life) => {
       this.#trace.add(`removed ${describe(life)}`);
@@ -161,6 +163,13 @@ export class Invariants {
       }
     },
   };
+
+  /** A ticket of a member that is gone would be in the way of others until the leader has given it a full TTL. */
+  #checkServed({ name, token, memberId }: TicketLife): void {
+    if (!this.#members.has(memberId)) {
+      this.fail("I7", `token ${token.toString()} of ${name} was written for the member ${memberId}, which is gone`);
+    }
+  }
 
   /** Two clients never believe at once that they hold one lock, whatever the store says. */
   checkBeliefs(): void {

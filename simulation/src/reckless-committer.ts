@@ -1,3 +1,4 @@
+import { notAMember } from "../../packages/metasrv/src/locks/lock-errors.js";
 import type { EtcdCommitterOptions } from "../../packages/metasrv/src/log/etcd/etcd-committer.js";
 import { storeUnavailable } from "../../packages/metasrv/src/log/etcd/etcd-errors.js";
 import { resultOfOp, txnOfOp } from "../../packages/metasrv/src/log/etcd/etcd-op.js";
@@ -41,10 +42,13 @@ export class RecklessCommitter implements Committer {
       const success = batch.map(({ op }) => ({ request_txn: txnOfOp(keys, op) }));
       try {
         const { responses, header } = await txn({ compare: [], success, failure: [] });
-        batch.forEach(({ op, resolve }, index) => {
+        batch.forEach(({ op, resolve, reject }, index) => {
           const response = responses[index]?.response_txn;
-          if (response !== undefined) {
-            resolve(resultOfOp(keys, op, { ...response, header }, false));
+          const result = response && resultOfOp(keys, op, { ...response, header }, false);
+          if (result === "not-a-member") {
+            reject(notAMember());
+          } else if (result !== undefined) {
+            resolve(result);
           }
         });
       } catch (error) {

@@ -11,6 +11,7 @@ import {
 import type { Locks } from "../../packages/metasrv/src/services/locks.js";
 import { EarlyUnlocks, HoldsEndWithSession, MovedIsExpired, RenumberedGrants } from "./broken-locks.js";
 import type { Invariant } from "./invariants.js";
+import { writesForGoneMembers } from "./gone-members.js";
 import { RecklessCommitter } from "./reckless-committer.js";
 import { unlocksTheLatest } from "./mistaken-commands.js";
 import type { Variant } from "./simulation.js";
@@ -49,7 +50,7 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
     "a node that joins again keeps its tickets",
     {
       create: () => ({ node: { wrapLog: (log) => new SilentRejoin(log) }, profile: lostLeases }),
-      breaks: ["I4"],
+      breaks: ["I3", "I4"],
       withinSteps: 50_000,
     },
   ],
@@ -109,6 +110,14 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
       create: () => ({ node: { createCommitter: (options) => new RecklessCommitter(options) } }),
       breaks: ["I1"],
       withinSteps: 100_000,
+    },
+  ],
+  [
+    "tickets are written for members that are gone",
+    {
+      create: () => ({ node: { createCommitter: writesForGoneMembers }, profile: lostLeases }),
+      breaks: ["I7"],
+      withinSteps: 20_000,
     },
   ],
   [

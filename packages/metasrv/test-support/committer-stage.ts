@@ -1,4 +1,4 @@
-import type { ITxnRequest, ITxnResponse } from "etcd3";
+import type { ICompare, ITxnRequest, ITxnResponse } from "etcd3";
 import pino from "pino";
 import { EtcdCommitter } from "../src/log/etcd/etcd-committer.js";
 import { EtcdKeys } from "../src/log/etcd/etcd-keys.js";
@@ -21,6 +21,9 @@ export interface Arrived {
   fail(error: Error): void;
 }
 
+const keys = new EtcdKeys("p");
+
+/** A committer of the member `m1` over an etcd of which the test decides when transactions run. */
 export function setUp(
   options: {
     readonly maxTxnOps?: number;
@@ -29,6 +32,7 @@ export function setUp(
   } = {},
 ) {
   const etcd = new FakeEtcd();
+  etcd.put(keys.member("m1"));
   const clock = new ManualClock();
   const arrived: Arrived[] = [];
   const { maxInFlight = 1 } = options;
@@ -60,7 +64,7 @@ export function setUp(
           },
         });
       }),
-    keys: new EtcdKeys("p"),
+    keys,
     clock,
     gather: queueMicrotask,
     logger: pino({ level: "silent" }),
@@ -93,11 +97,18 @@ export function setUp(
     }
     return widths;
   };
-  return { etcd, clock, arrived, committer, next, runAll };
+  /** The lease of a member lapses. */
+  const memberGoes = (id = "m1"): void => {
+    etcd.delete(keys.member(id));
+  };
+  const memberJoins = (id: string): void => {
+    etcd.put(keys.member(id));
+  };
+  return { etcd, clock, arrived, committer, next, runAll, memberGoes, memberJoins };
 }
 
-export function create(n: number, name = "a", onlyIfFree = false): TicketOp {
-  return { kind: "create", name: lock(name), id: id(n), ticket: ticketOf("m1"), onlyIfFree };
+export function create(n: number, name = "a", onlyIfFree = false, memberId = "m1"): TicketOp {
+  return { kind: "create", name: lock(name), id: id(n), ticket: ticketOf(memberId), onlyIfFree };
 }
 
 export function update(n: number, modRevision: bigint, name = "a", ttlMs = 500): TicketOp {
@@ -114,7 +125,13 @@ export function read(n: number, name = "a"): TicketOp {
 
 /** How many ops a transaction carries. */
 export function width({ request }: Arrived): number {
-  return Math.max(request.success?.length ?? 0, request.compare?.length ?? 0);
+  // An op that reads does nothing, but compares.
+  return Math.max(request.success?.length ?? 0, ofTickets(request.compare ?? []).length);
+}
+
+/** Comparisons of tickets, without those of members. */
+function ofTickets(compare: readonly ICompare[]): readonly ICompare[] {
+  return compare.filter(({ key }) => key?.toString().startsWith("p/locks/"));
 }
 
 /** What was put and deleted by a transaction's ops, in their order. */

@@ -14,10 +14,23 @@ export class FakeEtcd {
   /** Every transaction that took effect. */
   readonly requests: ITxnRequest[] = [];
   readonly #keys = new Map<string, Stored>();
-  #revision = 10;
+  #revision = 9;
 
-  get keys(): readonly string[] {
-    return [...this.#keys.keys()].sort();
+  /** Where tickets are. */
+  get tickets(): readonly string[] {
+    return [...this.#keys.keys()].filter((key) => key.includes("/locks/")).sort();
+  }
+
+  /** Puts a key by itself. */
+  put(key: Buffer): void {
+    this.#revision++;
+    this.#keys.set(String(key), { value: Buffer.alloc(0), create: this.#revision, mod: this.#revision });
+  }
+
+  /** Removes a key by itself. */
+  delete(key: Buffer): void {
+    this.#revision++;
+    this.#keys.delete(String(key));
   }
 
   /** @throws Error when the request could change one key twice, or has more ops than etcd takes by default */
@@ -73,7 +86,16 @@ function holds({ target, result, key, range_end, ...wanted }: ICompare, state: R
   const expected = Number(target === "Create" ? wanted.create_revision : wanted.mod_revision);
   // A key that is not there has revision 0; a range without keys has nothing that could differ.
   const compared = revisions.length === 0 && end === undefined ? [0] : revisions;
-  return compared.every((revision) => (result === "Less" ? revision < expected : revision === expected));
+  return compared.every((revision) => {
+    switch (result) {
+      case "Less":
+        return revision < expected;
+      case "Greater":
+        return revision > expected;
+      default:
+        return revision === expected;
+    }
+  });
 }
 
 function changedKeys({ success = [] }: ITxnRequest): string[] {

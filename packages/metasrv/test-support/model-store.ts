@@ -66,6 +66,10 @@ export class ModelStore {
     }
   }
 
+  hasMember(id: string): boolean {
+    return this.#members.has(id);
+  }
+
   addMember(id: string): LogEvent {
     const member = { address: `${id}.example:3002`, version: "0.0.0", startedUnixMs: 0 };
     const stored = { id, member, createRevision: ++this.revision };

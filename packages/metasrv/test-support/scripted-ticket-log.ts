@@ -1,4 +1,4 @@
-import { LockError } from "../src/locks/lock-errors.js";
+import { LockError, notAMember } from "../src/locks/lock-errors.js";
 import type {
   LogEvent,
   LogListener,
@@ -22,7 +22,7 @@ export class ScriptedOp {
   readonly #log: ScriptedTicketLog;
   readonly #resolve: (result: OpResult) => void;
   readonly #reject: (error: Error) => void;
-  #result: OpResult | undefined;
+  #result: OpResult | "not-a-member" | undefined;
 
   constructor(
     log: ScriptedTicketLog,
@@ -36,16 +36,20 @@ export class ScriptedOp {
     this.#reject = reject;
   }
 
-  /** It takes effect; the event is not delivered and the answer not given yet. */
+  /** It takes effect, unless its member is gone; the event is not delivered and the answer not given yet. */
   commit(): this {
-    this.#result ??= this.#log.elsewhere(this.op);
+    const { op } = this;
+    const mayWrite = !("ticket" in op) || this.#log.store.hasMember(op.ticket.memberId);
+    this.#result ??= mayWrite ? this.#log.elsewhere(op) : "not-a-member";
     return this;
   }
 
   /** The answer arrives, after the commit. */
   answer(): this {
     this.commit();
-    if (this.#result !== undefined) {
+    if (this.#result === "not-a-member") {
+      this.#reject(notAMember());
+    } else if (this.#result !== undefined) {
       this.#resolve(this.#result);
     }
     return this;

@@ -184,9 +184,16 @@ function holds(compare: ICompare, state: ReadonlyMap<string, IKeyValue>): boolea
   const kvs = found(state, key, end);
   const revisions = kvs.map((kv) => BigInt(target === "Create" ? kv.create_revision : kv.mod_revision));
   // A key that is not there has revision 0; a range without keys fits anything.
-  return (revisions.length === 0 && end === undefined ? [0n] : revisions).every((revision) =>
-    result === "Less" ? revision < wanted : revision === wanted,
-  );
+  return (revisions.length === 0 && end === undefined ? [0n] : revisions).every((revision) => {
+    switch (result) {
+      case "Less":
+        return revision < wanted;
+      case "Greater":
+        return revision > wanted;
+      default:
+        return revision === wanted;
+    }
+  });
 }
 
 function found(keys: ReadonlyMap<string, IKeyValue>, key: Buffer | undefined, end: Buffer | undefined): IKeyValue[] {

@@ -200,6 +200,11 @@ export class LocalTicket {
 
   /** It is not known whether the log has the ticket. */
   #askFailed(error: LockError): void {
+    if (error.reason === "not-a-member") {
+      // The log knows it before this node does; what it has of the ticket is left to the members that there are.
+      this.abandon(error);
+      return;
+    }
     const entry = this.#host.find(this.name, this.id);
     if (entry?.ticket.memberId !== this.ticket.memberId) {
       // If it turns up after all, nobody waits for it, and the node removes it.

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
-import { id, orders, scriptedNode, stored } from "../../test-support/node-fixture.js";
+import { createElsewhere, id, nodeOfThree, orders, scriptedNode, stored } from "../../test-support/node-fixture.js";
 import { settled } from "../../test-support/manual-clock.js";
+import { encodeLockKey } from "./lock-key.js";
 
 describe("a grant is told only while the node is surely a member", () => {
   test("it is held back when the membership may have lapsed, and told once it is extended", async () => {
@@ -120,6 +121,48 @@ describe("when the membership is lost", () => {
     await settled();
     expect(again.told).toEqual(["failed: not-a-member"]);
     expect(node.log.pending).toEqual([]);
+  });
+});
+
+describe("when the log knows before the node that its member is gone", () => {
+  test("a new request fails, and puts nothing into the log", async () => {
+    const node = await scriptedNode();
+    node.log.memberGoes("n1");
+    const [waiting, impatient] = [await node.asked(), await node.asked({ waitMs: 0 })];
+    expect([waiting.told, impatient.told]).toEqual([["failed: not-a-member"], ["failed: not-a-member"]]);
+    expect([node.log.store.tickets, node.store.size, node.clock.timers]).toEqual([[], 0, 0]);
+  });
+
+  test("a wait that is asked for again fails, and keeps its place for its requester to go on with elsewhere", async () => {
+    const node = await scriptedNode();
+    await node.asked();
+    const waiter = await node.asked({ ticket: 1 });
+    node.log.memberGoes("n1");
+    const again = await node.asked({ ticket: 1, attempt: 1 });
+    expect([waiter.told, again.told]).toEqual([["failed: superseded"], ["failed: not-a-member"]]);
+    await node.clock.advance(9_999);
+    expect(stored(node.log, 1).ticket).toMatchObject({ memberId: "n1", attempt: 0 });
+  });
+
+  test("a renewal fails, and the lock is held by the same ticket until the leader has taken it over", async () => {
+    const node = await scriptedNode();
+    const { grant } = await node.asked({ ticket: 1 });
+    const before = stored(node.log, 1);
+    node.log.memberGoes("n1");
+    await expect(node.store.renew(grant.key)).rejects.toMatchObject({ reason: "not-a-member" });
+    expect(stored(node.log, 1)).toEqual(before);
+  });
+
+  test("a key of another member's lock is not adopted: that member goes on serving it", async () => {
+    const { log, store, clock } = await nodeOfThree();
+    createElsewhere(log, 1, "n2");
+    log.deliver();
+    const { createRevision } = stored(log, 1);
+    log.memberGoes("n1");
+    const key = encodeLockKey({ name: orders, id: id(1), token: createRevision });
+    await expect(store.renew(key)).rejects.toMatchObject({ reason: "not-a-member" });
+    expect(stored(log, 1).ticket.memberId).toBe("n2");
+    expect([store.size, clock.timers]).toEqual([0, 0]);
   });
 });
 

@@ -260,7 +260,7 @@ export class LockStore {
         case "ticket-put":
           this.#table.put(event);
           this.#progress.advance(event.modRevision);
-          // A member that is gone may have asked for it just before its end.
+          // The log takes no ticket of a member that is gone; an older server or other hands may have put one there.
           sweep ||= !this.#members.has(event.ticket.memberId);
           break;
         case "ticket-deleted":

@@ -135,7 +135,8 @@ export interface TicketLog {
    * settled by the log before it answers.
    *
    * @throws LockError `store-unavailable` when the outcome could not be learnt in the configured time (the op may still
-   *   take effect), `store-full` when the store refuses writes and nothing was changed
+   *   take effect), `store-full` when the store refuses writes and nothing was changed, `not-a-member` when the op writes
+   *   a ticket whose member is gone: nothing was changed, nor ever will be by this op
    */
   append(op: TicketOp): Promise<OpResult>;
   /**

@@ -11,8 +11,7 @@ import {
   width,
 } from "../../../test-support/committer-stage.js";
 import { settled } from "../../../test-support/manual-clock.js";
-import { id, lock, ticketOf } from "../../../test-support/node-fixture.js";
-import type { TicketOp } from "../ticket-log.js";
+import { id, lock } from "../../../test-support/node-fixture.js";
 import { EtcdKeys } from "./etcd-keys.js";
 import { txnOfOp } from "./etcd-op.js";
 
@@ -31,14 +30,15 @@ describe("an unknown outcome", () => {
     const results = await Promise.all(ops);
     expect(results.map(({ done }) => done)).toEqual([true, true, true]);
     expect(results.slice(0, 2).map((result) => result.done && result.revision)).toEqual([12n, 12n]);
-    expect(etcd.keys.map((key) => key.split("/")[2])).toEqual(["a", "c"]);
+    expect(etcd.tickets.map((key) => key.split("/")[2])).toEqual(["a", "c"]);
   });
 
   test("of a creation is not settled by another member's ticket", async () => {
-    const { committer, next, etcd } = setUp();
+    const { committer, next, etcd, memberJoins } = setUp();
     const op = committer.append(create(1));
     (await next()).fail(unknown);
-    etcd.execute(txnOfOp(new EtcdKeys("p"), { ...create(1), ticket: ticketOf("m2") } as TicketOp));
+    memberJoins("m2");
+    etcd.execute(txnOfOp(new EtcdKeys("p"), create(1, "a", false, "m2")));
     (await next()).run();
     await expect(op).resolves.toMatchObject({ done: false, existing: { ticket: { memberId: "m2" } } });
   });
@@ -61,7 +61,7 @@ describe("an unknown outcome", () => {
     (await next()).run();
     expect(await runAll()).toEqual([1, 1]);
     expect((await Promise.all(ops)).map(({ done }) => done)).toEqual([true, true, true]);
-    expect(etcd.keys).toHaveLength(1);
+    expect(etcd.tickets).toHaveLength(1);
   });
 });
 
@@ -110,7 +110,7 @@ describe("etcd out of space", () => {
       expect(outcome).toMatchObject({ status: "rejected", reason: { reason: "store-full" } });
     }
     let attempts = 0;
-    while (etcd.keys.length > 1) {
+    while (etcd.tickets.length > 1) {
       const attempt = await next();
       expect(kinds(attempt)).not.toContain("put");
       attempt.run();
@@ -129,7 +129,7 @@ describe("etcd out of space", () => {
     (await next()).runLost();
     (await next()).fail(noSpace);
     await settled();
-    expect(etcd.keys).toHaveLength(1);
+    expect(etcd.tickets).toHaveLength(1);
     const [result] = await outcome;
     expect(result).not.toMatchObject({ reason: { reason: "store-full" } });
   });

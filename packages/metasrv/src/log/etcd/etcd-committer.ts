@@ -1,7 +1,7 @@
 import type { ITxnRequest, ITxnResponse } from "etcd3";
 import type { Logger } from "pino";
 import type { Clock } from "../../locks/clock.js";
-import { LockError } from "../../locks/lock-errors.js";
+import { LockError, notAMember } from "../../locks/lock-errors.js";
 import type { OpResult, TicketOp } from "../ticket-log.js";
 import { Backoff } from "./backoff.js";
 import { classifyEtcdError, type EtcdFailure, storeFull, storeUnavailable } from "./etcd-errors.js";
@@ -56,8 +56,9 @@ export class EtcdCommitter {
     this.#options = options;
     this.#backoff = new Backoff(options.clock);
     this.#maxInFlight = options.maxInFlight ?? defaultInFlight;
-    // An op that goes nested has ops of its own, which count against the same allowance: width + depth must fit.
-    this.#width = Math.max(1, options.maxTxnOps - 1);
+    // An op that goes nested has two comparisons of its own, which count against the same allowance; a flat one has one
+    // more in all.
+    this.#width = Math.max(1, options.maxTxnOps - 2);
   }
 
   /** See `TicketLog.append`. */
@@ -139,14 +140,13 @@ export class EtcdCommitter {
 
   async #commit(batch: readonly PendingOp[]): Promise<void> {
     const { txn } = this.#options;
-    const txns = batch.map((pending) => pending.txn);
-    const [single] = txns;
-    if (single !== undefined && txns.length === 1) {
-      this.#answer(batch, [await txn(single)]);
+    const [single] = batch;
+    if (single !== undefined && batch.length === 1) {
+      this.#answer(batch, [await txn(single.txn)]);
       return;
     }
     if (batch.every(({ likely }) => likely)) {
-      const response = await txn(txnOfAll(txns));
+      const response = await txn(txnOfAll(batch));
       if (response.succeeded) {
         const revision = revisionOf(response);
         for (const pending of batch) {
@@ -155,7 +155,7 @@ export class EtcdCommitter {
         return;
       }
     }
-    const { responses, header } = await txn(txnOfEach(txns));
+    const { responses, header } = await txn(txnOfEach(batch));
     this.#answer(
       batch,
       responses.map(({ response_txn }) => ({ ...response_txn, header })),
@@ -168,7 +168,12 @@ export class EtcdCommitter {
       if (response === undefined) {
         throw new Error(`etcd answered ${responses.length} of ${batch.length} ops`);
       }
-      this.#resolve(pending, resultOfOp(this.#options.keys, pending.op, response, pending.uncertain));
+      const result = resultOfOp(this.#options.keys, pending.op, response, pending.uncertain);
+      if (result === "not-a-member") {
+        this.#reject(pending, notAMember());
+      } else {
+        this.#resolve(pending, result);
+      }
     });
   }
 

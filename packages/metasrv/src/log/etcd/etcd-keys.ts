@@ -22,6 +22,8 @@ export interface KeyRange {
 export class EtcdKeys {
   readonly #locks: string;
   readonly #members: string;
+  /** What was asked for last: nearly always this node itself, with each of its tickets. */
+  #lastMember: { readonly id: string; readonly key: Buffer } | undefined;
   /** Everything that is this cluster's. */
   readonly all: KeyRange;
 
@@ -41,7 +43,10 @@ export class EtcdKeys {
   }
 
   member(id: string): Buffer {
-    return Buffer.from(this.#members + id);
+    if (id !== this.#lastMember?.id) {
+      this.#lastMember = { id, key: Buffer.from(this.#members + id) };
+    }
+    return this.#lastMember.key;
   }
 
   /** What the key stands for; undefined if this software cannot have written it. */

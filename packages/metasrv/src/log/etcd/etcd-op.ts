@@ -1,36 +1,34 @@
-import type { ICompare, IRequestOp, ITxnRequest, ITxnResponse } from "etcd3";
+import type { ICompare, IKeyValue, IRequestOp, ITxnRequest, ITxnResponse } from "etcd3";
 import type { OpResult, StoredTicket, TicketOp } from "../ticket-log.js";
 import { decodeKeyValue, encodeTicket } from "./etcd-codec.js";
 import type { EtcdKeys } from "./etcd-keys.js";
 
-/** An op as a transaction of its own: what must hold, what is done then, and a look at the ticket otherwise. */
+/**
+ * An op as a transaction of its own: what must hold, what is done then, and a look at what did not hold otherwise.
+ *
+ * Whatever writes a ticket does so only while the key of the ticket's member is there. A member whose lease has lapsed
+ * may have such writes on their way still; they would leave a ticket that nobody serves, in the way of all others until
+ * the leader has given it a full TTL. Removals need no member: their own condition says that the ticket is unchanged.
+ */
 export function txnOfOp(keys: EtcdKeys, op: TicketOp): ITxnRequest {
   const key = keys.ticket(op.name, op.id);
   const failure = [{ request_range: { key } }];
   switch (op.kind) {
-    case "create": {
-      const scope = op.onlyIfFree ? keys.tickets(op.name) : undefined;
-      const free = {
-        target: "Create" as const,
-        result: "Equal" as const,
-        create_revision: "0",
-        ...(scope === undefined ? { key } : { key: scope.start, range_end: scope.end }),
+    case "create":
+    case "update": {
+      const memberKey = keys.member(op.ticket.memberId);
+      return {
+        compare: [op.kind === "create" ? free(keys, key, op) : unchangedSince(key, op.modRevision), exists(memberKey)],
+        success: [{ request_put: { key, value: encodeTicket(op.ticket) } }],
+        failure: [...failure, { request_range: { key: memberKey } }],
       };
-      return { compare: [free], success: [put(key, op)], failure };
     }
-    case "update":
-      return { compare: [unchangedSince(key, op.modRevision)], success: [put(key, op)], failure };
     case "delete": {
       const { condition } = op;
       const unchanged =
         "modRevision" in condition
           ? unchangedSince(key, condition.modRevision)
-          : {
-              target: "Create" as const,
-              result: "Equal" as const,
-              key,
-              create_revision: condition.createRevision.toString(),
-            };
+          : createdAt({ key }, condition.createRevision);
       return { compare: [unchanged], success: [{ request_delete_range: { key } }], failure };
     }
     case "read":
@@ -39,55 +37,79 @@ export function txnOfOp(keys: EtcdKeys, op: TicketOp): ITxnRequest {
   }
 }
 
-/** Ops, each given as {@link txnOfOp} made it, as one transaction that does all of them if all their conditions hold. */
-export function txnOfAll(txns: readonly ITxnRequest[]): ITxnRequest {
+/** An op, and what {@link txnOfOp} made of it. */
+export interface OpWithTxn {
+  readonly op: TicketOp;
+  readonly txn: ITxnRequest;
+}
+
+/** Ops as one transaction that does all of them if all their conditions hold. */
+export function txnOfAll(ops: readonly OpWithTxn[]): ITxnRequest {
   const compare: ICompare[] = [];
   const success: IRequestOp[] = [];
-  for (const txn of txns) {
-    compare.push(...(txn.compare ?? []));
+  // Most often there is only one, and one comparison does for all its ops.
+  const members = new Map<string, ICompare>();
+  for (const { op, txn } of ops) {
+    const [ofTicket, ofMember] = txn.compare ?? [];
+    if (ofTicket !== undefined) {
+      compare.push(ofTicket);
+    }
     success.push(...(txn.success ?? []));
+    if ("ticket" in op && ofMember !== undefined) {
+      members.set(op.ticket.memberId, ofMember);
+    }
   }
+  compare.push(...members.values());
   return { compare, success, failure: [] };
 }
 
-/** Ops, each given as {@link txnOfOp} made it, as one transaction that does each if its own condition holds. */
-export function txnOfEach(txns: readonly ITxnRequest[]): ITxnRequest {
-  return { compare: [], success: txns.map((txn) => ({ request_txn: txn })), failure: [] };
+/** Ops as one transaction that does each if its own conditions hold. */
+export function txnOfEach(ops: readonly OpWithTxn[]): ITxnRequest {
+  return { compare: [], success: ops.map(({ txn }) => ({ request_txn: txn })), failure: [] };
 }
 
 /**
- * What became of an op.
+ * What became of an op; `not-a-member` when it was not done, nor ever will be, because the member is gone for which it
+ * was to write.
  *
  * @param uncertain - whether an earlier attempt at the same op may have taken effect. Then a condition that does not hold
  *   any more is looked at again: if the ticket stands as the op would have left it, the op is done.
  */
-export function resultOfOp(keys: EtcdKeys, op: TicketOp, response: ITxnResponse, uncertain: boolean): OpResult {
+export function resultOfOp(
+  keys: EtcdKeys,
+  op: TicketOp,
+  response: ITxnResponse,
+  uncertain: boolean,
+): OpResult | "not-a-member" {
   if (response.succeeded) {
     return { done: true, revision: revisionOf(response) };
   }
-  const existing = existingTicket(keys, response);
-  if (uncertain) {
-    switch (op.kind) {
-      case "create":
-        if (existing?.ticket.memberId === op.ticket.memberId) {
-          return { done: true, revision: existing.createRevision };
-        }
-        break;
-      case "update":
-        if (existing?.ticket.memberId === op.ticket.memberId && existing.ticket.ttlMs === op.ticket.ttlMs) {
-          return { done: true, revision: existing.modRevision };
-        }
-        break;
-      case "delete":
-        if (existing === undefined) {
-          return { done: true, revision: revisionOf(response) };
-        }
-        break;
-      case "read":
-        break;
-    }
+  const [ticket, member] = response.responses.map(({ response_range: range }) => range.kvs[0]);
+  const existing = ticket && storedTicket(keys, ticket);
+  const doneBefore = uncertain ? doneRevision(op, existing, response) : undefined;
+  if (doneBefore !== undefined) {
+    return { done: true, revision: doneBefore };
   }
-  return { done: false, existing };
+  return "ticket" in op && member === undefined ? "not-a-member" : { done: false, existing };
+}
+
+/** The revision at which an op was done that left the ticket as it stands; undefined if it cannot have been done. */
+function doneRevision(op: TicketOp, existing: StoredTicket | undefined, response: ITxnResponse): bigint | undefined {
+  switch (op.kind) {
+    case "create":
+      return existing?.ticket.memberId === op.ticket.memberId ? existing.createRevision : undefined;
+    case "update":
+      return existing?.ticket.memberId === op.ticket.memberId &&
+        existing.ticket.ttlMs === op.ticket.ttlMs &&
+        // Else nothing has changed it: it is the member that is gone.
+        existing.modRevision !== op.modRevision
+        ? existing.modRevision
+        : undefined;
+    case "delete":
+      return existing === undefined ? revisionOf(response) : undefined;
+    case "read":
+      return undefined;
+  }
 }
 
 /** Bytes that an op takes in a request, roughly. */
@@ -95,12 +117,25 @@ export function sizeOfOp(op: TicketOp): number {
   return 4 * op.name.length + 512 + ("ticket" in op ? op.ticket.owner.length : 0);
 }
 
-function put(key: Buffer, { ticket }: { readonly ticket: StoredTicket["ticket"] }): IRequestOp {
-  return { request_put: { key, value: encodeTicket(ticket) } };
+/** Nothing is there: neither the ticket nor, where the lock has to be free, any other of its tickets. */
+function free(keys: EtcdKeys, key: Buffer, { name, onlyIfFree }: Extract<TicketOp, { kind: "create" }>): ICompare {
+  if (!onlyIfFree) {
+    return createdAt({ key }, 0n);
+  }
+  const { start, end } = keys.tickets(name);
+  return createdAt({ key: start, range_end: end }, 0n);
 }
 
-function unchangedSince(key: Buffer, modRevision: bigint) {
-  return { target: "Mod" as const, result: "Equal" as const, key, mod_revision: modRevision.toString() };
+function createdAt(range: Pick<ICompare, "key" | "range_end">, createRevision: bigint): ICompare {
+  return { target: "Create", result: "Equal", ...range, create_revision: createRevision.toString() };
+}
+
+function unchangedSince(key: Buffer, modRevision: bigint): ICompare {
+  return { target: "Mod", result: "Equal", key, mod_revision: modRevision.toString() };
+}
+
+function exists(key: Buffer): ICompare {
+  return { target: "Create", result: "Greater", key, create_revision: "0" };
 }
 
 /** The revision of a transaction that succeeded. */
@@ -108,8 +143,7 @@ export function revisionOf(response: ITxnResponse): bigint {
   return BigInt(response.header.revision);
 }
 
-function existingTicket(keys: EtcdKeys, response: ITxnResponse): StoredTicket | undefined {
-  const kv = response.responses[0]?.response_range.kvs[0];
-  const decoded = kv && decodeKeyValue(keys, kv);
+function storedTicket(keys: EtcdKeys, kv: IKeyValue): StoredTicket | undefined {
+  const decoded = decodeKeyValue(keys, kv);
   return decoded?.kind === "ticket" ? decoded : undefined;
 }
