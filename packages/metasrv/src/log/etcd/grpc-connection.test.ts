@@ -165,6 +165,18 @@ describe("servers that fail", () => {
     }
   });
 
+  test("that is given up before there is a connection does no harm when there is one, which is ended", async () => {
+    const mute = createMuteServer().listen(0, "127.0.0.1");
+    await once(mute, "listening");
+    started([`127.0.0.1:${(mute.address() as AddressInfo).port}`]);
+    const connected = once(mute, "connection");
+    connection.stream(path, { message: () => undefined, closed: () => undefined }).cancel();
+    const [socket] = (await connected) as [Socket];
+    await once(socket.resume(), "close");
+    mute.close();
+    await once(mute, "close");
+  });
+
   test("a refused connection rejects, and the next call goes elsewhere", async () => {
     const gone = await Far.start();
     const { host } = gone;

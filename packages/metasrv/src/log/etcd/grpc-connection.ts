@@ -141,7 +141,10 @@ export class GrpcConnection {
     const session = connect(this.#urls[this.#server] ?? "", { settings: { initialWindowSize: windowBytes } });
     this.#session = session;
     session.once("connect", () => {
-      session.setLocalWindowSize(windowBytes);
+      // Node tells of a connection also when the session was left before there was one.
+      if (!session.destroyed) {
+        session.setLocalWindowSize(windowBytes);
+      }
     });
     session.on("error", () => {
       // Its calls are told.
