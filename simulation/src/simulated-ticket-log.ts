@@ -49,6 +49,9 @@ export class SimulatedTicketLog implements TicketLog {
     this.#committer = options.createCommitter({
       ...common,
       txn: (request) => txn(request, attemptTimeoutMs),
+      committed: (revision, ops) => {
+        this.#feed.committed(revision, ops);
+      },
       gather: queueMicrotask,
       requestTimeoutMs,
       maxTxnOps: 128,

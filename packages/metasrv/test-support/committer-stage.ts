@@ -35,6 +35,7 @@ export function setUp(
   etcd.put(keys.member("m1"));
   const clock = new ManualClock();
   const arrived: Arrived[] = [];
+  const committed: (readonly [revision: bigint, ops: readonly TicketOp[]])[] = [];
   const { maxInFlight = 1 } = options;
   let inFlight = 0;
   const committer = new EtcdCommitter({
@@ -64,6 +65,7 @@ export function setUp(
           },
         });
       }),
+    committed: (revision, ops) => committed.push([revision, ops]),
     keys,
     clock,
     gather: queueMicrotask,
@@ -104,7 +106,7 @@ export function setUp(
   const memberJoins = (id: string): void => {
     etcd.put(keys.member(id));
   };
-  return { etcd, clock, arrived, committer, next, runAll, memberGoes, memberJoins };
+  return { etcd, clock, arrived, committed, committer, next, runAll, memberGoes, memberJoins };
 }
 
 export function create(n: number, name = "a", onlyIfFree = false, memberId = "m1"): TicketOp {
@@ -112,7 +114,14 @@ export function create(n: number, name = "a", onlyIfFree = false, memberId = "m1
 }
 
 export function update(n: number, modRevision: bigint, name = "a", ttlMs = 500): TicketOp {
-  return { kind: "update", name: lock(name), id: id(n), ticket: ticketOf("m1", { ttlMs }), modRevision };
+  return {
+    kind: "update",
+    name: lock(name),
+    id: id(n),
+    ticket: ticketOf("m1", { ttlMs }),
+    createRevision: 1n,
+    modRevision,
+  };
 }
 
 export function remove(n: number, createRevision: bigint, name = "a"): TicketOp {

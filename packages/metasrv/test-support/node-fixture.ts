@@ -128,8 +128,8 @@ export function createElsewhere(
 
 /** Another member makes a ticket its own; the event is not delivered yet. */
 export function adoptElsewhere(log: ScriptedTicketLog, n: number, memberId: string, name = orders): StoredTicket {
-  const { ticket, modRevision } = stored(log, n, name);
-  log.elsewhere({ kind: "update", name, id: id(n), ticket: { ...ticket, memberId }, modRevision });
+  const { ticket, createRevision, modRevision } = stored(log, n, name);
+  log.elsewhere({ kind: "update", name, id: id(n), ticket: { ...ticket, memberId }, createRevision, modRevision });
   return stored(log, n, name);
 }
 

@@ -2,12 +2,13 @@ import type { OpResult, StoredTicket, Ticket, TicketLog } from "../log/ticket-lo
 import { checkTtl } from "./claim-check.js";
 import type { Limits } from "./limits.js";
 import { LocalTicket } from "./local-ticket.js";
-import { type LocalTickets, ticketRefKey, type TicketRef } from "./local-tickets.js";
+import type { LocalTickets } from "./local-tickets.js";
 import { LockError, notAMember, notHeld } from "./lock-errors.js";
 import { decodeLockKey, type LockKey } from "./lock-key.js";
 import type { LockTable, TableTicket } from "./lock-table.js";
 import type { Standing } from "./standing.js";
 import type { TableProgress } from "./table-progress.js";
+import { ticketRefKey, type TicketRef } from "./ticket-map.js";
 
 /** What adoption works on. */
 export interface AdoptionOptions {
@@ -110,7 +111,7 @@ export class Adoption {
     const { name, id, createRevision, modRevision } = stored;
     const ticket: Ticket = { ...stored.ticket, ttlMs, memberId: standing.requireMember() };
     const result = await this.#whileAdopting(stored, () =>
-      log.append({ kind: "update", name, id, ticket, modRevision }),
+      log.append({ kind: "update", name, id, ticket, createRevision, modRevision }),
     );
     if (!result.done) {
       return result;

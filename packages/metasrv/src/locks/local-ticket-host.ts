@@ -18,6 +18,8 @@ export interface LocalTicketHost {
   find(name: LockName, id: TicketId): TableTicket | undefined;
   /** Who stands in the way of a lock. */
   state(name: LockName): LockState;
+  /** Number of tickets that wait for a lock. */
+  waiters(name: LockName): number;
   /** Whether the table has come as far as the revision. */
   passed(revision: bigint): boolean;
   /** Whether this node still serves the ticket through this object. */

@@ -141,8 +141,15 @@ export class LocalTicket {
         const onlyIfFree = this.#requester.isImpatient();
         const result: OpResult = await this.#host.log.append(
           existing === undefined
-            ? { kind: "create", name, id, ticket, onlyIfFree }
-            : { kind: "update", name, id, ticket, modRevision: existing.modRevision },
+            ? { kind: "create", name, id, ticket, onlyIfFree, willWait: !onlyIfFree && this.#host.waiters(name) > 0 }
+            : {
+                kind: "update",
+                name,
+                id,
+                ticket,
+                createRevision: existing.createRevision,
+                modRevision: existing.modRevision,
+              },
         );
         if (result.done) {
           const created: bigint = existing?.createRevision ?? result.revision;
@@ -244,10 +251,13 @@ export class LocalTicket {
 
   /** Writes the held ticket anew; undefined if it is not held any more. */
   async #update(ticket: Ticket): Promise<bigint | undefined> {
-    const { name, id } = this;
+    const { name, id, createRevision } = this;
     let { modRevision } = this;
     for (;;) {
-      const result = await this.#host.log.append({ kind: "update", name, id, ticket, modRevision });
+      if (createRevision === undefined) {
+        return undefined;
+      }
+      const result = await this.#host.log.append({ kind: "update", name, id, ticket, createRevision, modRevision });
       if (result.done) {
         return result.revision;
       }

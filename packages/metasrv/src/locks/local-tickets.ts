@@ -8,20 +8,10 @@ import type { LocalTicketHost } from "./local-ticket-host.js";
 import type { LockTable, TableTicket } from "./lock-table.js";
 import type { Standing } from "./standing.js";
 import type { TableProgress } from "./table-progress.js";
+import { TicketMap, type TicketRef } from "./ticket-map.js";
 
 /** Time between two attempts to remove a ticket while the store does not answer, in milliseconds. */
 const discardRetryMs = 1_000;
-
-/** What names a ticket. */
-export interface TicketRef {
-  readonly name: LockName;
-  readonly id: TicketId;
-}
-
-/** One string for a ticket's name and id; a name contains no `/`. */
-export function ticketRefKey({ name, id }: TicketRef): string {
-  return `${name}/${id}`;
-}
 
 /** What the tickets of a node are served with. */
 export interface LocalTicketsOptions {
@@ -41,8 +31,7 @@ export interface LocalTicketsOptions {
 export class LocalTickets {
   readonly #options: LocalTicketsOptions;
   readonly #host: LocalTicketHost;
-  /** By {@link ticketRefKey}. */
-  readonly #locals = new Map<string, LocalTicket>();
+  readonly #locals = new TicketMap<LocalTicket>();
   /** Tickets that hold, and are told so once the membership is sure again. */
   readonly #heldBack = new Set<LocalTicket>();
 
@@ -55,6 +44,7 @@ export class LocalTickets {
       waiterGraceMs: limits.waiterGraceMs,
       find: (name, id) => table.get(name, id),
       state: (name) => table.state(name),
+      waiters: (name) => table.waiters(name),
       passed: (revision) => progress.passed(revision),
       serves: (local) => this.#serves(local),
       mayGrant: () => standing.mayGrant,
@@ -79,17 +69,17 @@ export class LocalTickets {
   }
 
   get(ticket: TicketRef): LocalTicket | undefined {
-    return this.#locals.get(ticketRefKey(ticket));
+    return this.#locals.get(ticket);
   }
 
-  values(): IterableIterator<LocalTicket> {
+  values(): Iterable<LocalTicket> {
     return this.#locals.values();
   }
 
   /** Serves a ticket from now on, in place of what is served by that name and id. */
   add(name: LockName, id: TicketId, ticket: Ticket): LocalTicket {
     const local = new LocalTicket(this.#host, name, id, ticket);
-    this.#locals.set(ticketRefKey(local), local);
+    this.#locals.set(local);
     return local;
   }
 
@@ -179,7 +169,7 @@ export class LocalTickets {
   #forget(local: LocalTicket): void {
     this.#heldBack.delete(local);
     if (this.#serves(local)) {
-      this.#locals.delete(ticketRefKey(local));
+      this.#locals.delete(local);
       const entry = this.#options.table.get(local.name, local.id);
       if (entry !== undefined && entry.modRevision > local.modRevision) {
         // Another attempt at the same request took effect meanwhile.

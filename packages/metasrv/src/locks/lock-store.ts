@@ -9,7 +9,7 @@ import type { Clock } from "./clock.js";
 import { ClusterView } from "./cluster-view.js";
 import type { Limits } from "./limits.js";
 import { type ClaimHost, LocalClaim } from "./local-claim.js";
-import { LocalTickets, type TicketRef } from "./local-tickets.js";
+import { LocalTickets } from "./local-tickets.js";
 import { type LockState, notAMember, notHeld, shuttingDown } from "./lock-errors.js";
 import { decodeLockKey } from "./lock-key.js";
 import { escapeLockName } from "./lock-name.js";
@@ -18,6 +18,7 @@ import { MemberTable } from "./member-table.js";
 import { Standing } from "./standing.js";
 import { TableProgress } from "./table-progress.js";
 import { Takeover } from "./takeover.js";
+import type { TicketRef } from "./ticket-map.js";
 
 /** How long stopping waits for the store, in milliseconds. */
 const stopBoundMs = 2_000;

@@ -58,13 +58,13 @@ function run(steps: readonly Step[], create: (observer: LockTableObserver) => Ta
   };
   for (const [kind, name, id, memberId] of steps) {
     const ticket: Ticket = { mode: "exclusive", ttlMs: 10_000, owner: "", memberId, resumable: false, attempt: 0 };
-    const modRevision = model.get(name, id)?.modRevision ?? 0n;
+    const { createRevision, modRevision } = model.get(name, id) ?? { createRevision: 0n, modRevision: 0n };
     switch (kind) {
       case "create":
         events.push(...model.execute({ kind, name, id, ticket, onlyIfFree: false }).events);
         break;
       case "update":
-        events.push(...model.execute({ kind, name, id, ticket, modRevision }).events);
+        events.push(...model.execute({ kind, name, id, ticket, createRevision, modRevision }).events);
         break;
       case "delete":
         events.push(...model.execute({ kind, name, id, condition: { modRevision } }).events);

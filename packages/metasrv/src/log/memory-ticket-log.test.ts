@@ -72,7 +72,14 @@ describe("an op", () => {
 
   test("changes a ticket that nobody else has changed, and leaves its place", async () => {
     const { log, batches } = await opened();
-    const update: TicketOp = { kind: "update", name: orders, id: id(1), ticket, modRevision: 101n };
+    const update: TicketOp = {
+      kind: "update",
+      name: orders,
+      id: id(1),
+      ticket,
+      createRevision: 101n,
+      modRevision: 101n,
+    };
     await expect(log.append(update)).resolves.toEqual({ done: false, existing: undefined });
     await log.append(create(1));
     await expect(log.append(update)).resolves.toEqual({ done: true, revision: 102n });
@@ -85,7 +92,7 @@ describe("an op", () => {
     const remove = (condition: Extract<TicketOp, { kind: "delete" }>["condition"]) =>
       log.append({ kind: "delete", name: orders, id: id(1), condition });
     await log.append(create(1));
-    await log.append({ kind: "update", name: orders, id: id(1), ticket, modRevision: 101n });
+    await log.append({ kind: "update", name: orders, id: id(1), ticket, createRevision: 101n, modRevision: 101n });
     await expect(remove({ modRevision: 101n })).resolves.toMatchObject({ done: false });
     await expect(remove({ createRevision: 102n })).resolves.toMatchObject({ done: false });
     await expect(remove({ createRevision: 101n })).resolves.toEqual({ done: true, revision: 103n });

@@ -58,6 +58,8 @@ export type TicketOp =
       readonly id: TicketId;
       readonly ticket: Ticket;
       readonly onlyIfFree: boolean;
+      /** Others wait for the lock already, so that it makes no difference whether it is committed at once or in a moment. */
+      readonly willWait?: boolean;
     }
   /** Replaces a ticket if `modRevision` is still the one of its last change. */
   | {
@@ -65,6 +67,8 @@ export type TicketOp =
       readonly name: LockName;
       readonly id: TicketId;
       readonly ticket: Ticket;
+      /** The ticket's, which stays as it is. */
+      readonly createRevision: bigint;
       readonly modRevision: bigint;
     }
   /** Removes a ticket if the revision given is still the ticket's. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { create, read, remove, setUp, unknown, update, width } from "../../../test-support/committer-stage.js";
 import { settled } from "../../../test-support/manual-clock.js";
 import { id, ticketOf } from "../../../test-support/node-fixture.js";
+import type { TicketOp } from "../ticket-log.js";
 
 describe("gathering", () => {
   test("what is asked for in one turn goes out together, and alone it goes flat", async () => {
@@ -54,6 +55,70 @@ describe("gathering", () => {
     expect(widths.length).toBeGreaterThan(1);
     expect(Math.max(...widths) * 3_000).toBeLessThan(1.5 * 1024 * 1024);
     expect(widths.reduce((sum, one) => sum + one)).toBe(200);
+  });
+});
+
+describe("what is in no hurry", () => {
+  const unhurried = (n: number): TicketOp => ({ ...create(n, `busy-${n}`), willWait: true }) as TicketOp;
+
+  test("goes out with the next that is in a hurry", async () => {
+    const { committer, arrived, runAll } = setUp();
+    const ops = [committer.append(unhurried(1))];
+    await settled();
+    expect(arrived).toHaveLength(0);
+    ops.push(committer.append(create(2, "b")));
+    expect(await runAll()).toEqual([2]);
+    await Promise.all(ops);
+  });
+
+  test("goes out alone when none comes soon", async () => {
+    const { committer, arrived, clock, runAll } = setUp();
+    const ops = [committer.append(unhurried(1)), committer.append(unhurried(2))];
+    await clock.advance(1);
+    expect(arrived).toHaveLength(0);
+    await clock.advance(1);
+    expect(await runAll()).toEqual([2]);
+    await Promise.all(ops);
+  });
+
+  test("goes out at once when it is many", async () => {
+    const { committer, runAll } = setUp();
+    const ops = Array.from({ length: 16 }, (_, n) => committer.append(unhurried(n)));
+    expect(await runAll()).toEqual([16]);
+    await Promise.all(ops);
+  });
+});
+
+describe("what a transaction changed is told", () => {
+  test("with its revision, before the answers", async () => {
+    const { committer, committed, runAll } = setUp();
+    const seen: unknown[] = [];
+    const ops = [create(1, "a"), create(2, "b")];
+    const answers = ops.map((op) =>
+      committer.append(op).then(() => {
+        seen.push(...committed);
+      }),
+    );
+    await runAll();
+    await Promise.all(answers);
+    expect(seen[0]).toEqual([11n, ops]);
+  });
+
+  test("without the ops whose conditions did not hold", async () => {
+    const { committer, committed, runAll } = setUp();
+    const ops = [create(1, "a"), remove(2, 5n, "b"), create(3, "c", true)];
+    const answers = ops.map((op) => committer.append(op));
+    await runAll();
+    await Promise.all(answers);
+    expect(committed).toEqual([[11n, [ops[0], ops[2]]]]);
+  });
+
+  test("not at all when there was none", async () => {
+    const { committer, committed, runAll } = setUp();
+    const answer = committer.append(remove(2, 5n));
+    await runAll();
+    await answer;
+    expect(committed).toEqual([]);
   });
 });
 

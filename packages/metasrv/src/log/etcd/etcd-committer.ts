@@ -1,6 +1,6 @@
 import type { ITxnRequest, ITxnResponse } from "etcd3";
 import type { Logger } from "pino";
-import type { Clock } from "../../locks/clock.js";
+import type { Clock, Timer } from "../../locks/clock.js";
 import { LockError, notAMember } from "../../locks/lock-errors.js";
 import type { OpResult, TicketOp } from "../ticket-log.js";
 import { Backoff } from "./backoff.js";
@@ -13,6 +13,8 @@ import { PendingOp } from "./pending-op.js";
 /** What a committer works with. */
 export interface EtcdCommitterOptions {
   readonly txn: (request: ITxnRequest) => Promise<ITxnResponse>;
+  /** Told of all that a transaction changed, at its revision, before those are answered who asked for it. */
+  readonly committed?: (revision: bigint, ops: readonly TicketOp[]) => void;
   readonly keys: EtcdKeys;
   readonly clock: Clock;
   /** Calls back once what has already arrived, by whatever connection, was taken in: `setImmediate`, outside of tests. */
@@ -31,7 +33,11 @@ export interface EtcdCommitterOptions {
 const maxTxnBytes = 1024 * 1024;
 
 /** So that what has just missed a transaction need not wait for all of it. */
-const defaultInFlight = 2;
+const defaultInFlight = 4;
+
+/** How long ops that are in no hurry wait for others to go out with, in milliseconds, and how many do. */
+const unhurriedMs = 2;
+const unhurriedOps = 16;
 
 /**
  * Group commit: the ops that arrive in one turn of the event loop, or while as many transactions are in flight as may be,
@@ -51,6 +57,7 @@ export class EtcdCommitter {
   /** After a failure: nothing goes out until it has passed. */
   #pausing = false;
   #closed = false;
+  #hurryTimer: Timer | undefined;
 
   constructor(options: EtcdCommitterOptions) {
     this.#options = options;
@@ -78,6 +85,7 @@ export class EtcdCommitter {
   /** Rejects what is not settled, and everything from now on. */
   close(): void {
     this.#closed = true;
+    this.#hurryTimer?.cancel();
     this.#backoff.close();
     for (const pending of this.#queue.unsettled()) {
       this.#reject(pending, closed());
@@ -88,8 +96,28 @@ export class EtcdCommitter {
     return this.#queue.ready.length > 0 && this.#inFlight < this.#maxInFlight && !this.#pausing && !this.#closed;
   }
 
+  /**
+   * Whether all that may go out is in no hurry. On a busy lock, the next unlock is about to come: what goes out before it,
+   * alone, keeps etcd busy when it does.
+   */
+  get #unhurried(): boolean {
+    const { ready } = this.#queue;
+    return ready.length < unhurriedOps && ready.every((pending) => pending.unhurried);
+  }
+
   #scheduleSend(): void {
-    if (!this.#sendScheduled && this.#maySend) {
+    if (this.#sendScheduled || !this.#maySend) {
+      return;
+    }
+    if (this.#unhurried) {
+      this.#hurryTimer ??= this.#options.clock.after(unhurriedMs, () => {
+        this.#hurryTimer = undefined;
+        for (const pending of this.#queue.ready) {
+          pending.unhurried = false;
+        }
+        this.#scheduleSend();
+      });
+    } else {
       this.#sendScheduled = true;
       this.#options.gather(() => {
         this.#sendScheduled = false;
@@ -99,7 +127,7 @@ export class EtcdCommitter {
   }
 
   #send(): void {
-    while (this.#maySend) {
+    while (this.#maySend && !this.#unhurried) {
       this.#inFlight++;
       void this.#attempt(this.#take());
     }
@@ -139,7 +167,7 @@ export class EtcdCommitter {
   }
 
   async #commit(batch: readonly PendingOp[]): Promise<void> {
-    const { txn } = this.#options;
+    const { txn, committed } = this.#options;
     const [single] = batch;
     if (single !== undefined && batch.length === 1) {
       this.#answer(batch, [await txn(single.txn)]);
@@ -149,6 +177,10 @@ export class EtcdCommitter {
       const response = await txn(txnOfAll(batch));
       if (response.succeeded) {
         const revision = revisionOf(response);
+        committed?.(
+          revision,
+          batch.map(({ op }) => op),
+        );
         for (const pending of batch) {
           this.#resolve(pending, { done: true, revision });
         }
@@ -162,12 +194,21 @@ export class EtcdCommitter {
     );
   }
 
+  /** @param responses - to the ops one by one; all of one transaction */
   #answer(batch: readonly PendingOp[], responses: readonly ITxnResponse[]): void {
+    const [first] = responses;
+    if (first === undefined || responses.length !== batch.length) {
+      throw new Error(`etcd answered ${responses.length} of ${batch.length} ops`);
+    }
+    const done = batch.filter((_, index) => responses[index]?.succeeded);
+    if (done.length > 0) {
+      this.#options.committed?.(
+        revisionOf(first),
+        done.map(({ op }) => op),
+      );
+    }
     batch.forEach((pending, index) => {
-      const response = responses[index];
-      if (response === undefined) {
-        throw new Error(`etcd answered ${responses.length} of ${batch.length} ops`);
-      }
+      const response = responses[index] ?? first;
       const result = resultOfOp(this.#options.keys, pending.op, response, pending.uncertain);
       if (result === "not-a-member") {
         this.#reject(pending, notAMember());

@@ -5,7 +5,7 @@ import { pino } from "pino";
 import { ManualClock, settled } from "../../../test-support/manual-clock.js";
 import { escapeLockName } from "../../locks/lock-name.js";
 import { ticketIdFrom } from "../../locks/ticket-id.js";
-import type { LogEvent } from "../ticket-log.js";
+import type { LogEvent, TicketOp } from "../ticket-log.js";
 import type { EtcdClient } from "./etcd-client.js";
 import { encodeTicket } from "./etcd-codec.js";
 import { EtcdFeed } from "./etcd-feed.js";
@@ -13,7 +13,9 @@ import { EtcdKeys } from "./etcd-keys.js";
 
 const keys = new EtcdKeys("metasrv");
 const ticket = { mode: "exclusive", ttlMs: 1_000, owner: "", memberId: "m1", resumable: true, attempt: 0 } as const;
-const key = keys.ticket(escapeLockName(Buffer.from("orders")), ticketIdFrom(new Uint8Array(16)));
+const name = escapeLockName(Buffer.from("orders"));
+const id = ticketIdFrom(new Uint8Array(16));
+const key = keys.ticket(name, id);
 
 /** One watch, answered by the test. */
 class Watch extends EventEmitter {
@@ -46,11 +48,12 @@ class Watch extends EventEmitter {
   }
 }
 
-describe("a feed holds its watch against the store", () => {
+describe("a feed", () => {
   let clock: ManualClock;
   let feed: EtcdFeed;
   let revision: number;
   let watches: Watch[];
+  let events: LogEvent[];
   let delivered: bigint[];
   let range: () => Promise<IRangeResponse>;
 
@@ -58,6 +61,7 @@ describe("a feed holds its watch against the store", () => {
     clock = new ManualClock();
     revision = 50;
     watches = [];
+    events = [];
     delivered = [];
     range = () =>
       Promise.resolve({ header: { revision: String(revision) }, kvs: [], more: false } as unknown as IRangeResponse);
@@ -78,8 +82,9 @@ describe("a feed holds its watch against the store", () => {
     });
     await feed.open({
       reset: () => undefined,
-      apply: (events: readonly LogEvent[]) => {
-        delivered.push(...events.flatMap((event) => ("modRevision" in event ? [event.modRevision] : [])));
+      apply: (changes: readonly LogEvent[]) => {
+        events.push(...changes);
+        delivered.push(...changes.flatMap((event) => ("modRevision" in event ? [event.modRevision] : [])));
       },
     });
     await settled();
@@ -97,7 +102,59 @@ describe("a feed holds its watch against the store", () => {
     return found;
   }
 
-  test("and keeps one that has come as far", async () => {
+  describe("is told of a transaction of this node's own", () => {
+    const op: TicketOp = { kind: "create", name, id, ticket, onlyIfFree: false };
+
+    test("and delivers it at once where it comes next, and not once more by the watch", () => {
+      watch().respond(50);
+      feed.committed(51n, [op]);
+      expect(delivered).toEqual([51n]);
+      watch().respond(51, 51);
+      watch().respond(52, 52);
+      expect(delivered).toEqual([51n, 52n]);
+    });
+
+    test("and delivers what it did, whatever that was", () => {
+      watch().respond(50);
+      feed.committed(51n, [
+        op,
+        { ...op, kind: "update", createRevision: 7n, modRevision: 9n },
+        { kind: "delete", name, id, condition: { createRevision: 7n } },
+      ]);
+      expect(events).toEqual([
+        { kind: "ticket-put", name, id, ticket, createRevision: 51n, modRevision: 51n },
+        { kind: "ticket-put", name, id, ticket, createRevision: 7n, modRevision: 51n },
+        { kind: "ticket-deleted", name, id },
+      ]);
+    });
+
+    test("and leaves it to the watch when something else came in between", () => {
+      watch().respond(50);
+      feed.committed(52n, [op]);
+      expect(delivered).toEqual([]);
+      watch().respond(52, 51);
+      watch().respond(52, 52);
+      expect(delivered).toEqual([51n, 52n]);
+    });
+
+    test("and does nothing when the watch was faster", () => {
+      watch().respond(51, 51);
+      feed.committed(51n, [op]);
+      expect(delivered).toEqual([51n]);
+    });
+
+    test("and leaves it to the watch while none has shown that the store is the same as before", async () => {
+      feed.committed(51n, [op]);
+      watch().respond(50);
+      watch().cancel();
+      feed.committed(51n, [op]);
+      expect(delivered).toEqual([]);
+      await clock.advance(1_000);
+      expect(watch(2).requests[0]).toMatchObject({ create_request: { start_revision: "51" } });
+    });
+  });
+
+  test("keeps a watch that has come as far", async () => {
     revision = 100;
     await clock.advance(3_000);
     expect(watch().requests.at(-1)).toEqual({ progress_request: {} });
@@ -106,7 +163,7 @@ describe("a feed holds its watch against the store", () => {
     expect([watches.length, watch().canceled]).toEqual([1, false]);
   });
 
-  test("and opens another when it stays silent, from where it came to", async () => {
+  test("opens another watch when one stays silent, from where it came to", async () => {
     watch().respond(60, 60);
     revision = 100;
     await clock.advance(6_000);
@@ -115,7 +172,7 @@ describe("a feed holds its watch against the store", () => {
     expect(watch(2).requests[0]).toMatchObject({ create_request: { start_revision: "61" } });
   });
 
-  test("and is not taken in by a header that is ahead of the events still to come", async () => {
+  test("is not taken in by a header that is ahead of the events still to come", async () => {
     revision = 100;
     await clock.advance(3_000);
     watch().respond(100, 60);
@@ -123,7 +180,7 @@ describe("a feed holds its watch against the store", () => {
     expect([watch(1).canceled, delivered]).toEqual([true, [60n]]);
   });
 
-  test("and says so when it may be behind: nothing was compared for three times as long as usual", async () => {
+  test("says so when it may be behind: nothing was compared for three times as long as usual", async () => {
     expect(feed.lag()).toBeUndefined();
     await clock.advance(3_000);
     watch().respond(50);
@@ -140,7 +197,7 @@ describe("a feed holds its watch against the store", () => {
     expect(feed.lag()).toBeUndefined();
   });
 
-  test("and says so when the store does not answer", async () => {
+  test("says so when the store does not answer", async () => {
     range = () => new Promise(() => undefined);
     await clock.advance(9_000);
     expect(feed.lag()).toBeUndefined();

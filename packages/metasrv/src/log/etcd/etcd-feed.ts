@@ -1,7 +1,7 @@
 import type { IEvent, IKeyValue, IRangeResponse } from "etcd3";
 import type { Logger } from "pino";
 import type { Clock, Timer } from "../../locks/clock.js";
-import type { LogEvent, LogListener, LogListing, StoredMember, StoredTicket } from "../ticket-log.js";
+import type { LogEvent, LogListener, LogListing, StoredMember, StoredTicket, TicketOp } from "../ticket-log.js";
 import { Backoff } from "./backoff.js";
 import type { EtcdClient, WatchStream } from "./etcd-client.js";
 import { decodeKeyValue } from "./etcd-codec.js";
@@ -38,6 +38,8 @@ export class EtcdFeed {
   #completeAtMs: number | undefined;
   #closed = false;
   #stream: WatchStream | undefined;
+  /** Who is told, while a watch is open that goes on where the delivered ends. */
+  #watching: LogListener | undefined;
   #running: Promise<void> | undefined;
 
   constructor(options: EtcdFeedOptions) {
@@ -74,6 +76,17 @@ export class EtcdFeed {
     return behindMs > checksOverdue * checkMs
       ? `it may have missed what was committed in the last ${Math.round(behindMs / 1000)} s: the watch of the store is behind, or the store does not answer`
       : undefined;
+  }
+
+  /**
+   * This node's own transaction made these changes, and no others. Where they are what comes next in the log, they are
+   * delivered at once, and the watch's news of them is dropped; else the watch brings them in their place.
+   */
+  committed(revision: bigint, ops: readonly TicketOp[]): void {
+    if (revision === this.#revision + 1n && this.#watching !== undefined) {
+      this.#revision = revision;
+      this.#watching.apply(ops.flatMap((op) => eventOfOp(op, revision) ?? []));
+    }
   }
 
   /** Ends delivery. */
@@ -150,6 +163,7 @@ export class EtcdFeed {
         let ended = false;
         const end = (reason: string, result: "broken" | "gap") => {
           ended = true;
+          this.#watching = undefined;
           logger.debug({ reason, revision: this.#revision.toString() }, "watch ended");
           resolve(result);
         };
@@ -173,6 +187,7 @@ export class EtcdFeed {
             end("etcd is behind what it has shown before: it was restored or replaced", "gap");
           } else {
             this.#backoff.reset();
+            this.#watching = listener;
             this.#deliver(response.events, listener);
           }
         });
@@ -194,18 +209,19 @@ export class EtcdFeed {
   }
 
   #deliver(events: readonly IEvent[], listener: LogListener): void {
+    const last = events.at(-1);
+    if (last === undefined || BigInt(last.kv.mod_revision) <= this.#revision) {
+      return;
+    }
     const decoded: LogEvent[] = [];
     for (const { type, kv } of events) {
-      const event = this.#event(type, kv);
+      const event = BigInt(kv.mod_revision) > this.#revision ? this.#event(type, kv) : undefined;
       if (event !== undefined) {
         decoded.push(event);
       }
     }
-    const last = events.at(-1);
-    if (last !== undefined) {
-      this.#revision = BigInt(last.kv.mod_revision);
-      listener.apply(decoded);
-    }
+    this.#revision = BigInt(last.kv.mod_revision);
+    listener.apply(decoded);
   }
 
   #event(type: IEvent["type"], kv: IKeyValue): LogEvent | undefined {
@@ -296,5 +312,27 @@ export class EtcdFeed {
         timer?.cancel();
       },
     };
+  }
+}
+
+/** What an op brought about that was done at the revision. */
+function eventOfOp(op: TicketOp, revision: bigint): LogEvent | undefined {
+  const { name, id } = op;
+  switch (op.kind) {
+    case "create":
+      return { kind: "ticket-put", name, id, ticket: op.ticket, createRevision: revision, modRevision: revision };
+    case "update":
+      return {
+        kind: "ticket-put",
+        name,
+        id,
+        ticket: op.ticket,
+        createRevision: op.createRevision,
+        modRevision: revision,
+      };
+    case "delete":
+      return { kind: "ticket-deleted", name, id };
+    case "read":
+      return undefined;
   }
 }

@@ -66,6 +66,9 @@ class EtcdTicketLog implements TicketLog {
     this.#committer = new EtcdCommitter({
       ...common,
       txn: withPatience(clock, (request: ITxnRequest, timeoutMs: number) => client.txn(request, timeoutMs)),
+      committed: (revision, ops) => {
+        this.#feed.committed(revision, ops);
+      },
       gather: setImmediate,
       requestTimeoutMs,
       maxTxnOps: options.maxTxnOps,

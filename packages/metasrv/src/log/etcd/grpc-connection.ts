@@ -69,14 +69,26 @@ export class GrpcConnection {
         // Before there is a connection, no stream closes: for minutes, where packets are lost.
         this.#leave(session);
       });
+      const answered = () => {
+        // The stream closes some turns of the event loop later.
+        if (answer !== undefined && status?.code === grpcCode.ok) {
+          timer.cancel();
+          resolve(answer);
+        }
+      };
       follow(stream, {
-        message: (bytes) => (answer = bytes),
-        status: (received) => (status ??= received),
+        message: (bytes) => {
+          answer = bytes;
+          answered();
+        },
+        status: (received) => {
+          status ??= received;
+          answered();
+        },
         closed: (broken) => {
           timer.cancel();
           const { code, message } = status ?? lostConnection(broken);
           if (code === grpcCode.ok && answer !== undefined) {
-            resolve(answer);
             return;
           }
           if (code === grpcCode.unavailable || code === grpcCode.deadlineExceeded) {

@@ -1,3 +1,4 @@
+import { TicketMap } from "../../locks/ticket-map.js";
 import type { LockName } from "../ticket-log.js";
 import type { PendingOp } from "./pending-op.js";
 
@@ -12,7 +13,7 @@ export class OpQueue {
   /** May go out. */
   #ready: PendingOp[] = [];
   /** The last op on each ticket that is not settled. */
-  readonly #lastOfTicket = new Map<string, PendingOp>();
+  readonly #lastOfTicket = new TicketMap<PendingOp>();
   /** The last creation for each name that is not settled. */
   readonly #lastCreation = new Map<LockName, PendingOp>();
   readonly #unsettled = new Set<PendingOp>();
@@ -28,10 +29,10 @@ export class OpQueue {
   }
 
   add(pending: PendingOp): void {
-    const { op, ticket } = pending;
+    const { op } = pending;
     this.#unsettled.add(pending);
-    const before = this.#lastOfTicket.get(ticket);
-    this.#lastOfTicket.set(ticket, pending);
+    const before = this.#lastOfTicket.get(op);
+    this.#lastOfTicket.set(pending);
     if (before !== undefined) {
       follow(before, pending);
     }
@@ -59,11 +60,11 @@ export class OpQueue {
 
   /** It is known what became of it, or nobody is to learn it any more: what waited for it may go out. */
   settle(pending: PendingOp): void {
-    const { op, ticket } = pending;
+    const { op } = pending;
     pending.settled = true;
     this.#unsettled.delete(pending);
-    if (this.#lastOfTicket.get(ticket) === pending) {
-      this.#lastOfTicket.delete(ticket);
+    if (this.#lastOfTicket.get(op) === pending) {
+      this.#lastOfTicket.delete(op);
     }
     if (op.kind === "create" && this.#lastCreation.get(op.name) === pending) {
       this.#lastCreation.delete(op.name);

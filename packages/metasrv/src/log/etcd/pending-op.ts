@@ -1,6 +1,6 @@
 import type { ITxnRequest } from "etcd3";
 import type { LockError } from "../../locks/lock-errors.js";
-import type { OpResult, TicketOp } from "../ticket-log.js";
+import type { LockName, OpResult, TicketId, TicketOp } from "../ticket-log.js";
 
 /** Who waits for the answer to an op. */
 export interface OpWaiter {
@@ -11,16 +11,18 @@ export interface OpWaiter {
 /** An op on its way. */
 export class PendingOp {
   readonly op: TicketOp;
+  readonly name: LockName;
+  readonly id: TicketId;
   /** The op as a transaction of its own. */
   readonly txn: ITxnRequest;
-  /** Name and id of the ticket. */
-  readonly ticket: string;
   readonly deadlineMs: number;
   readonly waiter: OpWaiter;
   /** Ops that may not go out before this one is settled. */
   followers: PendingOp[] | undefined = undefined;
   /** How many ops must be settled before this one may go out. */
   waitsFor = 0;
+  /** Whether it may wait for another to go out with. */
+  unhurried: boolean;
   /** Whether an earlier attempt may have taken effect. */
   uncertain = false;
   /** Whether it may not share a transaction with writes. */
@@ -29,10 +31,12 @@ export class PendingOp {
 
   constructor(op: TicketOp, txn: ITxnRequest, deadlineMs: number, waiter: OpWaiter) {
     this.op = op;
+    this.name = op.name;
+    this.id = op.id;
     this.txn = txn;
-    this.ticket = `${op.name}/${op.id}`;
     this.deadlineMs = deadlineMs;
     this.waiter = waiter;
+    this.unhurried = op.kind === "create" && op.willWait === true;
   }
 
   /** Whether its condition most likely holds. */
