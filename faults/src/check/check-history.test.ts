@@ -128,10 +128,11 @@ describe("tickets", () => {
     expect(lostPlaces([ask("x", { token: 10n })], [before, ...again.slice(1)])).toEqual([]);
   });
 
-  test("a ticket that comes after its ask was unlocked is late", () => {
+  test("a ticket that comes after its ask was unlocked, and stays, is late", () => {
     const late = ticket("x", 9n, { createdUs: 3 * second });
     expect(lateTickets([held("x", 1n, 1, 2)], [ticket("x", 1n), late])).toMatchObject([{ ticket: { token: 9n } }]);
     expect(lateTickets([held("x", 9n, 1, 2)], [ticket("x", 1n), late])).toEqual([]);
+    expect(lateTickets([held("x", 1n, 1, 2)], [{ ...late, goneUs: 3.1 * second }])).toEqual([]);
   });
 
   test("what is left in the store", () => {

@@ -107,7 +107,7 @@ ${markdownTable(verdictsTable(verdicts))}
 "Away" is the longest time without a grant of a free lock to a client that asks all the time, of the worst of all clients; each
 fault has one. "quiet" is the same when nothing is wrong. "etcd away" is the same for plain puts to etcd beside it. "Holds lost" are locks with a
 TTL of 10 s that were kept alive; "places lost" are waits that had to begin again at the end of the queue; "late tickets" came into etcd when their
-requesters had long been served by another server, and keep the lock from others until their TTL has passed; "errors" are those that
+requesters had long been served by another server, and kept the lock from others for more than half a second; "errors" are those that
 callers got, which wait for a server for 10 s.
 
 ${markdownTable(effectsTable(summary))}

@@ -1,5 +1,5 @@
 import { checkHistory } from "../check/check-history.js";
-import { lateTickets } from "../check/late-tickets.js";
+import { type LateTicket, lateTickets } from "../check/late-tickets.js";
 import { lostPlaces } from "../check/lost-places.js";
 import type { Violation } from "../check/violation.js";
 import type { FaultSpan, History } from "../history/history.js";
@@ -61,7 +61,7 @@ export function summarize(history: History): Summary {
       lostPlaces: places
         .filter((place) => within(place) && others(place.ask))
         .map(({ ask }) => `${ask.id} (${ask.lock})`),
-      lateTickets: late.filter(within).map(({ ticket, ask }) => `${ask.id} (${ask.lock}): token ${ticket.token}`),
+      lateTickets: late.filter(within).map(describeLate),
       errors: errors.filter(within).map(({ text }) => text),
     };
   };
@@ -78,4 +78,8 @@ export function summarize(history: History): Summary {
     effects: faults.map(effectOf),
     violations: checkHistory(history),
   };
+}
+
+function describeLate({ ticket, ask, lastedUs }: LateTicket): string {
+  return `${ask.id} (${ask.lock}): token ${ticket.token}, there for ${(lastedUs / 1_000_000).toFixed(1)} s`;
 }
