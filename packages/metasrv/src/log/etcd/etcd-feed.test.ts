@@ -16,6 +16,7 @@ const ticket = { mode: "exclusive", ttlMs: 1_000, owner: "", memberId: "m1", res
 const name = escapeLockName(Buffer.from("orders"));
 const id = ticketIdFrom(new Uint8Array(16));
 const key = keys.ticket(name, id);
+const op: TicketOp = { kind: "create", name, id, ticket, onlyIfFree: false };
 
 /** One watch, answered by the test. */
 class Watch extends EventEmitter {
@@ -103,8 +104,6 @@ describe("a feed", () => {
   }
 
   describe("is told of a transaction of this node's own", () => {
-    const op: TicketOp = { kind: "create", name, id, ticket, onlyIfFree: false };
-
     test("and delivers it at once where it comes next, and not once more by the watch", () => {
       watch().respond(50);
       feed.committed(51n, [op]);
@@ -178,6 +177,48 @@ describe("a feed", () => {
     watch().respond(100, 60);
     await clock.advance(3_000);
     expect([watch(1).canceled, delivered]).toEqual([true, [60n]]);
+  });
+
+  test("opens another watch at once when one does not show what was committed", async () => {
+    feed.committed(60n, [op]);
+    await clock.advance(250);
+    expect(watch(1).requests.at(-1)).toEqual({ progress_request: {} });
+    await clock.advance(499);
+    expect(watch(1).canceled).toBe(false);
+    await clock.advance(1);
+    expect(watch(1).canceled).toBe(true);
+    await clock.advance(1_000);
+    expect(watch(2).requests[0]).toMatchObject({ create_request: { start_revision: "51" } });
+  });
+
+  test("keeps a watch that shows it, or is further already, or still has others to show", async () => {
+    feed.committed(60n, [op]);
+    watch().respond(60, 60);
+    await clock.advance(1_000);
+    feed.committed(59n, [op]);
+    await clock.advance(1_000);
+    feed.committed(80n, [op]);
+    for (let event = 61; event < 80; event++) {
+      await clock.advance(200);
+      watch().respond(event, event);
+    }
+    watch().respond(80, 80);
+    await clock.advance(500);
+    expect([watches.length, watch().canceled]).toEqual([1, false]);
+  });
+
+  test("gives the next watch more time, which may have much to gather, until one shows everything", async () => {
+    feed.committed(60n, [op]);
+    await clock.advance(750 + 3 * 500);
+    expect([watches.length, watch(2).canceled]).toEqual([2, false]);
+    // It was opened after a pause of less than that.
+    await clock.advance(100);
+    expect(watch(2).canceled).toBe(true);
+    await clock.advance(1_000);
+    watch(3).respond(60, 60);
+    feed.committed(61n, [op]);
+    await clock.advance(1_000);
+    expect(watch(3).canceled).toBe(true);
   });
 
   test("says so when it may be behind: nothing was compared for three times as long as usual", async () => {

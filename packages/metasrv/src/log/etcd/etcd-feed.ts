@@ -1,12 +1,13 @@
 import type { IEvent, IKeyValue, IRangeResponse } from "etcd3";
 import type { Logger } from "pino";
-import type { Clock, Timer } from "../../locks/clock.js";
+import type { Clock } from "../../locks/clock.js";
 import type { LogEvent, LogListener, LogListing, StoredMember, StoredTicket, TicketOp } from "../ticket-log.js";
 import { Backoff } from "./backoff.js";
 import type { EtcdClient, WatchStream } from "./etcd-client.js";
 import { decodeKeyValue } from "./etcd-codec.js";
 import { asError, storeUnreachable } from "./etcd-errors.js";
 import type { EtcdKeys } from "./etcd-keys.js";
+import { WatchCheck } from "./watch-check.js";
 
 /** What a feed works with. */
 export interface EtcdFeedOptions {
@@ -32,6 +33,7 @@ const checksOverdue = 3;
 export class EtcdFeed {
   readonly #options: EtcdFeedOptions;
   readonly #backoff: Backoff;
+  readonly #check: WatchCheck;
   /** Revision up to which everything was delivered. */
   #revision = 0n;
   /** Latest moment of which it is known that everything committed by then was delivered; absent before the listing. */
@@ -45,6 +47,16 @@ export class EtcdFeed {
   constructor(options: EtcdFeedOptions) {
     this.#options = options;
     this.#backoff = new Backoff(options.clock);
+    const { clock, logger, checkMs } = options;
+    this.#check = new WatchCheck({
+      clock,
+      logger,
+      checkMs,
+      readRevision: () => this.#readRevision(),
+      onComplete: (atMs) => {
+        this.#completeAtMs = Math.max(this.#completeAtMs ?? atMs, atMs);
+      },
+    });
   }
 
   /** See `TicketLog.open`. */
@@ -83,6 +95,7 @@ export class EtcdFeed {
    * delivered at once, and the watch's news of them is dropped; else the watch brings them in their place.
    */
   committed(revision: bigint, ops: readonly TicketOp[]): void {
+    this.#check.committed(revision);
     if (revision === this.#revision + 1n && this.#watching !== undefined) {
       this.#revision = revision;
       this.#watching.apply(ops.flatMap((op) => eventOfOp(op, revision) ?? []));
@@ -139,6 +152,7 @@ export class EtcdFeed {
       key = Buffer.concat([last.key, Buffer.of(0)]);
     }
     this.#revision = BigInt(revision);
+    this.#check.listed(this.#revision);
     this.#completeAtMs = askedAtMs;
     return { revision: this.#revision, tickets, members };
   }
@@ -157,7 +171,7 @@ export class EtcdFeed {
     const { client, keys, logger } = this.#options;
     const stream = await client.watchStream();
     this.#stream = stream;
-    const check = this.#checkRegularly(stream);
+    this.#check.watch(stream, this.#revision);
     try {
       return await new Promise<"broken" | "gap">((resolve) => {
         let ended = false;
@@ -177,10 +191,9 @@ export class EtcdFeed {
           if (ended) {
             return;
           }
-          if (!response.created) {
-            // The header can be ahead of the events that are still to come.
-            check.seen(BigInt(response.events.at(-1)?.kv.mod_revision ?? response.header.revision));
-          }
+          // How far it is, its events say best: the header can be ahead of those that are still to come.
+          const revision = response.events.at(-1)?.kv.mod_revision ?? response.header.revision;
+          this.#check.heard(response.created ? undefined : BigInt(revision));
           if (response.canceled) {
             end(response.cancel_reason, response.compact_revision === "0" ? "broken" : "gap");
           } else if (response.created && BigInt(response.header.revision) < this.#revision) {
@@ -203,9 +216,17 @@ export class EtcdFeed {
         }
       });
     } finally {
-      check.stop();
+      this.#check.stop();
       stream.cancel();
     }
+  }
+
+  /** By a read that needs a majority, so that a member which is cut off does not answer it. */
+  async #readRevision(): Promise<bigint> {
+    const { client, keys, checkMs, requestTimeoutMs } = this.#options;
+    const deadline = Date.now() + Math.min(requestTimeoutMs, checkMs);
+    const { header } = await client.kv.range({ key: keys.all.start, count_only: true }, { deadline });
+    return BigInt(header.revision);
   }
 
   #deliver(events: readonly IEvent[], listener: LogListener): void {
@@ -253,65 +274,6 @@ export class EtcdFeed {
       this.#options.logger.warn({ key: kv.key.toString() }, "a key under the prefix is none of metasrv's; left alone");
     }
     return decoded;
-  }
-
-  /**
-   * A watch can fall silent without an end: a link that drops packets, an etcd member cut off from the others. So the
-   * store is asked for its revision now and then, by a read that needs a majority, and the watch for its progress; one
-   * that has not come as far by the next time is given up.
-   */
-  #checkRegularly(stream: WatchStream): {
-    seen(revision: bigint): void;
-    stop(): void;
-  } {
-    const { client, keys, clock, checkMs, requestTimeoutMs, logger } = this.#options;
-    let seen = 0n;
-    let wanted = 0n;
-    let askedAtMs = Number.NEGATIVE_INFINITY;
-    let timer: Timer | undefined;
-    let stopped = false;
-    const compare = () => {
-      if (seen >= wanted) {
-        this.#completeAtMs = Math.max(this.#completeAtMs ?? askedAtMs, askedAtMs);
-      }
-    };
-    const check = async (): Promise<void> => {
-      if (seen < wanted) {
-        logger.warn("the watch is behind the store; opening another");
-        stream.cancel();
-        return;
-      }
-      try {
-        const startedAtMs = clock.now();
-        const deadline = Date.now() + Math.min(requestTimeoutMs, checkMs);
-        const { header } = await client.kv.range({ key: keys.all.start, count_only: true }, { deadline });
-        wanted = BigInt(header.revision);
-        askedAtMs = startedAtMs;
-        compare();
-        if (!stopped) {
-          stream.write({ progress_request: {} });
-        }
-      } catch {
-        // Then nothing is known of the watch either; it is asked again.
-      }
-      again();
-    };
-    const again = (): void => {
-      if (!stopped) {
-        timer = clock.after(checkMs, () => void check());
-      }
-    };
-    again();
-    return {
-      seen: (revision) => {
-        seen = revision > seen ? revision : seen;
-        compare();
-      },
-      stop: () => {
-        stopped = true;
-        timer?.cancel();
-      },
-    };
   }
 }
 
