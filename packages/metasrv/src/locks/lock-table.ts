@@ -106,11 +106,8 @@ export class LockTable {
 
   /** The log was listed anew: these tickets are all there are. */
   reset(listing: readonly StoredTicket[]): void {
-    const listed = new Map(listing.map((stored) => [`${stored.name}/${stored.id}`, stored.createRevision]));
-    for (const ticket of this.tickets()) {
-      if (listed.get(`${ticket.name}/${ticket.id}`) !== ticket.createRevision) {
-        this.delete(ticket.name, ticket.id);
-      }
+    if (this.#size > 0) {
+      this.#removeAllBut(listing);
     }
     for (const stored of listing.toSorted(byCreation)) {
       if (this.get(stored.name, stored.id)?.modRevision !== stored.modRevision) {
@@ -138,6 +135,15 @@ export class LockTable {
       }
     }
     this.#touched.clear();
+  }
+
+  #removeAllBut(listing: readonly StoredTicket[]): void {
+    const listed = new Map(listing.map((stored) => [`${stored.name}/${stored.id}`, stored.createRevision]));
+    for (const ticket of this.tickets()) {
+      if (listed.get(`${ticket.name}/${ticket.id}`) !== ticket.createRevision) {
+        this.delete(ticket.name, ticket.id);
+      }
+    }
   }
 
   #addQueue(name: LockName): Queue {
