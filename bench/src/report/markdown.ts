@@ -33,7 +33,8 @@ ${markdownTable(verdictsTable(verdicts))}
 
 Everything runs on one machine: the service that is measured, its store, and the load generator, each in a process of its
 own. The store is a real etcd with its data on disk and every commit fsynced, or a real Redis, either without
-persistence ("volatile") or with an append-only file that is fsynced before each answer ("AOF always").
+persistence ("volatile") or with an append-only file that is fsynced before each answer ("AOF always"). metasrv runs as the
+[operations guide](operations.md) has it, with \`NODE_OPTIONS=--max-semi-space-size=32\`.
 
 All contenders of a workload take turns in ${rounds} rounds of ${roundMs / 1000} s, there and back again, after
 having been warmed up. What a table shows is the median of the rounds; a ratio is the median of the
