@@ -113,13 +113,14 @@ export function create(n: number, name = "a", onlyIfFree = false, memberId = "m1
   return { kind: "create", name: lock(name), id: id(n), ticket: ticketOf(memberId), onlyIfFree };
 }
 
+/** Writes a ticket for the first time since its creation. */
 export function update(n: number, modRevision: bigint, name = "a", ttlMs = 500): TicketOp {
   return {
     kind: "update",
     name: lock(name),
     id: id(n),
     ticket: ticketOf("m1", { ttlMs }),
-    createRevision: 1n,
+    createRevision: modRevision,
     modRevision,
   };
 }

@@ -43,6 +43,18 @@ describe("an unknown outcome", () => {
     await expect(op).resolves.toMatchObject({ done: false, existing: { ticket: { memberId: "m2" } } });
   });
 
+  test("of a renewal is not settled by a ticket of the same id that was created anew since", async () => {
+    const { committer, next, runAll, etcd } = setUp();
+    await Promise.all([committer.append(create(1)), runAll()]);
+    const op = committer.append(update(1, 11n, "a", 10_000));
+    (await next()).fail(unknown);
+    for (const elsewhere of [remove(1, 11n), create(1)]) {
+      etcd.execute(txnOfOp(new EtcdKeys("p"), elsewhere));
+    }
+    (await next()).run();
+    await expect(op).resolves.toMatchObject({ done: false, existing: { createRevision: 13n } });
+  });
+
   test("of a removal is not taken for done when the ticket stands, changed", async () => {
     const { committer, next, runAll, etcd } = setUp();
     await Promise.all([committer.append(create(1)), runAll()]);

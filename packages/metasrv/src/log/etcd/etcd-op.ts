@@ -99,10 +99,12 @@ function doneRevision(op: TicketOp, existing: StoredTicket | undefined, response
     case "create":
       return existing?.ticket.memberId === op.ticket.memberId ? existing.createRevision : undefined;
     case "update":
-      return existing?.ticket.memberId === op.ticket.memberId &&
-        existing.ticket.ttlMs === op.ticket.ttlMs &&
-        // Else nothing has changed it: it is the member that is gone.
-        existing.modRevision !== op.modRevision
+      // If nothing has changed it, the member is gone; if it was created anew, by a late repeat of a creation, it is not
+      // the ticket that was to be written.
+      return existing?.createRevision === op.createRevision &&
+        existing.modRevision !== op.modRevision &&
+        existing.ticket.memberId === op.ticket.memberId &&
+        existing.ticket.ttlMs === op.ticket.ttlMs
         ? existing.modRevision
         : undefined;
     case "delete":
