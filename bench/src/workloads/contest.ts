@@ -26,6 +26,8 @@ const warmUpInFlight = 64;
 const warmUpCycles = 5_000;
 const warmUpTurns = 3;
 const pauseMs = 100;
+// What was idle while others had their turns is slow for a moment: so much of each turn is not counted.
+const leadInMs = 500;
 
 /**
  * Measures all entries in alternating rounds, there and back again, so that neither a drift of the machine's speed nor
@@ -76,13 +78,15 @@ async function prepare(entry: Entry, drivers: Drivers, warmUpMs: number): Promis
   for (let cycles = 0, turn = 0; cycles < warmUpCycles && turn < warmUpTurns; turn++) {
     cycles += (await driver.do("cycles", { inFlight: warmUp, durationMs: warmUpMs, names })).cycles;
   }
-  return (durationMs) =>
-    withCpu({ ...pids, client: [driver.pid] }, async () => {
+  return async (durationMs) => {
+    await driver.do("cycles", { inFlight, durationMs: leadInMs, names });
+    return withCpu({ ...pids, client: [driver.pid] }, async () => {
       const done = await driver.do("cycles", { inFlight, durationMs, names });
       if (done.cycles === 0) throw new Error(`${entry.contender} did nothing: ${done.failure ?? "no cycle ended"}`);
       const { cycles, handovers, failed, seconds, p50Ms, p99Ms } = done;
       return { cycles, failed, seconds, p50Ms, p99Ms, cpuSeconds: {}, ...(names === "hot" && { handovers }) };
     });
+  };
 }
 
 /** Adds the CPU time that processes used meanwhile. */
