@@ -22,6 +22,7 @@ import { createProbes } from "./services/probes.js";
 import { Readiness } from "./services/readiness.js";
 import { createRoutes } from "./services/routes.js";
 import { createStreamHandler } from "./services/stream-handler.js";
+import { sendAwayWhenUnready } from "./services/unready.js";
 import { version } from "./version.js";
 
 /** A server that serves. */
@@ -89,8 +90,10 @@ export async function startServer(
       await drained;
     }
   };
+  let stopSendingAway: () => void = () => undefined;
   const stop = async () => {
     await drain();
+    stopSendingAway();
     logger.info({ sessions: sessions.size }, "stopping");
     const drained = listener.stop(connectionsStopMs);
     // Fails the waits, so that what the listener drains are their answers.
@@ -109,6 +112,7 @@ export async function startServer(
     await stop();
     throw error;
   }
+  stopSendingAway = sendAwayWhenUnready({ readiness, sessions, hasPeers: () => locks.cluster.hasPeers, clock, logger });
   announce(config, listener.address, logger);
   let stopped: Promise<void> | undefined;
   return { address: listener.address, stop: () => (stopped ??= stop()) };

@@ -10,6 +10,7 @@ function open(count: number) {
     drain: () => {
       told[index] = (told[index] ?? 0) + 1;
     },
+    break: () => undefined,
   }));
   for (const session of opened) {
     sessions.opened(session);

@@ -1,9 +1,11 @@
 import type { Clock } from "../locks/clock.js";
 
-/** A session, as far as draining is concerned. */
+/** A session, as far as its client can be sent elsewhere. */
 export interface DrainableSession {
   /** Tells the client to move to another server. */
   drain(): void;
+  /** Ends it: what is unanswered is to be asked for elsewhere. */
+  break(reason: Error): void;
 }
 
 /** The sessions that are open, and how their clients are asked to move to other servers before this one stops. */
@@ -36,6 +38,14 @@ export class OpenSessions {
     this.#sessions.delete(session);
     if (this.#sessions.size === 0) {
       this.#ended?.();
+    }
+  }
+
+  /** Sends every client to another server without a moment for answers, as there are none. New ones are welcome. */
+  sendAway(reason: Error): void {
+    for (const session of [...this.#sessions]) {
+      session.drain();
+      session.break(reason);
     }
   }
 

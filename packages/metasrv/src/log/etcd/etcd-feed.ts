@@ -26,8 +26,8 @@ export interface EtcdFeedOptions {
 
 const pageSize = 10_000;
 
-/** After so many checks without a success, the feed is taken to be behind. */
-const checksOverdue = 3;
+/** After so many checks without a success, the feed is taken to be behind: not in an election of etcd's. */
+const checksOverdue = 5;
 
 /** Delivers everything under the prefix: a listing, then every change in order, and a new listing after a gap. */
 export class EtcdFeed {

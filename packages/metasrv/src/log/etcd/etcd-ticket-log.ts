@@ -29,7 +29,7 @@ export interface EtcdTicketLogOptions {
 }
 
 /** How often the watch is held against the store, in milliseconds. */
-const checkMs = 1_500;
+const checkMs = 1_000;
 
 /** A ticket log in etcd, 3.4 or later. Nothing is connected before `open`. */
 export function createEtcdTicketLog(options: EtcdTicketLogOptions): TicketLog {

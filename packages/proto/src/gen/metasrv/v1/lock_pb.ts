@@ -474,8 +474,9 @@ export type SessionResponse = Message<"metasrv.v1.SessionResponse"> & {
   terms?: SessionTerms | undefined;
 
   /**
-   * This server is about to stop: open a session at another one, ask for the waits there with their ticket ids, renew the
-   * locks there with their keys, and end this stream. What is asked here meanwhile is still answered. Told once.
+   * This server is about to stop, or has lost its store: open a session at another one, ask for the waits there with their
+   * ticket ids, renew the locks there with their keys, and end this stream. What is asked here meanwhile is still answered,
+   * unless this server ends the stream. Told once.
    *
    * @generated from field: bool draining = 3;
    */
