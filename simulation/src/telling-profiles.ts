@@ -73,17 +73,18 @@ export const restlessClients: Partial<Profile> = {
   thinkMs: 20,
 };
 
-/** Requests arrive long after those that were sent later. */
+/** Requests arrive long after those that were sent later, at nodes that hear late even of what they did themselves. */
 export const delayedRequests: Partial<Profile> = {
-  nodes: 3,
+  nodes: 2,
   clients: 6,
-  names: ["a"],
+  sessions: 0,
+  names: ["a", "b"],
   ttlsMs: [100],
   thinkMs: 20,
   holdPart: 0.5,
-  restlessness: 0.3,
-  clientDelayMs: 80,
-  faults: ["node pause", "watch silent", "client cut"],
+  restlessness: 0.5,
+  clientDelayMs: 40,
+  faults: ["watch lag", "watch silent", "client cut"],
   faultEveryMs: 300,
   longestFaultMs: 3_000,
 };

@@ -144,7 +144,7 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
         profile: delayedRequests,
       }),
       breaks: ["I3", "I4"],
-      withinSteps: 400_000,
+      withinSteps: 800_000,
     },
   ],
   [
