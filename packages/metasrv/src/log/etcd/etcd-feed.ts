@@ -269,9 +269,20 @@ export class EtcdFeed {
   }
 
   #decode(kv: IKeyValue): ReturnType<typeof decodeKeyValue> {
-    const decoded = decodeKeyValue(this.#options.keys, kv);
+    const { keys, logger } = this.#options;
+    const decoded = decodeKeyValue(keys, kv);
     if (decoded === undefined) {
-      this.#options.logger.warn({ key: kv.key.toString() }, "a key under the prefix is none of metasrv's; left alone");
+      const key = kv.key.toString();
+      const lock = keys.lockOf(kv.key);
+      if (lock === undefined) {
+        logger.warn({ key }, "a key under the prefix is none of metasrv's; left alone");
+      } else {
+        // etcd compares that nothing at all is there, and cannot tell what is a ticket.
+        logger.warn(
+          { key, lock },
+          "a key among a lock's tickets is none of metasrv's: try-locks are refused until it is deleted",
+        );
+      }
     }
     return decoded;
   }

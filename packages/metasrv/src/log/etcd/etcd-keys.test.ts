@@ -83,6 +83,20 @@ describe("ranges", () => {
     }
   });
 
+  test("of one lock hold every key, whoever wrote it, that is said to stand among its tickets", () => {
+    const start = fc.constantFrom("", "metasrv/locks/a", "metasrv/locks/a/", "metasrv/members/");
+    fc.assert(
+      fc.property(start, fc.uint8Array({ maxLength: 8 }), (text, rest) => {
+        const key = Buffer.concat([Buffer.from(text), rest]);
+        const name = keys.lockOf(key);
+        expect(name !== undefined && isWithin(key, keys.tickets(name))).toBe(name !== undefined);
+        expect(isWithin(key, keys.tickets(lock("a")))).toBe(name === lock("a"));
+      }),
+      runs,
+    );
+    expect(keys.lockOf(Buffer.from("metasrv/locks/a/by-hand"))).toBe(lock("a"));
+  });
+
   test("of everything hold all keys of the cluster, and none of a cluster with another prefix", () => {
     const prefixes = ["metasrv", "metasrv2", "metasrv.", "metasrv-a", "metasr", "/metasrv", "a/metasrv", "metasrv0"];
     for (const prefix of prefixes) {

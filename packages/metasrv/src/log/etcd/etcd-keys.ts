@@ -64,6 +64,15 @@ export class EtcdKeys {
     }
     return undefined;
   }
+
+  /** The lock among whose tickets the key stands, whoever wrote it; undefined if it stands elsewhere. */
+  lockOf(key: Buffer): LockName | undefined {
+    const text = key.toString("latin1");
+    const slash = text.indexOf("/", this.#locks.length);
+    return text.startsWith(this.#locks) && slash !== -1
+      ? parseLockName(text.slice(this.#locks.length, slash))
+      : undefined;
+  }
 }
 
 /** The range of all keys that start with `text`, which ends with a slash. */
