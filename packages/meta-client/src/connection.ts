@@ -110,6 +110,9 @@ function closed(): ConnectError {
   return new ConnectError("the client was closed", Code.Canceled);
 }
 
+/** How long a connection without calls is kept, in milliseconds. */
+const idleConnectionTimeoutMs = 60_000;
+
 /**
  * The session manager of connect-node 2.1.2 takes its error listener off a session that it has destroyed, although
  * Node emits that error later. Closing just after a ping timed out would end the process with an unhandled error.
@@ -126,7 +129,8 @@ class Sessions extends Http2SessionManager {
     tls: TlsOptions | undefined,
     holds: () => boolean,
   ) {
-    super(url, pings, tls);
+    // A connection that was closed is kept for as long as it may be idle, fifteen minutes by default.
+    super(url, { ...pings, idleConnectionTimeoutMs }, tls);
     this.#holds = holds;
   }
 
