@@ -141,7 +141,15 @@ export class LocalTicket {
         const onlyIfFree = this.#requester.isImpatient();
         const result: OpResult = await this.#host.log.append(
           existing === undefined
-            ? { kind: "create", name, id, ticket, onlyIfFree, willWait: !onlyIfFree && this.#host.waiters(name) > 0 }
+            ? {
+                kind: "create",
+                name,
+                id,
+                ticket,
+                onlyIfFree,
+                willWait: !onlyIfFree && this.#host.waiters(name) > 0,
+                wanted: () => this.#phase !== "closed",
+              }
             : {
                 kind: "update",
                 name,
@@ -161,9 +169,14 @@ export class LocalTicket {
           this.#committed(created, result.revision);
           return;
         }
+        if (this.#phase === "closed" && result.existing === undefined) {
+          // There is nothing to remove.
+          this.#host.forget(this);
+          return;
+        }
         if (onlyIfFree && existing === undefined && result.existing === undefined) {
           // Unless somebody has asked for the same ticket meanwhile, who would wait.
-          if (this.#requester.isImpatient() || this.#phase !== "asking") {
+          if (this.#requester.isImpatient()) {
             this.#leave()?.refused(this.#host.state(this.name));
             return;
           }

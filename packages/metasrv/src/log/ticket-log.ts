@@ -60,6 +60,8 @@ export type TicketOp =
       readonly onlyIfFree: boolean;
       /** Others wait for the lock already, so that it makes no difference whether it is committed at once or in a moment. */
       readonly willWait?: boolean;
+      /** Asked until it is sent; once it says no, nothing is sent, and the op is answered as not done. */
+      readonly wanted?: () => boolean;
     }
   /** Replaces a ticket if `modRevision` is still the one of its last change. */
   | {

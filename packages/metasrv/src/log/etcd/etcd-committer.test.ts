@@ -89,6 +89,53 @@ describe("what is in no hurry", () => {
   });
 });
 
+describe("a creation that nobody wants any more", () => {
+  function wanted(n: number) {
+    const request = { wanted: true };
+    return { request, op: { ...create(n), wanted: () => request.wanted } as TicketOp };
+  }
+
+  test("does not go out, nor do those that waited for it and are not wanted either", async () => {
+    const { committer, etcd, next, runAll } = setUp();
+    const requests = [1, 2, 3, 4, 5].map(wanted);
+    const answers = requests.map(({ op }) => committer.append(op));
+    const first = await next();
+    for (const { request } of requests.slice(0, 4)) {
+      request.wanted = false;
+    }
+    first.run();
+    expect(await runAll()).toEqual([1]);
+    const results = await Promise.all(answers);
+    expect(results.map(({ done }) => done)).toEqual([true, false, false, false, true]);
+    expect(etcd.tickets).toHaveLength(2);
+  });
+
+  test("does not keep what waited for it, and is in no hurry, from going out", async () => {
+    const { committer, clock, runAll } = setUp();
+    const { request, op } = wanted(1);
+    const unwanted = committer.append(op);
+    const follower = committer.append({ ...create(2), willWait: true } as TicketOp);
+    request.wanted = false;
+    await clock.advance(2);
+    expect(await runAll()).toEqual([1]);
+    expect([(await unwanted).done, (await follower).done]).toEqual([false, true]);
+  });
+
+  test("is tried until its outcome is known once it went out", async () => {
+    const { committer, next, runAll } = setUp();
+    const { request, op } = wanted(1);
+    const answer = committer.append(op);
+    const first = await next();
+    request.wanted = false;
+    first.runLost();
+    await next().then((again) => {
+      again.run();
+    });
+    expect(await runAll()).toEqual([]);
+    expect((await answer).done).toBe(true);
+  });
+});
+
 describe("what a transaction changed is told", () => {
   test("with its revision, before the answers", async () => {
     const { committer, committed, runAll } = setUp();

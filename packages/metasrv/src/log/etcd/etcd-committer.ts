@@ -127,10 +127,15 @@ export class EtcdCommitter {
   }
 
   #send(): void {
+    for (const { waiter } of this.#queue.takeWithdrawn()) {
+      waiter.resolve({ done: false, existing: undefined });
+    }
     while (this.#maySend && !this.#unhurried) {
       this.#inFlight++;
       void this.#attempt(this.#take());
     }
+    // What is left may be in no hurry, with nothing in flight after which it would be looked at again.
+    this.#scheduleSend();
   }
 
   async #attempt(batch: readonly PendingOp[]): Promise<void> {

@@ -50,7 +50,27 @@ export class OpQueue {
 
   /** Takes the first of what may go out. */
   take(count: number): PendingOp[] {
-    return this.#ready.splice(0, count);
+    const taken = this.#ready.splice(0, count);
+    for (const pending of taken) {
+      pending.sent = true;
+    }
+    return taken;
+  }
+
+  /** Takes out what was withdrawn; what waited for it, too, if that was. */
+  takeWithdrawn(): PendingOp[] {
+    const withdrawn: PendingOp[] = [];
+    for (const pending of this.#ready) {
+      if (pending.withdrawn) {
+        // What follows it is appended to what may go out, and so is looked at here.
+        this.settle(pending);
+        withdrawn.push(pending);
+      }
+    }
+    if (withdrawn.length > 0) {
+      this.putBack([]);
+    }
+    return withdrawn;
   }
 
   /** They go out once more, before all others. */

@@ -23,6 +23,7 @@ export class PendingOp {
   waitsFor = 0;
   /** Whether it may wait for another to go out with. */
   unhurried: boolean;
+  sent = false;
   /** Whether an earlier attempt may have taken effect. */
   uncertain = false;
   /** Whether it may not share a transaction with writes. */
@@ -37,6 +38,11 @@ export class PendingOp {
     this.deadlineMs = deadlineMs;
     this.waiter = waiter;
     this.unhurried = op.kind === "create" && op.willWait === true;
+  }
+
+  /** Whether nobody wants it any more, and it never went out. */
+  get withdrawn(): boolean {
+    return !this.sent && this.op.kind === "create" && this.op.wanted?.() === false;
   }
 
   /** Whether its condition most likely holds. */
