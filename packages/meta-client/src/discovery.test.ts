@@ -196,6 +196,70 @@ describe("a client that discovers", () => {
     await meta.close();
   });
 
+  describe.each([{ endpoints: ["http://a:3002"] }, { endpoints: ["http://a:3002", "http://b:3002"] }])(
+    "when a server joins, given $endpoints",
+    ({ endpoints }) => {
+      test("goes there for one in so many, at leisure, once its address has proved good", async () => {
+        const cluster = new Cluster();
+        const meta = cluster.client(endpoints);
+        await cluster.used(meta);
+        await cluster.tell("http://a:3002", a);
+        cluster.random = () => 0.51;
+        await cluster.tell("http://a:3002", a, b);
+        expect(await cluster.used(meta)).toBe("http://a:3002");
+        await cluster.verify("http://b:3002", a, b);
+        expect(await cluster.used(meta)).toBe("http://b:3002");
+        expect(cluster.last("http://a:3002").left).toEqual(["at leisure"]);
+        await meta.close();
+        expect(cluster.clock.timers).toBe(0);
+      });
+
+      test("goes there also when it came back before its end was known", async () => {
+        const cluster = new Cluster();
+        const meta = cluster.client(endpoints);
+        await cluster.used(meta);
+        await cluster.tell("http://a:3002", a);
+        await cluster.tell("http://a:3002", a, b);
+        await cluster.verify("http://b:3002", a, b);
+        expect(await cluster.used(meta)).toBe("http://a:3002");
+        cluster.random = () => 0.51;
+        const again = member("22", "b:3002");
+        await cluster.tell("http://a:3002", a, b, again);
+        await cluster.verify("http://b:3002", a, b, again);
+        expect(await cluster.used(meta)).toBe("http://b:3002");
+        await cluster.tell("http://a:3002", a, again);
+        await cluster.clock.advance(10_000);
+        expect(await cluster.used(meta)).toBe("http://b:3002");
+        await meta.close();
+        expect(cluster.clock.timers).toBe(0);
+      });
+
+      test("stays for all others", async () => {
+        const cluster = new Cluster();
+        const meta = cluster.client(endpoints);
+        await cluster.used(meta);
+        await cluster.tell("http://a:3002", a);
+        cluster.random = () => 0.49;
+        await cluster.tell("http://a:3002", a, b);
+        await cluster.verify("http://b:3002", a, b);
+        expect(await cluster.used(meta)).toBe("http://a:3002");
+        await meta.close();
+      });
+
+      test("stays when endpoints are to be used as listed", async () => {
+        const cluster = new Cluster({ firstEndpoint: "listed" });
+        const meta = cluster.client(endpoints);
+        await cluster.used(meta);
+        await cluster.tell("http://a:3002", a);
+        cluster.random = () => 0.99;
+        await cluster.tell("http://a:3002", a, b);
+        await cluster.verify("http://b:3002", a, b);
+        expect(await cluster.used(meta)).toBe("http://a:3002");
+        await meta.close();
+      });
+    },
+  );
+
   test("watches at another server when the watch breaks, after a pause", async () => {
     const cluster = new Cluster();
     const meta = cluster.client(["http://a:3002", "http://b:3002"]);

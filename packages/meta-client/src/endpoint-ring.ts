@@ -89,10 +89,13 @@ export class EndpointRing {
   spread(): void {
     const members = this.#endpoints.filter(({ channel }) => this.#members.has(channel.endpoint));
     const chosen = members[Math.floor(this.#options.random() * members.length)];
-    if (chosen === undefined || chosen === this.#current || chosen.circuit.openUntilMs > 0) return;
-    const { channel } = this.#current;
-    this.#current = chosen;
-    void channel.leave("at leisure");
+    if (chosen?.circuit.openUntilMs === 0) this.#goTo(chosen);
+  }
+
+  /** Goes to the endpoint of this URL, which has proved good. What waits or is held elsewhere stays there. */
+  use(url: string): void {
+    const chosen = this.#endpoints.find(({ channel }) => channel.endpoint === url);
+    if (chosen !== undefined) this.#goTo(chosen);
   }
 
   /** Closes every channel, each within that time. */
@@ -107,6 +110,13 @@ export class EndpointRing {
     });
     const endpoint = { channel, circuit: new Circuit(this.#options) };
     return endpoint;
+  }
+
+  #goTo(chosen: Endpoint): void {
+    if (chosen === this.#current) return;
+    const { channel } = this.#current;
+    this.#current = chosen;
+    void channel.leave("at leisure");
   }
 
   #has(url: string): boolean {

@@ -12,7 +12,7 @@ export interface MemberEndpointsOptions {
   readonly ring: EndpointRing;
   /** URLs of the endpoints that the user gave. */
   readonly given: readonly string[];
-  /** Whether to go to a random one of the members when they are known. */
+  /** Whether to go to a random one of the members when they are known, and to new ones so that they get their share. */
   readonly spread: boolean;
   /** Asks the server at a URL for its members. */
   readonly ask: (endpoint: string, scope: Cancellation) => Promise<readonly Member[]>;
@@ -31,6 +31,8 @@ export class MemberEndpoints {
   readonly #checks = new Map<string, MemberCheck>();
   /** URLs of the members that can be used. */
   readonly #good = new Set<string>();
+  /** The members' ids by URL, as told last. */
+  #ids: ReadonlyMap<string, string> = new Map();
   #told = false;
 
   constructor(options: MemberEndpointsOptions) {
@@ -50,9 +52,12 @@ export class MemberEndpoints {
     this.#forgetOthers(ids);
     const firstAttempts: Promise<void>[] = [];
     for (const [endpoint, id] of ids) {
+      const goes = this.#told && this.#ids.get(endpoint) !== id && this.#drawsNew(ids.size);
       if (this.#options.given.includes(endpoint)) this.#good.add(endpoint);
-      else if (!this.#good.has(endpoint) && !this.#checks.has(endpoint)) firstAttempts.push(this.#check(endpoint, id));
+      if (this.#checks.has(endpoint) || (this.#good.has(endpoint) && !goes)) continue;
+      firstAttempts.push(this.#check(endpoint, id, goes));
     }
+    this.#ids = ids;
     this.#apply();
     if (!this.#told && this.#options.spread && firstAttempts.length > 0) {
       void Promise.all(firstAttempts).then(() => {
@@ -77,8 +82,15 @@ export class MemberEndpoints {
     for (const endpoint of this.#good) if (!ids.has(endpoint)) this.#good.delete(endpoint);
   }
 
-  #check(endpoint: string, id: string): Promise<void> {
-    const { clock, random, ask, attemptTimeoutMs, backoff, joinSpreadMs } = this.#options;
+  /** Whether this client is one of those that go to a server which has just joined: each member gets an equal share. */
+  #drawsNew(members: number): boolean {
+    const { spread, random } = this.#options;
+    return spread && random() >= 1 - 1 / members;
+  }
+
+  /** @param goes - whether to go there when it has proved good */
+  #check(endpoint: string, id: string, goes: boolean): Promise<void> {
+    const { clock, random, ring, ask, attemptTimeoutMs, backoff, joinSpreadMs } = this.#options;
     const check = new MemberCheck({
       id,
       clock,
@@ -90,6 +102,7 @@ export class MemberEndpoints {
         this.#checks.delete(endpoint);
         this.#good.add(endpoint);
         this.#apply();
+        if (goes) ring.use(endpoint);
       },
     });
     this.#checks.set(endpoint, check);
