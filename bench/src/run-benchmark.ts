@@ -21,7 +21,7 @@ export interface RunOptions {
 }
 
 const quickPlan: Plan = { quick: true, rounds: 3, roundMs: 1_000, warmUpMs: 1_000 };
-const fullPlan: Plan = { quick: false, rounds: 5, roundMs: 2_000, warmUpMs: 2_000 };
+const fullPlan: Plan = { quick: false, rounds: 3, roundMs: 2_000, warmUpMs: 2_000 };
 
 /** Runs the workloads asked for, prints and writes what came of them; whether no target was missed. */
 export async function runBenchmark({ options, out, signal, log }: RunOptions): Promise<boolean> {
