@@ -33,10 +33,13 @@ export function storeUnavailable(hosts: readonly string[], cause: unknown): Lock
 
 /** etcd could not be reached in the time given for connecting. */
 export function storeUnreachable(hosts: readonly string[], timeoutMs: number, cause: unknown): LockError {
+  const { message } = asError(cause);
+  // Of an attempt's own deadline, shorter than the time for all of them, the text would only confuse.
+  const why = message.includes("DEADLINE_EXCEEDED") ? "" : ` (${message})`;
   return new LockError(
     "store-unavailable",
-    `etcd at ${hosts.join(", ")} did not answer within ${timeoutMs} ms (${asError(cause).message}); check the addresses, ` +
-      "and that etcd runs and has a leader",
+    `etcd at ${hosts.join(", ")} did not answer within ${timeoutMs} ms${why}; check the addresses, that etcd runs and has a ` +
+      "leader, and that nothing between drops packets",
     { cause },
   );
 }

@@ -5,8 +5,8 @@ import type { LogEvent, LogListener, LogListing, StoredMember, StoredTicket, Tic
 import { Backoff } from "./backoff.js";
 import type { EtcdClient, WatchStream } from "./etcd-client.js";
 import { decodeKeyValue } from "./etcd-codec.js";
-import { asError, storeUnreachable } from "./etcd-errors.js";
 import type { EtcdKeys } from "./etcd-keys.js";
+import { untilReached } from "./until-reached.js";
 import { WatchCheck } from "./watch-check.js";
 
 /** What a feed works with. */
@@ -61,20 +61,13 @@ export class EtcdFeed {
 
   /** See `TicketLog.open`. */
   async open(listener: LogListener): Promise<void> {
-    const { clock, hosts, logger, connectTimeoutMs, requestTimeoutMs } = this.#options;
-    const deadlineMs = clock.now() + connectTimeoutMs;
-    for (;;) {
-      try {
-        listener.reset(await this.#list(Math.min(requestTimeoutMs, Math.max(1, deadlineMs - clock.now()))));
-        break;
-      } catch (error) {
-        if (this.#closed || clock.now() >= deadlineMs) {
-          throw storeUnreachable(hosts, connectTimeoutMs, error);
-        }
-        logger.warn({ reason: asError(error).message, hosts }, "etcd does not answer yet; trying again");
-        await this.#backoff.wait();
-      }
-    }
+    const { requestTimeoutMs } = this.#options;
+    const listing = await untilReached(
+      { ...this.#options, backoff: this.#backoff, ended: () => this.#closed },
+      (leftMs) => this.#list(Math.min(requestTimeoutMs, leftMs)),
+      "etcd does not answer yet; trying again",
+    );
+    listener.reset(listing);
     this.#running = this.#follow(listener);
   }
 

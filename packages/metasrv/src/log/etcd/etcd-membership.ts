@@ -4,8 +4,8 @@ import type { Clock, Timer } from "../../locks/clock.js";
 import type { Member, MembershipListener } from "../ticket-log.js";
 import { Backoff } from "./backoff.js";
 import { encodeMember } from "./etcd-codec.js";
-import { asError, storeUnreachable } from "./etcd-errors.js";
 import type { EtcdKeys } from "./etcd-keys.js";
+import { untilReached } from "./until-reached.js";
 
 /** What a membership works with. */
 export interface EtcdMembershipOptions {
@@ -48,21 +48,12 @@ export class EtcdMembership {
 
   /** Resolves once the process has joined for the first time. */
   async join(): Promise<void> {
-    const { clock, connectTimeoutMs, hosts, logger } = this.#options;
-    const deadlineMs = clock.now() + connectTimeoutMs;
-    for (;;) {
-      try {
-        const lease = await this.#grant();
-        this.#running = this.#stay(lease);
-        return;
-      } catch (error) {
-        if (this.#ended.signal.aborted || clock.now() >= deadlineMs) {
-          throw storeUnreachable(hosts, connectTimeoutMs, error);
-        }
-        logger.warn({ reason: asError(error).message, hosts }, "could not join yet; trying again");
-        await this.#backoff.wait();
-      }
-    }
+    const lease = await untilReached(
+      { ...this.#options, backoff: this.#backoff, ended: () => this.#ended.signal.aborted },
+      () => this.#grant(),
+      "could not join yet; trying again",
+    );
+    this.#running = this.#stay(lease);
   }
 
   /** Ends the membership; the key is gone when this resolves, if etcd can be reached. */

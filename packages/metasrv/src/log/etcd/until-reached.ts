@@ -1,0 +1,50 @@
+import type { Logger } from "pino";
+import type { Clock } from "../../locks/clock.js";
+import type { Backoff } from "./backoff.js";
+import { asError, storeUnreachable } from "./etcd-errors.js";
+
+/** What {@link untilReached} works with. */
+export interface UntilReachedOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly backoff: Backoff;
+  readonly hosts: readonly string[];
+  /** How long it is tried, in milliseconds. */
+  readonly connectTimeoutMs: number;
+  /** Whether there is no use in it any more. */
+  readonly ended: () => boolean;
+}
+
+/** An attempt that had less time than this says nothing of etcd when it fails, in milliseconds. */
+const tellingMs = 500;
+
+/**
+ * Does something at the start that needs etcd, again and again until it succeeds.
+ *
+ * @param attempt - given how much time is left, in milliseconds
+ * @param failed - what to log when an attempt failed
+ * @throws LockError `store-unavailable` when the time is over; with the reason of the last attempt that had a fair chance
+ */
+export async function untilReached<T>(
+  { clock, logger, backoff, hosts, connectTimeoutMs, ended }: UntilReachedOptions,
+  attempt: (leftMs: number) => Promise<T>,
+  failed: string,
+): Promise<T> {
+  const deadlineMs = clock.now() + connectTimeoutMs;
+  let reason: unknown;
+  for (;;) {
+    const leftMs = Math.max(1, deadlineMs - clock.now());
+    try {
+      return await attempt(leftMs);
+    } catch (error) {
+      if (reason === undefined || leftMs >= tellingMs) {
+        reason = error;
+      }
+      if (ended() || clock.now() >= deadlineMs) {
+        throw storeUnreachable(hosts, connectTimeoutMs, reason);
+      }
+      logger.warn({ reason: asError(error).message, hosts }, failed);
+      await backoff.wait();
+    }
+  }
+}
