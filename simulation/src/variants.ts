@@ -117,7 +117,7 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
     {
       create: () => ({ node: { createCommitter: writesForGoneMembers }, profile: lostLeases }),
       breaks: ["I7"],
-      withinSteps: 20_000,
+      withinSteps: 100_000,
     },
   ],
   [
