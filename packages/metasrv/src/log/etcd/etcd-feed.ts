@@ -61,11 +61,13 @@ export class EtcdFeed {
 
   /** See `TicketLog.open`. */
   async open(listener: LogListener): Promise<void> {
-    const { requestTimeoutMs } = this.#options;
+    const { requestTimeoutMs, hosts, logger } = this.#options;
     const listing = await untilReached(
       { ...this.#options, backoff: this.#backoff, ended: () => this.#closed },
       (leftMs) => this.#list(Math.min(requestTimeoutMs, leftMs)),
-      "etcd does not answer yet; trying again",
+      (reason) => {
+        logger.warn({ reason, hosts }, "etcd does not answer yet; trying again");
+      },
     );
     listener.reset(listing);
     this.#running = this.#follow(listener);

@@ -48,10 +48,13 @@ export class EtcdMembership {
 
   /** Resolves once the process has joined for the first time. */
   async join(): Promise<void> {
+    const { hosts, logger } = this.#options;
     const lease = await untilReached(
       { ...this.#options, backoff: this.#backoff, ended: () => this.#ended.signal.aborted },
       () => this.#grant(),
-      "could not join yet; trying again",
+      (reason) => {
+        logger.warn({ reason, hosts }, "could not join yet; trying again");
+      },
     );
     this.#running = this.#stay(lease);
   }

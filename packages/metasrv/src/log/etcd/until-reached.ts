@@ -1,4 +1,3 @@
-import type { Logger } from "pino";
 import type { Clock } from "../../locks/clock.js";
 import type { Backoff } from "./backoff.js";
 import { asError, storeUnreachable } from "./etcd-errors.js";
@@ -6,7 +5,6 @@ import { asError, storeUnreachable } from "./etcd-errors.js";
 /** What {@link untilReached} works with. */
 export interface UntilReachedOptions {
   readonly clock: Clock;
-  readonly logger: Logger;
   readonly backoff: Backoff;
   readonly hosts: readonly string[];
   /** How long it is tried, in milliseconds. */
@@ -22,13 +20,13 @@ const tellingMs = 500;
  * Does something at the start that needs etcd, again and again until it succeeds.
  *
  * @param attempt - given how much time is left, in milliseconds
- * @param failed - what to log when an attempt failed
+ * @param failed - told why an attempt failed that another is to follow
  * @throws LockError `store-unavailable` when the time is over; with the reason of the last attempt that had a fair chance
  */
 export async function untilReached<T>(
-  { clock, logger, backoff, hosts, connectTimeoutMs, ended }: UntilReachedOptions,
+  { clock, backoff, hosts, connectTimeoutMs, ended }: UntilReachedOptions,
   attempt: (leftMs: number) => Promise<T>,
-  failed: string,
+  failed: (reason: string) => void,
 ): Promise<T> {
   const deadlineMs = clock.now() + connectTimeoutMs;
   let reason: unknown;
@@ -43,7 +41,7 @@ export async function untilReached<T>(
       if (ended() || clock.now() >= deadlineMs) {
         throw storeUnreachable(hosts, connectTimeoutMs, reason);
       }
-      logger.warn({ reason: asError(error).message, hosts }, failed);
+      failed(asError(error).message);
       await backoff.wait();
     }
   }
