@@ -32,7 +32,7 @@ export interface SimulatedTicketLogOptions {
 
 const connectTimeoutMs = 20_000;
 const attemptTimeoutMs = 2_000;
-// Twice as long as in a server: the longer a feed may be behind, the more shows.
+// Three times as long as in a server: the longer a feed may be behind, the more shows.
 const checkMs = 3_000;
 
 /** The etcd log's own committer, feed and membership, put together as it does, over a simulated etcd. */

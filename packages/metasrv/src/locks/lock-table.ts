@@ -1,6 +1,7 @@
 import type { LockName, StoredTicket, Ticket, TicketId } from "../log/ticket-log.js";
 import type { LockState } from "./lock-errors.js";
 import { lockModes } from "./lock-mode.js";
+import { ticketRefKey } from "./ticket-map.js";
 
 /** A ticket in its lock's queue. Read-only to everyone but the table. */
 export interface TableTicket extends StoredTicket {
@@ -138,9 +139,9 @@ export class LockTable {
   }
 
   #removeAllBut(listing: readonly StoredTicket[]): void {
-    const listed = new Map(listing.map((stored) => [`${stored.name}/${stored.id}`, stored.createRevision]));
+    const listed = new Map(listing.map((stored) => [ticketRefKey(stored), stored.createRevision]));
     for (const ticket of this.tickets()) {
-      if (listed.get(`${ticket.name}/${ticket.id}`) !== ticket.createRevision) {
+      if (listed.get(ticketRefKey(ticket)) !== ticket.createRevision) {
         this.delete(ticket.name, ticket.id);
       }
     }
