@@ -1,6 +1,6 @@
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import type { ClientHttp2Session, Http2Session, SecureClientSessionOptions } from "node:http2";
+import type { ClientHttp2Session, ClientHttp2Stream, Http2Session, SecureClientSessionOptions } from "node:http2";
 import type { Cancellation } from "./cancellation.js";
 import type { Clock } from "./clock.js";
 
@@ -32,6 +32,8 @@ export interface ConnectionOptions {
  */
 export class Connection {
   readonly transport: Transport;
+  readonly protocol: Protocol;
+  readonly #endpoint: string;
   readonly #clock: Clock;
   readonly #connectTimeoutMs: number;
   readonly #sessions: Sessions;
@@ -40,6 +42,8 @@ export class Connection {
   #ended = false;
 
   constructor(options: ConnectionOptions) {
+    this.protocol = options.protocol;
+    this.#endpoint = options.endpoint;
     this.#clock = options.clock;
     this.#connectTimeoutMs = options.connectTimeoutMs;
     this.#sessions = new Sessions(
@@ -69,6 +73,20 @@ export class Connection {
       this.#opening = undefined;
     });
     await settledOrCancelled(this.#opening, scope);
+  }
+
+  /**
+   * Opens a stream for a method whose messages the caller writes and reads.
+   *
+   * @param method - as in /package.Service/Method
+   */
+  openStream(method: string, headers: Record<string, string>): Promise<ClientHttp2Stream> {
+    return this.#sessions.request("POST", new URL(this.#endpoint + method).pathname, headers, {});
+  }
+
+  /** Bytes came on a stream of {@link openStream}, so the server need not be pinged. */
+  heard(stream: ClientHttp2Stream): void {
+    this.#sessions.notifyResponseByteRead(stream);
   }
 
   /** The connection, if there is one, keeps the process alive until {@link release} was called as often as this. */

@@ -8,6 +8,7 @@ import type { Holding } from "./holding.js";
 import type { LockChannel } from "./lock-channel.js";
 import type { Member } from "./member.js";
 import { SessionStream } from "./session-stream.js";
+import { openSessionWire } from "./session-wire.js";
 import { translateError } from "./translate-error.js";
 import { UnaryChannel } from "./unary-channel.js";
 
@@ -119,7 +120,7 @@ export class SessionChannel implements LockChannel {
     await connection.ready(new Cancellation());
     const stream = new SessionStream({
       endpoint,
-      transport: connection.transport,
+      openWire: (listener) => openSessionWire(connection, listener),
       clock,
       holdProcess: (hold) => {
         if (hold) connection.hold();

@@ -3,10 +3,12 @@ import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import {
   LockMode,
   SessionEventSchema,
+  SessionTermsSchema,
   type Grant,
   type LockRequest,
   type SessionCommand,
   type SessionEvent,
+  type SessionTerms,
 } from "@metasrv/proto/metasrv/v1";
 import type { WireWriter } from "./wire-writer.js";
 
@@ -64,6 +66,11 @@ function writeSubject(writer: WireWriter, { lock, key }: { lock: number; key: Ui
 }
 
 const tag = (field: number, type: WireType): number => (field << 3) | type;
+const newsTags = {
+  event: tag(1, WireType.LengthDelimited),
+  terms: tag(2, WireType.LengthDelimited),
+  draining: tag(3, WireType.Varint),
+} as const;
 const eventTags = {
   number: tag(1, WireType.Varint),
   granted: tag(2, WireType.LengthDelimited),
@@ -75,6 +82,38 @@ const grantTags = {
   ttlMs: tag(3, WireType.Varint),
   waitedMs: tag(4, WireType.Bit64),
 } as const;
+
+/** A `SessionResponse`. */
+export interface SessionNews {
+  readonly events: readonly SessionEvent[];
+  readonly terms: SessionTerms | undefined;
+  readonly draining: boolean;
+}
+
+/** Reads a `SessionResponse`. */
+export function readNews(bytes: Uint8Array): SessionNews {
+  const reader = new BinaryReader(bytes);
+  const events: SessionEvent[] = [];
+  let terms: SessionTerms | undefined;
+  let draining = false;
+  while (reader.pos < reader.len) {
+    const start = reader.pos;
+    switch (reader.uint32()) {
+      case newsTags.event:
+        events.push(readEvent(reader.bytes()));
+        break;
+      case newsTags.terms:
+        terms = fromBinary(SessionTermsSchema, reader.bytes());
+        break;
+      case newsTags.draining:
+        draining = reader.bool();
+        break;
+      default:
+        skipField(reader, start);
+    }
+  }
+  return { events, terms, draining };
+}
 
 /** Reads a `SessionEvent`. */
 export function readEvent(bytes: Uint8Array): SessionEvent {
@@ -119,14 +158,18 @@ function readGrant(reader: BinaryReader, length: number): Grant {
       case grantTags.waitedMs:
         grant.waitedMs = reader.double();
         break;
-      default: {
-        reader.pos = start;
-        const [field, type] = reader.tag();
-        reader.skip(type, field);
-      }
+      default:
+        skipField(reader, start);
     }
   }
   return grant;
+}
+
+/** Skips what a newer server says, whose tag was read already. */
+function skipField(reader: BinaryReader, start: number): void {
+  reader.pos = start;
+  const [field, type] = reader.tag();
+  reader.skip(type, field);
 }
 
 const noBytes = new Uint8Array();

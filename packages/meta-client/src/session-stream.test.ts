@@ -1,11 +1,12 @@
-import { ConnectError, Code, createRouterTransport } from "@connectrpc/connect";
+import { ConnectError, Code } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
-import { LockService, LossReason, type SessionTermsSchema } from "@metasrv/proto/metasrv/v1";
+import { LossReason, type SessionTermsSchema } from "@metasrv/proto/metasrv/v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Cancellation } from "./cancellation.js";
 import { EndpointFailure } from "./endpoint-failure.js";
 import { SessionStream } from "./session-stream.js";
 import { FakeClock, settle } from "./testing/fake-clock.js";
+import { routerWires } from "./testing/router-wire.js";
 import { ScriptedSessions, grantEvent, lockRequest, type ScriptedSession } from "./testing/scripted-session.js";
 
 const noEnd = new Cancellation();
@@ -17,13 +18,13 @@ async function openStream(
 ): Promise<{ stream: SessionStream; server: ScriptedSession; clock: FakeClock; held: boolean[]; drained: boolean[] }> {
   const clock = new FakeClock();
   const sessions = new ScriptedSessions(terms);
-  const transport = createRouterTransport(({ service }) => service(LockService, sessions.service));
+  const openWire = routerWires(sessions.service);
   const held: boolean[] = [];
   const drained: boolean[] = [];
   const holdProcess = (hold: boolean): unknown => held.push(hold);
   const disconnect = (): void => undefined;
   const onDraining = (): unknown => drained.push(stream.draining);
-  const stream = new SessionStream({ endpoint: "http://a", transport, clock, holdProcess, disconnect, onDraining });
+  const stream = new SessionStream({ endpoint: "http://a", openWire, clock, holdProcess, disconnect, onDraining });
   await stream.open();
   return { stream, clock, held, drained, server: await sessions.opened.next() };
 }
@@ -139,10 +140,9 @@ describe("a session stream breaks", () => {
   });
 
   test("when it cannot be opened", async () => {
-    const transport = createRouterTransport(({ service }) => service(LockService, {}));
     const stream = new SessionStream({
       endpoint: "http://a",
-      transport,
+      openWire: routerWires({}),
       clock: new FakeClock(),
       holdProcess: () => undefined,
       disconnect: () => undefined,

@@ -1,18 +1,18 @@
-import { Code, ConnectError, type Transport } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { LockRequest, SessionTerms } from "@metasrv/proto/metasrv/v1";
 import type { Cancellation } from "./cancellation.js";
 import type { Clock, Timer } from "./clock.js";
 import type { LockOutcome, Renewed } from "./grant.js";
 import type { Holding } from "./holding.js";
-import { writeCommand } from "./session-codec.js";
+import { readNews, writeCommand, type SessionNews } from "./session-codec.js";
 import { SessionLedger } from "./session-ledger.js";
-import { openSession, type SessionNews } from "./session-wire.js";
+import type { SessionWire, SessionWireListener } from "./session-wire.js";
 import { WireWriter } from "./wire-writer.js";
 
 /** What a stream is made of. */
 export interface SessionStreamOptions {
   readonly endpoint: string;
-  readonly transport: Transport;
+  readonly openWire: (listener: SessionWireListener) => Promise<SessionWire>;
   readonly clock: Clock;
   /** Told whether the process should stay alive for this stream, whenever that changes. At first it should not. */
   readonly holdProcess: (hold: boolean) => void;
@@ -32,14 +32,18 @@ const messageBytes = 64 * 1024;
 export class SessionStream {
   readonly #options: SessionStreamOptions;
   readonly #ledger: SessionLedger;
-  readonly #abort = new AbortController();
   readonly #writer = new WireWriter();
   #heartbeatDue = false;
   #receivedAtMs: number;
   #timer: Timer | undefined;
-  #wake: (() => void) | undefined;
-  #wakeScheduled = false;
+  /** While it is open. */
+  #wire: SessionWire | undefined;
+  /** Until the server has named its terms. */
+  #opening: { readonly resolve: (terms: SessionTerms) => void; readonly reject: (error: unknown) => void } | undefined;
+  #sendScheduled = false;
   #ending = false;
+  /** Nothing is written any more. */
+  #ended = false;
   #draining = false;
   #broken = false;
   #onBroken: () => void = () => undefined;
@@ -54,7 +58,7 @@ export class SessionStream {
       endpoint: options.endpoint,
       heardAtMs: () => this.#receivedAtMs,
       onOutgoing: () => {
-        this.#scheduleWake();
+        this.#scheduleSend();
       },
       onBusy: options.holdProcess,
     });
@@ -75,22 +79,27 @@ export class SessionStream {
    * @throws ConnectError of code `Unimplemented` when the server has no sessions, or what else it failed with
    */
   async open(): Promise<void> {
-    const { transport, clock } = this.#options;
-    const responses = openSession(transport, this.#requests(), this.#abort.signal);
-    let terms;
+    const terms = new Promise<SessionTerms>((resolve, reject) => {
+      this.#opening = { resolve, reject };
+    });
     try {
-      const first = await responses.next();
-      if (first.done !== true) ({ terms, draining: this.#draining } = first.value);
-      if (terms === undefined) {
-        throw new ConnectError("the server opened a session without naming its terms", Code.Internal);
-      }
+      const wire = await this.#options.openWire({
+        message: (message) => {
+          this.#hear(readNews(message));
+        },
+        drained: () => {
+          this.#send();
+        },
+        closed: (error) => {
+          this.#break(error ?? new ConnectError("the server ended the session", Code.Unavailable));
+        },
+      });
+      if (this.#broken) wire.cancel();
+      else this.#wire = wire;
     } catch (error) {
       this.#break(error);
-      throw error;
     }
-    this.#receivedAtMs = clock.now();
-    this.#watch(terms);
-    void this.#read(responses);
+    this.#watch(await terms);
   }
 
   lock(request: LockRequest, scope: Cancellation): Promise<LockOutcome> {
@@ -147,32 +156,28 @@ export class SessionStream {
   #finish(why: string): void {
     this.#ledger.end(why, undefined);
     this.#ending = true;
-    this.#wake?.();
+    this.#send();
   }
 
-  #scheduleWake(): void {
-    if (this.#wakeScheduled) return;
-    this.#wakeScheduled = true;
+  #scheduleSend(): void {
+    if (this.#sendScheduled) return;
+    this.#sendScheduled = true;
     setImmediate(() => {
-      this.#wakeScheduled = false;
-      this.#wake?.();
+      this.#sendScheduled = false;
+      this.#send();
     });
   }
 
-  async *#requests(): AsyncGenerator<Uint8Array> {
-    for (;;) {
-      // Not a mere end: that would tell the server that this client does not come back for what it waits for.
-      this.#abort.signal.throwIfAborted();
-      if (this.#ledger.hasOutgoing || this.#heartbeatDue) {
-        this.#heartbeatDue = false;
-        yield this.#message();
-      } else if (this.#ending) {
-        return;
-      } else {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-      }
+  #send(): void {
+    const wire = this.#wire;
+    if (wire === undefined || this.#ended) return;
+    while (wire.writable && (this.#ledger.hasOutgoing || this.#heartbeatDue)) {
+      this.#heartbeatDue = false;
+      wire.write(this.#message());
+    }
+    if (this.#ending && !this.#ledger.hasOutgoing) {
+      this.#ended = true;
+      wire.end();
     }
   }
 
@@ -186,19 +191,21 @@ export class SessionStream {
     return this.#writer.take();
   }
 
-  async #read(responses: AsyncIterable<SessionNews>): Promise<void> {
-    try {
-      for await (const { events, draining } of responses) {
-        this.#receivedAtMs = this.#options.clock.now();
-        for (const event of events) this.#ledger.handle(event);
-        if (draining) {
-          this.#draining = true;
-          this.#options.onDraining();
-        }
+  #hear({ events, terms, draining }: SessionNews): void {
+    this.#receivedAtMs = this.#options.clock.now();
+    if (this.#opening !== undefined) {
+      if (terms === undefined) {
+        throw new ConnectError("the server opened a session without naming its terms", Code.Internal);
       }
-      this.#break(new ConnectError("the server ended the session", Code.Unavailable));
-    } catch (error) {
-      this.#break(error);
+      this.#draining = draining;
+      this.#opening.resolve(terms);
+      this.#opening = undefined;
+      return;
+    }
+    for (const event of events) this.#ledger.handle(event);
+    if (draining) {
+      this.#draining = true;
+      this.#options.onDraining();
     }
   }
 
@@ -213,7 +220,7 @@ export class SessionStream {
         return;
       }
       this.#heartbeatDue = true;
-      this.#wake?.();
+      this.#send();
       this.#watch(terms);
     });
   }
@@ -230,8 +237,10 @@ export class SessionStream {
     if (this.#broken) return;
     this.#broken = true;
     this.#timer?.cancel();
-    this.#abort.abort(error);
-    this.#wake?.();
+    this.#wire?.cancel();
+    this.#wire = undefined;
+    this.#opening?.reject(error);
+    this.#opening = undefined;
     const { rawMessage, code } = ConnectError.from(error);
     this.#ledger.end(rawMessage || Code[code], error);
     this.#onBroken();

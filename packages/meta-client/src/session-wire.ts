@@ -1,65 +1,192 @@
-import type { DescMethodBiDiStreaming } from "@bufbuild/protobuf";
-import { fromBinary } from "@bufbuild/protobuf";
-import { EmptySchema, type Empty } from "@bufbuild/protobuf/wkt";
-import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import type { Transport } from "@connectrpc/connect";
-import { LockService, SessionTermsSchema, type SessionEvent, type SessionTerms } from "@metasrv/proto/metasrv/v1";
-import { readEvent } from "./session-codec.js";
+import { Code, ConnectError } from "@connectrpc/connect";
+import * as connectProtocol from "@connectrpc/connect/protocol-connect";
+import * as grpcProtocol from "@connectrpc/connect/protocol-grpc";
+import { LockService } from "@metasrv/proto/metasrv/v1";
+import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from "node:http2";
+import type { Connection, Protocol } from "./connection.js";
+import { enveloped, EnvelopeReader } from "./envelope.js";
 
-/**
- * `Session`, with messages that have no fields: all that a message carries is unknown to Connect then, which hands it
- * through as it is. So both directions are free to use {@link ./session-codec.ts}, in either protocol.
- */
-const session: DescMethodBiDiStreaming<typeof EmptySchema, typeof EmptySchema> = {
-  ...LockService.method.session,
-  input: EmptySchema,
-  output: EmptySchema,
+/** What carries a session's messages to the server. */
+export interface SessionWire {
+  /** Whether it takes more now: most of what was written has left. */
+  readonly writable: boolean;
+  write(message: Uint8Array): void;
+  /** Nothing more is written. */
+  end(): void;
+  /** Breaks it off; nothing is told of it any more. */
+  cancel(): void;
+}
+
+/** Is told what a wire brings; `closed` at most once, in the end. */
+export interface SessionWireListener {
+  /** @throws whatever the wire is to be closed with */
+  message(message: Uint8Array): void;
+  /** It takes more again. */
+  drained(): void;
+  /** @param error - absent when the server ended it well */
+  closed(error: ConnectError | undefined): void;
+}
+
+/** How one of the protocols opens and ends a stream; between that, they are the same. */
+interface Framing {
+  readonly requestHeaders: Headers;
+  /** @throws ConnectError when it refuses the stream, or comes from no RPC service */
+  checkResponse(status: number, headers: Headers): void;
+  /** Marks an envelope as the last one, which says how the stream ends; absent where trailers do. */
+  readonly endFlag?: number;
+  /** @throws ConnectError when the stream was not ended well */
+  checkEnd(end: { readonly last: Uint8Array | undefined; readonly headers: Headers; readonly trailers: Headers }): void;
+}
+
+const framings: Record<Protocol, Framing> = {
+  connect: {
+    requestHeaders: connectProtocol.requestHeader("bidi_streaming", true, undefined, undefined, true),
+    checkResponse: (status, headers) => {
+      connectProtocol.validateResponse("bidi_streaming", true, status, headers);
+    },
+    endFlag: connectProtocol.endStreamFlag,
+    checkEnd: ({ last }) => {
+      if (last === undefined) throw cutOff();
+      const { error } = connectProtocol.endStreamFromJson(last);
+      if (error !== undefined) throw error;
+    },
+  },
+  grpc: {
+    requestHeaders: grpcProtocol.requestHeader(true, undefined, undefined),
+    checkResponse: (status, headers) => {
+      const { headerError } = grpcProtocol.validateResponse(status, headers);
+      if (headerError !== undefined) throw headerError;
+    },
+    checkEnd: ({ headers, trailers }) => {
+      if (!headers.has(grpcProtocol.headerGrpcStatus) && !trailers.has(grpcProtocol.headerGrpcStatus)) throw cutOff();
+      grpcProtocol.validateTrailer(trailers, headers);
+    },
+  },
 };
 
-const fields = { commands: 1, events: 1, terms: 2, draining: 3 } as const;
-
-/** A `SessionResponse`. */
-export interface SessionNews {
-  readonly events: readonly SessionEvent[];
-  readonly terms: SessionTerms | undefined;
-  readonly draining: boolean;
-}
+const path = `/${LockService.typeName}/${LockService.method.session.name}`;
 
 /**
- * Opens a session.
- *
- * @param requests - messages as `writeCommand` writes them
+ * Opens a session's stream on a connection, in its protocol. Not by way of Connect's transport, whose steps from message
+ * to stream and back take half of a client's time where messages are small; what it makes of headers, ends and errors is
+ * used all the same.
  */
-export async function* openSession(
-  transport: Transport,
-  requests: AsyncIterable<Uint8Array>,
-  signal: AbortSignal,
-): AsyncGenerator<SessionNews> {
-  const { message } = await transport.stream(session, signal, undefined, undefined, wrapped(requests));
-  for await (const response of message) yield read(response);
+export async function openSessionWire(connection: Connection, listener: SessionWireListener): Promise<SessionWire> {
+  const framing = framings[connection.protocol];
+  const stream = await connection.openStream(path, Object.fromEntries(framing.requestHeaders));
+  return new Http2Wire(stream, framing, listener, () => {
+    connection.heard(stream);
+  });
 }
 
-async function* wrapped(requests: AsyncIterable<Uint8Array>): AsyncGenerator<Empty> {
-  for await (const bytes of requests) {
-    const message: Empty = { $typeName: "google.protobuf.Empty" };
-    // What it begins with, the first command's tag, is written by protobuf-es, and the rest as it is.
-    if (bytes.length > 0) {
-      message.$unknown = [{ no: fields.commands, wireType: WireType.LengthDelimited, data: bytes.subarray(1) }];
+class Http2Wire implements SessionWire {
+  readonly #stream: ClientHttp2Stream;
+  readonly #framing: Framing;
+  readonly #listener: SessionWireListener;
+  #headers = new Headers();
+  #trailers = new Headers();
+  #last: Uint8Array | undefined;
+  /** Nothing is told any more. */
+  #over = false;
+
+  /** @param heard - called whenever bytes came */
+  constructor(stream: ClientHttp2Stream, framing: Framing, listener: SessionWireListener, heard: () => void) {
+    this.#stream = stream;
+    this.#framing = framing;
+    this.#listener = listener;
+    const reader = new EnvelopeReader((flags, message) => {
+      this.#received(flags, message);
+    });
+    let broken: Error | undefined;
+    stream.on("response", (headers) => {
+      this.#headers = webHeaders(headers);
+      this.#try(() => {
+        framing.checkResponse(headers[":status"] ?? 0, this.#headers);
+      });
+    });
+    stream.on("data", (chunk: Buffer) => {
+      heard();
+      this.#try(() => {
+        reader.push(chunk);
+      });
+    });
+    stream.on("trailers", (trailers: IncomingHttpHeaders) => {
+      this.#trailers = webHeaders(trailers);
+    });
+    stream.on("end", () => {
+      this.#ended();
+    });
+    stream.on("drain", () => {
+      if (!this.#over) listener.drained();
+    });
+    stream.on("error", (error: Error) => {
+      broken = error;
+    });
+    stream.on("close", () => {
+      this.#close(cutOff(broken));
+    });
+  }
+
+  get writable(): boolean {
+    return this.#stream.writable && !this.#stream.writableNeedDrain;
+  }
+
+  write(message: Uint8Array): void {
+    this.#stream.write(enveloped(message));
+  }
+
+  end(): void {
+    this.#stream.end();
+  }
+
+  cancel(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stream.close(constants.NGHTTP2_CANCEL);
+  }
+
+  #received(flags: number, message: Buffer): void {
+    if (this.#over) return;
+    if (this.#framing.endFlag !== undefined && (flags & this.#framing.endFlag) !== 0) this.#last = message;
+    else this.#listener.message(message);
+  }
+
+  /** The server has ended its side. */
+  #ended(): void {
+    this.#try(() => {
+      this.#framing.checkEnd({ last: this.#last, headers: this.#headers, trailers: this.#trailers });
+      this.#close(undefined);
+    });
+    this.#stream.end();
+  }
+
+  /** Does a step of what came; where it throws, that is what the stream is over with. */
+  #try(step: () => void): void {
+    if (this.#over) return;
+    try {
+      step();
+    } catch (error) {
+      this.#close(ConnectError.from(error));
+      this.#stream.close(constants.NGHTTP2_CANCEL);
     }
-    yield message;
+  }
+
+  #close(error: ConnectError | undefined): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#listener.closed(error);
   }
 }
 
-function read({ $unknown = [] }: Empty): SessionNews {
-  const events: SessionEvent[] = [];
-  let terms: SessionTerms | undefined;
-  let draining = false;
-  for (const { no, data } of $unknown) {
-    const reader = new BinaryReader(data);
-    // Of a message in a message, the length comes first.
-    if (no === fields.events) events.push(readEvent(reader.bytes()));
-    else if (no === fields.terms) terms = fromBinary(SessionTermsSchema, reader.bytes());
-    else if (no === fields.draining) draining = reader.bool();
+function cutOff(cause?: Error): ConnectError {
+  const message = cause?.message ?? "the session was cut off";
+  return new ConnectError(message, Code.Unavailable, undefined, undefined, cause);
+}
+
+function webHeaders(received: IncomingHttpHeaders): Headers {
+  const headers = new Headers();
+  for (const [name, values = []] of Object.entries(received)) {
+    if (!name.startsWith(":")) for (const value of [values].flat()) headers.append(name, value);
   }
-  return { events, terms, draining };
+  return headers;
 }

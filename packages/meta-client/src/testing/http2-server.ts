@@ -1,7 +1,7 @@
 import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { ClusterService, LockService } from "@metasrv/proto/metasrv/v1";
-import { createServer, type ServerHttp2Session } from "node:http2";
+import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from "node:net";
 
 /** A server on a free port of this machine. */
@@ -61,6 +61,13 @@ export function lockServer(
       session.destroy();
     }
   });
+}
+
+/** Speaks HTTP/2; what is answered is the test's. */
+export function streamServer(onStream: (stream: ServerHttp2Stream) => void): Promise<TestServer> {
+  const server = createServer();
+  server.on("stream", onStream);
+  return listen(server, () => undefined);
 }
 
 /** Accepts connections, and never says a word: what a machine that hangs looks like. */
