@@ -1,5 +1,6 @@
 import type { ICompare, ITxnRequest, ITxnResponse } from "etcd3";
 import pino from "pino";
+import type { Gather } from "../src/locks/gather.js";
 import { EtcdCommitter } from "../src/log/etcd/etcd-committer.js";
 import { EtcdKeys } from "../src/log/etcd/etcd-keys.js";
 import type { TicketOp } from "../src/log/ticket-log.js";
@@ -29,6 +30,7 @@ export function setUp(
     readonly maxTxnOps?: number;
     readonly serverTxnOps?: number;
     readonly maxInFlight?: number;
+    readonly gather?: Gather;
   } = {},
 ) {
   const etcd = new FakeEtcd();
@@ -68,7 +70,7 @@ export function setUp(
     committed: (revision, ops) => committed.push([revision, ops]),
     keys,
     clock,
-    gather: queueMicrotask,
+    gather: options.gather ?? queueMicrotask,
     logger: pino({ level: "silent" }),
     hosts: ["h:1"],
     requestTimeoutMs: 10_000,

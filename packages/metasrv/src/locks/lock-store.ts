@@ -235,7 +235,8 @@ export class LockStore {
 
   async #unlock(ticket: TicketRef, token: bigint): Promise<void> {
     const { name, id } = ticket;
-    const result = await this.#log.append({ kind: "delete", name, id, condition: { createRevision: token } });
+    const awaited = this.#table.waiters(name) > 0;
+    const result = await this.#log.append({ kind: "delete", name, id, condition: { createRevision: token }, awaited });
     if (!result.done) {
       throw notHeld();
     }

@@ -79,6 +79,8 @@ export type TicketOp =
       readonly name: LockName;
       readonly id: TicketId;
       readonly condition: { readonly createRevision: bigint } | { readonly modRevision: bigint };
+      /** Others wait for the lock: it is not to wait for company. */
+      readonly awaited?: boolean;
     }
 
   /** Changes nothing: is never done, and answers how the ticket stands, whatever the table shows yet. */

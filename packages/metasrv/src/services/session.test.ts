@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { Code } from "@connectrpc/connect";
+import { settled } from "../../test-support/manual-clock.js";
 import {
   cancel,
   type Command,
@@ -33,6 +34,21 @@ describe("commands", () => {
     ]);
     expect(await client.sent([4, unlock(1)], [5, renew(2, 5_000n)])).toEqual(["4 unlocked", "5 renewed 5000"]);
     expect(client.messages.filter((events) => events > 0)).toEqual([3, 2]);
+  });
+
+  test("a grant leaves before the turn of the event loop is over", async () => {
+    const client = new SessionClient(await startSessionNode());
+    await settled();
+    let turnOver = false;
+    setImmediate(() => (turnOver = true));
+    client.send([1, lock("a")]);
+    for (let tick = 0; client.news.length === 0 && tick < 100; tick++) {
+      await new Promise<void>((resolve) => {
+        process.nextTick(resolve);
+      });
+    }
+    expect(client.news).toEqual(["1 granted"]);
+    expect(turnOver).toBe(false);
   });
 
   test("a wait is told of its grant when the holder goes, here or on another session", async () => {

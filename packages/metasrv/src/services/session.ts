@@ -6,6 +6,7 @@ import type {
   SessionResponse,
   SessionUnlock,
 } from "@metasrv/proto/metasrv/v1";
+import { type Gather, gatherByEventLoop } from "../locks/gather.js";
 import { LockError, notHeld, shuttingDown } from "../locks/lock-errors.js";
 import { claimRequest } from "./claim-request.js";
 import type { ServiceDependencies } from "./routes.js";
@@ -16,7 +17,7 @@ import { SessionPulse } from "./session-pulse.js";
 
 /** What carries a session's messages. */
 export interface SessionCarrier {
-  /** There is something to send, or the session is over. Called at most once in a turn of the event loop. */
+  /** There may be something to send, or the session may be over. */
   wake(): void;
   /** Whether the session's requests are to be read: not while the client leaves too much unread. */
   read(on: boolean): void;
@@ -36,13 +37,14 @@ export interface SessionEnd {
 const maxUnreadEvents = 16_384;
 
 /**
- * Many locks of one client on one stream, whatever carries it. Events are gathered over one turn of the event loop, and
- * while the client is still being written to; they never wait for one another.
+ * Many locks of one client on one stream, whatever carries it. Events are gathered over one turn of the event loop, with
+ * a grant only over the callback that brought it, and while the client is still being written to; they never wait for one
+ * another.
  */
 export class Session implements SessionLockHost {
   readonly #dependencies: SessionDependencies;
   readonly #carrier: SessionCarrier;
-  readonly #afterTurn: (callback: () => void) => void;
+  readonly #gather: Gather;
   /** The locks asked for or held, by their numbers. */
   readonly #locks = new Map<number, SessionLock>();
   /** Numbers of unlocks and renewals without an answer. */
@@ -51,22 +53,17 @@ export class Session implements SessionLockHost {
   #termsDue = true;
   #heartbeatDue = false;
   #drainingDue = false;
-  #wakeScheduled = false;
+  #wakeScheduled: "no" | "soon" | "urgent" = "no";
   #reading = true;
   readonly #pulse: SessionPulse;
   /** The client has ended its requests; what it asked for is still answered. */
   #ending = false;
   #over: SessionEnd | undefined;
 
-  /** @param afterTurn - calls back after what this turn of the event loop still does */
-  constructor(
-    dependencies: SessionDependencies,
-    carrier: SessionCarrier,
-    afterTurn: (callback: () => void) => void = setImmediate,
-  ) {
+  constructor(dependencies: SessionDependencies, carrier: SessionCarrier, gather = gatherByEventLoop) {
     this.#dependencies = dependencies;
     this.#carrier = carrier;
-    this.#afterTurn = afterTurn;
+    this.#gather = gather;
     this.#pulse = new SessionPulse({
       clock: dependencies.clock,
       limits: dependencies.limits,
@@ -172,7 +169,7 @@ export class Session implements SessionLockHost {
     if (this.#over === undefined) {
       this.#dependencies.logger.trace({ number, event: event.case }, "session event");
       this.#outbox.push({ $typeName: "metasrv.v1.SessionEvent", number, event });
-      this.#scheduleWake();
+      this.#scheduleWake(event.case === "granted");
     }
   }
 
@@ -327,14 +324,15 @@ export class Session implements SessionLockHost {
     this.#carrier.read(on);
   }
 
-  #scheduleWake(): void {
-    if (!this.#wakeScheduled) {
-      this.#wakeScheduled = true;
-      this.#afterTurn(() => {
-        this.#wakeScheduled = false;
-        this.#carrier.wake();
-      });
+  #scheduleWake(urgent = false): void {
+    if (this.#wakeScheduled === "urgent" || (this.#wakeScheduled === "soon" && !urgent)) {
+      return;
     }
+    this.#wakeScheduled = urgent ? "urgent" : "soon";
+    this.#gather(() => {
+      this.#wakeScheduled = "no";
+      this.#carrier.wake();
+    }, urgent);
   }
 }
 

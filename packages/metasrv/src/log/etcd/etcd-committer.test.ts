@@ -2,7 +2,14 @@ import { describe, expect, test } from "@jest/globals";
 import { create, read, remove, setUp, unknown, update, width } from "../../../test-support/committer-stage.js";
 import { settled } from "../../../test-support/manual-clock.js";
 import { id, ticketOf } from "../../../test-support/node-fixture.js";
+import { gatherByEventLoop } from "../../locks/gather.js";
 import type { TicketOp } from "../ticket-log.js";
+
+/** Once the callback that is running has returned, and what it has put off till then is done. */
+const afterCallback = () =>
+  new Promise<void>((resolve) => {
+    process.nextTick(resolve);
+  });
 
 describe("gathering", () => {
   test("what is asked for in one turn goes out together, and alone it goes flat", async () => {
@@ -37,6 +44,21 @@ describe("gathering", () => {
     await runAll();
     await chain;
     expect(etcd.tickets).toHaveLength(2);
+  });
+
+  test("a removal that others wait for goes out before the turn is over, and what is there goes with it", async () => {
+    const { committer, arrived, runAll } = setUp({ gather: gatherByEventLoop });
+    let turnOver = false;
+    setImmediate(() => (turnOver = true));
+    const ops = [committer.append(create(1, "b"))];
+    await afterCallback();
+    expect(arrived).toHaveLength(0);
+    ops.push(committer.append({ ...remove(2, 5n), awaited: true } as TicketOp));
+    await afterCallback();
+    expect(arrived.map(width)).toEqual([2]);
+    expect(turnOver).toBe(false);
+    await runAll();
+    await Promise.all(ops);
   });
 
   test("no transaction is wider than etcd takes", async () => {
@@ -78,6 +100,30 @@ describe("what is in no hurry", () => {
     expect(arrived).toHaveLength(0);
     await clock.advance(1);
     expect(await runAll()).toEqual([2]);
+    await Promise.all(ops);
+  });
+
+  test("has all its time, also after others have found company", async () => {
+    const { committer, arrived, clock, runAll } = setUp();
+    const ops = [committer.append(unhurried(1))];
+    await clock.advance(1);
+    ops.push(committer.append(create(2, "b")));
+    expect(await runAll()).toEqual([2]);
+    ops.push(committer.append(unhurried(3)));
+    await clock.advance(1);
+    expect(arrived).toHaveLength(0);
+    await clock.advance(1);
+    expect(await runAll()).toEqual([1]);
+    await Promise.all(ops);
+  });
+
+  test("goes out alone with all that follow it, one after the other", async () => {
+    const { committer, clock, runAll } = setUp();
+    const ops = Array.from({ length: 20 }, (_, n) => committer.append({ ...create(n), willWait: true } as TicketOp));
+    await clock.advance(1);
+    expect(await runAll()).toEqual([]);
+    await clock.advance(1);
+    expect(await runAll()).toEqual(ops.map(() => 1));
     await Promise.all(ops);
   });
 

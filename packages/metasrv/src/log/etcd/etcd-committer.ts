@@ -1,6 +1,7 @@
 import type { ITxnRequest, ITxnResponse } from "etcd3";
 import type { Logger } from "pino";
 import type { Clock, Timer } from "../../locks/clock.js";
+import type { Gather } from "../../locks/gather.js";
 import { LockError, notAMember } from "../../locks/lock-errors.js";
 import type { OpResult, TicketOp } from "../ticket-log.js";
 import { Backoff } from "./backoff.js";
@@ -17,8 +18,7 @@ export interface EtcdCommitterOptions {
   readonly committed?: (revision: bigint, ops: readonly TicketOp[]) => void;
   readonly keys: EtcdKeys;
   readonly clock: Clock;
-  /** Calls back once what has already arrived, by whatever connection, was taken in: `setImmediate`, outside of tests. */
-  readonly gather: (done: () => void) => void;
+  readonly gather: Gather;
   readonly logger: Logger;
   readonly hosts: readonly string[];
   /** How long an op is tried, in milliseconds. */
@@ -41,7 +41,7 @@ const unhurriedOps = 16;
 
 /**
  * Group commit: the ops that arrive in one turn of the event loop, or while as many transactions are in flight as may be,
- * go out together in the next one.
+ * go out together in the next one. One that others wait for goes out with what is there already.
  *
  * They go out as one flat transaction, which does all or nothing, as that is what costs etcd least; where a condition
  * does not hold, or may well not, each as a transaction nested in it.
@@ -78,7 +78,7 @@ export class EtcdCommitter {
       // Made at once: an op that cannot be sent fails alone.
       const txn = txnOfOp(keys, op);
       this.#queue.add(new PendingOp(op, txn, clock.now() + requestTimeoutMs, { resolve, reject }));
-      this.#scheduleSend();
+      this.#scheduleSend(op.kind === "delete" && op.awaited === true);
     });
   }
 
@@ -105,14 +105,15 @@ export class EtcdCommitter {
     return ready.length < unhurriedOps && ready.every((pending) => pending.unhurried);
   }
 
-  #scheduleSend(): void {
-    if (this.#sendScheduled || !this.#maySend) {
+  #scheduleSend(urgent = false): void {
+    if (!this.#maySend || (this.#sendScheduled && !urgent)) {
       return;
     }
     if (this.#unhurried) {
       this.#hurryTimer ??= this.#options.clock.after(unhurriedMs, () => {
         this.#hurryTimer = undefined;
-        for (const pending of this.#queue.ready) {
+        // Those too that are to follow them: each would wait anew, and a long queue be long in forming.
+        for (const pending of this.#queue.unsettled()) {
           pending.unhurried = false;
         }
         this.#scheduleSend();
@@ -122,7 +123,7 @@ export class EtcdCommitter {
       this.#options.gather(() => {
         this.#sendScheduled = false;
         this.#send();
-      });
+      }, urgent);
     }
   }
 
@@ -131,6 +132,9 @@ export class EtcdCommitter {
       waiter.resolve({ done: false, existing: undefined });
     }
     while (this.#maySend && !this.#unhurried) {
+      // What has waited for company has it now.
+      this.#hurryTimer?.cancel();
+      this.#hurryTimer = undefined;
       this.#inFlight++;
       void this.#attempt(this.#take());
     }

@@ -2,6 +2,7 @@ import type { ITxnRequest } from "etcd3";
 import { noop } from "cockatiel";
 import type { Logger } from "pino";
 import type { Clock } from "../../locks/clock.js";
+import { gatherByEventLoop } from "../../locks/gather.js";
 import type { LogListener, Member, MembershipListener, OpResult, TicketLog, TicketOp } from "../ticket-log.js";
 import { EtcdClient } from "./etcd-client.js";
 import { EtcdCommitter } from "./etcd-committer.js";
@@ -69,7 +70,7 @@ class EtcdTicketLog implements TicketLog {
       committed: (revision, ops) => {
         this.#feed.committed(revision, ops);
       },
-      gather: setImmediate,
+      gather: gatherByEventLoop,
       requestTimeoutMs,
       maxTxnOps: options.maxTxnOps,
     });
