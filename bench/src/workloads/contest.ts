@@ -20,11 +20,8 @@ export interface Entry {
 
 type Measure = (durationMs: number) => Promise<Sample>;
 
-// Code is compiled by how often it ran, not by how long: warmed up with at least so many in flight, and again until so
-// many cycles were made, within reason.
+// Code is compiled by how often it ran, not by how long.
 const warmUpInFlight = 64;
-const warmUpCycles = 5_000;
-const warmUpTurns = 3;
 const pauseMs = 100;
 // What was idle while others had their turns is slow for a moment: so much of each turn is not counted.
 const leadInMs = 500;
@@ -75,9 +72,7 @@ async function prepare(entry: Entry, drivers: Drivers, warmUpMs: number): Promis
   const driver = await drivers.start();
   await driver.do("open", { spec: load, clients });
   const warmUp = names === "free" ? Math.max(inFlight, warmUpInFlight) : inFlight;
-  for (let cycles = 0, turn = 0; cycles < warmUpCycles && turn < warmUpTurns; turn++) {
-    cycles += (await driver.do("cycles", { inFlight: warmUp, durationMs: warmUpMs, names })).cycles;
-  }
+  await driver.do("cycles", { inFlight: warmUp, durationMs: warmUpMs, names });
   return async (durationMs) => {
     await driver.do("cycles", { inFlight, durationMs: leadInMs, names });
     return withCpu({ ...pids, client: [driver.pid] }, async () => {
