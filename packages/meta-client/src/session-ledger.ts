@@ -17,8 +17,8 @@ export interface SessionLedgerOptions {
   readonly endpoint: string;
   /** When the server last gave a sign of life. */
   readonly heardAtMs: () => number;
-  /** There is a command to be sent, or one more. */
-  readonly onOutgoing: () => void;
+  /** There is a command to be sent, or one more; an unlock is urgent, because others may wait for it. */
+  readonly onOutgoing: (urgent: boolean) => void;
   /** Told whether somebody waits for an answer, whenever that changes. */
   readonly onBusy: (busy: boolean) => void;
   /** The number before that of the first command. Default: 0. */
@@ -197,7 +197,7 @@ export class SessionLedger {
   #send(command: OutgoingCommand): void {
     if (this.#over !== undefined) return;
     this.#outgoing.push(command);
-    this.#options.onOutgoing();
+    this.#options.onOutgoing(command.command.case === "unlock");
   }
 
   /** Nobody waits for its answer any more. */

@@ -5,6 +5,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Cancellation } from "./cancellation.js";
 import { EndpointFailure } from "./endpoint-failure.js";
 import { SessionStream } from "./session-stream.js";
+import type { SessionWire } from "./session-wire.js";
 import { FakeClock, settle } from "./testing/fake-clock.js";
 import { routerWires } from "./testing/router-wire.js";
 import { ScriptedSessions, grantEvent, lockRequest, type ScriptedSession } from "./testing/scripted-session.js";
@@ -40,6 +41,24 @@ describe("an open session stream", () => {
     server.send([1, grantEvent()], [2, grantEvent()], [3, grantEvent()]);
     await Promise.all(locked);
     stream.close();
+  });
+
+  test("sends an unlock before the turn is over, and with it what is there", async () => {
+    const { stream, server } = await openStream();
+    const locked = stream.lock(lockRequest("x"), noEnd);
+    await server.next();
+    server.send([1, grantEvent()]);
+    const outcome = await locked;
+    if (outcome.kind !== "granted") throw new Error("not granted");
+    let turnOver = false;
+    setImmediate(() => (turnOver = true));
+    const others = failureOf(stream.lock(lockRequest("y"), noEnd));
+    const unlocked = failureOf(stream.unlock(outcome.grant.holding, noEnd));
+    const commands = await server.next();
+    expect(commands.map(({ command }) => command.case)).toEqual(["lock", "unlock"]);
+    expect(turnOver).toBe(false);
+    stream.close();
+    await Promise.all([others, unlocked]);
   });
 
   test("counts from when the message left", async () => {
@@ -150,6 +169,25 @@ describe("a session stream breaks", () => {
     });
     await expect(stream.open()).rejects.toMatchObject({ code: Code.Unimplemented });
     expect(stream.broken).toBe(true);
+  });
+
+  test("when it is closed while it is being opened, and what is opened later is not used", async () => {
+    let onOpened: (wire: SessionWire) => void = () => undefined;
+    let cancelled = 0;
+    const stream = new SessionStream({
+      endpoint: "http://a",
+      openWire: () => new Promise((resolve) => (onOpened = resolve)),
+      clock: new FakeClock(),
+      holdProcess: () => undefined,
+      disconnect: () => undefined,
+      onDraining: () => undefined,
+    });
+    const opening = stream.open();
+    stream.close("enough");
+    await expect(opening).rejects.toMatchObject({ rawMessage: "enough" });
+    onOpened({ writable: true, write: () => undefined, end: () => undefined, cancel: () => cancelled++ });
+    await settle();
+    expect(cancelled).toBe(1);
   });
 
   test("when it is closed, and the server learns that it is not to wait for a client that comes back", async () => {

@@ -27,7 +27,7 @@ const messageBytes = 64 * 1024;
 
 /**
  * One `Session` stream: any number of calls at a time. What is asked for within one turn of the event loop leaves in one
- * message. Once broken it stays so.
+ * message; where an unlock is among it, after the callback that asked for that. Once broken it stays so.
  */
 export class SessionStream {
   readonly #options: SessionStreamOptions;
@@ -39,8 +39,8 @@ export class SessionStream {
   /** While it is open. */
   #wire: SessionWire | undefined;
   /** Until the server has named its terms. */
-  #opening: { readonly resolve: (terms: SessionTerms) => void; readonly reject: (error: unknown) => void } | undefined;
-  #sendScheduled = false;
+  #opening: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
+  #sendScheduled: "no" | "soon" | "urgent" = "no";
   #ending = false;
   /** Nothing is written any more. */
   #ended = false;
@@ -57,8 +57,8 @@ export class SessionStream {
     this.#ledger = new SessionLedger({
       endpoint: options.endpoint,
       heardAtMs: () => this.#receivedAtMs,
-      onOutgoing: () => {
-        this.#scheduleSend();
+      onOutgoing: (urgent) => {
+        this.#scheduleSend(urgent);
       },
       onBusy: options.holdProcess,
     });
@@ -78,28 +78,11 @@ export class SessionStream {
    *
    * @throws ConnectError of code `Unimplemented` when the server has no sessions, or what else it failed with
    */
-  async open(): Promise<void> {
-    const terms = new Promise<SessionTerms>((resolve, reject) => {
+  open(): Promise<void> {
+    return new Promise((resolve, reject) => {
       this.#opening = { resolve, reject };
+      void this.#connect();
     });
-    try {
-      const wire = await this.#options.openWire({
-        message: (message) => {
-          this.#hear(readNews(message));
-        },
-        drained: () => {
-          this.#send();
-        },
-        closed: (error) => {
-          this.#break(error ?? new ConnectError("the server ended the session", Code.Unavailable));
-        },
-      });
-      if (this.#broken) wire.cancel();
-      else this.#wire = wire;
-    } catch (error) {
-      this.#break(error);
-    }
-    this.#watch(await terms);
   }
 
   lock(request: LockRequest, scope: Cancellation): Promise<LockOutcome> {
@@ -153,19 +136,41 @@ export class SessionStream {
     this.#giveUp(new ConnectError(why, Code.Canceled));
   }
 
+  async #connect(): Promise<void> {
+    try {
+      const wire = await this.#options.openWire({
+        message: (message) => {
+          this.#hear(readNews(message));
+        },
+        drained: () => {
+          this.#send();
+        },
+        closed: (error) => {
+          this.#break(error ?? new ConnectError("the server ended the session", Code.Unavailable));
+        },
+      });
+      if (this.#broken) wire.cancel();
+      else this.#wire = wire;
+    } catch (error) {
+      this.#break(error);
+    }
+  }
+
   #finish(why: string): void {
     this.#ledger.end(why, undefined);
     this.#ending = true;
     this.#send();
   }
 
-  #scheduleSend(): void {
-    if (this.#sendScheduled) return;
-    this.#sendScheduled = true;
-    setImmediate(() => {
-      this.#sendScheduled = false;
+  #scheduleSend(urgent: boolean): void {
+    if (this.#sendScheduled === "urgent" || (this.#sendScheduled === "soon" && !urgent)) return;
+    this.#sendScheduled = urgent ? "urgent" : "soon";
+    const send = (): void => {
+      this.#sendScheduled = "no";
       this.#send();
-    });
+    };
+    if (urgent) process.nextTick(send);
+    else setImmediate(send);
   }
 
   #send(): void {
@@ -198,7 +203,8 @@ export class SessionStream {
         throw new ConnectError("the server opened a session without naming its terms", Code.Internal);
       }
       this.#draining = draining;
-      this.#opening.resolve(terms);
+      this.#watch(terms);
+      this.#opening.resolve();
       this.#opening = undefined;
       return;
     }

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { leakCheck } from "@metasrv/testing";
 import { once } from "node:events";
-import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import { constants, createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import { type AddressInfo, createServer as createMuteServer, type Socket } from "node:net";
 import { systemClock } from "../../locks/clock.js";
 import { GrpcConnection } from "./grpc-connection.js";
@@ -81,6 +81,15 @@ afterEach(async () => {
 
 afterAll(leakCheck());
 
+/** The next call that arrives at the far end; it is echoed. */
+const nextCall = () =>
+  new Promise<ServerHttp2Stream>((resolve) => {
+    far.answer = (stream) => {
+      echo(stream);
+      resolve(stream);
+    };
+  });
+
 describe("a call", () => {
   test.each([0, 14, 100_000, 1_000_000])("carries a message of %d bytes each way", async (length) => {
     far.answer = echo;
@@ -93,6 +102,28 @@ describe("a call", () => {
       const bytes = [...withGrpcPrefix(message)].map((byte) => Buffer.of(byte));
       answer(stream, bytes, { "grpc-status": "0" });
     };
+    expect(String(await connection.unary(path, message, 5_000))).toBe(String(message));
+  });
+
+  test("is made ahead, but for its message, once none is under way", async () => {
+    far.answer = echo;
+    await connection.unary(path, message, 5_000);
+    const ahead = await nextCall();
+    expect(String(await connection.unary(path, message, 5_000))).toBe(String(message));
+    expect(ahead.readableEnded).toBe(true);
+  });
+
+  test("that was made ahead is not used when the server has ended it meanwhile", async () => {
+    far.answer = echo;
+    await connection.unary(path, message, 5_000);
+    const ahead = await nextCall();
+    ahead.close(constants.NGHTTP2_REFUSED_STREAM);
+    // What comes after that on the connection has been read.
+    far.answer = (stream) => {
+      answer(stream, [withGrpcPrefix(message)], { "grpc-status": "0" });
+    };
+    await new Promise((resolve) => connection.stream(path, { message: () => undefined, closed: resolve }));
+    far.answer = echo;
     expect(String(await connection.unary(path, message, 5_000))).toBe(String(message));
   });
 

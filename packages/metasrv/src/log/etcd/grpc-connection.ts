@@ -39,6 +39,10 @@ export class GrpcConnection {
   /** Index of the server that is connected, or is to be. */
   #server: number;
   #session: ClientHttp2Session | undefined;
+  /** How many calls of one message each way are under way. */
+  #underWay = 0;
+  /** A call that has been made but for its message: see {@link #prepare}. */
+  #prepared: { readonly path: string; readonly stream: ClientHttp2Stream } | undefined;
   #closed = false;
 
   /** @param hosts - each as host:port, or with http:// or https:// before it */
@@ -60,7 +64,8 @@ export class GrpcConnection {
   unary(path: string, message: Buffer, timeoutMs: number): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const session = this.#connected();
-      const stream = session.request({ ...requestHeaders(path), "grpc-timeout": `${Math.ceil(timeoutMs)}m` });
+      const stream = this.#takePrepared(path, session) ?? session.request(requestHeaders(path));
+      this.#underWay++;
       let answer: Buffer | undefined;
       let status: GrpcStatus | undefined;
       const timer = this.#clock.after(timeoutMs, () => {
@@ -69,11 +74,18 @@ export class GrpcConnection {
         // Before there is a connection, no stream closes: for minutes, where packets are lost.
         this.#leave(session);
       });
+      let over = false;
+      const end = () => {
+        timer.cancel();
+        this.#underWay -= over ? 0 : 1;
+        over = true;
+      };
       const answered = () => {
         // The stream closes some turns of the event loop later.
         if (answer !== undefined && status?.code === grpcCode.ok) {
-          timer.cancel();
+          end();
           resolve(answer);
+          this.#prepare(path);
         }
       };
       follow(stream, {
@@ -86,7 +98,7 @@ export class GrpcConnection {
           answered();
         },
         closed: (broken) => {
-          timer.cancel();
+          end();
           const { code, message } = status ?? lostConnection(broken);
           if (code === grpcCode.ok && answer !== undefined) {
             return;
@@ -163,6 +175,43 @@ export class GrpcConnection {
       this.#leave(session);
     });
     return session;
+  }
+
+  /**
+   * Makes the next call but for its message, while none is under way. That takes Node longer than all else that is done
+   * here, and the next call, on which somebody waits, need not wait for it.
+   */
+  #prepare(path: string): void {
+    setImmediate(() => {
+      const session = this.#session;
+      if (
+        this.#prepared !== undefined ||
+        this.#underWay > 0 ||
+        session === undefined ||
+        session.closed ||
+        session.destroyed
+      ) {
+        return;
+      }
+      const stream = session.request(requestHeaders(path));
+      const prepared = { path, stream };
+      stream.on("error", () => undefined);
+      stream.on("close", () => {
+        if (this.#prepared === prepared) {
+          this.#prepared = undefined;
+        }
+      });
+      this.#prepared = prepared;
+    });
+  }
+
+  #takePrepared(path: string, session: ClientHttp2Session): ClientHttp2Stream | undefined {
+    const prepared = this.#prepared;
+    if (prepared?.path !== path || prepared.stream.session !== session || prepared.stream.closed) {
+      return undefined;
+    }
+    this.#prepared = undefined;
+    return prepared.stream;
   }
 
   /** The next call goes to the next server. */
