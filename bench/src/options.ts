@@ -14,7 +14,7 @@ export interface Options {
 
 /** How to call the benchmark. */
 export const usage = `Usage: npm run bench -- [options]
-  --quick            the main workloads in about two minutes
+  --quick            the main workloads in two to three minutes
   --only <id,...>    these workloads only
   --soak <minutes>   a mixed load, and whether memory stays flat under it
   --out <folder>     where to write the results`;

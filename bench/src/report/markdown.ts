@@ -51,7 +51,7 @@ Redlock and the Mutex of redis-semaphore, over one Redis. What each guarantees d
 its locks when it stops, and neither of the Redis locks has a queue or a fencing token. Floors are no locks: they show what
 remains when everything but a store or a transport is left out.
 
-Again: \`npm run bench\` (all, and this page), \`npm run bench -- --quick\` (the main workloads in about two minutes),
+Again: \`npm run bench\` (all, and this page), \`npm run bench -- --quick\` (the main workloads in two to three minutes),
 \`npm run bench -- --only free-64\`, \`npm run bench -- --soak 30\`.
 
 ## Machine and versions
