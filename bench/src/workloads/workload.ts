@@ -6,7 +6,7 @@ export interface Plan {
   readonly quick: boolean;
   readonly rounds: number;
   readonly roundMs: number;
-  /** Before the first round, for each contender, up to three times. */
+  /** Before the first round, for each contender. */
   readonly warmUpMs: number;
 }
 
