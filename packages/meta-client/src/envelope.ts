@@ -34,7 +34,8 @@ export class EnvelopeReader {
       const end = prefixBytes + rest.readUInt32BE(1);
       if (end > maxMessageBytes || (flags & compressedFlag) !== 0) {
         throw new ConnectError(
-          `the server sent a message that is compressed or too long (flags ${flags}, ${end - prefixBytes} bytes)`,
+          `a message of the server is compressed or too long (flags ${flags}, ${end - prefixBytes} bytes); ` +
+            "check that nothing on the way to metasrv changes its answers",
           Code.Internal,
         );
       }

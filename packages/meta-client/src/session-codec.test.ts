@@ -5,10 +5,11 @@ import {
   SessionCommandSchema,
   SessionEventSchema,
   SessionRequestSchema,
+  SessionResponseSchema,
   type SessionCommand,
 } from "@metasrv/proto/metasrv/v1";
 import fc from "fast-check";
-import { readEvent, writeCommand } from "./session-codec.js";
+import { readEvent, readNews, writeCommand } from "./session-codec.js";
 import { WireWriter } from "./wire-writer.js";
 
 const bytes = fc.uint8Array({ maxLength: 300 });
@@ -111,5 +112,26 @@ describe("the session codec", () => {
     const event = { case: "granted" as const, value: { key: Uint8Array.of(1, 2) } };
     const read = readEvent(toBinary(SessionEventSchema, create(SessionEventSchema, { number: 1, event })));
     expect(read.event.case === "granted" && read.event.value.key.buffer.byteLength).toBe(2);
+  });
+});
+
+describe("readNews", () => {
+  const terms = { heartbeatMs: 2_000n, timeoutMs: 6_000n, maxCommands: 7 };
+  const response = create(SessionResponseSchema, {
+    events: [1, 2].map((number) => ({ number, event: { case: "lost" as const, value: LossReason.MOVED } })),
+    terms,
+    draining: true,
+  });
+
+  test("reads what protobuf-es has written, and passes over what it does not know", () => {
+    // Field 15, a varint.
+    const newer = Buffer.concat([Buffer.of(0x78, 0x01), toBinary(SessionResponseSchema, response)]);
+    const { events, ...rest } = readNews(newer);
+    expect(events).toEqual(response.events);
+    expect(rest).toEqual({ terms: response.terms, draining: true });
+  });
+
+  test("reads an empty message, which is a sign of life", () => {
+    expect(readNews(new Uint8Array())).toEqual({ events: [], terms: undefined, draining: false });
   });
 });
