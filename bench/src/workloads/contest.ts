@@ -20,7 +20,7 @@ export interface Entry {
 
 type Measure = (durationMs: number) => Promise<Sample>;
 
-// Code is compiled by how often it ran, not by how long.
+// Code is compiled the sooner the more often it runs: free locks are warmed up with at least so many in flight.
 const warmUpInFlight = 64;
 const pauseMs = 100;
 // What was idle while others had their turns is slow for a moment: so much of each turn is not counted.
