@@ -85,7 +85,6 @@ export class GrpcConnection {
         if (answer !== undefined && status?.code === grpcCode.ok) {
           end();
           resolve(answer);
-          this.#prepare(path);
         }
       };
       follow(stream, {
@@ -112,6 +111,7 @@ export class GrpcConnection {
         },
       });
       stream.end(withGrpcPrefix(message));
+      this.#prepare(path);
     });
   }
 
@@ -148,11 +148,13 @@ export class GrpcConnection {
     };
   }
 
-  /** Ends it, with all calls under way; nothing is called from then on. */
+  /** Ends it, with all calls under way; none is made from then on. */
   close(): void {
     this.#closed = true;
-    this.#session?.destroy();
-    this.#session = undefined;
+    if (this.#session !== undefined) {
+      destroySoon(this.#session);
+      this.#session = undefined;
+    }
   }
 
   #connected(): ClientHttp2Session {
@@ -178,15 +180,15 @@ export class GrpcConnection {
   }
 
   /**
-   * Makes the next call but for its message, while none is under way. That takes Node longer than all else that is done
-   * here, and the next call, on which somebody waits, need not wait for it.
+   * Makes the next call but for its message, while a call that is alone is under way. That takes Node longer than all else
+   * that is done here, and whoever waits for the next call need not wait for it.
    */
   #prepare(path: string): void {
     setImmediate(() => {
       const session = this.#session;
       if (
         this.#prepared !== undefined ||
-        this.#underWay > 0 ||
+        this.#underWay > 1 ||
         session === undefined ||
         session.closed ||
         session.destroyed
@@ -195,12 +197,16 @@ export class GrpcConnection {
       }
       const stream = session.request(requestHeaders(path));
       const prepared = { path, stream };
-      stream.on("error", () => undefined);
-      stream.on("close", () => {
+      const drop = () => {
         if (this.#prepared === prepared) {
           this.#prepared = undefined;
+          stream.close(constants.NGHTTP2_CANCEL);
         }
-      });
+      };
+      stream.on("error", () => undefined);
+      // An answer to nothing is no answer to what comes next.
+      stream.on("response", drop);
+      stream.on("close", drop);
       this.#prepared = prepared;
     });
   }
@@ -219,9 +225,19 @@ export class GrpcConnection {
     if (this.#session === session) {
       this.#session = undefined;
       this.#server = (this.#server + 1) % this.#urls.length;
-      session.destroy();
+      destroySoon(session);
     }
   }
+}
+
+/**
+ * Not in the callback that is running: Node 20 frees the stream whose end it is reading, and reads on, when its session is
+ * destroyed by what that end calls back, and the process ends with a corrupted heap.
+ */
+function destroySoon(session: ClientHttp2Session): void {
+  setImmediate(() => {
+    session.destroy();
+  });
 }
 
 function requestHeaders(path: string): OutgoingHttpHeaders {
