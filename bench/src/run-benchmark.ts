@@ -20,8 +20,8 @@ export interface RunOptions {
   readonly log: Context["log"];
 }
 
-const quickPlan: Plan = { quick: true, rounds: 3, roundMs: 1_000, warmUpMs: 3_000 };
-const fullPlan: Plan = { quick: false, rounds: 3, roundMs: 2_000, warmUpMs: 8_000 };
+const quickPlan: Plan = { quick: true, rounds: 3, roundMs: 1_000, warmUpMs: 3_000, warmUpSteps: 1 };
+const fullPlan: Plan = { quick: false, rounds: 3, roundMs: 2_000, warmUpMs: 4_000, warmUpSteps: 8 };
 
 /** Runs the workloads asked for, prints and writes what came of them; whether no target was missed. */
 export async function runBenchmark({ options, out, signal, log }: RunOptions): Promise<boolean> {

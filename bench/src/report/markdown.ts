@@ -16,7 +16,7 @@ export interface Report {
 
 /** The report as a page of documentation. */
 export function markdownReport({ machine, plan, workloads, results, verdicts }: Report): string {
-  const { rounds, roundMs, warmUpMs } = plan;
+  const { rounds, roundMs } = plan;
   const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`);
   const sections = workloads.map((workload) => section(workload, results));
   return `<!-- Written by \`npm run bench\`; do not edit. -->
@@ -36,10 +36,10 @@ own. The store is a real etcd with its data on disk and every commit fsynced, or
 persistence ("volatile") or with an append-only file that is fsynced before each answer ("AOF always"). metasrv runs as the
 [operations guide](operations.md) has it, with \`NODE_OPTIONS=--max-semi-space-size=32\`.
 
-All contenders of a workload take turns in ${rounds} rounds of ${roundMs / 1000} s, there and back again, after
-having been warmed up for ${warmUpMs / 1000} s each: code of Node becomes faster for some seconds, as it is compiled. The first
-half second of each turn is not counted. What a table shows is the median of the rounds; a ratio is the median of the
-ratios within each round, so that a machine whose speed drifts favours nobody.
+All contenders of a workload take turns in ${rounds} rounds of ${roundMs / 1000} s, there and back again, after having been
+warmed up: ${warmUp(plan)}.
+The first half second of each turn is not counted. What a table shows is the median of the rounds; a ratio is the median of
+the ratios within each round, so that a machine whose speed drifts favours nobody.
 
 The load is closed: each caller asks again when it was answered. A lock that is "in flight" is asked for, held and
 released; its latency is that of both calls together. CPU time is what the kernel counted for each process, divided by
@@ -64,6 +64,14 @@ Again: \`npm run bench\` (all, and this page), \`npm run bench -- --quick\` (the
 
 ${sections.join("\n\n")}
 `;
+}
+
+/** How long contenders are warmed up, for the page. */
+function warmUp({ warmUpMs, warmUpSteps }: Plan): string {
+  const stepSeconds = warmUpMs / 1000;
+  return warmUpSteps === 1
+    ? `for ${stepSeconds} s each; a Node server would get faster for some twenty more, while its code is compiled`
+    : `each for as long as it gets faster, as code of Node does while it is compiled, for ${stepSeconds * warmUpSteps} s at most`;
 }
 
 function section({ id, title, method }: Workload, results: Results): string {

@@ -5,7 +5,7 @@ import { runH2load } from "../floors/h2load.js";
 import { cpuSeconds } from "../measure/process-usage.js";
 import { summarize, type Row, type Sample } from "../measure/sample.js";
 import type { Seat } from "../peers/contenders.js";
-import type { Context } from "./workload.js";
+import type { Context, Plan } from "./workload.js";
 
 /** One who takes part in a contest. */
 export interface Entry {
@@ -22,6 +22,8 @@ type Measure = (durationMs: number) => Promise<Sample>;
 
 // Code is compiled the sooner the more often it runs: free locks are warmed up with at least so many in flight.
 const warmUpInFlight = 64;
+// By so much a step of warming up has to be faster to count as such.
+const gain = 1.02;
 const pauseMs = 100;
 // What was idle while others had their turns is slow for a moment: so much of each turn is not counted.
 const leadInMs = 500;
@@ -31,11 +33,11 @@ const leadInMs = 500;
  * their order favours any.
  */
 export async function contest(entries: readonly Entry[], context: Context): Promise<Row[]> {
-  const { rounds, roundMs, warmUpMs } = context.plan;
+  const { rounds, roundMs } = context.plan;
   await using drivers = new Drivers();
   const lanes: { readonly entry: Entry; readonly measure: Measure; readonly samples: Sample[] }[] = [];
   for (const entry of entries) {
-    const measure = await prepare(entry, drivers, warmUpMs);
+    const measure = await prepare(entry, drivers, context.plan);
     lanes.push({ entry, measure, samples: [] });
   }
   for (let round = 0; round < rounds; round++) {
@@ -63,7 +65,7 @@ class Drivers implements AsyncDisposable {
   }
 }
 
-async function prepare(entry: Entry, drivers: Drivers, warmUpMs: number): Promise<Measure> {
+async function prepare(entry: Entry, drivers: Drivers, plan: Plan): Promise<Measure> {
   const { inFlight, clients, names, seat } = entry;
   const { load, pids } = seat;
   if (load.kind === "h2load") {
@@ -71,8 +73,15 @@ async function prepare(entry: Entry, drivers: Drivers, warmUpMs: number): Promis
   }
   const driver = await drivers.start();
   await driver.do("open", { spec: load, clients });
-  const warmUp = names === "free" ? Math.max(inFlight, warmUpInFlight) : inFlight;
-  await driver.do("cycles", { inFlight: warmUp, durationMs: warmUpMs, names });
+  const warmUpJob = {
+    inFlight: names === "free" ? Math.max(inFlight, warmUpInFlight) : inFlight,
+    durationMs: plan.warmUpMs,
+    names,
+  };
+  await warmUp(plan.warmUpSteps, async () => {
+    const { cycles, seconds } = await driver.do("cycles", warmUpJob);
+    return cycles / seconds;
+  });
   return async (durationMs) => {
     await driver.do("cycles", { inFlight, durationMs: leadInMs, names });
     return withCpu({ ...pids, client: [driver.pid] }, async () => {
@@ -82,6 +91,17 @@ async function prepare(entry: Entry, drivers: Drivers, warmUpMs: number): Promis
       return { cycles, failed, seconds, p50Ms, p99Ms, cpuSeconds: {}, ...(names === "hot" && { handovers }) };
     });
   };
+}
+
+/** Takes steps until two in a row were no faster than the fastest before them. */
+async function warmUp(most: number, step: () => Promise<number>): Promise<void> {
+  let fastest = 0;
+  let stale = 0;
+  for (let taken = 0; taken < most && stale < 2; taken++) {
+    const rate = await step();
+    stale = rate > fastest * gain ? 0 : stale + 1;
+    fastest = Math.max(fastest, rate);
+  }
 }
 
 /** Adds the CPU time that processes used meanwhile. */

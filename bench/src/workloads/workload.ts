@@ -6,8 +6,9 @@ export interface Plan {
   readonly quick: boolean;
   readonly rounds: number;
   readonly roundMs: number;
-  /** Before the first round, for each contender. */
+  /** Each contender is warmed up by steps of so long, until it gets no faster or has done so many. */
   readonly warmUpMs: number;
+  readonly warmUpSteps: number;
 }
 
 /** What a workload runs in. */
