@@ -155,4 +155,26 @@ describe("metasrv start", () => {
     expect(await exited).toBe(0);
     expect(performance.now() - toldAt).toBeLessThan(5_000);
   });
+
+  test("ends although nobody reads its log", async () => {
+    const { child, exited, address } = await runServer(["--log-level", "debug"]);
+    child.stdout.pause();
+    // More than what is between the two of them holds.
+    for (let sent = 0; sent < 1_000; sent += 50) {
+      const logged = Array.from({ length: 50 }, async () => {
+        const response = await fetch(`http://${address}/metasrv.v1.LockService/Lock`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ name: "a".repeat(900), waitMs: 0 }),
+        });
+        await response.arrayBuffer();
+      });
+      await Promise.all(logged);
+    }
+    const ended = once(child, "exit");
+    child.kill();
+    expect(await ended).toEqual([0, null]);
+    child.stdout.resume();
+    await exited;
+  });
 });

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Logger, pino } from "pino";
 import { configFrom, flagOf, type StartOptions, startOptions } from "./cli-options.js";
 import { ConfigError } from "./config.js";
@@ -7,6 +8,9 @@ import { version } from "./version.js";
 
 /** Exit code when the server could not start or had to be stopped by force. */
 const failed = 1;
+
+/** How long the last of the log may take to be written, in milliseconds. */
+const writtenWithinMs = 500;
 
 /** Exit code when the command line or the configuration cannot be used. */
 const misused = 2;
@@ -49,39 +53,74 @@ function createProgram(): Command {
 }
 
 async function serve({ logLevel, ...options }: StartOptions & { readonly logLevel: string }): Promise<void> {
-  const logger = pino({ level: logLevel });
+  const output = pino.destination(process.stdout.fd);
+  const logger = pino({ level: logLevel }, output);
+  const exit = exitOnceWritten(output);
   let server: RunningServer | undefined;
-  stopOnSignals(logger, () => server?.stop());
+  stopOnSignals({ logger, exit, stop: () => server?.stop() });
   try {
     server = await startServer(configFrom(options), { logger });
   } catch (error) {
     logger.debug({ err: error }, "could not start");
     if (error instanceof ConfigError) {
       process.stderr.write(`error: ${flagOf(error.setting)}: ${error.problem}\nSee 'metasrv start --help'.\n`);
-      process.exit(misused);
+      await exit(misused);
     }
     process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.exit(failed);
+    await exit(failed);
   }
 }
 
+/** Ends this process, with the exit code that comes first. */
+type Exit = (code: number) => Promise<never>;
+
+/**
+ * Exits when the log is written, or nobody reads it any more. What is left to pino's own flush at exit, it tries to write
+ * for ever.
+ */
+function exitOnceWritten(output: ReturnType<typeof pino.destination>): Exit {
+  const over = new Promise<void>((resolve) => {
+    output.on("close", resolve);
+    output.on("error", () => {
+      resolve();
+    });
+  });
+  const exit: Exit = async (code) => {
+    output.end();
+    await Promise.race([over, sleep(writtenWithinMs)]);
+    output.destroy();
+    process.exit(code);
+  };
+  let exiting: Promise<never> | undefined;
+  return (code) => (exiting ??= exit(code));
+}
+
 /** The first signal stops the server, which takes less than five seconds; a second one does not wait for that. */
-function stopOnSignals(logger: Logger, stop: () => Promise<void> | undefined): void {
+function stopOnSignals({
+  logger,
+  exit,
+  stop,
+}: {
+  readonly logger: Logger;
+  readonly exit: Exit;
+  readonly stop: () => Promise<void> | undefined;
+}): void {
   let stopping = false;
   const onSignal = (signal: NodeJS.Signals) => {
     if (stopping) {
-      process.exit(failed);
+      void exit(failed);
+      return;
     }
     stopping = true;
     logger.info({ signal }, "told to stop");
     void (async () => {
       try {
         await stop();
-        process.exit(0);
       } catch (error) {
         logger.error({ err: error }, "could not stop cleanly");
-        process.exit(failed);
+        await exit(failed);
       }
+      await exit(0);
     })();
   };
   process.on("SIGTERM", onSignal);
