@@ -106,9 +106,12 @@ function described({ number, event }: SessionEvent): string {
   }
 }
 
+/** Beyond what tests choose themselves. */
+let nextTicket = 2 ** 31;
+
 /** Asks for a lock, with a ticket id of its own unless said otherwise. */
 export function lock(name: string, change: { ticket?: number; ttlMs?: bigint; waitMs?: bigint } = {}): Command {
-  const { ticket = Math.floor(Math.random() * 2 ** 32), ttlMs = 0n, waitMs } = change;
+  const { ticket = nextTicket++, ttlMs = 0n, waitMs } = change;
   return {
     case: "lock",
     value: {
