@@ -20,8 +20,11 @@ function answer({ id, ask, lock, token }: WriteRequest): WriteAnswer {
 }
 
 const server = createServer((socket) => {
+  // A client killed before it has read an answer resets its connection, which both of these say.
   socket.on("error", () => socket.destroy());
-  createInterface({ input: socket }).on("line", (line) => {
+  const lines = createInterface({ input: socket });
+  lines.on("error", () => socket.destroy());
+  lines.on("line", (line) => {
     socket.write(`${JSON.stringify(answer(JSON.parse(line) as WriteRequest))}\n`);
   });
 });

@@ -47,6 +47,7 @@ export class Stage implements AsyncDisposable {
   readonly #folder: string;
   readonly nodes: LockNode[] = [];
   readonly clients: LockClient[] = [];
+  readonly #programs = new Map<string, Child>();
   #parts: StoreParts | undefined;
   #probe: Child | undefined;
 
@@ -92,12 +93,16 @@ export class Stage implements AsyncDisposable {
   /**
    * Resolves when the store has a leader and every node is a member.
    *
-   * @throws Error when that takes too long, or when a node has ended by itself
+   * @throws Error when that takes too long, or when a node, the resource or the probe has ended by itself
    */
   async well(): Promise<void> {
     const isWell = async (): Promise<boolean> => {
       const { crash } = this.nodes.find((node) => node.crash !== undefined) ?? {};
       if (crash !== undefined) throw new Error(crash);
+      for (const [path, { exit, tail }] of this.#programs) {
+        if (exit === undefined) continue;
+        throw new Error(`${path} ended by itself (code ${exit.code}, signal ${exit.signal}); ${tail}`);
+      }
       if ((await this.etcd.leader()) === undefined) return false;
       const addresses = new Set((await memberAddresses(this.store).catch(() => new Map<string, string>())).values());
       return this.nodes.every(({ links }) => addresses.has(links.clientAddress));
@@ -171,9 +176,9 @@ export class Stage implements AsyncDisposable {
     await this.well();
     const socket = join(folder, "resource.sock");
     const resource = [socket, join(folder, "resource.jsonl")];
-    this.#own(await startProgram({ path: programs.resourceServer, args: resource }));
+    await this.#startProgram(programs.resourceServer, resource);
     const probe = [etcd.endpoints.join(","), join(folder, "store-probe.jsonl")];
-    this.#probe = this.#own(await startProgram({ path: programs.storeProbe, args: probe }));
+    this.#probe = await this.#startProgram(programs.storeProbe, probe);
     const endpoints = this.nodes.map(({ links }) => `http://${links.clientAddress}`);
     for (let index = 0; index < sizes.clients; index++) {
       const options = { endpoints, workers: sizes.workersPerClient, resource: socket };
@@ -184,7 +189,9 @@ export class Stage implements AsyncDisposable {
     }
   }
 
-  #own(child: Child): Child {
+  async #startProgram(path: string, args: readonly string[]): Promise<Child> {
+    const child = await startProgram({ path, args });
+    this.#programs.set(path, child);
     this.#cleanUp.add({ [Symbol.asyncDispose]: () => child.kill() });
     return child;
   }
