@@ -156,25 +156,47 @@ describe("metasrv start", () => {
     expect(performance.now() - toldAt).toBeLessThan(5_000);
   });
 
-  test("ends although nobody reads its log", async () => {
-    const { child, exited, address } = await runServer(["--log-level", "debug"]);
-    child.stdout.pause();
-    // More than what is between the two of them holds.
-    for (let sent = 0; sent < 1_000; sent += 50) {
-      const logged = Array.from({ length: 50 }, async () => {
-        const response = await fetch(`http://${address}/metasrv.v1.LockService/Lock`, {
-          method: "POST",
-          headers: { "content-type": "application/json" },
-          body: JSON.stringify({ name: "a".repeat(900), waitMs: 0 }),
-        });
-        await response.arrayBuffer();
+  describe("while nobody reads its log", () => {
+    const askNow = async (address: string, name: string) => {
+      const response = await fetch(`http://${address}/metasrv.v1.LockService/Lock`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ name, waitMs: 0 }),
       });
-      await Promise.all(logged);
-    }
-    const ended = once(child, "exit");
-    child.kill();
-    expect(await ended).toEqual([0, null]);
-    child.stdout.resume();
-    await exited;
+      await response.arrayBuffer();
+    };
+
+    /** Makes it log so many lines, of some kilobytes each. */
+    const log = async (address: string, lines: number) => {
+      for (let asked = 0; asked < lines; asked += 50) {
+        await Promise.all(Array.from({ length: 50 }, () => askNow(address, "a".repeat(3_000))));
+      }
+    };
+
+    test("ends", async () => {
+      const { child, exited, address } = await runServer(["--log-level", "debug"]);
+      child.stdout.pause();
+      // More than what is between the two of them holds.
+      await log(address, 200);
+      const ended = once(child, "exit");
+      child.kill();
+      expect(await ended).toEqual([0, null]);
+      child.stdout.resume();
+      await exited;
+    });
+
+    test("keeps no more than a part of it, and logs again when it is read", async () => {
+      const { child, address, lines } = await runServer(["--log-level", "debug"]);
+      child.stdout.pause();
+      const sent = 2_000;
+      await log(address, sent);
+      child.stdout.resume();
+      const seen = (name: string) => lines.filter((line) => JSON.stringify(line).includes(name)).length;
+      while (seen("read again") === 0) {
+        await askNow(address, "read again");
+      }
+      expect(seen("a".repeat(3_000))).toBeGreaterThan(200);
+      expect(seen("a".repeat(3_000))).toBeLessThan(sent);
+    });
   });
 });

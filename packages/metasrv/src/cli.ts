@@ -12,6 +12,9 @@ const failed = 1;
 /** How long the last of the log may take to be written, in milliseconds. */
 const writtenWithinMs = 500;
 
+/** How much of the log may wait to be written, in bytes: what is logged while its reader is stuck beyond that is lost. */
+const maxUnwrittenLog = 4 * 1024 * 1024;
+
 /** Exit code when the command line or the configuration cannot be used. */
 const misused = 2;
 
@@ -53,7 +56,7 @@ function createProgram(): Command {
 }
 
 async function serve({ logLevel, ...options }: StartOptions & { readonly logLevel: string }): Promise<void> {
-  const output = pino.destination(process.stdout.fd);
+  const output = pino.destination({ dest: process.stdout.fd, maxLength: maxUnwrittenLog });
   const logger = pino({ level: logLevel }, output);
   const exit = exitOnceWritten(output);
   let server: RunningServer | undefined;
