@@ -130,7 +130,7 @@ export class Faults {
         break;
       case "watch silent":
         say(node.name);
-        for (const watch of run?.connection.watches ?? []) {
+        for (const watch of run?.storeClient.watches ?? []) {
           watch.stream.silent = true;
         }
         break;
@@ -176,7 +176,7 @@ export class Faults {
     const { cluster, nodes } = this.#targets;
     cluster.store.compact();
     for (const node of nodes) {
-      for (const watch of node.run?.connection.watches ?? []) {
+      for (const watch of node.run?.storeClient.watches ?? []) {
         watch.compacted();
       }
     }

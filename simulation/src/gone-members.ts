@@ -1,6 +1,6 @@
 import type { ITxnRequest } from "etcd3";
 import { EtcdCommitter, type EtcdCommitterOptions } from "../../packages/metasrv/src/log/etcd/etcd-committer.js";
-import { storeKeys } from "./simulated-ticket-log.js";
+import { storeKeys } from "./store/store-client.js";
 
 /** A group commit whose transactions do not ask whether the members are there for which they write. */
 export function writesForGoneMembers(options: EtcdCommitterOptions): EtcdCommitter {

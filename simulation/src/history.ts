@@ -1,7 +1,7 @@
 import type { IEvent } from "etcd3";
 import { decodeKeyValue } from "../../packages/metasrv/src/log/etcd/etcd-codec.js";
 import type { LockName, StoredTicket, TicketId } from "../../packages/metasrv/src/log/ticket-log.js";
-import { storeKeys } from "./simulated-ticket-log.js";
+import { storeKeys } from "./store/store-client.js";
 import type { Revision } from "./store/simulated-store.js";
 
 /** One ticket's life in the store, from its creation to its removal. */

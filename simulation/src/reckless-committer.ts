@@ -2,8 +2,8 @@ import { notAMember } from "../../packages/metasrv/src/locks/lock-errors.js";
 import type { EtcdCommitterOptions } from "../../packages/metasrv/src/log/etcd/etcd-committer.js";
 import { storeUnavailable } from "../../packages/metasrv/src/log/etcd/etcd-errors.js";
 import { resultOfOp, txnOfOp } from "../../packages/metasrv/src/log/etcd/etcd-op.js";
+import type { Committer } from "../../packages/metasrv/src/log/etcd/etcd-ticket-log.js";
 import type { OpResult, TicketOp } from "../../packages/metasrv/src/log/ticket-log.js";
-import type { Committer } from "./simulated-ticket-log.js";
 
 interface Pending {
   readonly op: TicketOp;

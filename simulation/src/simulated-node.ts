@@ -5,6 +5,7 @@ import { defaultLimits } from "../../packages/metasrv/src/locks/limits.js";
 import { shuttingDown } from "../../packages/metasrv/src/locks/lock-errors.js";
 import { LockStore } from "../../packages/metasrv/src/locks/lock-store.js";
 import { EtcdCommitter, type EtcdCommitterOptions } from "../../packages/metasrv/src/log/etcd/etcd-committer.js";
+import { type Committer, EtcdTicketLog } from "../../packages/metasrv/src/log/etcd/etcd-ticket-log.js";
 import type { TicketLog } from "../../packages/metasrv/src/log/ticket-log.js";
 import type { Locks } from "../../packages/metasrv/src/services/locks.js";
 import { OpenSessions } from "../../packages/metasrv/src/services/open-sessions.js";
@@ -14,8 +15,7 @@ import type { Profile } from "./profile.js";
 import type { Random } from "./random.js";
 import type { NodeSession } from "./session/node-session.js";
 import { type ProcessClock, SimulatedProcess } from "./simulated-process.js";
-import { type Committer, SimulatedTicketLog } from "./simulated-ticket-log.js";
-import { connectStore, type StoreConnection } from "./store/store-client.js";
+import { StoreClient, storeKeys } from "./store/store-client.js";
 import type { StoreCluster } from "./store/store-cluster.js";
 import { type LinkFaults, StoreLink } from "./store/store-link.js";
 import type { Trace } from "./trace.js";
@@ -89,6 +89,11 @@ export class SimulatedNode {
   }
 }
 
+const connectTimeoutMs = 20_000;
+const attemptTimeoutMs = 2_000;
+// Three times as long as in a server: the longer a feed may be behind, the more shows.
+const checkMs = 3_000;
+
 /** How long the last answers of a node that stops may take to leave, in milliseconds. */
 const endMs = 100;
 
@@ -96,7 +101,7 @@ const endMs = 100;
 export class NodeRun {
   readonly process: SimulatedProcess;
   readonly link: StoreLink;
-  readonly connection: StoreConnection;
+  readonly storeClient: StoreClient;
   readonly store: LockStore;
   /** What the services use of the store. */
   readonly locks: Locks;
@@ -115,15 +120,23 @@ export class NodeRun {
     const rate = 1 + random.between(-profile.drift, profile.drift);
     this.process = new SimulatedProcess(queue, random, name, rate);
     this.link = new StoreLink(this.process, cluster, random, linkFaults, profile.storeDelayMs);
-    this.connection = connectStore(this.link);
+    const client = new StoreClient(this.link);
+    this.storeClient = client;
     this.storeClock = this.process.createClock();
     const logger = pino({ level: "silent" });
-    const log = new SimulatedTicketLog({
-      connection: this.connection,
+    const log = new EtcdTicketLog({
+      client,
+      keys: storeKeys,
       clock: this.process.createClock(),
       logger,
+      hosts: ["etcd"],
+      connectTimeoutMs,
       requestTimeoutMs: profile.requestTimeoutMs,
       memberTtlSeconds: profile.memberTtlSeconds,
+      maxTxnOps: 128,
+      txn: (request) => client.txn(request, attemptTimeoutMs),
+      gather: queueMicrotask,
+      checkMs,
       createCommitter: variant.createCommitter ?? ((options) => new EtcdCommitter(options)),
     });
     const limits = {

@@ -80,7 +80,6 @@ export async function simulate({
   const simulation = new Simulation(seed, variant, tailLines);
   return withOwnGlobals(
     simulation.random.fork(),
-    () => simulation.queue.nowMs,
     (reason) => {
       simulation.rejected(reason);
     },
@@ -147,7 +146,7 @@ class Simulation {
     store.observe((revision) => {
       invariants.committed(revision);
       for (const node of nodes) {
-        for (const watch of node.run?.connection.watches ?? []) {
+        for (const watch of node.run?.storeClient.watches ?? []) {
           watch.committed(revision);
         }
       }

@@ -75,7 +75,7 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
     {
       create: () => ({ node: { wrapLog: (log) => new UpdateWithoutRevision(log) }, profile: lateRenewals }),
       breaks: ["I4", "I6", "I7", "I9"],
-      withinSteps: 100_000,
+      withinSteps: 200_000,
     },
   ],
   [

@@ -1,86 +1,81 @@
-import type { EtcdFeedOptions } from "../../../packages/metasrv/src/log/etcd/etcd-feed.js";
-import type { EtcdMembershipOptions } from "../../../packages/metasrv/src/log/etcd/etcd-membership.js";
-import type { ILeaseKeepAliveRequest, ILeaseKeepAliveResponse, IRangeRequest, ITxnRequest, ITxnResponse } from "etcd3";
+import type { IPutRequest, IRangeRequest, IRangeResponse, ITxnRequest, ITxnResponse } from "etcd3";
+import type { EtcdClient, WatchStream } from "../../../packages/metasrv/src/log/etcd/etcd-client.js";
+import { EtcdKeys } from "../../../packages/metasrv/src/log/etcd/etcd-keys.js";
 import type { StoreLink } from "./store-link.js";
-import { StoreStream } from "./store-stream.js";
 import { StoreWatch } from "./store-watch.js";
 
-interface CallOptions {
-  readonly deadline?: number | Date;
-}
+/** The prefix of everything in the store. */
+export const storeKeys = new EtcdKeys("metasrv");
 
 const refusedForSpace = "8 RESOURCE_EXHAUSTED: etcdserver: mvcc: database space exceeded";
 
-/** Runs a transaction at the store, and what else it does with one, such as counting. */
-export type Txn = (request: ITxnRequest, timeoutMs: number) => Promise<ITxnResponse>;
+/** What one node has instead of a client of etcd. */
+export class StoreClient implements EtcdClient {
+  readonly #link: StoreLink;
+  readonly #watches = new Set<StoreWatch>();
 
-/** The client of etcd, as the feed and the membership use it. */
-export type StoreClient = EtcdFeedOptions["client"] & EtcdMembershipOptions["client"];
+  constructor(link: StoreLink) {
+    this.#link = link;
+  }
 
-/** What one node has instead of a connection to etcd. */
-export interface StoreConnection {
-  readonly client: StoreClient;
-  readonly txn: Txn;
   /** The watches that are open. */
-  readonly watches: ReadonlySet<StoreWatch>;
-}
+  get watches(): ReadonlySet<StoreWatch> {
+    return this.#watches;
+  }
 
-export function connectStore(link: StoreLink): StoreConnection {
-  const { cluster } = link;
-  const { store } = cluster;
-  const watches = new Set<StoreWatch>();
-  const txn: Txn = (request, timeoutMs) =>
-    link.call(`transaction ${describeTxn(request)}`, timeoutMs, () => {
+  txn(request: ITxnRequest, timeoutMs: number): Promise<ITxnResponse> {
+    const { cluster } = this.#link;
+    return this.#link.call(`transaction ${describeTxn(request)}`, timeoutMs, () => {
       if (cluster.full && puts(request)) {
         throw new Error(refusedForSpace);
       }
-      return store.txn(request);
+      return cluster.store.txn(request);
     });
-  const client = {
-    kv: {
-      range: (request: IRangeRequest, options: CallOptions) =>
-        link.call("range", timeoutOf(options), () => store.range(request)),
-      put: ({ key, value, lease }: { key: Buffer; value: Buffer; lease: string }, options: CallOptions) =>
-        link.call("put of the member", timeoutOf(options), () => {
-          if (cluster.full) {
-            throw new Error(refusedForSpace);
-          }
-          cluster.putLeased(key, value, lease);
-          return { header: store.header() };
-        }),
-    },
-    leaseClient: {
-      leaseGrant: ({ TTL }: { TTL: number }, options: CallOptions) =>
-        link.call("lease grant", timeoutOf(options), () => ({ ID: cluster.grantLease(TTL), TTL: TTL.toString() })),
-      leaseRevoke: ({ ID }: { ID: string }, options: CallOptions) =>
-        link.call("lease revoke", timeoutOf(options), () => {
-          cluster.revokeLease(ID);
-          return {};
-        }),
-      leaseKeepAlive: () => {
-        const stream = new StoreStream<ILeaseKeepAliveRequest, ILeaseKeepAliveResponse>(link, ({ ID }) => {
-          const id = String(ID);
-          const TTL = cluster.keepLeaseAlive(id).toString();
-          stream.send({ header: store.header(), ID: id, TTL });
-        });
-        return Promise.resolve(stream);
-      },
-    },
-    watchStream: () => {
-      const watch = new StoreWatch(link);
-      watches.add(watch);
-      watch.stream.on("error", () => {
-        watches.delete(watch);
-      });
-      return Promise.resolve(watch.stream);
-    },
-  };
-  // The client's class has private members; what is used of it is above, and the simulation fails on anything else.
-  return { client: client as unknown as StoreClient, txn, watches };
-}
+  }
 
-function timeoutOf({ deadline = Infinity }: CallOptions): number {
-  return Math.max(0, Number(deadline) - Date.now());
+  watchStream(): WatchStream {
+    const watch = new StoreWatch(this.#link);
+    this.#watches.add(watch);
+    watch.stream.on("error", () => {
+      this.#watches.delete(watch);
+    });
+    return watch.stream;
+  }
+
+  range(request: IRangeRequest, timeoutMs: number): Promise<IRangeResponse> {
+    return this.#link.call("range", timeoutMs, () => this.#link.cluster.store.range(request));
+  }
+
+  put({ key, value, lease }: IPutRequest, timeoutMs: number): Promise<void> {
+    const { cluster } = this.#link;
+    return this.#link.call("put of the member", timeoutMs, () => {
+      if (cluster.full) {
+        throw new Error(refusedForSpace);
+      }
+      cluster.putLeased(key ?? Buffer.alloc(0), value ?? Buffer.alloc(0), String(lease));
+    });
+  }
+
+  grantLease(ttlSeconds: number, timeoutMs: number): Promise<{ id: string; ttlSeconds: number }> {
+    return this.#link.call("lease grant", timeoutMs, () => ({
+      id: this.#link.cluster.grantLease(ttlSeconds),
+      ttlSeconds,
+    }));
+  }
+
+  keepLeaseAlive(id: string, timeoutMs: number): Promise<number> {
+    return this.#link.call("lease keep-alive", timeoutMs, () => this.#link.cluster.keepLeaseAlive(id));
+  }
+
+  revokeLease(id: string, timeoutMs: number): Promise<void> {
+    return this.#link.call("lease revoke", timeoutMs, () => {
+      this.#link.cluster.revokeLease(id);
+    });
+  }
+
+  close(): void {
+    this.#link.breakStreams();
+  }
 }
 
 function puts({ success = [], failure = [] }: ITxnRequest): boolean {

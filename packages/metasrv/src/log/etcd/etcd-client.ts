@@ -1,6 +1,9 @@
+import { noop } from "cockatiel";
 import {
   Etcd3,
-  type IOptions,
+  type IPutRequest,
+  type IRangeRequest,
+  type IRangeResponse,
   type ITxnRequest,
   type ITxnResponse,
   type IWatchRequest,
@@ -21,28 +24,73 @@ export interface WatchStream {
   cancel(): void;
 }
 
-/** etcd3's client, beside which the two calls that carry the load have connections of their own. */
-export class EtcdClient extends Etcd3 {
+/**
+ * What is asked of etcd. Each call is made once, of one member, and fails when there is no answer within `timeoutMs`
+ * milliseconds; the next call is then made of the next member. Lease ids are decimal, as in etcd3.
+ */
+export interface EtcdClient {
+  txn(request: ITxnRequest, timeoutMs: number): Promise<ITxnResponse>;
+  watchStream(): WatchStream;
+  range(request: IRangeRequest, timeoutMs: number): Promise<IRangeResponse>;
+  put(request: IPutRequest, timeoutMs: number): Promise<void>;
+  /** @returns the lease, and the TTL that it got, in seconds */
+  grantLease(ttlSeconds: number, timeoutMs: number): Promise<{ readonly id: string; readonly ttlSeconds: number }>;
+  /** @returns the TTL that it has from now on, in seconds; none if it is gone */
+  keepLeaseAlive(id: string, timeoutMs: number): Promise<number>;
+  revokeLease(id: string, timeoutMs: number): Promise<void>;
+  close(): void;
+}
+
+/**
+ * A client of the etcd members; nothing is connected before the first call.
+ *
+ * @param hosts - each as host:port, or with http:// or https:// before it
+ */
+export function createEtcdClient(hosts: readonly string[], clock: Clock): EtcdClient {
+  return new ConnectedEtcdClient(hosts, clock);
+}
+
+interface CallOptions {
+  readonly deadline: number;
+}
+
+class ConnectedEtcdClient implements EtcdClient {
+  /** The two calls that carry the load have connections of their own. */
   readonly #txns: GrpcConnection;
   readonly #watches: GrpcConnection;
+  /** One for each member: of several, etcd3 takes one by chance for each call, be it silent or not. */
+  readonly #members: readonly Etcd3[];
+  /** Index of the member of which the other calls are made. */
+  #member: number;
 
-  constructor(options: IOptions & { readonly hosts: string[] }, clock: Clock) {
-    super(options);
-    this.#txns = new GrpcConnection(options.hosts, clock);
-    this.#watches = new GrpcConnection(options.hosts, clock);
+  constructor(hosts: readonly string[], clock: Clock) {
+    this.#txns = new GrpcConnection(hosts, clock);
+    this.#watches = new GrpcConnection(hosts, clock);
+    this.#members = hosts.map(
+      (host) =>
+        new Etcd3({
+          hosts: host,
+          // What to try again, where and when is decided here: the default breaker would stay away from a healthy etcd.
+          faultHandling: { host: () => noop, global: noop },
+          grpcOptions: {
+            "grpc.max_receive_message_length": -1,
+            "grpc.initial_reconnect_backoff_ms": 100,
+            "grpc.max_reconnect_backoff_ms": 1_000,
+            // etcd refuses pings more frequent than every 5 s.
+            "grpc.keepalive_time_ms": 6_000,
+            "grpc.keepalive_timeout_ms": 3_000,
+            "grpc.use_local_subchannel_pool": 1,
+          },
+        }),
+    );
+    this.#member = Math.floor(Math.random() * hosts.length);
   }
 
-  /**
-   * Runs a transaction.
-   *
-   * @param timeoutMs - in milliseconds
-   */
   async txn(request: ITxnRequest, timeoutMs: number): Promise<ITxnResponse> {
     return decodeTxnResponse(await this.#txns.unary("/etcdserverpb.KV/Txn", encodeTxn(request), timeoutMs));
   }
 
-  /** Opens a stream on which watches can be made. */
-  watchStream(): Promise<WatchStream> {
+  watchStream(): WatchStream {
     const events = new EventEmitter<{ data: [IWatchResponse]; end: []; error: [Error] }>();
     const stream = this.#watches.stream("/etcdserverpb.Watch/Watch", {
       message: (message) => {
@@ -56,21 +104,79 @@ export class EtcdClient extends Etcd3 {
         }
       },
     });
-    return Promise.resolve(
-      Object.assign(events, {
-        write: (request: IWatchRequest) => {
-          stream.write(encodeWatch(request));
-        },
-        cancel: () => {
-          stream.cancel();
-        },
-      }),
-    );
+    return Object.assign(events, {
+      write: (request: IWatchRequest) => {
+        stream.write(encodeWatch(request));
+      },
+      cancel: () => {
+        stream.cancel();
+      },
+    });
   }
 
-  override close(): void {
+  range(request: IRangeRequest, timeoutMs: number): Promise<IRangeResponse> {
+    return this.#call(timeoutMs, ({ kv }, options) => kv.range(request, options));
+  }
+
+  async put(request: IPutRequest, timeoutMs: number): Promise<void> {
+    await this.#call(timeoutMs, ({ kv }, options) => kv.put(request, options));
+  }
+
+  async grantLease(ttlSeconds: number, timeoutMs: number): Promise<{ id: string; ttlSeconds: number }> {
+    const { ID, TTL } = await this.#call(timeoutMs, ({ leaseClient }, options) =>
+      leaseClient.leaseGrant({ TTL: ttlSeconds }, options),
+    );
+    return { id: ID, ttlSeconds: Number(TTL) };
+  }
+
+  keepLeaseAlive(id: string, timeoutMs: number): Promise<number> {
+    return this.#call(timeoutMs, async ({ leaseClient }, options) => {
+      const stream = await leaseClient.leaseKeepAlive(options);
+      try {
+        return await new Promise<number>((resolve, reject) => {
+          stream.on("data", ({ TTL }) => {
+            resolve(Number(TTL));
+          });
+          stream.on("error", reject);
+          stream.on("end", () => {
+            reject(new Error("etcd ended the keep-alive stream"));
+          });
+          stream.write({ ID: id });
+        });
+      } finally {
+        stream.cancel();
+      }
+    });
+  }
+
+  async revokeLease(id: string, timeoutMs: number): Promise<void> {
+    await this.#call(timeoutMs, ({ leaseClient }, options) => leaseClient.leaseRevoke({ ID: id }, options));
+  }
+
+  close(): void {
     this.#txns.close();
     this.#watches.close();
-    super.close();
+    for (const member of this.#members) {
+      member.close();
+    }
+  }
+
+  async #call<Answer>(
+    timeoutMs: number,
+    make: (member: Etcd3, options: CallOptions) => Promise<Answer>,
+  ): Promise<Answer> {
+    const index = this.#member;
+    const member = this.#members[index];
+    if (member === undefined) {
+      throw new Error("an etcd client needs at least one member");
+    }
+    try {
+      return await make(member, { deadline: Date.now() + timeoutMs });
+    } catch (error) {
+      if (this.#member === index) {
+        this.#member = (index + 1) % this.#members.length;
+      }
+      throw error;
+    }
   }
 }

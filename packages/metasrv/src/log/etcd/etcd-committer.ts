@@ -25,7 +25,7 @@ export interface EtcdCommitterOptions {
   readonly requestTimeoutMs: number;
   /** etcd's `--max-txn-ops`. */
   readonly maxTxnOps: number;
-  /** How many transactions may be in flight at a time; 2 by default. */
+  /** How many transactions may be in flight at a time; 4 by default. */
   readonly maxInFlight?: number;
 }
 

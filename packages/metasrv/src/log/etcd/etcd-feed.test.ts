@@ -69,10 +69,10 @@ describe("a feed", () => {
     const watchStream = () => {
       const watch = new Watch();
       watches.push(watch);
-      return Promise.resolve(watch);
+      return watch;
     };
     feed = new EtcdFeed({
-      client: { kv: { range: () => range() }, watchStream } as unknown as EtcdClient,
+      client: { range: () => range(), watchStream } as unknown as EtcdClient,
       keys,
       clock,
       logger: pino({ level: "silent" }),

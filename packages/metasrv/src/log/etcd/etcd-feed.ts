@@ -132,9 +132,9 @@ export class EtcdFeed {
     let revision: string | undefined;
     let key = keys.all.start;
     for (;;) {
-      const page: IRangeResponse = await client.kv.range(
+      const page: IRangeResponse = await client.range(
         { key, range_end: keys.all.end, limit: pageSize, ...(revision === undefined ? {} : { revision }) },
-        { deadline: Date.now() + timeoutMs },
+        timeoutMs,
       );
       revision ??= page.header.revision;
       for (const kv of page.kvs) {
@@ -164,7 +164,7 @@ export class EtcdFeed {
   /** Watches until the stream breaks (`broken`) or what is missed cannot be had any more (`gap`). */
   async #watch(listener: LogListener): Promise<"broken" | "gap"> {
     const { client, keys, logger } = this.#options;
-    const stream = await client.watchStream();
+    const stream = client.watchStream();
     this.#stream = stream;
     this.#check.watch(stream, this.#revision);
     try {
@@ -219,8 +219,8 @@ export class EtcdFeed {
   /** By a read that needs a majority, so that a member which is cut off does not answer it. */
   async #readRevision(): Promise<bigint> {
     const { client, keys, checkMs, requestTimeoutMs } = this.#options;
-    const deadline = Date.now() + Math.min(requestTimeoutMs, checkMs);
-    const { header } = await client.kv.range({ key: keys.all.start, count_only: true }, { deadline });
+    const timeoutMs = Math.min(requestTimeoutMs, checkMs);
+    const { header } = await client.range({ key: keys.all.start, count_only: true }, timeoutMs);
     return BigInt(header.revision);
   }
 

@@ -1,15 +1,15 @@
-import type { Etcd3 } from "etcd3";
 import type { Logger } from "pino";
-import type { Clock, Timer } from "../../locks/clock.js";
+import type { Clock } from "../../locks/clock.js";
 import type { Member, MembershipListener } from "../ticket-log.js";
 import { Backoff } from "./backoff.js";
+import type { EtcdClient } from "./etcd-client.js";
 import { encodeMember } from "./etcd-codec.js";
 import type { EtcdKeys } from "./etcd-keys.js";
 import { untilReached } from "./until-reached.js";
 
 /** What a membership works with. */
 export interface EtcdMembershipOptions {
-  readonly client: Etcd3;
+  readonly client: EtcdClient;
   readonly keys: EtcdKeys;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -22,7 +22,7 @@ export interface EtcdMembershipOptions {
 
 /** One lease, and until when it surely lasts. */
 interface MemberLease {
-  readonly id: string;
+  readonly leaseId: string;
   aliveUntilMs: number;
 }
 
@@ -97,12 +97,13 @@ export class EtcdMembership {
   async #grant(): Promise<MemberLease> {
     const { client, keys, clock, memberTtlSeconds } = this.#options;
     const sentAt = clock.now();
-    const deadline = Date.now() + this.#intervalMs;
-    const { ID, TTL } = await client.leaseClient.leaseGrant({ TTL: memberTtlSeconds }, { deadline });
+    const timeoutMs = this.#intervalMs;
+    const { id: leaseId, ttlSeconds } = await client.grantLease(memberTtlSeconds, timeoutMs);
     // As etcdctl writes lease ids.
-    const id = BigInt(ID).toString(16).padStart(16, "0");
-    const lease = { id, aliveUntilMs: sentAt + Number(TTL) * 1000 };
-    await client.kv.put({ key: keys.member(id), value: encodeMember(this.#member), lease: ID }, { deadline });
+    const id = BigInt(leaseId).toString(16).padStart(16, "0");
+    const lease = { leaseId, aliveUntilMs: sentAt + ttlSeconds * 1000 };
+    const leftMs = Math.max(0, sentAt + timeoutMs - clock.now());
+    await client.put({ key: keys.member(id), value: encodeMember(this.#member), lease: leaseId }, leftMs);
     this.#lease = lease;
     this.#backoff.reset();
     this.#listener.joined(id);
@@ -112,8 +113,9 @@ export class EtcdMembership {
 
   /** Resolves when the lease may have lapsed, or the membership is to end. */
   async #keepAlive(lease: MemberLease): Promise<void> {
-    const { clock, logger } = this.#options;
+    const { client, clock, logger } = this.#options;
     let nextMs = clock.now() + this.#intervalMs;
+    let patienceMs = this.#firstPatienceMs;
     for (;;) {
       await this.#sleepUntil(Math.min(nextMs, lease.aliveUntilMs));
       const sentAt = clock.now();
@@ -121,49 +123,26 @@ export class EtcdMembership {
         return;
       }
       try {
-        const ttlSeconds = await this.#keepAliveOnce(lease, Math.min(this.#intervalMs, lease.aliveUntilMs - sentAt));
+        const timeoutMs = Math.min(patienceMs, lease.aliveUntilMs - sentAt);
+        const ttlSeconds = await client.keepLeaseAlive(lease.leaseId, timeoutMs);
         if (ttlSeconds <= 0) {
           return;
         }
         lease.aliveUntilMs = sentAt + ttlSeconds * 1000;
         nextMs = sentAt + this.#intervalMs;
+        patienceMs = this.#firstPatienceMs;
         this.#listener.extended(lease.aliveUntilMs);
       } catch (error) {
         logger.debug({ err: error }, "keep-alive of the member lease failed");
         nextMs = clock.now() + retryMs;
+        patienceMs = Math.min(2 * patienceMs, this.#intervalMs);
       }
     }
   }
 
-  /** One keep-alive, on a stream of its own, so that each can go to another etcd member; answers the TTL left. */
-  async #keepAliveOnce(lease: MemberLease, timeoutMs: number): Promise<number> {
-    const { client, clock } = this.#options;
-    const stream = await client.leaseClient.leaseKeepAlive();
-    let timer: Timer | undefined;
+  async #revoke({ leaseId }: MemberLease): Promise<void> {
     try {
-      return await new Promise<number>((resolve, reject) => {
-        timer = clock.after(timeoutMs, () => {
-          reject(new Error(`etcd did not answer a keep-alive within ${Math.round(timeoutMs)} ms`));
-        });
-        stream.on("data", ({ TTL }) => {
-          resolve(Number(TTL));
-        });
-        stream.on("error", reject);
-        stream.on("end", () => {
-          reject(new Error("etcd ended the keep-alive stream"));
-        });
-        stream.write({ ID: BigInt(`0x${lease.id}`).toString() });
-      });
-    } finally {
-      timer?.cancel();
-      stream.cancel();
-    }
-  }
-
-  async #revoke(lease: MemberLease): Promise<void> {
-    const ID = BigInt(`0x${lease.id}`).toString();
-    try {
-      await this.#options.client.leaseClient.leaseRevoke({ ID }, { deadline: Date.now() + revokeTimeoutMs });
+      await this.#options.client.revokeLease(leaseId, revokeTimeoutMs);
     } catch (error) {
       this.#options.logger.debug({ err: error }, "could not revoke the member lease; it lapses by itself");
     }
@@ -171,6 +150,14 @@ export class EtcdMembership {
 
   get #intervalMs(): number {
     return (this.#options.memberTtlSeconds * 1000) / 3;
+  }
+
+  /**
+   * How long the first attempt at a keep-alive may take; each that follows it twice as long, so that a slow etcd is waited
+   * for, and there is time left for the other members when one is silent.
+   */
+  get #firstPatienceMs(): number {
+    return this.#intervalMs / 6;
   }
 
   async #sleepUntil(atMs: number): Promise<void> {

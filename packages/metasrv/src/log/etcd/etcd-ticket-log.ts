@@ -1,17 +1,16 @@
 import type { ITxnRequest } from "etcd3";
-import { noop } from "cockatiel";
 import type { Logger } from "pino";
 import type { Clock } from "../../locks/clock.js";
 import { gatherByEventLoop } from "../../locks/gather.js";
 import type { LogListener, Member, MembershipListener, OpResult, TicketLog, TicketOp } from "../ticket-log.js";
-import { EtcdClient } from "./etcd-client.js";
-import { EtcdCommitter } from "./etcd-committer.js";
+import { createEtcdClient, type EtcdClient } from "./etcd-client.js";
+import { EtcdCommitter, type EtcdCommitterOptions } from "./etcd-committer.js";
 import { EtcdFeed } from "./etcd-feed.js";
 import { EtcdKeys } from "./etcd-keys.js";
+import { EtcdMembership } from "./etcd-membership.js";
 import { withPatience } from "./patience.js";
-import { EtcdMembership, type EtcdMembershipOptions } from "./etcd-membership.js";
 
-/** What an etcd log is made of. */
+/** How an etcd log is set up. */
 export interface EtcdTicketLogOptions {
   /** Each as host:port, or with http:// or https:// before it. */
   readonly hosts: readonly string[];
@@ -29,53 +28,51 @@ export interface EtcdTicketLogOptions {
   readonly maxTxnOps: number;
 }
 
-/** How often the watch is held against the store, in milliseconds. */
-const checkMs = 1_000;
-
-/** A ticket log in etcd, 3.4 or later. Nothing is connected before `open`. */
-export function createEtcdTicketLog(options: EtcdTicketLogOptions): TicketLog {
-  return new EtcdTicketLog(options);
+/** What an etcd log is made of. */
+export interface EtcdTicketLogParts
+  extends Omit<EtcdTicketLogOptions, "prefix">, Pick<EtcdCommitterOptions, "txn" | "gather"> {
+  /** Closed with the log. */
+  readonly client: EtcdClient;
+  readonly keys: EtcdKeys;
+  /** How often the watch is held against the store, in milliseconds. */
+  readonly checkMs: number;
+  readonly createCommitter: (options: EtcdCommitterOptions) => Committer;
 }
 
-class EtcdTicketLog implements TicketLog {
-  readonly #client: EtcdClient;
-  readonly #committer: EtcdCommitter;
+/** What commits ops. */
+export type Committer = Pick<EtcdCommitter, "append" | "close">;
+
+/** A ticket log in etcd, 3.4 or later. Nothing is connected before `open`. */
+export function createEtcdTicketLog({ prefix, ...options }: EtcdTicketLogOptions): TicketLog {
+  const { hosts, clock } = options;
+  const client = createEtcdClient(hosts, clock);
+  return new EtcdTicketLog({
+    ...options,
+    client,
+    keys: new EtcdKeys(prefix),
+    txn: withPatience(clock, (request: ITxnRequest, timeoutMs: number) => client.txn(request, timeoutMs)),
+    gather: gatherByEventLoop,
+    checkMs: 1_000,
+    createCommitter: (committing) => new EtcdCommitter(committing),
+  });
+}
+
+/** Commits by a committer, delivers by a feed, and keeps a membership. */
+export class EtcdTicketLog implements TicketLog {
+  readonly #parts: EtcdTicketLogParts;
+  readonly #committer: Committer;
   readonly #feed: EtcdFeed;
-  readonly #membershipOptions: EtcdMembershipOptions;
   #membership: EtcdMembership | undefined;
 
-  constructor({ hosts, prefix, clock, logger, connectTimeoutMs, requestTimeoutMs, ...options }: EtcdTicketLogOptions) {
-    const client = new EtcdClient(
-      {
-        hosts: [...hosts],
-        // What to try again, where and when is decided here: the default breaker would stay away from a healthy etcd.
-        faultHandling: { host: () => noop, global: noop },
-        grpcOptions: {
-          "grpc.max_receive_message_length": -1,
-          "grpc.initial_reconnect_backoff_ms": 100,
-          "grpc.max_reconnect_backoff_ms": 1_000,
-          // etcd refuses pings more frequent than every 5 s.
-          "grpc.keepalive_time_ms": 6_000,
-          "grpc.keepalive_timeout_ms": 3_000,
-          "grpc.use_local_subchannel_pool": 1,
-        },
-      },
-      clock,
-    );
-    const common = { client, keys: new EtcdKeys(prefix), clock, logger, hosts, connectTimeoutMs };
-    this.#client = client;
-    this.#committer = new EtcdCommitter({
-      ...common,
-      txn: withPatience(clock, (request: ITxnRequest, timeoutMs: number) => client.txn(request, timeoutMs)),
+  constructor(parts: EtcdTicketLogParts) {
+    this.#parts = parts;
+    this.#feed = new EtcdFeed(parts);
+    this.#committer = parts.createCommitter({
+      ...parts,
       committed: (revision, ops) => {
         this.#feed.committed(revision, ops);
       },
-      gather: gatherByEventLoop,
-      requestTimeoutMs,
-      maxTxnOps: options.maxTxnOps,
     });
-    this.#feed = new EtcdFeed({ ...common, checkMs, requestTimeoutMs });
-    this.#membershipOptions = { ...common, memberTtlSeconds: options.memberTtlSeconds };
   }
 
   open(listener: LogListener): Promise<void> {
@@ -91,7 +88,7 @@ class EtcdTicketLog implements TicketLog {
   }
 
   async join(member: Member, listener: MembershipListener): Promise<void> {
-    this.#membership = new EtcdMembership(this.#membershipOptions, member, listener);
+    this.#membership = new EtcdMembership(this.#parts, member, listener);
     await this.#membership.join();
   }
 
@@ -104,6 +101,6 @@ class EtcdTicketLog implements TicketLog {
     await this.leave();
     this.#committer.close();
     await this.#feed.close();
-    this.#client.close();
+    this.#parts.client.close();
   }
 }

@@ -48,8 +48,7 @@ export class GrpcConnection {
   /** @param hosts - each as host:port, or with http:// or https:// before it */
   constructor(hosts: readonly string[], clock: Clock) {
     this.#clock = clock;
-    const secure = hosts.some((host) => host.startsWith("https://"));
-    this.#urls = hosts.map((host) => `${secure ? "https" : "http"}://${host.replace(/^https?:\/\//, "")}`);
+    this.#urls = hosts.map((host) => (/^https?:\/\//.test(host) ? host : `http://${host}`));
     this.#server = Math.floor(Math.random() * hosts.length);
   }
 
