@@ -32,6 +32,17 @@ class Watch extends EventEmitter {
     this.emit("end");
   }
 
+  /** etcd cannot show all any more. */
+  lose(): void {
+    this.emit("data", {
+      created: false,
+      canceled: true,
+      compact_revision: "60",
+      header: { revision: "60" },
+      events: [],
+    });
+  }
+
   /** etcd says how far it is, and delivers a change of the revision. */
   respond(headerRevision: number, eventRevision?: number): void {
     const kv = {
@@ -56,7 +67,7 @@ describe("a feed", () => {
   let watches: Watch[];
   let events: LogEvent[];
   let delivered: bigint[];
-  let range: () => Promise<IRangeResponse>;
+  let range: EtcdClient["range"];
 
   beforeEach(async () => {
     clock = new ManualClock();
@@ -72,14 +83,17 @@ describe("a feed", () => {
       return watch;
     };
     feed = new EtcdFeed({
-      client: { range: () => range(), watchStream } as unknown as EtcdClient,
+      client: {
+        range: (...call: Parameters<EtcdClient["range"]>) => range(...call),
+        watchStream,
+      } as unknown as EtcdClient,
       keys,
       clock,
       logger: pino({ level: "silent" }),
       hosts: ["etcd"],
       connectTimeoutMs: 1_000,
       checkMs: 3_000,
-      requestTimeoutMs: 1_000,
+      requestTimeoutMs: 3_000,
     });
     await feed.open({
       reset: () => undefined,
@@ -219,6 +233,21 @@ describe("a feed", () => {
     feed.committed(61n, [op]);
     await clock.advance(1_000);
     expect(watch(3).canceled).toBe(true);
+  });
+
+  test("lists again after a gap, and gives each attempt twice as long as the last, up to a bound", async () => {
+    const given: number[] = [];
+    const answer = range;
+    range = (request, timeoutMs) => {
+      given.push(timeoutMs);
+      return given.length < 5 ? Promise.reject(new Error("no answer")) : answer(request, timeoutMs);
+    };
+    watch().lose();
+    await clock.advance(2_900);
+    expect(given).toEqual([1_000, 2_000, 3_000, 3_000, 3_000]);
+    watch().lose();
+    await clock.advance(1_100);
+    expect(given[5]).toBe(1_000);
   });
 
   test("says so when it may be behind: nothing was compared for five times as long as usual", async () => {

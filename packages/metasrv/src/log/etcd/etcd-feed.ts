@@ -26,6 +26,9 @@ export interface EtcdFeedOptions {
 
 const pageSize = 10_000;
 
+/** How long a page of the first listing may take, in milliseconds: no longer, as the etcd member asked may be silent. */
+const firstPageMs = 1_000;
+
 /** After so many checks without a success, the feed is taken to be behind: not in an election of etcd's. */
 const checksOverdue = 5;
 
@@ -36,6 +39,8 @@ export class EtcdFeed {
   readonly #check: WatchCheck;
   /** Revision up to which everything was delivered. */
   #revision = 0n;
+  /** How long a page of a listing may take: twice as long after each that failed, for an etcd that is slow. */
+  #pageMs = firstPageMs;
   /** Latest moment of which it is known that everything committed by then was delivered; absent before the listing. */
   #completeAtMs: number | undefined;
   #closed = false;
@@ -61,10 +66,10 @@ export class EtcdFeed {
 
   /** See `TicketLog.open`. */
   async open(listener: LogListener): Promise<void> {
-    const { requestTimeoutMs, hosts, logger } = this.#options;
+    const { hosts, logger } = this.#options;
     const listing = await untilReached(
       { ...this.#options, backoff: this.#backoff, ended: () => this.#closed },
-      (leftMs) => this.#list(Math.min(requestTimeoutMs, leftMs)),
+      (leftMs) => this.#list(leftMs),
       (reason) => {
         logger.warn({ reason, hosts }, "etcd does not answer yet; trying again");
       },
@@ -111,7 +116,7 @@ export class EtcdFeed {
     while (!this.#closed) {
       try {
         if (!listed) {
-          listener.reset(await this.#list(this.#options.requestTimeoutMs));
+          listener.reset(await this.#list());
           listed = true;
           logger.info({ revision: this.#revision.toString() }, "listed the store again");
         }
@@ -123,8 +128,19 @@ export class EtcdFeed {
     }
   }
 
-  /** @param timeoutMs - how long each page may take */
-  async #list(timeoutMs: number): Promise<LogListing> {
+  /** @param leftMs - how long each page may take at most, in milliseconds */
+  async #list(leftMs = Infinity): Promise<LogListing> {
+    try {
+      const listing = await this.#listPages(Math.min(this.#pageMs, leftMs));
+      this.#pageMs = firstPageMs;
+      return listing;
+    } catch (error) {
+      this.#pageMs = Math.min(2 * this.#pageMs, this.#options.requestTimeoutMs);
+      throw error;
+    }
+  }
+
+  async #listPages(timeoutMs: number): Promise<LogListing> {
     const { keys, client, clock } = this.#options;
     const tickets: StoredTicket[] = [];
     const members: StoredMember[] = [];
