@@ -35,7 +35,7 @@ export interface EtcdClient {
   put(request: IPutRequest, timeoutMs: number): Promise<void>;
   /** @returns the lease, and the TTL that it got, in seconds */
   grantLease(ttlSeconds: number, timeoutMs: number): Promise<{ readonly id: string; readonly ttlSeconds: number }>;
-  /** @returns the TTL that it has from now on, in seconds; none if it is gone */
+  /** @returns the TTL that it has from now on, in seconds; 0 if it is gone */
   keepLeaseAlive(id: string, timeoutMs: number): Promise<number>;
   revokeLease(id: string, timeoutMs: number): Promise<void>;
   close(): void;

@@ -26,7 +26,7 @@ export interface EtcdFeedOptions {
 
 const pageSize = 10_000;
 
-/** How long a page of the first listing may take, in milliseconds: no longer, as the etcd member asked may be silent. */
+/** How long a listing's first page may take, in milliseconds: no longer, as the etcd member asked may be silent. */
 const firstPageMs = 1_000;
 
 /** After so many checks without a success, the feed is taken to be behind: not in an election of etcd's. */
@@ -39,8 +39,8 @@ export class EtcdFeed {
   readonly #check: WatchCheck;
   /** Revision up to which everything was delivered. */
   #revision = 0n;
-  /** How long a page of a listing may take: twice as long after each that failed, for an etcd that is slow. */
-  #pageMs = firstPageMs;
+  /** How long a listing's first page may take: twice as long after each that failed, for an etcd that is slow. */
+  #firstPageMs = firstPageMs;
   /** Latest moment of which it is known that everything committed by then was delivered; absent before the listing. */
   #completeAtMs: number | undefined;
   #closed = false;
@@ -131,17 +131,18 @@ export class EtcdFeed {
   /** @param leftMs - how long each page may take at most, in milliseconds */
   async #list(leftMs = Infinity): Promise<LogListing> {
     try {
-      const listing = await this.#listPages(Math.min(this.#pageMs, leftMs));
-      this.#pageMs = firstPageMs;
+      const listing = await this.#listPages(leftMs);
+      this.#firstPageMs = firstPageMs;
       return listing;
     } catch (error) {
-      this.#pageMs = Math.min(2 * this.#pageMs, this.#options.requestTimeoutMs);
+      this.#firstPageMs = Math.min(2 * this.#firstPageMs, this.#options.requestTimeoutMs);
       throw error;
     }
   }
 
-  async #listPages(timeoutMs: number): Promise<LogListing> {
-    const { keys, client, clock } = this.#options;
+  async #listPages(leftMs: number): Promise<LogListing> {
+    const { keys, client, clock, requestTimeoutMs } = this.#options;
+    const pageMs = Math.min(requestTimeoutMs, leftMs);
     const tickets: StoredTicket[] = [];
     const members: StoredMember[] = [];
     const askedAtMs = clock.now();
@@ -150,7 +151,7 @@ export class EtcdFeed {
     for (;;) {
       const page: IRangeResponse = await client.range(
         { key, range_end: keys.all.end, limit: pageSize, ...(revision === undefined ? {} : { revision }) },
-        timeoutMs,
+        revision === undefined ? Math.min(this.#firstPageMs, pageMs) : pageMs,
       );
       revision ??= page.header.revision;
       for (const kv of page.kvs) {
