@@ -13,11 +13,11 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file metasrv/store/v1/store.proto.
  */
 export const file_metasrv_store_v1_store: GenFile = /*@__PURE__*/
-  fileDesc("ChxtZXRhc3J2L3N0b3JlL3YxL3N0b3JlLnByb3RvEhBtZXRhc3J2LnN0b3JlLnYxIogBCgZUaWNrZXQSKAoEbW9kZRgBIAEoDjIaLm1ldGFzcnYuc3RvcmUudjEuTG9ja01vZGUSDgoGdHRsX21zGAIgASgDEg0KBW93bmVyGAMgASgJEhEKCW1lbWJlcl9pZBgEIAEoCRIRCglyZXN1bWFibGUYBSABKAgSDwoHYXR0ZW1wdBgGIAEoDSJDCgZNZW1iZXISDwoHYWRkcmVzcxgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhcKD3N0YXJ0ZWRfdW5peF9tcxgDIAEoAyI5CgdMb2NrS2V5EgwKBG5hbWUYASABKAwSEQoJdGlja2V0X2lkGAIgASgMEg0KBXRva2VuGAMgASgEKj4KCExvY2tNb2RlEhkKFUxPQ0tfTU9ERV9VTlNQRUNJRklFRBAAEhcKE0xPQ0tfTU9ERV9FWENMVVNJVkUQAWIGcHJvdG8z");
+  fileDesc("ChxtZXRhc3J2L3N0b3JlL3YxL3N0b3JlLnByb3RvEhBtZXRhc3J2LnN0b3JlLnYxIrQBCgZUaWNrZXQSKAoEbW9kZRgBIAEoDjIaLm1ldGFzcnYuc3RvcmUudjEuTG9ja01vZGUSDgoGdHRsX21zGAIgASgDEg0KBW93bmVyGAMgASgJEhEKCW1lbWJlcl9pZBgEIAEoCRIRCglyZXN1bWFibGUYBSABKAgSDwoHYXR0ZW1wdBgGIAEoDRIMCgRuYW1lGAcgASgJEg0KBXRva2VuGAggASgEEg0KBWhvbGRzGAkgASgIIlIKBk1lbWJlchIPCgdhZGRyZXNzGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSFwoPc3RhcnRlZF91bml4X21zGAMgASgDEg0KBWxldmVsGAQgASgNIjkKB0xvY2tLZXkSDAoEbmFtZRgBIAEoDBIRCgl0aWNrZXRfaWQYAiABKAwSDQoFdG9rZW4YAyABKAQqPgoITG9ja01vZGUSGQoVTE9DS19NT0RFX1VOU1BFQ0lGSUVEEAASFwoTTE9DS19NT0RFX0VYQ0xVU0lWRRABYgZwcm90bzM");
 
 /**
- * Ticket is one request for a lock, stored under <prefix>/locks/<escaped name>/<ticket id in hex>. Its create revision
- * is its place in the queue and its fencing token.
+ * Ticket is one request for a lock, as `metasrv dump` prints it. It has no id, because whoever knows the id of a ticket can
+ * give its lock back.
  *
  * @generated from message metasrv.store.v1.Ticket
  */
@@ -62,6 +62,27 @@ export type Ticket = Message<"metasrv.store.v1.Ticket"> & {
    * @generated from field: uint32 attempt = 6;
    */
   attempt: number;
+
+  /**
+   * Name of the lock, in UTF-8, with every byte that is none written as % and two hexadecimal digits.
+   *
+   * @generated from field: string name = 7;
+   */
+  name: string;
+
+  /**
+   * Fencing token: the ticket's place in the log, and in its lock's queue.
+   *
+   * @generated from field: uint64 token = 8;
+   */
+  token: bigint;
+
+  /**
+   * Whether the ticket holds its lock; otherwise it waits.
+   *
+   * @generated from field: bool holds = 9;
+   */
+  holds: boolean;
 };
 
 /**
@@ -72,7 +93,7 @@ export const TicketSchema: GenMessage<Ticket> = /*@__PURE__*/
   messageDesc(file_metasrv_store_v1_store, 0);
 
 /**
- * Member is one running metasrv process, stored under <prefix>/members/<member id> with the member's lease. The member
+ * Member is one running metasrv process, stored under <prefix>/@/members/<member id> with the member's lease. The member
  * with the lowest create revision leads.
  *
  * @generated from message metasrv.store.v1.Member
@@ -98,6 +119,13 @@ export type Member = Message<"metasrv.store.v1.Member"> & {
    * @generated from field: int64 started_unix_ms = 3;
    */
   startedUnixMs: bigint;
+
+  /**
+   * The highest level of log entries that it knows.
+   *
+   * @generated from field: uint32 level = 4;
+   */
+  level: number;
 };
 
 /**

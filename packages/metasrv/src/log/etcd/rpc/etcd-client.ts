@@ -1,0 +1,131 @@
+/** What every answer of etcd says of the etcd that gave it. */
+export interface EtcdHeader {
+  /** The same for all members of one etcd; another etcd, or one that was set up anew, has another. */
+  readonly clusterId: bigint;
+  /** The store's revision when it answered. */
+  readonly revision: bigint;
+}
+
+/** A key as etcd has it. */
+export interface EtcdKeyValue {
+  readonly key: Buffer;
+  /** Empty where only keys were asked for. */
+  readonly value: Buffer;
+  readonly createRevision: bigint;
+  readonly modRevision: bigint;
+  /** The lease with which it goes; 0 for none. */
+  readonly lease: bigint;
+}
+
+/** A condition on one key; one that is not there has the revisions 0. */
+export interface EtcdCompare {
+  readonly key: Buffer;
+  readonly target: "create" | "mod";
+  readonly result: "equal" | "greater" | "less";
+  readonly revision: bigint;
+}
+
+/** One op of a transaction. */
+export type EtcdOp =
+  | { readonly kind: "put"; readonly key: Buffer; readonly value: Buffer }
+  /** All keys from `key` up to, not including, `end`; without it, the one key. */
+  | { readonly kind: "delete"; readonly key: Buffer; readonly end?: Buffer }
+  | ({ readonly kind: "range" } & EtcdRange);
+
+/** Which keys are read. */
+export interface EtcdRange {
+  readonly key: Buffer;
+  /** All keys up to, not including, this one; without it, the one key. */
+  readonly end?: Buffer;
+  readonly keysOnly?: boolean;
+  /** At most so many, the first in the order of keys; all without it. */
+  readonly limit?: number;
+}
+
+export interface EtcdTxn {
+  readonly compare: readonly EtcdCompare[];
+  /** Done if all comparisons hold, seen before any of it. */
+  readonly success: readonly EtcdOp[];
+  /** Done otherwise. */
+  readonly failure: readonly EtcdOp[];
+}
+
+export interface EtcdTxnAnswer {
+  readonly header: EtcdHeader;
+  readonly succeeded: boolean;
+  /** What the ops of the branch that was taken have read, in their order; nothing for a put or a delete. */
+  readonly read: readonly (readonly EtcdKeyValue[])[];
+}
+
+export interface EtcdPage {
+  readonly header: EtcdHeader;
+  readonly kvs: readonly EtcdKeyValue[];
+  /** Whether there are more keys than were asked for. */
+  readonly more: boolean;
+}
+
+/** A committed change of one key. */
+export interface EtcdEvent {
+  readonly kind: "put" | "delete";
+  /** Of a deletion, the key and the revision at which it was deleted, as `modRevision`, are all there is. */
+  readonly kv: EtcdKeyValue;
+}
+
+/** What a watch says. */
+export interface EtcdWatchResponse {
+  readonly header: EtcdHeader;
+  /** Comes first, once. */
+  readonly created: boolean;
+  /** etcd has ended the watch, and says why. */
+  readonly canceled: boolean;
+  readonly cancelReason: string;
+  /** Not 0 when the revision asked for was compacted away; the lowest that is still there. */
+  readonly compactRevision: bigint;
+  /** In the order of their revisions; whole revisions. */
+  readonly events: readonly EtcdEvent[];
+}
+
+/** Is told what comes on a watch; `closed` exactly once, in the end. */
+export interface EtcdWatchListener {
+  response(response: EtcdWatchResponse): void;
+  /** @param error - absent when etcd ended it well */
+  closed(error: Error | undefined): void;
+}
+
+/** A watch that was asked for. */
+export interface EtcdWatch {
+  /** Asks how far the watch is: answered by a response without events. */
+  progress(): void;
+  /** Ends it at once. */
+  cancel(): void;
+}
+
+/**
+ * What is asked of etcd. Each call is made once, of one member, and fails when there is no answer within `timeoutMs`
+ * milliseconds; the next call is then made of the next member. All reads need a majority of etcd's members.
+ *
+ * A call rejects with an Error that has gRPC's status code and message, as in "14 UNAVAILABLE: ...".
+ */
+export interface EtcdClient {
+  txn(txn: EtcdTxn, timeoutMs: number): Promise<EtcdTxnAnswer>;
+  /** Watches all keys from `key` up to, not including, `end`, from a revision on. */
+  watch(
+    range: { readonly key: Buffer; readonly end: Buffer; readonly startRevision: bigint },
+    listener: EtcdWatchListener,
+  ): EtcdWatch;
+  /** @param range.revision - at which revision; absent: now */
+  range(range: EtcdRange & { readonly revision?: bigint }, timeoutMs: number): Promise<EtcdPage>;
+  /** Puts a key with a lease. */
+  put(
+    request: { readonly key: Buffer; readonly value: Buffer; readonly lease: bigint },
+    timeoutMs: number,
+  ): Promise<EtcdHeader>;
+  /** @returns the lease, and the TTL that it got, in seconds */
+  grantLease(ttlSeconds: number, timeoutMs: number): Promise<{ readonly lease: bigint; readonly ttlSeconds: number }>;
+  /** @returns the TTL that it has from now on, in seconds; 0 if it is gone */
+  keepLeaseAlive(lease: bigint, timeoutMs: number): Promise<number>;
+  revokeLease(lease: bigint, timeoutMs: number): Promise<void>;
+  /** Size of the database of the member that answers, in bytes. */
+  databaseBytes(timeoutMs: number): Promise<number>;
+  close(): void;
+}
