@@ -1,0 +1,266 @@
+/** Bytes that are no message. The message says where and why. */
+export class MalformedMessageError extends Error {
+  override readonly name = "MalformedMessageError";
+}
+
+const varint = 0;
+const fixed64 = 1;
+const lengthDelimited = 2;
+const fixed32 = 5;
+// Short texts are made by hand: a call into Node's C++ takes longer.
+const shortText = 24;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * Reads protobuf fields one after the other: {@link next} gives the tag, and then the value must be read, by the method
+ * that fits the tag, or skipped.
+ *
+ * Every method throws {@link MalformedMessageError} rather than to read beyond the end.
+ */
+export class FieldReader {
+  readonly #buffer: Buffer;
+  #at: number;
+  #end: number;
+  /** Whether the varint ended with the group that was read last. */
+  #closed = true;
+
+  constructor(message: Uint8Array) {
+    this.#buffer = Buffer.isBuffer(message)
+      ? message
+      : Buffer.from(message.buffer, message.byteOffset, message.byteLength);
+    this.#at = 0;
+    this.#end = message.length;
+  }
+
+  /** The tag of the next field, `(number << 3) | wire type`; 0 at the end of the message. */
+  next(): number {
+    if (this.#at === this.#end) {
+      return 0;
+    }
+    const tag = this.uint32();
+    if (tag >>> 3 === 0) {
+      throw new MalformedMessageError(`field number 0 before byte ${this.#at}`);
+    }
+    return tag;
+  }
+
+  /** The low 32 bits of a varint, as protobuf reads a `uint32`, an enum or a tag. */
+  uint32(): number {
+    const buffer = this.#buffer;
+    let at = this.#at;
+    let byte = this.#byte(at++);
+    let value = byte & 0x7f;
+    if (byte > 0x7f) {
+      let shift = 7;
+      do {
+        if (shift > 63) {
+          throw new MalformedMessageError(`a varint of more than 10 bytes at byte ${this.#at}`);
+        }
+        byte = at < this.#end ? (buffer[at] ?? 0) : this.#byte(at);
+        at++;
+        if (shift < 32) {
+          value |= (byte & 0x7f) << shift;
+        }
+        shift += 7;
+      } while (byte > 0x7f);
+    }
+    this.#at = at;
+    return value >>> 0;
+  }
+
+  /** A varint that fits into a number. @throws MalformedMessageError above 2^53 - 1 */
+  uint(): number {
+    const start = this.#at;
+    const low = this.#group();
+    if (this.#isClosed()) {
+      return low;
+    }
+    const high = this.#group();
+    const value = low + high * 0x1000_0000;
+    if (!this.#isClosed() || value > Number.MAX_SAFE_INTEGER) {
+      throw new MalformedMessageError(`a number above 2^53 - 1 at byte ${start}`);
+    }
+    return value;
+  }
+
+  /** A `uint64`. */
+  bigint(): bigint {
+    const low = this.#group();
+    if (this.#isClosed()) {
+      return BigInt(low);
+    }
+    const middle = this.#group();
+    const lower = low + middle * 0x1000_0000;
+    if (this.#isClosed() && lower <= Number.MAX_SAFE_INTEGER) {
+      return BigInt(lower);
+    }
+    const bits = BigInt(low) | (BigInt(middle) << 28n);
+    return this.#isClosed() ? bits : BigInt.asUintN(64, bits | (BigInt(this.#lastGroup()) << 56n));
+  }
+
+  /** An `int64`. */
+  int64(): bigint {
+    return BigInt.asIntN(64, this.bigint());
+  }
+
+  bool(): boolean {
+    // Any bit of a varint makes it true, also those beyond the 32nd.
+    const low = this.#group();
+    const middle = this.#isClosed() ? 0 : this.#group();
+    const high = this.#isClosed() ? 0 : this.#lastGroup();
+    return low !== 0 || middle !== 0 || high !== 0;
+  }
+
+  double(): number {
+    return this.#buffer.readDoubleLE(this.#take(8));
+  }
+
+  fixed32(): number {
+    return this.#buffer.readUInt32LE(this.#take(4));
+  }
+
+  /** A text. @throws MalformedMessageError for what is no UTF-8 */
+  text(): string {
+    const length = this.uint32();
+    const start = this.#take(length);
+    const short = length <= shortText ? this.#ascii(start) : undefined;
+    if (short !== undefined) {
+      return short;
+    }
+    try {
+      return utf8.decode(this.#buffer.subarray(start, this.#at));
+    } catch {
+      throw new MalformedMessageError(`a text that is no UTF-8 at byte ${start}`);
+    }
+  }
+
+  /** Bytes, as a text with one character of code 0 to 255 a byte. */
+  latin1(): string {
+    const length = this.uint32();
+    const start = this.#take(length);
+    return this.#buffer.toString("latin1", start, this.#at);
+  }
+
+  /** Bytes: a view of the message. */
+  bytes(): Buffer {
+    const length = this.uint32();
+    const start = this.#take(length);
+    return this.#buffer.subarray(start, this.#at);
+  }
+
+  /**
+   * Begins to read a message in the message: {@link next} ends with it.
+   *
+   * @returns what {@link leave} needs to know
+   */
+  enter(): number {
+    const length = this.uint32();
+    const start = this.#take(length);
+    const end = this.#end;
+    this.#end = this.#at;
+    this.#at = start;
+    return end;
+  }
+
+  /** The message that {@link enter} began was read to its end. */
+  leave(end: number): void {
+    if (this.#at !== this.#end) {
+      throw new MalformedMessageError(`bytes are left of a message at byte ${this.#at}`);
+    }
+    this.#end = end;
+  }
+
+  /** Passes over the value of a field that is not known. */
+  skip(tag: number): void {
+    switch (tag & 7) {
+      case varint:
+        this.bool();
+        break;
+      case fixed64:
+        this.#take(8);
+        break;
+      case lengthDelimited:
+        this.#take(this.uint32());
+        break;
+      case fixed32:
+        this.#take(4);
+        break;
+      default:
+        throw new MalformedMessageError(`wire type ${tag & 7} before byte ${this.#at}`);
+    }
+  }
+
+  #isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** Up to four bytes of a varint. */
+  #group(): number {
+    const buffer = this.#buffer;
+    let at = this.#at;
+    let value = 0;
+    for (let shift = 0; shift < 28; shift += 7) {
+      if (at >= this.#end) {
+        throw this.#truncated();
+      }
+      const byte = buffer[at++] ?? 0;
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) {
+        this.#at = at;
+        this.#closed = true;
+        return value;
+      }
+    }
+    this.#at = at;
+    this.#closed = false;
+    return value;
+  }
+
+  /** The ninth and tenth byte of a varint. */
+  #lastGroup(): number {
+    const ninth = this.#byte(this.#at++);
+    if (ninth < 0x80) {
+      return ninth;
+    }
+    const tenth = this.#byte(this.#at++);
+    if (tenth > 0x7f) {
+      throw new MalformedMessageError(`a varint of more than 10 bytes before byte ${this.#at}`);
+    }
+    return (ninth & 0x7f) | (tenth << 7);
+  }
+
+  #byte(at: number): number {
+    if (at >= this.#end) {
+      throw this.#truncated();
+    }
+    return this.#buffer[at] ?? 0;
+  }
+
+  /** Passes over so many bytes. @returns where they begin */
+  #take(length: number): number {
+    const start = this.#at;
+    if (length > this.#end - start) {
+      throw this.#truncated();
+    }
+    this.#at = start + length;
+    return start;
+  }
+
+  #ascii(start: number): string | undefined {
+    const buffer = this.#buffer;
+    let text = "";
+    for (let at = start; at < this.#at; at++) {
+      const byte = buffer[at] ?? 0;
+      if (byte > 0x7f) {
+        return undefined;
+      }
+      text += String.fromCharCode(byte);
+    }
+    return text;
+  }
+
+  #truncated(): MalformedMessageError {
+    return new MalformedMessageError(`the message ends within a field, at byte ${this.#end}`);
+  }
+}

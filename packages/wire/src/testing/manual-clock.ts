@@ -1,0 +1,63 @@
+import type { Clock, Timer } from "../time.js";
+
+interface SetTimer extends Timer {
+  readonly atMs: number;
+  readonly callback: () => void;
+}
+
+/** Time that passes only when the test says so. */
+export class ManualClock implements Clock {
+  #nowMs = 1_000;
+  readonly #timers = new Set<SetTimer>();
+
+  /** Timers that are set. */
+  get timers(): number {
+    return this.#timers.size;
+  }
+
+  now(): number {
+    return this.#nowMs;
+  }
+
+  after(delayMs: number, callback: () => void): Timer {
+    const timer: SetTimer = {
+      atMs: this.#nowMs + delayMs,
+      callback,
+      cancel: () => {
+        this.#timers.delete(timer);
+      },
+    };
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  /** Lets time pass; timers go off in their order, and what they start goes on until it waits for something. */
+  async advance(byMs: number): Promise<void> {
+    const untilMs = this.#nowMs + byMs;
+    await settled();
+    for (let next = this.#next(untilMs); next !== undefined; next = this.#next(untilMs)) {
+      this.#timers.delete(next);
+      this.#nowMs = Math.max(this.#nowMs, next.atMs);
+      next.callback();
+      await settled();
+    }
+    this.#nowMs = untilMs;
+  }
+
+  #next(untilMs: number): SetTimer | undefined {
+    let next: SetTimer | undefined;
+    for (const timer of this.#timers) {
+      if (timer.atMs <= untilMs && (next === undefined || timer.atMs < next.atMs)) {
+        next = timer;
+      }
+    }
+    return next;
+  }
+}
+
+/** Resolves once everything that can go on without time or events from outside has gone on. */
+export function settled(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
