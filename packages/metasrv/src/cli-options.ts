@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from "commander";
 import { type Backend, type ConfigInput, defaults, type Setting } from "./config.js";
-import { defaultLimits, type Limits } from "./locks/limits.js";
+import { defaultLimits, type Limits } from "./model/limits.js";
 
 /** What commander reads from the command line and the environment, besides the log level. */
 export interface StartOptions extends Partial<Limits> {
@@ -12,14 +12,29 @@ export interface StartOptions extends Partial<Limits> {
   /** Durations are read into milliseconds. */
   readonly storeConnectTimeout?: number;
   readonly storeRequestTimeout?: number;
-  readonly storeMaxTxnOps?: number;
   readonly memberTtl?: number;
   readonly drainMs?: number;
 }
 
+/** What commander reads for `metasrv dump`. */
+export type DumpCommandOptions = Pick<StartOptions, "storeAddrs" | "storeKeyPrefix" | "storeRequestTimeout">;
+
+export function storeAddrsOption(): Option {
+  const description = "etcd members, as host:port or http(s)://host:port, separated by commas";
+  return option("store-addrs", "addrs", description).argParser((text) => text.split(",").map((addr) => addr.trim()));
+}
+
+export function storeKeyPrefixOption(): Option {
+  return option("store-key-prefix", "prefix", `what all keys in etcd start with (default: ${defaults.storeKeyPrefix})`);
+}
+
+export function storeRequestTimeoutOption(): Option {
+  return duration("store-request-timeout", "how long one etcd request may take", defaults.storeRequestTimeoutMs);
+}
+
 /** The options of `metasrv start`. Whether their values make sense together is for `completeConfig` to say. */
 export function startOptions(): Option[] {
-  const { storeConnectTimeoutMs, storeRequestTimeoutMs, storeMaxTxnOps, memberTtlSeconds, drainMs } = defaults;
+  const { storeConnectTimeoutMs, memberTtlSeconds, drainMs } = defaults;
   return [
     option("bind-addr", "host:port", `where to listen; port 0 lets the system choose (default: ${defaults.bindAddr})`),
     option("server-addr", "host:port", "where other servers and clients reach this one (default: the bound address)"),
@@ -27,13 +42,10 @@ export function startOptions(): Option[] {
       "memory",
       "etcd",
     ]),
-    option("store-addrs", "addrs", "etcd members, as host:port or http(s)://host:port, separated by commas").argParser(
-      (text) => text.split(",").map((addr) => addr.trim()),
-    ),
-    option("store-key-prefix", "prefix", `what all keys in etcd start with (default: ${defaults.storeKeyPrefix})`),
+    storeAddrsOption(),
+    storeKeyPrefixOption(),
     duration("store-connect-timeout", "how long etcd may be out of reach at the start", storeConnectTimeoutMs),
-    duration("store-request-timeout", "how long one etcd request may take", storeRequestTimeoutMs),
-    number("store-max-txn-ops", "largest transaction that etcd accepts, its --max-txn-ops", storeMaxTxnOps),
+    storeRequestTimeoutOption(),
     duration(
       "member-ttl",
       "after how much silence other servers take over from a dead one, in whole seconds",
@@ -64,7 +76,7 @@ export function startOptions(): Option[] {
 
 /** The configuration that the options describe. */
 export function configFrom(options: StartOptions): ConfigInput {
-  const { bindAddr, serverAddr, backend, storeAddrs, storeKeyPrefix, storeMaxTxnOps, ...rest } = options;
+  const { bindAddr, serverAddr, backend, storeAddrs, storeKeyPrefix, ...rest } = options;
   const { storeConnectTimeout, storeRequestTimeout, memberTtl, drainMs, ...limits } = rest;
   return {
     bindAddr,
@@ -74,7 +86,6 @@ export function configFrom(options: StartOptions): ConfigInput {
     storeKeyPrefix,
     storeConnectTimeoutMs: storeConnectTimeout,
     storeRequestTimeoutMs: storeRequestTimeout,
-    storeMaxTxnOps,
     memberTtlSeconds: memberTtl === undefined ? undefined : memberTtl / 1000,
     drainMs,
     limits,

@@ -1,9 +1,21 @@
 import { Command, CommanderError } from "commander";
+import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Logger, pino } from "pino";
-import { configFrom, flagOf, type StartOptions, startOptions } from "./cli-options.js";
-import { ConfigError } from "./config.js";
-import { type RunningServer, startServer } from "./server.js";
+import {
+  configFrom,
+  type DumpCommandOptions,
+  flagOf,
+  type StartOptions,
+  startOptions,
+  storeAddrsOption,
+  storeKeyPrefixOption,
+  storeRequestTimeoutOption,
+} from "./cli-options.js";
+import { completeConfig, ConfigError } from "./config.js";
+import { readTickets, ticketLine } from "./dump.js";
+import { FatalError } from "./model/fatal-error.js";
+import { fatalExitCode, type RunningServer, startServer } from "./server.js";
 import { version } from "./version.js";
 
 /** Exit code when the server could not start or had to be stopped by force. */
@@ -31,8 +43,12 @@ export async function main(argv: readonly string[]): Promise<void> {
     if (error instanceof CommanderError) {
       // Commander has told already.
       process.exitCode = error.exitCode === 0 ? 0 : misused;
+    } else if (error instanceof ConfigError) {
+      process.stderr.write(`error: ${flagOf(error.setting)}: ${error.problem}\n`);
+      process.exitCode = misused;
     } else {
-      throw error;
+      process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+      process.exitCode = error instanceof FatalError ? fatalExitCode : failed;
     }
   }
 }
@@ -52,7 +68,30 @@ function createProgram(): Command {
   for (const option of startOptions()) {
     start.addOption(option);
   }
+  program
+    .command("dump")
+    .description("Print the tickets that are in etcd, held and waiting, as lines of JSON. Needs no server.")
+    .showHelpAfterError("See 'metasrv dump --help'.")
+    .helpOption("-h, --help", "display help for command")
+    .addOption(storeAddrsOption().makeOptionMandatory())
+    .addOption(storeKeyPrefixOption())
+    .addOption(storeRequestTimeoutOption())
+    .action(dump);
   return program;
+}
+
+async function dump({ storeAddrs, storeKeyPrefix, storeRequestTimeout }: DumpCommandOptions): Promise<void> {
+  const config = completeConfig({ storeAddrs, storeKeyPrefix, storeRequestTimeoutMs: storeRequestTimeout });
+  if (config.store.backend !== "etcd") {
+    throw new Error("a dump needs addresses of etcd");
+  }
+  const { hosts, prefix, requestTimeoutMs } = config.store;
+  const tickets = await readTickets({ hosts, prefix, timeoutMs: requestTimeoutMs });
+  for (const ticket of tickets) {
+    if (!process.stdout.write(`${ticketLine(ticket)}\n`)) {
+      await once(process.stdout, "drain");
+    }
+  }
 }
 
 async function serve({ logLevel, ...options }: StartOptions & { readonly logLevel: string }): Promise<void> {
@@ -61,8 +100,9 @@ async function serve({ logLevel, ...options }: StartOptions & { readonly logLeve
   const exit = exitOnceWritten(output);
   let server: RunningServer | undefined;
   stopOnSignals({ logger, exit, stop: () => server?.stop() });
+  endOnFaults(logger, exit);
   try {
-    server = await startServer(configFrom(options), { logger });
+    server = await startServer(configFrom(options), { logger, fatal: () => void exit(fatalExitCode) });
   } catch (error) {
     logger.debug({ err: error }, "could not start");
     if (error instanceof ConfigError) {
@@ -70,8 +110,18 @@ async function serve({ logLevel, ...options }: StartOptions & { readonly logLeve
       await exit(misused);
     }
     process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
-    await exit(failed);
+    await exit(error instanceof FatalError ? fatalExitCode : failed);
   }
+}
+
+/** A fault of ours ends the process: what it left half done could make locks look held, or free, that are not. */
+function endOnFaults(logger: Logger, exit: Exit): void {
+  const onFault = (error: unknown) => {
+    logger.fatal({ err: error }, "this server has a fault: it ends itself");
+    void exit(fatalExitCode);
+  };
+  process.on("uncaughtException", onFault);
+  process.on("unhandledRejection", onFault);
 }
 
 /** Ends this process, with the exit code that comes first. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { advertisesWildcard, completeConfig, ConfigError, type ConfigInput, type Setting } from "./config.js";
-import { defaultLimits } from "./locks/limits.js";
+import { defaultLimits } from "./model/limits.js";
 
 describe("completeConfig", () => {
   test("needs nothing", () => {
@@ -21,7 +21,6 @@ describe("completeConfig", () => {
       prefix: "metasrv",
       connectTimeoutMs: 30_000,
       requestTimeoutMs: 10_000,
-      maxTxnOps: 128,
       memberTtlSeconds: 10,
     });
   });
@@ -60,7 +59,6 @@ describe("completeConfig", () => {
     ["memberTtlSeconds", { ...etcd, memberTtlSeconds: 1 }, /from 2 to 3600 seconds; got 1 seconds/],
     ["memberTtlSeconds", { ...etcd, memberTtlSeconds: 2.5 }, /whole number.*got 2.5/],
     ["storeConnectTimeoutMs", { ...etcd, storeConnectTimeoutMs: 0 }, /from 1 to 2147483646 ms; got 0 ms/],
-    ["storeMaxTxnOps", { ...etcd, storeMaxTxnOps: 1 }, /from 2/],
     ["maxTtlMs", { limits: { maxTtlMs: 2 ** 31 } }, /to 2147483646 ms/],
     ["maxTtlMs", { limits: { minTtlMs: 500, maxTtlMs: 400 } }, /from 500/],
     ["defaultTtlMs", { limits: { minTtlMs: 20_000 } }, /from 20000 to 86400000 ms; got 10000 ms/],

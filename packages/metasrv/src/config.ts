@@ -1,5 +1,5 @@
 import { type Address, formatAddress, parseAddress } from "./config-address.js";
-import { defaultLimits, type Limits } from "./locks/limits.js";
+import { defaultLimits, type Limits } from "./model/limits.js";
 
 /** Where the locks are kept. */
 export type Backend = "memory" | "etcd";
@@ -20,8 +20,6 @@ export interface ConfigInput {
   readonly storeConnectTimeoutMs?: number | undefined;
   /** How long one etcd request may take, in milliseconds; 10,000 by default. */
   readonly storeRequestTimeoutMs?: number | undefined;
-  /** Largest transaction that etcd accepts, its `--max-txn-ops`; 128 by default. */
-  readonly storeMaxTxnOps?: number | undefined;
   /** After how many seconds of silence other members take a dead one's locks over; 10 by default. */
   readonly memberTtlSeconds?: number | undefined;
   /**
@@ -41,7 +39,6 @@ export type StoreConfig =
       readonly prefix: string;
       readonly connectTimeoutMs: number;
       readonly requestTimeoutMs: number;
-      readonly maxTxnOps: number;
       readonly memberTtlSeconds: number;
     };
 
@@ -78,7 +75,6 @@ export const defaults = {
   storeKeyPrefix: "metasrv",
   storeConnectTimeoutMs: 30_000,
   storeRequestTimeoutMs: 10_000,
-  storeMaxTxnOps: 128,
   memberTtlSeconds: 10,
   drainMs: 2_000,
 } as const;
@@ -150,7 +146,6 @@ function completeStore(input: ConfigInput): StoreConfig {
     prefix,
     connectTimeoutMs: etcdNumber(input, "storeConnectTimeoutMs", 1, longestTimerMs),
     requestTimeoutMs: etcdNumber(input, "storeRequestTimeoutMs", 1, longestTimerMs),
-    maxTxnOps: etcdNumber(input, "storeMaxTxnOps", 2, 100_000),
     memberTtlSeconds: etcdNumber(input, "memberTtlSeconds", 2, 3600),
   };
 }
@@ -160,7 +155,6 @@ const etcdOnly = [
   "storeKeyPrefix",
   "storeConnectTimeoutMs",
   "storeRequestTimeoutMs",
-  "storeMaxTxnOps",
   "memberTtlSeconds",
 ] as const satisfies readonly Setting[];
 
@@ -173,7 +167,7 @@ function storeHost(text: string): string {
   return scheme + formatAddress(address);
 }
 
-type EtcdNumber = "storeConnectTimeoutMs" | "storeRequestTimeoutMs" | "storeMaxTxnOps" | "memberTtlSeconds";
+type EtcdNumber = "storeConnectTimeoutMs" | "storeRequestTimeoutMs" | "memberTtlSeconds";
 
 function etcdNumber(input: ConfigInput, setting: EtcdNumber, min: number, max: number): number {
   return checkNumber(setting, input[setting] ?? defaults[setting], min, max);

@@ -10,29 +10,31 @@ export {
   type StoreConfig,
 } from "./config.js";
 export { type Address } from "./config-address.js";
-export { defaultLimits, type Limits } from "./locks/limits.js";
+export { defaultLimits, type Limits } from "./model/limits.js";
 export { version } from "./version.js";
 
-// For those who use the locks without the network, or write and test another ticket log.
-export { LockStore, type LockStoreOptions } from "./locks/lock-store.js";
-export { LockError, type LockErrorReason, type LockState } from "./locks/lock-errors.js";
-export type { Claim, ClaimListener, ClaimRequest, Grant, LossReason } from "./locks/claim.js";
-export { type Clock, systemClock, type Timer } from "./locks/clock.js";
-export { createMemoryTicketLog } from "./log/memory-ticket-log.js";
-export { createEtcdTicketLog } from "./log/etcd/etcd-ticket-log.js";
+// For those who look at what is in etcd.
+export { type DumpOptions, readTickets, ticketLine } from "./dump.js";
+
+// For those who use the locks without the network, or write and test another log.
+export { LockNode, type LockNodeOptions } from "./node/lock-node.js";
+export { LockError, type LockErrorReason, type LockState } from "./model/lock-errors.js";
+export { type Fatal, FatalError } from "./model/fatal-error.js";
+export type { Claim, ClaimListener, ClaimRequest, Grant, LossReason } from "./node/claim.js";
+export { Fold } from "./fold/fold.js";
+export type { Ticket } from "./fold/ticket.js";
+export { createMemoryLog } from "./log/memory-log.js";
+export { createEtcdLog } from "./log/etcd/etcd-log.js";
 export type {
-  LockMode,
-  LockName,
-  LogEvent,
-  LogListener,
-  LogListing,
-  Member,
+  CommandLog,
+  CommandWaiter,
+  FoldSnapshot,
+  LogBase,
+  LogFold,
   MembershipListener,
-  OpResult,
-  StoredMember,
-  StoredTicket,
-  Ticket,
-  TicketId,
-  TicketLog,
-  TicketOp,
-} from "./log/ticket-log.js";
+  MembersListener,
+  Urgency,
+} from "./log/command-log.js";
+export { type Command, type Entry, knownLevel, type LoggedEntry, type Outcome } from "./model/command.js";
+export { type LockName, lockNameOf, showLockName } from "./model/lock-name.js";
+export type { Member, StoredMember } from "./model/member.js";

@@ -1,5 +1,5 @@
 import type { ServerHttp2Session } from "node:http2";
-import type { Clock, Timer } from "./locks/clock.js";
+import type { Clock, Timer } from "@metasrv/wire";
 
 /** Pings that a client may leave unanswered. One can be answered already, if this process itself was paused. */
 const patience = 1;

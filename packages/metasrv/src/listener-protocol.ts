@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { Clock } from "./locks/clock.js";
+import type { Clock } from "@metasrv/wire";
 
 /** How the HTTP/2 connection preface starts; nothing in HTTP/1 does. */
 const preface = Buffer.from("PRI * HTTP/2.0");

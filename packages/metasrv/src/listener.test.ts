@@ -5,7 +5,7 @@ import { connect as connectTcp, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { pino } from "pino";
 import { Listener } from "./listener.js";
-import { systemClock } from "./locks/clock.js";
+import { systemClock } from "@metasrv/wire";
 import type { HttpHandler } from "./services/http-handler.js";
 
 const logger = pino({ level: "silent" });

@@ -11,7 +11,7 @@ import type { Logger } from "pino";
 import { type Address, formatAddress } from "./config-address.js";
 import { probeRegularly } from "./listener-probe.js";
 import { detectProtocol } from "./listener-protocol.js";
-import type { Clock } from "./locks/clock.js";
+import type { Clock } from "@metasrv/wire";
 import type { HttpHandler } from "./services/http-handler.js";
 import type { StreamHandler } from "./services/stream-handler.js";
 

@@ -9,12 +9,13 @@ import {
   type StoreConfig,
 } from "./config.js";
 import { Listener } from "./listener.js";
-import { type Clock, systemClock } from "./locks/clock.js";
-import { LockError } from "./locks/lock-errors.js";
-import { LockStore } from "./locks/lock-store.js";
-import { createEtcdTicketLog } from "./log/etcd/etcd-ticket-log.js";
-import { createMemoryTicketLog } from "./log/memory-ticket-log.js";
-import type { TicketLog } from "./log/ticket-log.js";
+import { type Clock, systemClock } from "@metasrv/wire";
+import { LockError } from "./model/lock-errors.js";
+import { LockNode } from "./node/lock-node.js";
+import type { CommandLog } from "./log/command-log.js";
+import { createEtcdLog } from "./log/etcd/etcd-log.js";
+import { createMemoryLog } from "./log/memory-log.js";
+import { type Fatal } from "./model/fatal-error.js";
 import { createRandomPool } from "./random-pool.js";
 import { createHttpHandler } from "./services/http-handler.js";
 import { OpenSessions } from "./services/open-sessions.js";
@@ -38,6 +39,9 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
+/** Exit code of a process whose own invariants are broken, or that cannot read what is in the store. */
+export const fatalExitCode = 70;
+
 /** How long the store may take to end the waits and the membership, in milliseconds. */
 const storeStopMs = 2_100;
 
@@ -49,19 +53,26 @@ const connectionsStopMs = 2_500;
  *
  * @param input - by default, locks in memory at 127.0.0.1:3002
  * @param options.logger - silent by default
+ * @param options.fatal - called when this process must end at once, because it cannot know any more who holds which lock;
+ *   by default, it ends the process with exit code 70
  * @throws ConfigError when the configuration cannot be used; Error when the address cannot; LockError
- *   `store-unavailable` when the store could not be reached in the configured time
+ *   `store-unavailable` when the store could not be reached in the configured time; FatalError when what is in the store
+ *   cannot be read
  */
 export async function startServer(
   input: ConfigInput = {},
-  options: { readonly logger?: Logger } = {},
+  options: { readonly logger?: Logger; readonly fatal?: Fatal } = {},
 ): Promise<RunningServer> {
   const config = completeConfig(input);
-  const { logger = pino({ level: "silent" }) } = options;
+  const { logger = pino({ level: "silent" }), fatal = exitAtOnce } = options;
+  const failStop: Fatal = (error) => {
+    logger.fatal({ err: error }, "this server must not go on: it ends itself");
+    fatal(error);
+  };
   const { limits } = config;
   const clock = systemClock;
-  const locks = new LockStore({
-    log: createTicketLog(config.store, clock, logger),
+  const locks = new LockNode({
+    log: createLog(config.store, clock, logger, failStop),
     clock,
     limits,
     logger,
@@ -118,21 +129,25 @@ export async function startServer(
   return { address: listener.address, stop: () => (stopped ??= stop()) };
 }
 
-function createTicketLog(store: StoreConfig, clock: Clock, logger: Logger): TicketLog {
+function createLog(store: StoreConfig, clock: Clock, logger: Logger, fatal: Fatal): CommandLog {
   if (store.backend === "memory") {
-    return createMemoryTicketLog();
+    return createMemoryLog({ fatal });
   }
-  const { hosts, prefix, connectTimeoutMs, requestTimeoutMs, memberTtlSeconds, maxTxnOps } = store;
-  return createEtcdTicketLog({
+  const { hosts, prefix, connectTimeoutMs, requestTimeoutMs, memberTtlSeconds } = store;
+  return createEtcdLog({
     hosts: [...hosts],
     prefix,
     clock,
     logger,
+    fatal,
     connectTimeoutMs,
     requestTimeoutMs,
     memberTtlSeconds,
-    maxTxnOps,
   });
+}
+
+function exitAtOnce(): void {
+  process.exit(fatalExitCode);
 }
 
 function announce(config: Config, address: string, logger: Logger): void {

@@ -1,5 +1,5 @@
 import { Code, ConnectError, createContextKey, type HandlerContext } from "@connectrpc/connect";
-import { LockError } from "../locks/lock-errors.js";
+import { LockError } from "../model/lock-errors.js";
 
 /** The far end of a request, as the connection knows it. */
 export interface FarEnd {

@@ -4,7 +4,7 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { ClusterService, ErrorDetailSchema, MemberRole, Reason } from "@metasrv/proto/metasrv/v1";
 import { nodeOfThree } from "../../test-support/node-fixture.js";
 import { dependenciesAround, Served } from "../../test-support/served.js";
-import { LockError } from "../locks/lock-errors.js";
+import { LockError } from "../model/lock-errors.js";
 import { createRoutes } from "./routes.js";
 
 async function startNode() {

@@ -2,13 +2,13 @@ import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { Lock } from "@metasrv/proto/greptime/v1/meta";
 import { type Served, ways } from "../../test-support/served.js";
-import type { LockStore } from "../locks/lock-store.js";
+import type { LockNode } from "../node/lock-node.js";
 
 const limits = { defaultTtlMs: 50 };
 const name = new TextEncoder().encode("lock_name");
 
 let served: Served;
-let locks: LockStore;
+let locks: LockNode;
 let client: Client<typeof Lock>;
 
 async function failure(call: Promise<unknown>): Promise<ConnectError> {

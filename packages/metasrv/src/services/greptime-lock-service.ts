@@ -1,7 +1,7 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { Lock, LockRequest, LockResponse, UnlockRequest, UnlockResponse } from "@metasrv/proto/greptime/v1/meta";
-import type { Limits } from "../locks/limits.js";
-import { LockError } from "../locks/lock-errors.js";
+import type { Limits } from "../model/limits.js";
+import { LockError } from "../model/lock-errors.js";
 import { awaitClaim } from "./await-claim.js";
 import { type Caller, callerOf } from "./caller.js";
 import type { Locks } from "./locks.js";

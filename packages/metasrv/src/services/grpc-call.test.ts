@@ -12,7 +12,7 @@ import { constants } from "node:http2";
 import { gzipSync } from "node:zlib";
 import { pino } from "pino";
 import { envelope, type RawAnswer, rawRequest, Served } from "../../test-support/served.js";
-import { LockError, type LockErrorReason } from "../locks/lock-errors.js";
+import { LockError, type LockErrorReason } from "../model/lock-errors.js";
 import type { Locks } from "./locks.js";
 
 const lockPath = "/metasrv.v1.LockService/Lock";

@@ -2,8 +2,8 @@ import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
-import type { Timer } from "../locks/clock.js";
-import type { LockError } from "../locks/lock-errors.js";
+import type { Timer } from "@metasrv/wire";
+import type { LockError } from "../model/lock-errors.js";
 import { type Caller, canceled, deadlinePassed } from "./caller.js";
 import {
   compressedFlag,

@@ -9,8 +9,8 @@ import { text } from "node:stream/consumers";
 import { pino } from "pino";
 import { dependenciesAround } from "../../test-support/served.js";
 import { Listener } from "../listener.js";
-import { systemClock } from "../locks/clock.js";
-import { LockError } from "../locks/lock-errors.js";
+import { systemClock } from "@metasrv/wire";
+import { LockError } from "../model/lock-errors.js";
 import { createHttpHandler } from "./http-handler.js";
 import { createRoutes } from "./routes.js";
 

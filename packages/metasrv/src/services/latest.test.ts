@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { settled } from "../../test-support/manual-clock.js";
-import { LockError, shuttingDown } from "../locks/lock-errors.js";
+import { LockError, shuttingDown } from "../model/lock-errors.js";
 import { latest } from "./latest.js";
 
 /** A number that the test changes. */

@@ -10,13 +10,13 @@ import {
   Reason,
 } from "@metasrv/proto/metasrv/v1";
 import { type Served, ways } from "../../test-support/served.js";
-import { defaultLimits } from "../locks/limits.js";
-import type { LockStore } from "../locks/lock-store.js";
+import { defaultLimits } from "../model/limits.js";
+import type { LockNode } from "../node/lock-node.js";
 
 const limits = { ...defaultLimits, maxWaitersPerLock: 2 };
 
 let served: Served;
-let locks: LockStore;
+let locks: LockNode;
 let client: Client<typeof LockService>;
 
 describe.each(ways)("%s", (_, open) => {

@@ -1,8 +1,8 @@
-import type { ClusterView } from "../locks/cluster-view.js";
-import type { LockStore } from "../locks/lock-store.js";
+import type { ClusterView } from "../node/cluster-view.js";
+import type { LockNode } from "../node/lock-node.js";
 
 /** What the services need of the lock store. */
-export type Locks = Pick<LockStore, "claim" | "unlock" | "renew" | "resume">;
+export type Locks = Pick<LockNode, "claim" | "unlock" | "renew" | "resume">;
 
 /** What the services need of the view of the cluster. */
 export type Cluster = Pick<ClusterView, "members" | "watch">;

@@ -1,4 +1,4 @@
-import type { Clock } from "../locks/clock.js";
+import type { Clock } from "@metasrv/wire";
 
 /** A session, as far as its client can be sent elsewhere. */
 export interface DrainableSession {

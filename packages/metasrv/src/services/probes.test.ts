@@ -5,7 +5,7 @@ import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node
 import { text } from "node:stream/consumers";
 import { pino } from "pino";
 import { Listener } from "../listener.js";
-import { systemClock } from "../locks/clock.js";
+import { systemClock } from "@metasrv/wire";
 import { createHttpHandler } from "./http-handler.js";
 import { createProbes } from "./probes.js";
 import { Readiness } from "./readiness.js";

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../locks/clock.js";
+import type { Clock, Timer } from "@metasrv/wire";
 
 /** What a readiness is made of. */
 export interface ReadinessOptions {

@@ -4,7 +4,7 @@ import { Lock } from "@metasrv/proto/greptime/v1/meta";
 import { LockService } from "@metasrv/proto/metasrv/v1";
 import { pino } from "pino";
 import { dependenciesAround } from "../../test-support/served.js";
-import { LockError } from "../locks/lock-errors.js";
+import { LockError } from "../model/lock-errors.js";
 import { createRoutes } from "./routes.js";
 
 /** Serves locks that are always away, and collects what is logged. */

@@ -4,7 +4,7 @@ import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { LockRequestSchema as GreptimeLockRequestSchema } from "@metasrv/proto/greptime/v1/meta";
 import { LockRequestSchema } from "@metasrv/proto/metasrv/v1";
 import type { Logger } from "pino";
-import type { Clock } from "../locks/clock.js";
+import type { Clock } from "@metasrv/wire";
 
 /** What a request log is made of. */
 export interface RequestLogOptions {

@@ -2,7 +2,7 @@ import { describe, expect, jest, test } from "@jest/globals";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorDetailSchema, Reason } from "@metasrv/proto/metasrv/v1";
 import { pino } from "pino";
-import { LockError, type LockErrorReason } from "../locks/lock-errors.js";
+import { LockError, type LockErrorReason } from "../model/lock-errors.js";
 import { toConnectError } from "./rpc-errors.js";
 
 const silent = pino({ level: "silent" });

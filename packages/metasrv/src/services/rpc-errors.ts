@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { ErrorDetailSchema, Reason, type SessionFailure, SessionFailureSchema } from "@metasrv/proto/metasrv/v1";
 import type { Logger } from "pino";
-import { LockError, type LockErrorReason } from "../locks/lock-errors.js";
+import { LockError, type LockErrorReason } from "../model/lock-errors.js";
 
 /** How each domain error looks on the wire. A new reason does not compile until it has its line here. */
 const wireErrors: Readonly<Record<LockErrorReason, readonly [Code, Reason]>> = {

@@ -11,8 +11,8 @@ import {
   startSessionNode,
   unlock,
 } from "../../test-support/session-client.js";
-import { defaultLimits } from "../locks/limits.js";
-import { LockError } from "../locks/lock-errors.js";
+import { defaultLimits } from "../model/limits.js";
+import { LockError } from "../model/lock-errors.js";
 
 describe("the end", () => {
   test("a client that ends its requests keeps its waits for the grace, and its holds, and is answered what it asked", async () => {

@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { SessionRequest, SessionResponse } from "@metasrv/proto/metasrv/v1";
-import { LockError } from "../locks/lock-errors.js";
+import { LockError } from "../model/lock-errors.js";
 import type { FarEnd } from "./caller.js";
 import type { ServiceDependencies } from "./routes.js";
 import { Session } from "./session.js";

@@ -1,6 +1,6 @@
 import { LossReason, type SessionEvent } from "@metasrv/proto/metasrv/v1";
-import type { Claim, ClaimListener, Grant, LossReason as LossReasonName } from "../locks/claim.js";
-import { type LockError, type LockState, notHeld } from "../locks/lock-errors.js";
+import type { Claim, ClaimListener, Grant, LossReason as LossReasonName } from "../node/claim.js";
+import { type LockError, type LockState, notHeld } from "../model/lock-errors.js";
 import { grantMessage, refusalMessage } from "./grant-messages.js";
 
 /** What a lock needs of its session. */

@@ -1,6 +1,6 @@
-import type { Clock, Timer } from "../locks/clock.js";
-import type { Limits } from "../locks/limits.js";
-import { LockError } from "../locks/lock-errors.js";
+import type { Clock, Timer } from "@metasrv/wire";
+import type { Limits } from "../model/limits.js";
+import { LockError } from "../model/lock-errors.js";
 
 /** What a pulse needs of its session. */
 export interface SessionPulseHost {

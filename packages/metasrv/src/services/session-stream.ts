@@ -1,7 +1,7 @@
 import { createEndStreamSerialization, endStreamFlag } from "@connectrpc/connect/protocol-connect";
 import { LockService, SessionRequestSchema } from "@metasrv/proto/metasrv/v1";
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
-import { LockError } from "../locks/lock-errors.js";
+import { LockError } from "../model/lock-errors.js";
 import { compressedFlag, compressedUnexpectedly, EnvelopeReader, incompleteEnvelope } from "./envelope-reader.js";
 import { decode, encodeEnvelope, envelopePrefixBytes } from "./protobuf-fields.js";
 import type { RequestLog } from "./request-log.js";

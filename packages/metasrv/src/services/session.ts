@@ -6,8 +6,8 @@ import type {
   SessionResponse,
   SessionUnlock,
 } from "@metasrv/proto/metasrv/v1";
-import { type Gather, gatherByEventLoop } from "../locks/gather.js";
-import { LockError, notHeld, shuttingDown } from "../locks/lock-errors.js";
+import { type Gather, gatherByEventLoop } from "@metasrv/wire";
+import { LockError, notHeld, shuttingDown } from "../model/lock-errors.js";
 import { claimRequest } from "./claim-request.js";
 import type { ServiceDependencies } from "./routes.js";
 import { toSessionFailure } from "./rpc-errors.js";

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
-import type { Clock } from "../locks/clock.js";
-import { LockError } from "../locks/lock-errors.js";
+import type { Clock } from "@metasrv/wire";
+import { LockError } from "../model/lock-errors.js";
 import type { OpenSessions } from "./open-sessions.js";
 import type { Readiness } from "./readiness.js";
 

@@ -1,4 +1,4 @@
-import { LockError } from "../../locks/lock-errors.js";
+import { LockError } from "../../model/lock-errors.js";
 
 /**
  * What a failed request to etcd means:
@@ -31,6 +31,16 @@ export function storeUnavailable(hosts: readonly string[], cause: unknown): Lock
   );
 }
 
+/** etcd did not answer a question in time; nothing was asked to change. */
+export function notAnswered(hosts: readonly string[], cause: unknown): LockError {
+  return new LockError(
+    "store-unavailable",
+    `etcd at ${hosts.join(", ")} does not answer (${asError(cause).message}), so it is not known who holds the lock now: ` +
+      "repeat the request, and look at etcd if this lasts",
+    { cause },
+  );
+}
+
 /** etcd could not be reached in the time given for connecting. */
 export function storeUnreachable(hosts: readonly string[], timeoutMs: number, cause: unknown): LockError {
   const { message } = asError(cause);
@@ -49,7 +59,7 @@ export function storeFull(cause: unknown): LockError {
   return new LockError(
     "store-full",
     "etcd is out of space and refuses writes (alarm NOSPACE): compact and defragment it, raise its quota, and disarm " +
-      "the alarm; unlocking still works",
+      "the alarm; nothing is granted, released or renewed until then",
     { cause },
   );
 }

@@ -1,4 +1,4 @@
-import type { Clock } from "../../locks/clock.js";
+import type { Clock } from "@metasrv/wire";
 
 /**
  * What etcd's members send to a leader that has died is lost, for as long as they take it for the leader: an election

@@ -1,11 +1,12 @@
-import type { Clock } from "../../locks/clock.js";
-import type { Backoff } from "./backoff.js";
+import type { Clock } from "@metasrv/wire";
+import { isProgramFault } from "../../model/fatal-error.js";
+import type { Pauses } from "./pauses.js";
 import { asError, storeUnreachable } from "./etcd-errors.js";
 
 /** What {@link untilReached} works with. */
 export interface UntilReachedOptions {
   readonly clock: Clock;
-  readonly backoff: Backoff;
+  readonly pauses: Pauses;
   readonly hosts: readonly string[];
   /** How long it is tried, in milliseconds. */
   readonly connectTimeoutMs: number;
@@ -21,10 +22,10 @@ const tellingMs = 500;
  *
  * @param attempt - given how much time is left, in milliseconds
  * @param failed - told why an attempt failed that another is to follow
- * @throws LockError `store-unavailable` when the time is over; with the reason of the last attempt that had a fair chance
+ * @throws FatalError as the attempt; LockError `store-unavailable` when the time is over; with the reason of the last attempt that had a fair chance
  */
 export async function untilReached<T>(
-  { clock, backoff, hosts, connectTimeoutMs, ended }: UntilReachedOptions,
+  { clock, pauses, hosts, connectTimeoutMs, ended }: UntilReachedOptions,
   attempt: (leftMs: number) => Promise<T>,
   failed: (reason: string) => void,
 ): Promise<T> {
@@ -35,6 +36,9 @@ export async function untilReached<T>(
     try {
       return await attempt(leftMs);
     } catch (error) {
+      if (isProgramFault(error)) {
+        throw error;
+      }
       if (reason === undefined || leftMs >= tellingMs) {
         reason = error;
       }
@@ -42,7 +46,7 @@ export async function untilReached<T>(
         throw storeUnreachable(hosts, connectTimeoutMs, reason);
       }
       failed(asError(error).message);
-      await backoff.wait();
+      await pauses.wait();
     }
   }
 }

@@ -1,6 +1,7 @@
+import type { Clock, Timer } from "@metasrv/wire";
 import type { Logger } from "pino";
-import type { Clock, Timer } from "../../locks/clock.js";
-import type { WatchStream } from "./etcd-client.js";
+import type { Head } from "./head.js";
+import type { EtcdWatch } from "./rpc/etcd-client.js";
 
 /** What a check works with. */
 export interface WatchCheckOptions {
@@ -8,8 +9,8 @@ export interface WatchCheckOptions {
   readonly logger: Logger;
   /** How often the watch is held against the store, in milliseconds. */
   readonly checkMs: number;
-  /** The store's revision, as a majority of its members has it. */
-  readonly readRevision: () => Promise<bigint>;
+  /** How far the log is, as a majority of etcd's members has it. */
+  readonly readHead: () => Promise<Head>;
   /** Everything that was committed by then, on the clock, was delivered. */
   readonly onComplete: (atMs: number) => void;
 }
@@ -20,20 +21,22 @@ const retryMs = 200;
 /** How often a watch is looked at while it is behind, in milliseconds: at first, and when others were silent before. */
 const lookMs = 250;
 const longestLookMs = 4_000;
-/** Of so many looks without a word in between, the first asks it for its progress, and the last gives it up. */
+/** After so many looks without a word in between, it is given up. */
 const looks = 3;
 
 /**
  * A watch can fall silent without an end: a link that drops packets, an etcd member that is paused or cut off from the
- * others. So it is held against what is known to be committed: what ops were answered with, and now and then the store's
- * revision. One that says nothing while it is behind is asked for its progress, and then given up.
+ * others. So it is held against what is known to be committed: this process's own entries, and every second what the log
+ * has. One that says nothing while it is behind is given up.
  */
 export class WatchCheck {
   readonly #options: WatchCheckOptions;
-  #stream: WatchStream | undefined;
+  #watch: EtcdWatch | undefined;
   /** How far the watch has come, and how far it should come. */
   #seen = 0n;
   #wanted = 0n;
+  /** How far everything was delivered, by the watch or by answers. */
+  #delivered = 0n;
   /** What the store answered last, and when it was asked. */
   #asked: { readonly revision: bigint; readonly atMs: number } | undefined;
   /** Grows while one watch after the other is silent: what a watch missed can take long to gather. */
@@ -47,14 +50,22 @@ export class WatchCheck {
     this.#options = options;
   }
 
-  /** Everything up to this revision was delivered by a listing; what was committed before it was taken back counts no more. */
+  /** A listing has delivered everything up to this revision. What was known of the store before does not count any more. */
   listed(revision: bigint): void {
     this.#wanted = revision;
+    this.#delivered = revision;
+    this.#asked = undefined;
   }
 
-  /** From now on it is this watch; it was asked for everything after `revision`. */
-  watch(stream: WatchStream, revision: bigint): void {
-    this.#stream = stream;
+  /** Everything up to this revision was delivered. */
+  delivered(revision: bigint): void {
+    this.#delivered = revision;
+    this.#compare();
+  }
+
+  /** From now on it is this watch; it brings everything after `revision`. */
+  watch(watch: EtcdWatch, revision: bigint): void {
+    this.#watch = watch;
     this.#seen = revision;
     this.#silent = 0;
     this.#lookLater();
@@ -63,18 +74,22 @@ export class WatchCheck {
 
   /** The watch is over. */
   stop(): void {
-    this.#stream = undefined;
+    this.#watch = undefined;
     this.#nextLook?.cancel();
     this.#nextLook = undefined;
     this.#nextCheck?.cancel();
   }
 
-  /** The watch said something; `revision`, if it told how far it is. */
+  /** The watch said something; `revision` is that of the last change that it brought, if it brought one. */
   heard(revision: bigint | undefined): void {
     this.#silent = 0;
     if (revision !== undefined && revision > this.#seen) {
       this.#seen = revision;
-      this.#compare();
+      if (this.#seen >= this.#wanted) {
+        this.#lookMs = lookMs;
+        this.#nextLook?.cancel();
+        this.#nextLook = undefined;
+      }
     }
   }
 
@@ -87,19 +102,14 @@ export class WatchCheck {
   }
 
   #compare(): void {
-    if (this.#seen >= this.#wanted && this.#lookMs > lookMs) {
-      this.#lookMs = lookMs;
-      this.#nextLook?.cancel();
-      this.#nextLook = undefined;
-    }
-    if (this.#asked !== undefined && this.#seen >= this.#asked.revision) {
+    if (this.#asked !== undefined && this.#delivered >= this.#asked.revision) {
       this.#options.onComplete(this.#asked.atMs);
       this.#asked = undefined;
     }
   }
 
   #lookLater(): void {
-    if (this.#stream !== undefined && this.#nextLook === undefined && this.#seen < this.#wanted) {
+    if (this.#watch !== undefined && this.#nextLook === undefined && this.#seen < this.#wanted) {
       this.#nextLook = this.#options.clock.after(this.#lookMs, () => {
         this.#nextLook = undefined;
         this.#look();
@@ -109,25 +119,23 @@ export class WatchCheck {
   }
 
   #look(): void {
-    if (this.#stream === undefined || this.#seen >= this.#wanted) {
+    if (this.#watch === undefined || this.#seen >= this.#wanted) {
       this.#silent = 0;
       return;
     }
     this.#silent++;
-    if (this.#silent === 1) {
-      this.#stream.write({ progress_request: {} });
-    } else if (this.#silent === looks) {
+    if (this.#silent === looks) {
       this.#options.logger.warn("the watch is behind the store; opening another");
       this.#lookMs = Math.min(longestLookMs, 2 * this.#lookMs);
-      this.#stream.cancel();
+      this.#watch.cancel();
     }
   }
 
   #checkLater(delayMs: number): void {
-    const stream = this.#stream;
+    const watch = this.#watch;
     this.#nextCheck = this.#options.clock.after(delayMs, () => {
       void this.#check().then((answered) => {
-        if (stream === this.#stream) {
+        if (watch === this.#watch && watch !== undefined) {
           this.#checkLater(answered ? this.#options.checkMs : retryMs);
         }
       });
@@ -137,11 +145,12 @@ export class WatchCheck {
   async #check(): Promise<boolean> {
     const atMs = this.#options.clock.now();
     try {
-      const revision = await this.#options.readRevision();
-      this.#asked = { revision, atMs };
+      const { revision, isWhole } = await this.#options.readHead();
       this.committed(revision);
-      this.#compare();
-      this.#stream?.write({ progress_request: {} });
+      if (isWhole) {
+        this.#asked = { revision, atMs };
+        this.#compare();
+      }
       return true;
     } catch {
       // Then nothing is known of the watch either.

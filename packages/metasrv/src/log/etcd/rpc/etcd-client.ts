@@ -53,7 +53,7 @@ export interface EtcdTxn {
 export interface EtcdTxnAnswer {
   readonly header: EtcdHeader;
   readonly succeeded: boolean;
-  /** What the ops of the branch that was taken have read, in their order; nothing for a put or a delete. */
+  /** What each range of the branch that was taken has read, in their order; there is none for a put or a delete. */
   readonly read: readonly (readonly EtcdKeyValue[])[];
 }
 
@@ -85,6 +85,15 @@ export interface EtcdWatchResponse {
   readonly events: readonly EtcdEvent[];
 }
 
+/** What is watched. */
+export interface EtcdWatchRange {
+  readonly key: Buffer;
+  /** All keys from `key` up to, not including, this one. */
+  readonly end: Buffer;
+  /** The first revision of which it tells; 0: what comes from now on. */
+  readonly startRevision: bigint;
+}
+
 /** Is told what comes on a watch; `closed` exactly once, in the end. */
 export interface EtcdWatchListener {
   response(response: EtcdWatchResponse): void;
@@ -94,9 +103,13 @@ export interface EtcdWatchListener {
 
 /** A watch that was asked for. */
 export interface EtcdWatch {
-  /** Asks how far the watch is: answered by a response without events. */
+  /**
+   * Asks for a sign of life: answered by a response without events. Its revision is that of the member's store, not of
+   * the watch: an etcd 3.4.23 that has old events to send first answers at once, ahead of them. Only events say how far
+   * the watch is.
+   */
   progress(): void;
-  /** Ends it at once. */
+  /** Ends it at once: the listener is told of nothing more but its end. */
   cancel(): void;
 }
 
@@ -108,11 +121,13 @@ export interface EtcdWatch {
  */
 export interface EtcdClient {
   txn(txn: EtcdTxn, timeoutMs: number): Promise<EtcdTxnAnswer>;
-  /** Watches all keys from `key` up to, not including, `end`, from a revision on. */
-  watch(
-    range: { readonly key: Buffer; readonly end: Buffer; readonly startRevision: bigint },
-    listener: EtcdWatchListener,
-  ): EtcdWatch;
+  /**
+   * Watches keys. Watches have a connection of their own, which ends with any of them: one at a time is meant, and the
+   * next is asked of the next member.
+   *
+   * @throws Error when the client was closed
+   */
+  watch(range: EtcdWatchRange, listener: EtcdWatchListener): EtcdWatch;
   /** @param range.revision - at which revision; absent: now */
   range(range: EtcdRange & { readonly revision?: bigint }, timeoutMs: number): Promise<EtcdPage>;
   /** Puts a key with a lease. */
@@ -125,7 +140,10 @@ export interface EtcdClient {
   /** @returns the TTL that it has from now on, in seconds; 0 if it is gone */
   keepLeaseAlive(lease: bigint, timeoutMs: number): Promise<number>;
   revokeLease(lease: bigint, timeoutMs: number): Promise<void>;
-  /** Size of the database of the member that answers, in bytes. */
+  /** Size of the database of the member that answers, in bytes; it answers without the others. */
   databaseBytes(timeoutMs: number): Promise<number>;
+  /**
+   * Ends all watches. Transactions that are under way fail at once, other calls within their time; later ones fail, too.
+   */
   close(): void;
 }

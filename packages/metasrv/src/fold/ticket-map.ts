@@ -1,0 +1,52 @@
+import type { TicketRef } from "../model/command.js";
+import type { TicketId } from "../model/ticket-id.js";
+
+/** One string for a ticket's name and id; all ids have the same length. */
+function ticketRefKey({ name, id }: TicketRef): string {
+  return id + name;
+}
+
+/**
+ * One entry for each ticket. Looked up by the id alone, as a key of name and id would have to be made and hashed each time;
+ * tickets of one id and several names, which no well-behaved requester makes, are kept aside.
+ */
+export class TicketMap<Entry extends TicketRef> {
+  readonly #entries = new Map<TicketId, Entry>();
+  /** Those whose id was taken by a ticket of another name, by {@link ticketRefKey}. */
+  readonly #others = new Map<string, Entry>();
+
+  get size(): number {
+    return this.#entries.size + this.#others.size;
+  }
+
+  get(ticket: TicketRef): Entry | undefined {
+    const entry = this.#entries.get(ticket.id);
+    if (entry?.name === ticket.name) {
+      return entry;
+    }
+    return this.#others.size === 0 ? undefined : this.#others.get(ticketRefKey(ticket));
+  }
+
+  /** Adds an entry, in place of the one of the same ticket. */
+  set(entry: Entry): void {
+    const first = this.#entries.get(entry.id);
+    if (first?.name === entry.name || (first === undefined && !this.#others.has(ticketRefKey(entry)))) {
+      this.#entries.set(entry.id, entry);
+    } else {
+      this.#others.set(ticketRefKey(entry), entry);
+    }
+  }
+
+  delete(ticket: TicketRef): void {
+    if (this.#entries.get(ticket.id)?.name === ticket.name) {
+      this.#entries.delete(ticket.id);
+    } else {
+      this.#others.delete(ticketRefKey(ticket));
+    }
+  }
+
+  *values(): Generator<Entry> {
+    yield* this.#entries.values();
+    yield* this.#others.values();
+  }
+}

@@ -1,0 +1,377 @@
+import type { Clock } from "@metasrv/wire";
+import type { Logger } from "pino";
+import { isProgramFault } from "../../model/fatal-error.js";
+import type { LogFold } from "../command-log.js";
+import type { StoredBase } from "../snapshot-codec.js";
+import { checkFirstDesign } from "./first-design.js";
+import { HeadReader } from "./head.js";
+import type { LogKeys } from "./keys.js";
+import { list, type Listing } from "./listing.js";
+import { Pauses } from "./pauses.js";
+import type { EtcdClient, EtcdEvent, EtcdHeader, EtcdWatch, EtcdWatchResponse } from "./rpc/etcd-client.js";
+import { untilReached } from "./until-reached.js";
+import { WatchCheck } from "./watch-check.js";
+
+/** Is given what the store has, in order. */
+export interface FeedListener {
+  /** Everything there is, at first and whenever continuity was lost. @param replaced - the store is another one, or older */
+  listed(listing: Listing, replaced: boolean): void;
+  /** Changes since the last call, oldest first. */
+  changed(events: readonly EtcdEvent[]): void;
+}
+
+/** What a feed works with. */
+export interface FeedOptions {
+  readonly client: EtcdClient;
+  readonly keys: LogKeys;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly hosts: readonly string[];
+  readonly knownLevel: number;
+  readonly fold: LogFold;
+  readonly firstBase: () => StoredBase;
+  readonly foreign: (key: Buffer) => void;
+  /** The members that may have written something. */
+  readonly members: () => readonly string[];
+  /** Ends the process. */
+  readonly fatal: (error: Error) => void;
+  /** How long the first listing is tried, in milliseconds. */
+  readonly connectTimeoutMs: number;
+  /** How often the watch is held against the store, and how far it may be behind, in milliseconds. */
+  readonly checkMs: number;
+  /** How long one request may take, in milliseconds. */
+  readonly requestTimeoutMs: number;
+}
+
+/** How long a listing's first page may take, in milliseconds: no longer, as the etcd member asked may be silent. */
+const firstPageMs = 1_000;
+
+/** After so many checks without a success, the feed is taken to be behind: not in an election of etcd's. */
+const checksOverdue = 5;
+
+/** Delivers everything that is ours in the store: a listing, then every change in order, and a new listing after a gap. */
+export class Feed {
+  readonly #options: FeedOptions;
+  readonly #listener: FeedListener;
+  readonly #pauses: Pauses;
+  readonly #check: WatchCheck;
+  readonly #head: HeadReader;
+  /** Revision up to which everything was delivered. */
+  #revision = 0n;
+  /** The last change that was delivered: a watch that does not begin with it watches another history. */
+  #last: { readonly key: Buffer; readonly revision: bigint } | undefined;
+  #clusterId: bigint | undefined;
+  /** Why the store is not the one that was listed last; undefined while it is. */
+  #replaced: string | undefined;
+  /** How long a listing's first page may take: twice as long after each that failed, for an etcd that is slow. */
+  #firstPageMs = firstPageMs;
+  /** Latest moment of which it is known that everything committed by then was delivered; absent before the listing. */
+  #completeAtMs: number | undefined;
+  /** Who waits for everything up to a revision to be delivered. */
+  #awaited: { readonly revision: bigint; readonly resolve: () => void }[] = [];
+  #closed = false;
+  #watch: EtcdWatch | undefined;
+  /** Whether a watch is open that goes on where the delivered ends. */
+  #watching = false;
+  #running: Promise<void> | undefined;
+
+  constructor(options: FeedOptions, listener: FeedListener) {
+    this.#options = options;
+    this.#listener = listener;
+    this.#pauses = new Pauses(options.clock, options.random);
+    const { clock, logger, checkMs, requestTimeoutMs } = options;
+    this.#head = new HeadReader({
+      ...options,
+      timeoutMs: Math.min(requestTimeoutMs, checkMs),
+      revision: () => this.#revision,
+      heard: (header, delivered) => {
+        this.heard(header, delivered);
+      },
+      reached: (revision) => this.#reached(revision),
+    });
+    this.#check = new WatchCheck({
+      clock,
+      logger,
+      checkMs,
+      readHead: () => this.#head.read(),
+      onComplete: (atMs) => {
+        this.#completeAtMs = Math.max(this.#completeAtMs ?? atMs, atMs);
+      },
+    });
+  }
+
+  /** Revision up to which everything was delivered. */
+  get revision(): bigint {
+    return this.#revision;
+  }
+
+  /**
+   * Delivers the first listing, and goes on from there.
+   *
+   * @throws FatalError when what is in the store cannot be read; LockError `store-unavailable`
+   */
+  async open(): Promise<void> {
+    const { hosts, logger } = this.#options;
+    const listing = await untilReached(
+      { ...this.#options, pauses: this.#pauses, ended: () => this.#closed },
+      async (leftMs) => {
+        await checkFirstDesign(this.#options.client, this.#options.keys, Math.min(firstPageMs, leftMs));
+        return this.#list(leftMs);
+      },
+      (reason) => {
+        logger.warn({ reason, hosts }, "etcd does not answer yet; trying again");
+      },
+    );
+    this.#deliver(() => {
+      this.#listener.listed(listing, false);
+    });
+    this.#running = this.#follow();
+  }
+
+  /** See `CommandLog.lag`. */
+  lag(): string | undefined {
+    if (this.#completeAtMs === undefined) {
+      return "it has not read the store yet";
+    }
+    const { clock, checkMs } = this.#options;
+    const behindMs = clock.now() - this.#completeAtMs;
+    return behindMs > checksOverdue * checkMs
+      ? `it may have missed what was committed in the last ${Math.round(behindMs / 1000)} s: the watch of the store is behind, or the store does not answer`
+      : undefined;
+  }
+
+  /** See `CommandLog.catchUp`. */
+  catchUp(): Promise<void> {
+    return this.#head.catchUp();
+  }
+
+  /**
+   * This process's own write is committed at this revision. Where it is what comes next, it is delivered at once, and the
+   * watch's news of it is dropped; else the watch brings it in its place.
+   */
+  committed(key: Buffer, revision: bigint, deliver: () => void): void {
+    this.#check.committed(revision);
+    if (revision === this.#revision + 1n && this.#watching && this.#replaced === undefined) {
+      this.#advance(key, revision);
+      this.#deliver(deliver);
+      this.#wakeAwaited();
+    }
+  }
+
+  /** This process's own write of something that is not watched is committed at this revision. */
+  skipped(revision: bigint): void {
+    if (revision === this.#revision + 1n && this.#watching) {
+      this.#revision = revision;
+      this.#check.delivered(revision);
+    }
+  }
+
+  /**
+   * etcd has answered something. An answer of another cluster, or one that is behind what was delivered when it was asked,
+   * comes from a store that took the place of this one.
+   */
+  heard({ clusterId, revision }: EtcdHeader, deliveredAtSending: bigint): void {
+    if (this.#clusterId !== undefined && clusterId !== this.#clusterId) {
+      this.#replace(`its cluster id is ${clusterId.toString(16)} instead of ${this.#clusterId.toString(16)}`);
+    } else if (revision < deliveredAtSending && deliveredAtSending <= this.#revision) {
+      this.#replace(`it is at revision ${revision}, and had been at ${deliveredAtSending}`);
+    }
+  }
+
+  /** Ends delivery. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#pauses.close();
+    this.#watch?.cancel();
+    this.#wakeAwaited();
+    await this.#running;
+  }
+
+  #replace(why: string): void {
+    if (this.#replaced === undefined && !this.#closed) {
+      this.#replaced = why;
+      this.#options.logger.error(
+        { why },
+        "etcd was restored, replaced or wiped: it is not the store that this server has read; reading it anew. Locks that " +
+          "it does not have are lost. If it was wiped, see to it that whatever checks fencing tokens still refuses lower ones",
+      );
+      this.#watch?.cancel();
+    }
+  }
+
+  async #follow(): Promise<void> {
+    const { logger } = this.#options;
+    let listed = true;
+    while (!this.#closed) {
+      try {
+        if (!listed) {
+          const replaced = this.#replaced !== undefined;
+          const listing = await this.#list();
+          this.#deliver(() => {
+            this.#listener.listed(listing, replaced);
+          });
+          this.#replaced = replaced ? undefined : this.#replaced;
+          listed = true;
+          logger.info({ revision: this.#revision.toString() }, "listed the store again");
+          this.#wakeAwaited();
+        }
+        listed = (await this.#watchOnce()) === "broken" && this.#replaced === undefined;
+      } catch (error) {
+        if (isProgramFault(error)) {
+          this.#closed = true;
+          this.#options.fatal(error);
+          return;
+        }
+        logger.debug({ err: error }, "watch failed");
+      }
+      await this.#pauses.wait();
+    }
+  }
+
+  /** @param leftMs - how long each page may take at most, in milliseconds */
+  async #list(leftMs = Infinity): Promise<Listing> {
+    const { clock, requestTimeoutMs } = this.#options;
+    const pageMs = Math.min(requestTimeoutMs, leftMs);
+    const askedAtMs = clock.now();
+    try {
+      const listing = await list({ ...this.#options, firstPageMs: Math.min(this.#firstPageMs, pageMs), pageMs });
+      this.#firstPageMs = firstPageMs;
+      this.#clusterId = listing.header.clusterId;
+      this.#revision = listing.header.revision;
+      this.#last = listing.last;
+      this.#check.listed(this.#revision);
+      this.#completeAtMs = askedAtMs;
+      return listing;
+    } catch (error) {
+      this.#firstPageMs = Math.min(2 * this.#firstPageMs, requestTimeoutMs);
+      throw error;
+    }
+  }
+
+  /** Watches until the watch is over; `gap` when some changes cannot be had any more. */
+  async #watchOnce(): Promise<"broken" | "gap"> {
+    const { client, keys, logger } = this.#options;
+    const last = this.#last;
+    if (last === undefined) {
+      return "gap";
+    }
+    // From the last change that was delivered on: if the watch does not begin with it, this is another history.
+    let verified = false;
+    try {
+      return await new Promise<"broken" | "gap">((resolve) => {
+        const watch = client.watch(
+          { ...keys.watched, startRevision: last.revision },
+          {
+            response: (response) => {
+              if (watch !== this.#watch) {
+                return;
+              }
+              if (response.canceled || response.compactRevision > 0n) {
+                logger.debug({ reason: response.cancelReason }, "etcd has ended the watch");
+                resolve(response.compactRevision > 0n ? "gap" : "broken");
+                return;
+              }
+              this.#check.heard(response.events.length > 0 ? response.events.at(-1)?.kv.modRevision : undefined);
+              verified ||= this.#verify(response, last);
+              if (this.#replaced !== undefined) {
+                resolve("gap");
+              } else if (verified) {
+                this.#pauses.reset();
+                this.#watching = true;
+                this.#take(response.events);
+              }
+            },
+            closed: (error) => {
+              if (error !== undefined) {
+                logger.debug({ err: error }, "the watch was broken off");
+              }
+              resolve(this.#replaced === undefined ? "broken" : "gap");
+            },
+          },
+        );
+        this.#watch = watch;
+        this.#check.watch(watch, this.#revision);
+        if (this.#closed) {
+          watch.cancel();
+        }
+      });
+    } finally {
+      this.#watching = false;
+      this.#check.stop();
+      this.#watch?.cancel();
+      this.#watch = undefined;
+    }
+  }
+
+  /** Whether the watch has shown that it goes on from what was delivered. */
+  #verify({ header, events }: EtcdWatchResponse, last: { readonly key: Buffer; readonly revision: bigint }): boolean {
+    this.heard(header, last.revision);
+    const [first] = events;
+    if (first === undefined || this.#replaced !== undefined) {
+      return false;
+    }
+    const goesOn = events.some(({ kv }) => kv.modRevision === last.revision && kv.key.equals(last.key));
+    if (!goesOn) {
+      this.#replace(`at revision ${last.revision}, it has not the change that this server had read there`);
+    }
+    return goesOn;
+  }
+
+  #take(events: readonly EtcdEvent[]): void {
+    const fresh = events.filter(({ kv }) => kv.modRevision > this.#revision);
+    const last = fresh.at(-1);
+    if (last === undefined) {
+      return;
+    }
+    this.#advance(last.kv.key, last.kv.modRevision);
+    this.#deliver(() => {
+      this.#listener.changed(fresh);
+    });
+    this.#wakeAwaited();
+  }
+
+  #advance(key: Buffer, revision: bigint): void {
+    this.#revision = revision;
+    // A view of a message would keep all of it in memory.
+    this.#last = { key: Buffer.from(key), revision };
+    this.#check.delivered(revision);
+  }
+
+  /** What the fold throws ends the process: whoever goes on after it has another table than the others. */
+  #deliver(deliver: () => void): void {
+    if (this.#closed) {
+      return;
+    }
+    try {
+      deliver();
+    } catch (error) {
+      this.#closed = true;
+      this.#options.fatal(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #reached(revision: bigint): Promise<void> {
+    if (this.#revision >= revision || this.#closed) {
+      return Promise.resolve();
+    }
+    this.#check.committed(revision);
+    return new Promise((resolve) => {
+      this.#awaited.push({ revision, resolve });
+    });
+  }
+
+  #wakeAwaited(): void {
+    if (this.#awaited.length > 0) {
+      const awaited = this.#awaited;
+      this.#awaited = [];
+      for (const one of awaited) {
+        if (one.revision <= this.#revision || this.#closed) {
+          one.resolve();
+        } else {
+          this.#awaited.push(one);
+        }
+      }
+    }
+  }
+}

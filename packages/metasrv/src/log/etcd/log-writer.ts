@@ -1,0 +1,69 @@
+import type { Entry } from "../../model/command.js";
+import type { PendingCommand } from "../pending-command.js";
+
+/** An entry that was, or is to be, written, until the outcomes of its commands are known. */
+export class EntryUnderWay {
+  readonly memberId: string;
+  readonly sequence: number;
+  readonly entry: Entry;
+  readonly pending: readonly PendingCommand[];
+  readonly key: Buffer;
+  readonly value: Buffer;
+  /** Whether an attempt at writing it may have taken effect, or may still. */
+  uncertain = false;
+  /** Whether nothing more is to be done about it. */
+  over = false;
+
+  constructor(
+    where: { readonly memberId: string; readonly sequence: number; readonly key: Buffer },
+    entry: Entry,
+    value: Buffer,
+    pending: readonly PendingCommand[],
+  ) {
+    this.memberId = where.memberId;
+    this.sequence = where.sequence;
+    this.key = where.key;
+    this.entry = entry;
+    this.value = value;
+    this.pending = pending;
+  }
+}
+
+/** What this process writes as one member: numbers its entries, and knows which of them are under way. */
+export class LogWriter {
+  readonly memberId: string;
+  /** The revision at which its member key was put. */
+  readonly joinedAtRevision: bigint;
+  /** By their sequences. */
+  readonly underWay = new Map<number, EntryUnderWay>();
+  #sequence = 0;
+  /** All up to this sequence are over. */
+  #settled = 0;
+  /** Those beyond it that are over. */
+  readonly #over = new Set<number>();
+
+  constructor(memberId: string, joinedAtRevision: bigint) {
+    this.memberId = memberId;
+    this.joinedAtRevision = joinedAtRevision;
+  }
+
+  /** Every entry up to this sequence is over, and is never written again. */
+  get settled(): number {
+    return this.#settled;
+  }
+
+  /** The sequence of the next entry. */
+  next(): number {
+    return ++this.#sequence;
+  }
+
+  /** Nothing more is to be done about an entry. */
+  end(entry: EntryUnderWay): void {
+    entry.over = true;
+    this.underWay.delete(entry.sequence);
+    this.#over.add(entry.sequence);
+    while (this.#over.delete(this.#settled + 1)) {
+      this.#settled++;
+    }
+  }
+}

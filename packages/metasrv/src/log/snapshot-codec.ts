@@ -1,0 +1,252 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  BaseSchema,
+  type CommandOutcome,
+  CommandOutcomeSchema,
+  OutcomeKind,
+  type WriterProgress as StoredProgress,
+  WriterProgressSchema,
+} from "@metasrv/proto/metasrv/store/v1";
+import { FieldReader, FieldWriter } from "@metasrv/wire";
+import type { Outcome, TicketContent } from "../model/command.js";
+import { FatalError } from "../model/fatal-error.js";
+import type { LockName } from "../model/lock-name.js";
+import type { SnapshotPart, SnapshotTicket, WriterProgress } from "../model/snapshot.js";
+import type { TicketId } from "../model/ticket-id.js";
+import type { LogBase } from "./command-log.js";
+import { Contents, readContent, writeContent } from "./content-codec.js";
+
+/** Where the log begins, and which snapshot has what came before; `metasrv.store.v1.Base`. */
+export interface StoredBase extends LogBase {
+  /** Empty when the log has no past. */
+  readonly snapshot: string;
+  readonly chunks: number;
+  /** Size of all chunks, in bytes. */
+  readonly bytes: number;
+  readonly hashLow: number;
+  readonly hashHigh: number;
+}
+
+/** The bytes of a base. */
+export function encodeBase({ bytes, ...base }: StoredBase): Buffer {
+  return Buffer.from(toBinary(BaseSchema, create(BaseSchema, { ...base, bytes: BigInt(bytes) })));
+}
+
+/** @throws Error for bytes that are no base */
+export function decodeBase(message: Uint8Array): StoredBase {
+  const { level, revision, revisionOffset, snapshot, chunks, bytes, hashLow, hashHigh } = fromBinary(
+    BaseSchema,
+    message,
+  );
+  return { level, revision, revisionOffset, snapshot, chunks, bytes: Number(bytes), hashLow, hashHigh };
+}
+
+const varint = 0;
+const bytes = 2;
+const tag = (field: number, type: number) => (field << 3) | type;
+
+/** Writes one chunk of a snapshot, `metasrv.store.v1.SnapshotChunk`: tickets are added until it is large enough. */
+export class ChunkWriter {
+  readonly #writer = new FieldWriter();
+  #contents = new Contents();
+  #members = new Map<string, number>();
+
+  /** Bytes so far, roughly. */
+  get length(): number {
+    return this.#writer.length;
+  }
+
+  add({ tickets, writers }: SnapshotPart): void {
+    for (const ticket of tickets) {
+      this.#addTicket(ticket);
+    }
+    for (const writer of writers) {
+      this.#writer.bytes(4, toBinary(WriterProgressSchema, storedProgress(writer)));
+    }
+  }
+
+  /** What was added, as one chunk; the next begins. */
+  take(): Buffer {
+    for (const memberId of this.#members.keys()) {
+      this.#writer.text(1, memberId);
+    }
+    for (const content of this.#contents.all) {
+      const start = this.#writer.open(2);
+      writeContent(this.#writer, content);
+      this.#writer.close(start);
+    }
+    this.#contents = new Contents();
+    this.#members = new Map();
+    return this.#writer.take();
+  }
+
+  #addTicket({ name, id, token, content, memberId, attempt }: SnapshotTicket): void {
+    let member = this.#members.get(memberId);
+    if (member === undefined) {
+      member = this.#members.size;
+      this.#members.set(memberId, member);
+    }
+    const writer = this.#writer;
+    const start = writer.open(3);
+    writer.latin1(1, name);
+    writer.latin1(2, id);
+    writer.bigint(3, token);
+    writer.uint(4, this.#contents.indexOf(content));
+    writer.uint(5, member);
+    writer.uint(6, attempt);
+    writer.close(start);
+  }
+}
+
+/**
+ * Reads a chunk of a snapshot.
+ *
+ * @throws FatalError when it cannot be read: without it, nobody knows who holds
+ */
+export function decodeChunk(message: Buffer): SnapshotPart {
+  try {
+    return readChunk(message);
+  } catch (cause) {
+    throw new FatalError(
+      `a chunk of the snapshot cannot be read (${cause instanceof Error ? cause.message : String(cause)}): it was damaged ` +
+        "or written by other hands; restore etcd from a backup, or remove everything under the prefix if no lock is held",
+      { cause },
+    );
+  }
+}
+
+/** A ticket whose content and member are known by their indexes only: they follow the tickets. */
+interface IndexedTicket {
+  readonly name: string;
+  readonly id: string;
+  readonly token: bigint;
+  readonly content: number;
+  readonly member: number;
+  readonly attempt: number;
+}
+
+function readChunk(message: Buffer): SnapshotPart {
+  const reader = new FieldReader(message);
+  const memberIds: string[] = [];
+  const contents: TicketContent[] = [];
+  const indexed: IndexedTicket[] = [];
+  const writers: WriterProgress[] = [];
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    switch (field) {
+      case tag(1, bytes):
+        memberIds.push(reader.text());
+        break;
+      case tag(2, bytes):
+        contents.push(readContent(reader));
+        break;
+      case tag(3, bytes):
+        indexed.push(readTicket(reader));
+        break;
+      case tag(4, bytes):
+        writers.push(progressOf(fromBinary(WriterProgressSchema, reader.bytes())));
+        break;
+      default:
+        reader.skip(field);
+    }
+  }
+  const tickets = indexed.map(({ name, id, token, content, member, attempt }): SnapshotTicket => {
+    const known = contents[content];
+    const memberId = memberIds[member];
+    if (known === undefined || memberId === undefined) {
+      throw new Error("a ticket names a content or a member that is not there");
+    }
+    return { name: name as LockName, id: id as TicketId, token, content: known, memberId, attempt };
+  });
+  return { tickets, writers };
+}
+
+function readTicket(reader: FieldReader): IndexedTicket {
+  let name = "";
+  let id = "";
+  let token = 0n;
+  let content = 0;
+  let member = 0;
+  let attempt = 0;
+  const end = reader.enter();
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    switch (field) {
+      case tag(1, bytes):
+        name = reader.latin1();
+        break;
+      case tag(2, bytes):
+        id = reader.latin1();
+        break;
+      case tag(3, varint):
+        token = reader.bigint();
+        break;
+      case tag(4, varint):
+        content = reader.uint32();
+        break;
+      case tag(5, varint):
+        member = reader.uint32();
+        break;
+      case tag(6, varint):
+        attempt = reader.uint32();
+        break;
+      default:
+        reader.skip(field);
+    }
+  }
+  reader.leave(end);
+  return { name, id, token, content, member, attempt };
+}
+
+const kinds: Readonly<Record<Outcome["kind"], OutcomeKind>> = {
+  holds: OutcomeKind.HOLDS,
+  waits: OutcomeKind.WAITS,
+  refused: OutcomeKind.REFUSED,
+  superseded: OutcomeKind.SUPERSEDED,
+  done: OutcomeKind.DONE,
+  "not-there": OutcomeKind.NOT_THERE,
+};
+
+function storedProgress({ memberId, settled, entries }: WriterProgress): StoredProgress {
+  return create(WriterProgressSchema, {
+    memberId,
+    settled: BigInt(settled),
+    entries: entries.map(({ sequence, outcomes }) => ({
+      sequence: BigInt(sequence),
+      outcomes: outcomes.map((outcome) =>
+        create(CommandOutcomeSchema, {
+          kind: kinds[outcome.kind],
+          ...("token" in outcome && { token: outcome.token, moved: outcome.moved }),
+        }),
+      ),
+    })),
+  });
+}
+
+function progressOf({ memberId, settled, entries }: StoredProgress): WriterProgress {
+  return {
+    memberId,
+    settled: Number(settled),
+    entries: entries.map(({ sequence, outcomes }) => ({
+      sequence: Number(sequence),
+      outcomes: outcomes.map(outcomeOf),
+    })),
+  };
+}
+
+function outcomeOf({ kind, token, moved }: CommandOutcome): Outcome {
+  switch (kind) {
+    case OutcomeKind.HOLDS:
+      return { kind: "holds", token, moved };
+    case OutcomeKind.WAITS:
+      return { kind: "waits", token, moved };
+    case OutcomeKind.REFUSED:
+      return { kind: "refused" };
+    case OutcomeKind.SUPERSEDED:
+      return { kind: "superseded" };
+    case OutcomeKind.DONE:
+      return { kind: "done" };
+    case OutcomeKind.NOT_THERE:
+      return { kind: "not-there" };
+    default:
+      throw new Error(`an outcome of kind ${kind} is none that this version knows`);
+  }
+}

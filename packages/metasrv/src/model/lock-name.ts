@@ -1,0 +1,38 @@
+/**
+ * A lock's name, any bytes, as a text with one character of code 0 to 255 a byte: short in memory, quick to hash, and
+ * made from bytes and back without a loss. To show it to people, use {@link showLockName}.
+ */
+export type LockName = string & { readonly __brand: "LockName" };
+
+/** The name that these bytes are. */
+export function lockNameOf(bytes: Uint8Array): LockName {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1") as LockName;
+}
+
+/** The bytes of a name. */
+export function lockNameBytes(name: LockName): Buffer {
+  return Buffer.from(name, "latin1");
+}
+
+const plainAscii = /^[\x20-\x24\x26-\x7e]*$/;
+const unprintable = /[\p{C}\p{Zl}\p{Zp}%]/gu;
+
+/**
+ * A name for people to read, in logs and listings: its UTF-8 text. What is no UTF-8, no printable character, or the
+ * percent sign itself is written byte by byte as `%` and two hexadecimal digits, so that distinct names stay distinct.
+ */
+export function showLockName(name: LockName): string {
+  if (plainAscii.test(name)) {
+    return name;
+  }
+  const bytes = lockNameBytes(name);
+  const text = bytes.toString("utf8");
+  if (Buffer.from(text, "utf8").equals(bytes)) {
+    return text.replace(unprintable, (character) => percent(Buffer.from(character, "utf8")));
+  }
+  return name.replace(/[^\x20-\x24\x26-\x7e]/g, (character) => percent(lockNameBytes(character as LockName)));
+}
+
+function percent(bytes: Buffer): string {
+  return [...bytes].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("");
+}

@@ -1,0 +1,24 @@
+import type { Outcome, TicketContent, TicketRef } from "./command.js";
+
+/** A ticket in a snapshot. */
+export interface SnapshotTicket extends TicketRef {
+  readonly token: bigint;
+  readonly content: TicketContent;
+  readonly memberId: string;
+  readonly attempt: number;
+}
+
+/** Which entries of one member are in a snapshot already. */
+export interface WriterProgress {
+  readonly memberId: string;
+  /** Its writer knows the outcomes up to this sequence. */
+  readonly settled: number;
+  /** Those after it. */
+  readonly entries: readonly { readonly sequence: number; readonly outcomes: readonly Outcome[] }[];
+}
+
+/** A part of what was folded at one moment. */
+export interface SnapshotPart {
+  readonly tickets: readonly SnapshotTicket[];
+  readonly writers: readonly WriterProgress[];
+}

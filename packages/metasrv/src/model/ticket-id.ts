@@ -1,0 +1,18 @@
+/**
+ * A ticket's id: 16 random bytes, as a text with one character of code 0 to 255 a byte. Whoever knows it can give the lock
+ * back, so it is never shown or logged.
+ */
+export type TicketId = string & { readonly __brand: "TicketId" };
+
+/** Bytes in a ticket id. */
+export const ticketIdLength = 16;
+
+/** The id that these 16 bytes are. */
+export function ticketIdFrom(bytes: Uint8Array): TicketId {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1") as TicketId;
+}
+
+/** The 16 bytes of an id. */
+export function ticketIdBytes(id: TicketId): Buffer {
+  return Buffer.from(id, "latin1");
+}

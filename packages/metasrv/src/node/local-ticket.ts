@@ -1,0 +1,427 @@
+import type { Ticket, TicketFollower } from "../fold/ticket.js";
+import type { CommandWaiter, Urgency } from "../log/command-log.js";
+import type { Command, Outcome, RemoveCause, TicketContent, TicketRef } from "../model/command.js";
+import { type LockError, notHeld, removedByOthers, superseded, waitTimedOut } from "../model/lock-errors.js";
+import { encodeLockKey, type LockKey } from "../model/lock-key.js";
+import type { LockName } from "../model/lock-name.js";
+import type { TicketId } from "../model/ticket-id.js";
+import { Alarm } from "./alarms.js";
+import type { ClaimListener, LossReason } from "./claim.js";
+import { next, type TicketEffect, type TicketEvent, type TicketState } from "./ticket-state.js";
+import type { ServedTicket, TicketHost } from "./ticket-host.js";
+
+/** What a request says of the ticket that it asks for. */
+export interface TicketRequest extends TicketRef {
+  readonly content: TicketContent;
+  readonly attempt: number;
+  /** In milliseconds; 0: only if it holds at once; absent: without end. */
+  readonly waitMs: number | undefined;
+}
+
+/** Longest wait for which an alarm is set, in milliseconds: about 24 days. */
+const longestWaitMs = 2 ** 31 - 2;
+
+/** Time between two attempts to remove a ticket that the log did not take, in milliseconds. */
+const removeRetryMs = 1_000;
+
+/**
+ * One ticket that this node serves, from the request to the end of the hold: runs what {@link next} says, and holds what
+ * that works on. It is followed in the table from its creation on.
+ */
+export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
+  readonly name: LockName;
+  readonly id: TicketId;
+  state: TicketState = "asking";
+  /** Of the last request. */
+  attempt = 0;
+  /** Whether it counts as a waiter that the table does not show yet. */
+  counted = false;
+  /** In the table, once a create command took effect. */
+  ticket: Ticket | undefined = undefined;
+  readonly #host: TicketHost;
+  #content: TicketContent;
+  #waitMs: number | undefined;
+  /** Absent when the requester has gone, or was told of a grant and cannot be told of a loss. */
+  #listener: ClaimListener | undefined = undefined;
+  /** When the listener asked: the start of the wait that it is told with its grant. */
+  #receivedAtMs = 0;
+  /** How many create commands were sent: the outcome of the last one counts. */
+  #asks = 0;
+  /** Whether it held when it came from another member, which may have told of a grant. */
+  #moved = false;
+  /** Whether the alarm ends a wait, and not the grace or the TTL. */
+  #waits = false;
+  /** Commands on their way that may give the ticket a full TTL: until their outcome, it does not end by time. */
+  #renewals = 0;
+  /** Whether the time has passed meanwhile. */
+  #late = false;
+
+  constructor(host: TicketHost, { name, id, content, attempt }: TicketRequest) {
+    super();
+    this.#host = host;
+    this.name = name;
+    this.id = id;
+    this.#content = content;
+    this.attempt = attempt;
+  }
+
+  // What the requester wants.
+
+  /** The listener is told from now on, and allows this wait; another that still waits learns that it was superseded. */
+  attach(listener: ClaimListener, waitMs: number | undefined): void {
+    this.#supersede();
+    this.#listener = listener;
+    this.#receivedAtMs = this.#host.now();
+    this.#waitMs = waitMs;
+    this.#waits = true;
+    if (waitMs !== undefined && waitMs > 0 && waitMs <= longestWaitMs) {
+      this.#host.setAlarm(this, waitMs);
+    } else {
+      this.#host.cancelAlarm(this);
+    }
+  }
+
+  /** Asks for the ticket that it is attached to: for the first time, or again. */
+  ask(request: TicketRequest): void {
+    this.#content = request.content;
+    this.attempt = request.attempt;
+    if (this.#asks === 0 && this.state === "asking") {
+      this.#do("create", undefined);
+    } else {
+      this.dispatch("askAgain");
+    }
+  }
+
+  /** Whether it is this listener that is told. A superseded one must not end what another waits for. */
+  tells(listener: ClaimListener): boolean {
+    return this.#listener === listener;
+  }
+
+  /** The listener is told of the end of the hold; another learns that the hold went elsewhere. */
+  follow(listener: ClaimListener): void {
+    this.#listener?.lost?.("moved");
+    this.#listener = listener;
+  }
+
+  /** See {@link Claim.cancel}. */
+  cancel(listener: ClaimListener): void {
+    if (this.#listener === listener) {
+      this.dispatch(this.#moved ? "cancelMoved" : "cancel");
+    }
+  }
+
+  /** See {@link Claim.detach}. */
+  detach(listener: ClaimListener): void {
+    if (this.#listener !== listener) {
+      return;
+    }
+    if (this.#content.resumable) {
+      this.dispatch(this.#moved ? "detachMoved" : "detach");
+    } else {
+      this.cancel(listener);
+    }
+  }
+
+  /** Ends a wait with an error, and the ticket with it, unless another member may have told of a grant. */
+  giveUp(error: LockError): void {
+    this.dispatch(this.#moved ? "giveUpMoved" : "giveUp", error);
+  }
+
+  /** Whether its requester can go on with it at another member. */
+  get resumable(): boolean {
+    return this.#content.resumable;
+  }
+
+  /**
+   * What proves that its requester holds the lock.
+   *
+   * @throws LockError `not-held` when the table does not have it
+   */
+  key(): LockKey {
+    const { name, id, ticket } = this;
+    if (ticket === undefined) {
+      throw notHeld();
+    }
+    return { name, id, token: ticket.token };
+  }
+
+  // What happens to its hold.
+
+  /** A command is on its way that may give it a full TTL; {@link renewalEnded} follows. */
+  renewing(): void {
+    this.#renewals++;
+  }
+
+  /** @param renewed - whether it has a full TTL from now on */
+  renewalEnded(renewed: boolean): void {
+    this.#renewals--;
+    if (renewed) {
+      this.dispatch("renewed");
+    }
+    if (this.#late && this.#renewals === 0) {
+      this.#late = false;
+      this.dispatch("timeOver");
+    }
+  }
+
+  /** Tells another listener of the hold, which has just been given a full TTL. */
+  reconfirm(listener: ClaimListener, attempt: number, receivedAtMs: number): void {
+    this.attempt = attempt;
+    this.#listener = listener;
+    this.#receivedAtMs = receivedAtMs;
+    this.#tellGranted();
+  }
+
+  override ring(): void {
+    if (this.#waits) {
+      this.giveUp(waitTimedOut(this.#waitMs ?? 0, this.#host.fold.state(this.name)));
+    } else if (this.#renewals > 0) {
+      this.#late = true;
+    } else {
+      this.dispatch("timeOver");
+    }
+  }
+
+  // What became of its create command.
+
+  /** The ticket is this one in the table. */
+  followTicket(ticket: Ticket): void {
+    this.ticket = ticket;
+    ticket.follower = this;
+    this.#host.shown(this);
+  }
+
+  /** @param ask - which of the create commands it was */
+  asked(ask: number, outcome: Outcome): void {
+    const isLast = ask === this.#asks && this.state !== "gone";
+    if (outcome.kind === "holds" || outcome.kind === "waits") {
+      const ticket = this.#host.fold.get(this);
+      const serves = ticket?.token === outcome.token && this.#host.isMember(ticket.memberId);
+      if (isLast && serves) {
+        this.followTicket(ticket);
+        this.#moved = outcome.moved && outcome.kind === "holds";
+        this.dispatch(!ticket.holds ? "waits" : this.#moved ? "holdsMoved" : "holds");
+      } else if (isLast) {
+        this.dispatch(ticket?.token === outcome.token ? "superseded" : "removedAtOnce");
+      } else if (serves && ticket.follower === undefined) {
+        this.#host.orphaned(ticket, outcome);
+      }
+    } else if (isLast) {
+      this.dispatch(outcome.kind === "refused" ? "refused" : "superseded");
+    }
+  }
+
+  /** A create command will have no effect, or its outcome is not known in time. */
+  askFailed(ask: number, event: "failed" | "overdue", error: LockError): void {
+    if (ask === this.#asks) {
+      this.dispatch(event, error);
+    }
+  }
+
+  // What the table shows.
+
+  granted(): void {
+    this.dispatch("granted");
+  }
+
+  removed(): void {
+    this.dispatch("removed");
+  }
+
+  moved(): void {
+    this.dispatch("moved");
+  }
+
+  replaced(ticket: Ticket): void {
+    this.ticket = ticket;
+  }
+
+  /** Something has happened. @param error - what the requester is told with `tellFailed` */
+  dispatch(event: TicketEvent, error?: LockError): void {
+    const transition = next(this.state, event);
+    if (transition !== undefined) {
+      this.state = transition.to;
+      for (const effect of transition.effects) {
+        this.#do(effect, error);
+      }
+    }
+  }
+
+  #do(effect: TicketEffect, error: LockError | undefined): void {
+    const host = this.#host;
+    switch (effect) {
+      case "create":
+        this.#create();
+        break;
+      case "remove":
+        this.#remove("cancelled");
+        break;
+      case "expire":
+        this.#remove("expired");
+        break;
+      case "removeLater":
+        this.#setTime(removeRetryMs);
+        break;
+      case "announce":
+        if (host.mayGrant()) {
+          this.dispatch("sure");
+        } else {
+          host.holdBack(this);
+        }
+        break;
+      case "startTtl":
+      case "startKeep":
+        this.#setTime(this.ticket?.content.ttlMs ?? this.#content.ttlMs);
+        break;
+      case "startGrace":
+        this.#setTime(host.waiterGraceMs);
+        break;
+      case "tellGranted":
+        this.#tellGranted();
+        break;
+      case "tellRefused":
+        this.#takeListener()?.refused(host.fold.state(this.name));
+        break;
+      case "tellSuperseded":
+        this.#supersede();
+        break;
+      case "tellRemoved":
+        this.#takeListener()?.failed(removedByOthers());
+        break;
+      case "tellFailed":
+        if (error !== undefined) {
+          this.#takeListener()?.failed(error);
+        }
+        break;
+      case "tellReleased":
+        this.#tellLost("released");
+        break;
+      case "tellExpired":
+        host.expired(this);
+        this.#tellLost("expired");
+        break;
+      case "tellMoved":
+        this.#tellLost("moved");
+        break;
+      case "leave":
+        this.#listener = undefined;
+        break;
+      case "forget":
+        this.#forget();
+    }
+  }
+
+  #create(): void {
+    const { name, id, attempt } = this;
+    const host = this.#host;
+    if (this.ticket?.present === false) {
+      this.ticket.follower = undefined;
+      this.ticket = undefined;
+    }
+    const impatient = this.#waitMs === 0;
+    const urgency: Urgency = impatient || host.fold.isFree(name) ? "soon" : "later";
+    const command = { kind: "create", name, id, content: this.#content, attempt, try: impatient } as const;
+    host.append(command, new Ask(this, ++this.#asks), urgency);
+  }
+
+  #remove(cause: RemoveCause): void {
+    const { name, id, ticket } = this;
+    if (ticket !== undefined) {
+      const urgency: Urgency = ticket.holds && this.#host.fold.waiters(name) > 0 ? "now" : "soon";
+      const command: Command = { kind: "remove", name, id, token: ticket.token, cause, memberId: "" };
+      this.#host.append(command, new Removal(this), urgency);
+    }
+  }
+
+  /** Sets the time after which it ends unless something happens. */
+  #setTime(delayMs: number): void {
+    this.#waits = false;
+    this.#late = false;
+    this.#host.setAlarm(this, delayMs);
+  }
+
+  #tellGranted(): void {
+    const { name, id, ticket } = this;
+    if (ticket === undefined) {
+      return;
+    }
+    const { token, content } = ticket;
+    const listener = this.#listener;
+    if (listener?.lost === undefined) {
+      // It cannot be told of a loss, so that nothing needs to be kept of it.
+      this.#listener = undefined;
+    }
+    listener?.granted({
+      key: encodeLockKey({ name, id, token }),
+      token,
+      ttlMs: content.ttlMs,
+      waitedMs: this.ringsAtMs - content.ttlMs - this.#receivedAtMs,
+    });
+  }
+
+  #tellLost(reason: LossReason): void {
+    this.#takeListener()?.lost?.(reason);
+  }
+
+  #supersede(): void {
+    this.#takeListener()?.failed(superseded());
+  }
+
+  #takeListener(): ClaimListener | undefined {
+    const listener = this.#listener;
+    this.#listener = undefined;
+    return listener;
+  }
+
+  #forget(): void {
+    if (this.ticket?.follower === this) {
+      this.ticket.follower = undefined;
+    }
+    this.#host.cancelAlarm(this);
+    this.#host.forget(this);
+  }
+}
+
+/** Waits for the outcome of a create command. */
+class Ask implements CommandWaiter {
+  readonly #local: LocalTicket;
+  readonly #number: number;
+
+  constructor(local: LocalTicket, number: number) {
+    this.#local = local;
+    this.#number = number;
+  }
+
+  settled(outcome: Outcome): void {
+    this.#local.asked(this.#number, outcome);
+  }
+
+  failed(error: LockError): void {
+    this.#local.askFailed(this.#number, "failed", error);
+  }
+
+  overdue(error: LockError): void {
+    this.#local.askFailed(this.#number, "overdue", error);
+  }
+}
+
+/** Waits for the outcome of a remove command. */
+class Removal implements CommandWaiter {
+  readonly #local: LocalTicket;
+
+  constructor(local: LocalTicket) {
+    this.#local = local;
+  }
+
+  settled(): void {
+    this.#local.dispatch("done");
+  }
+
+  failed(error: LockError): void {
+    this.#local.dispatch("failed", error);
+  }
+
+  overdue(): void {
+    // Nobody waits for it, and it is written as soon as the store takes it.
+  }
+}

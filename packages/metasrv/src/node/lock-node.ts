@@ -1,0 +1,539 @@
+import { randomBytes } from "node:crypto";
+import type { Clock } from "@metasrv/wire";
+import type { Logger } from "pino";
+import { Fold } from "../fold/fold.js";
+import type { Ticket } from "../fold/ticket.js";
+import { TicketMap } from "../fold/ticket-map.js";
+import type { CommandLog, CommandWaiter, MembershipListener } from "../log/command-log.js";
+import type { Outcome, TicketContent } from "../model/command.js";
+import type { Limits } from "../model/limits.js";
+import {
+  asLockError,
+  type LockError,
+  type LockState,
+  notAMember,
+  notHeld,
+  shuttingDown,
+  superseded,
+} from "../model/lock-errors.js";
+import { decodeLockKey, type LockKey } from "../model/lock-key.js";
+import { lockNameOf, showLockName } from "../model/lock-name.js";
+import type { Member } from "../model/member.js";
+import { ticketIdFrom, ticketIdLength } from "../model/ticket-id.js";
+import { Admission } from "./admission.js";
+import { Alarms } from "./alarms.js";
+import type { Claim, ClaimListener, ClaimRequest } from "./claim.js";
+import { checkClaim, checkTtl } from "./claim-check.js";
+import { ClusterView } from "./cluster-view.js";
+import { type ClaimHost, LocalClaim } from "./local-claim.js";
+import { LocalTicket, type TicketRequest } from "./local-ticket.js";
+import { Standing } from "./standing.js";
+import { Takeover } from "./takeover.js";
+import type { ServedTicket, TicketHost } from "./ticket-host.js";
+
+/** How long stopping waits for the store, in milliseconds. */
+const stopBoundMs = 2_000;
+
+/** What a node is made of. */
+export interface LockNodeOptions {
+  readonly log: CommandLog;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly logger: Logger;
+  /** Source of ticket ids; the operating system's by default. */
+  readonly random?: (bytes: number) => Uint8Array;
+  /** What the log is folded into; another one in tests only. */
+  readonly fold?: Fold;
+}
+
+/**
+ * The locks, as one node serves them: it asks the log for what its requesters want, tells them of their grants while it is
+ * surely a member, and runs the clocks of its own tickets.
+ */
+export class LockNode {
+  readonly #log: CommandLog;
+  readonly #clock: Clock;
+  readonly #limits: Limits;
+  readonly #logger: Logger;
+  readonly #random: (bytes: number) => Uint8Array;
+  /** Who holds and who waits, on all nodes. */
+  readonly #fold: Fold;
+  /** The members, and which of them leads. */
+  readonly cluster: ClusterView;
+  /** Whether this node may serve now: asked before a grant is told and before a ticket is asked for. */
+  readonly #standing: Standing;
+  readonly #admission: Admission;
+  readonly #alarms: Alarms;
+  readonly #takeover: Takeover;
+  readonly #host: TicketHost;
+  /** Tickets served here that the table does not show yet. All others are the followers of those in the table. */
+  readonly #unshown = new TicketMap<LocalTicket>();
+  /** Tickets that hold, and are told so once the membership is sure again. */
+  readonly #heldBack = new Set<ServedTicket>();
+  #size = 0;
+  /** Told when the last ticket is gone. */
+  #emptied: (() => void) | undefined;
+  /** What was asked for last: one client's tickets are mostly alike, and share their content. */
+  #lastContent: TicketContent | undefined;
+
+  constructor(options: LockNodeOptions) {
+    const { log, clock, limits, logger, random = randomBytes, fold = new Fold() } = options;
+    this.#log = log;
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#logger = logger;
+    this.#random = random;
+    this.#fold = fold;
+    this.#standing = new Standing(clock);
+    this.#admission = new Admission(limits, fold);
+    this.#alarms = new Alarms(clock);
+    this.#host = this.#createHost();
+    this.cluster = new ClusterView({ standing: this.#standing, logger });
+    this.#takeover = new Takeover({
+      log,
+      clock,
+      logger,
+      fold,
+      cluster: this.cluster,
+      waiterGraceMs: limits.waiterGraceMs,
+      leads: () => this.cluster.leads && !this.#standing.stopping,
+      adopted: (ticket) => {
+        this.#serveHold(ticket);
+      },
+    });
+  }
+
+  /** Number of tickets that this node serves. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /**
+   * What is wrong with this node now, each for people to read; none when it serves well. Where something is, requests are
+   * better sent to another node.
+   */
+  problems(): readonly string[] {
+    return [this.#standing.problem(), this.#log.lag()].filter((problem) => problem !== undefined);
+  }
+
+  /**
+   * Starts to serve; resolves once the log was read and the node has joined.
+   *
+   * @throws LockError `store-unavailable` when the store could not be reached in the configured time; StoreLayoutError
+   *   when what is in the store is not ours
+   */
+  async start(member: Omit<Member, "level">): Promise<void> {
+    await this.#log.open(this.#fold, {
+      members: (members) => {
+        this.cluster.update(members);
+        this.#takeover.sweep();
+      },
+    });
+    await this.#log.join(member, this.#membershipListener);
+  }
+
+  /**
+   * Ends every wait with `shutting-down`, leaves the held locks to the other members, and ends the membership. Waits
+   * whose requesters know the ticket id keep their place for the grace, so that they can go on at another member.
+   */
+  async stop(): Promise<void> {
+    this.#standing.stop();
+    for (const local of this.#locals()) {
+      if (local.state !== "held" && !local.resumable) {
+        // Nobody can go on with it at another member.
+        local.giveUp(shuttingDown());
+      } else if (local.state !== "removing" && local.state !== "withdrawn") {
+        local.dispatch("abandon", shuttingDown());
+      }
+    }
+    await new Promise<void>((resolve) => {
+      const timer = this.#clock.after(stopBoundMs, resolve);
+      void this.#emptiedSoon()
+        .then(() => this.#log.leave())
+        .catch((error: unknown) => {
+          this.#logger.warn({ err: error }, "could not leave the store; the membership ends with its lease");
+        })
+        .finally(() => {
+          timer.cancel();
+          resolve();
+        });
+    });
+    await this.#log.close();
+    this.#alarms.close();
+    this.#takeover.close();
+  }
+
+  /**
+   * Asks for a lock.
+   *
+   * @throws LockError at once, and the listener is not called, for what is wrong with the request itself, a bound that is
+   *   reached, or a node that cannot serve
+   */
+  claim(request: ClaimRequest, listener: ClaimListener): Claim {
+    const { ttlMs, owner } = checkClaim(request, this.#limits);
+    const { name, ticketId = this.#random(ticketIdLength), attempt = 0, waitMs } = request;
+    const claim = new LocalClaim(this.#claimHost, listener);
+    this.#serve(claim, {
+      name: lockNameOf(name),
+      id: ticketIdFrom(ticketId),
+      content: this.#contentOf(ttlMs, owner, request.ticketId !== undefined),
+      attempt,
+      waitMs,
+    });
+    return claim;
+  }
+
+  /**
+   * Releases a lock.
+   *
+   * @throws LockError `not-held` when the key does not hold any more, `invalid-key`, or what the log fails with
+   */
+  async unlock(keyBytes: Uint8Array): Promise<void> {
+    this.#standing.requireMember();
+    await this.#release(decodeLockKey(keyBytes, this.#limits.maxNameBytes), undefined);
+  }
+
+  /**
+   * Gives a held lock a full TTL again, and makes this node the one that runs its clock.
+   *
+   * @param ttlMs - a new TTL in milliseconds; 0 or absent keeps the one that it has
+   * @returns the TTL in milliseconds
+   * @throws LockError `not-held` when the key does not hold any more, `invalid-key`, `invalid-ttl`, or what the log fails
+   *   with
+   */
+  async renew(keyBytes: Uint8Array, ttlMs = 0): Promise<number> {
+    return contentOf(await this.#renew(decodeLockKey(keyBytes, this.#limits.maxNameBytes), ttlMs)).ttlMs;
+  }
+
+  /**
+   * As {@link renew}, for a requester that wants to be told of the end of the hold.
+   *
+   * @param listener - from then on told `lost`, at most once
+   */
+  async resume(keyBytes: Uint8Array, ttlMs: number, listener: ClaimListener): Promise<{ claim: Claim; ttlMs: number }> {
+    const local = await this.#renew(decodeLockKey(keyBytes, this.#limits.maxNameBytes), ttlMs);
+    local.follow(listener);
+    const claim = new LocalClaim(this.#claimHost, listener, local);
+    return { claim, ttlMs: contentOf(local).ttlMs };
+  }
+
+  /** Who holds a lock, and how many wait. */
+  state(name: Uint8Array): LockState {
+    return this.#fold.state(lockNameOf(name));
+  }
+
+  readonly #claimHost: ClaimHost = {
+    release: (local) => this.#release(local.key(), local),
+    renew: async (local, ttlMs) => contentOf(await this.#renew(local.key(), ttlMs)).ttlMs,
+  };
+
+  readonly #membershipListener: MembershipListener = {
+    joined: (memberId) => {
+      this.#logger.info({ memberId }, "joined");
+      this.#standing.joined(memberId);
+      this.cluster.changed();
+      this.#takeover.sweep();
+    },
+    extended: (aliveUntilMs) => {
+      this.#standing.extended(aliveUntilMs);
+      const heldBack = [...this.#heldBack];
+      this.#heldBack.clear();
+      for (const local of heldBack) {
+        local.dispatch("sure");
+      }
+    },
+    lost: () => {
+      const { memberId } = this.#standing;
+      this.#logger.warn({ memberId }, "membership lost: no grants until this node has joined again");
+      this.#standing.lost();
+      this.cluster.changed();
+      for (const local of this.#locals()) {
+        local.dispatch("abandon", notAMember());
+      }
+    },
+  };
+
+  #serve(claim: LocalClaim, request: TicketRequest): void {
+    this.#standing.requireMember();
+    const { content, attempt, waitMs } = request;
+    const existing = this.#find(request);
+    if (existing === undefined) {
+      claim.local = this.#serveAnew(request, claim.listener);
+      return;
+    }
+    if (attempt < existing.attempt) {
+      throw superseded();
+    }
+    claim.local = existing;
+    if (existing.state === "held") {
+      this.#log.append(
+        { kind: "create", name: existing.name, id: existing.id, content, attempt, try: waitMs === 0 },
+        this.#confirmation(claim, existing, request),
+        "soon",
+      );
+    } else {
+      existing.attach(claim.listener, waitMs);
+      existing.ask(request);
+    }
+  }
+
+  #serveAnew(request: TicketRequest, listener: ClaimListener): LocalTicket {
+    const { name, waitMs } = request;
+    const joins = waitMs !== 0 && this.#fold.get(request) === undefined;
+    this.#admission.requireRoom(name, this.#size, joins);
+    const local = this.#add(request);
+    if (joins) {
+      this.#admission.count(local);
+    }
+    local.attach(listener, waitMs);
+    if (waitMs === 0 && !this.#fold.isFree(name) && this.#fold.get(request) === undefined) {
+      local.state = "looking";
+      void this.#look(local);
+    } else {
+      local.ask(request);
+    }
+    return local;
+  }
+
+  /** Whether a lock that looks taken is taken now: what was committed before the request is to be seen first. */
+  async #look(local: LocalTicket): Promise<void> {
+    try {
+      await this.#log.catchUp();
+      const taken = !this.#fold.isFree(local.name) && this.#fold.get(local) === undefined;
+      local.dispatch(taken ? "taken" : "free");
+    } catch (error) {
+      local.dispatch("failed", asLockError(error));
+    }
+  }
+
+  /**
+   * The requester of a held ticket, who may not have heard of the grant, has asked again: the hold gets a full TTL and is
+   * told again. If it is lost meanwhile, the request is served as a new one.
+   */
+  #confirmation(claim: LocalClaim, held: LocalTicket, request: TicketRequest): CommandWaiter {
+    const receivedAtMs = this.#clock.now();
+    held.renewing();
+    const failed = (error: LockError) => {
+      if (claim.active) {
+        claim.listener.failed(error);
+      }
+    };
+    return {
+      settled: (outcome) => {
+        const { ticket } = held;
+        const stands =
+          held.state === "held" && outcome.kind === "holds" && outcome.token === ticket?.token && ticket.present;
+        held.renewalEnded(stands);
+        if (stands && claim.active) {
+          held.reconfirm(claim.listener, request.attempt, receivedAtMs);
+        } else if (outcome.kind === "refused" && claim.active) {
+          claim.listener.refused(this.#fold.state(request.name));
+        } else if (outcome.kind === "superseded") {
+          failed(superseded());
+        } else if (!stands && (outcome.kind === "holds" || outcome.kind === "waits")) {
+          this.#serveOutcome(claim, request, outcome);
+        }
+      },
+      failed: (error) => {
+        held.renewalEnded(false);
+        failed(error);
+      },
+      overdue: (error) => {
+        failed(error);
+        claim.active = false;
+      },
+    };
+  }
+
+  /** A create command that was to confirm a hold has made a new ticket, or joined one that is about to go. */
+  #serveOutcome(claim: LocalClaim, request: TicketRequest, outcome: Outcome): void {
+    const existing = this.#find(request);
+    if (existing !== undefined) {
+      if (claim.active) {
+        claim.local = existing;
+        existing.attach(claim.listener, request.waitMs);
+        existing.ask(request);
+      }
+      return;
+    }
+    const local = this.#add(request);
+    if (claim.active) {
+      claim.local = local;
+      local.attach(claim.listener, request.waitMs);
+    } else {
+      local.state = "withdrawn";
+    }
+    local.asked(0, outcome);
+  }
+
+  /** Removes a ticket that holds. */
+  async #release(key: LockKey, local: LocalTicket | undefined): Promise<void> {
+    const { name, id, token } = key;
+    const urgency = this.#fold.waiters(name) > 0 ? "now" : "soon";
+    local?.dispatch("release");
+    const done = await new Promise<boolean>((resolve, reject) => {
+      this.#log.append(
+        { kind: "remove", name, id, token, cause: "released", memberId: "" },
+        {
+          settled: ({ kind }) => {
+            local?.dispatch("done");
+            resolve(kind === "done");
+          },
+          failed: (error) => {
+            local?.dispatch("failed");
+            reject(error);
+          },
+          overdue: reject,
+        },
+        urgency,
+      );
+    });
+    if (!done) {
+      throw notHeld();
+    }
+  }
+
+  /** Gives a ticket that holds a full TTL, and serves it from then on. */
+  async #renew(key: LockKey, ttlMs: number): Promise<LocalTicket> {
+    const { name, id, token } = key;
+    const wanted = ttlMs === 0 ? 0 : checkTtl(ttlMs, this.#limits);
+    this.#standing.requireMember();
+    const before = this.#find(key);
+    const local = before?.ticket?.token === token ? before : undefined;
+    if (local?.state === "removing" || local?.state === "replacing") {
+      throw notHeld();
+    }
+    local?.renewing();
+    return new Promise((resolve, reject) => {
+      this.#log.append(
+        { kind: "renew", name, id, token, ttlMs: wanted },
+        {
+          settled: ({ kind }) => {
+            const ticket = this.#fold.get(key);
+            const serves = kind === "done" && ticket?.token === token && this.#host.isMember(ticket.memberId);
+            if (local !== undefined) {
+              local.renewalEnded(serves && ticket.follower === local);
+            }
+            if (serves) {
+              resolve(this.#serveHold(ticket, local));
+            } else {
+              reject(notHeld());
+            }
+          },
+          failed: (error) => {
+            local?.renewalEnded(false);
+            reject(error);
+          },
+          overdue: reject,
+        },
+        "soon",
+      );
+    });
+  }
+
+  /** Runs the clock of a ticket that holds and has just become this node's, or was given a full TTL. */
+  #serveHold(ticket: Ticket, renewed?: LocalTicket): LocalTicket {
+    const existing = this.#find(ticket);
+    if (existing !== undefined) {
+      if (existing !== renewed) {
+        existing.dispatch("renewed");
+      }
+      return existing;
+    }
+    const { content, attempt, name, id } = ticket;
+    const local = this.#add({ name, id, content, attempt, waitMs: undefined });
+    local.state = "kept";
+    local.followTicket(ticket);
+    local.dispatch("renewed");
+    return local;
+  }
+
+  #find(ticket: LockKey | TicketRequest | Ticket): LocalTicket | undefined {
+    const follower = this.#fold.get(ticket)?.follower;
+    return follower instanceof LocalTicket ? follower : this.#unshown.get(ticket);
+  }
+
+  #add(request: TicketRequest): LocalTicket {
+    const local = new LocalTicket(this.#host, request);
+    this.#unshown.set(local);
+    this.#size++;
+    return local;
+  }
+
+  *#locals(): Generator<LocalTicket> {
+    const shown = [...this.#fold.tickets()].flatMap(({ follower }) =>
+      follower instanceof LocalTicket ? follower : [],
+    );
+    yield* shown;
+    yield* [...this.#unshown.values()];
+  }
+
+  #contentOf(ttlMs: number, owner: string, resumable: boolean): TicketContent {
+    const last = this.#lastContent;
+    if (last?.ttlMs === ttlMs && last.owner === owner && last.resumable === resumable) {
+      return last;
+    }
+    return (this.#lastContent = { ttlMs, owner, resumable });
+  }
+
+  #createHost(): TicketHost {
+    const fold = this.#fold;
+    return {
+      fold,
+      waiterGraceMs: this.#limits.waiterGraceMs,
+      now: () => this.#clock.now(),
+      setAlarm: (alarm, delayMs) => {
+        this.#alarms.set(alarm, delayMs);
+      },
+      cancelAlarm: (alarm) => {
+        this.#alarms.cancel(alarm);
+      },
+      append: (command, waiter, urgency) => {
+        this.#log.append(command, waiter, urgency);
+      },
+      isMember: (memberId) => memberId === this.#standing.memberId,
+      mayGrant: () => this.#standing.mayGrant,
+      holdBack: (local) => {
+        this.#heldBack.add(local);
+      },
+      shown: (local) => {
+        this.#unshown.delete(local);
+        this.#admission.seen(local);
+      },
+      orphaned: ({ name, id, content, attempt }, outcome) => {
+        const local = this.#add({ name, id, content, attempt, waitMs: undefined });
+        local.state = "withdrawn";
+        local.asked(0, outcome);
+      },
+      forget: (local) => {
+        this.#forget(local);
+      },
+      expired: ({ name, ticket }) => {
+        const token = ticket?.token.toString();
+        this.#logger.info({ lock: showLockName(name), owner: ticket?.content.owner, token }, "lock expired");
+      },
+    };
+  }
+
+  #forget(local: ServedTicket): void {
+    this.#admission.seen(local);
+    this.#heldBack.delete(local);
+    if (this.#unshown.get(local) === local) {
+      this.#unshown.delete(local);
+    }
+    this.#size--;
+    if (this.#size === 0) {
+      this.#emptied?.();
+    }
+  }
+
+  async #emptiedSoon(): Promise<void> {
+    if (this.#size > 0) {
+      await new Promise<void>((resolve) => (this.#emptied = resolve));
+    }
+  }
+}
+
+function contentOf({ ticket }: LocalTicket): { readonly ttlMs: number } {
+  return ticket?.content ?? { ttlMs: 0 };
+}

@@ -1,0 +1,42 @@
+import type { Fold } from "../fold/fold.js";
+import type { Ticket } from "../fold/ticket.js";
+import type { CommandWaiter, Urgency } from "../log/command-log.js";
+import type { Command, Outcome, TicketRef } from "../model/command.js";
+import type { Alarm } from "./alarms.js";
+import type { TicketEvent, TicketState } from "./ticket-state.js";
+
+/** A ticket, as the node that serves it knows it. */
+export interface ServedTicket extends TicketRef {
+  readonly state: TicketState;
+  /** Whether it counts as a waiter that the table does not show yet. */
+  counted: boolean;
+  /** In the table, once a create command took effect. */
+  readonly ticket: Ticket | undefined;
+  dispatch(event: TicketEvent): void;
+}
+
+/** What a ticket needs of the node that serves it. */
+export interface TicketHost {
+  readonly fold: Pick<Fold, "get" | "state" | "waiters" | "isFree">;
+  /** How long a wait outlives its requester's connection, in milliseconds. */
+  readonly waiterGraceMs: number;
+  /** The node's clock, in milliseconds. */
+  now(): number;
+  setAlarm(alarm: Alarm, delayMs: number): void;
+  cancelAlarm(alarm: Alarm): void;
+  append(command: Command, waiter: CommandWaiter, urgency: Urgency): void;
+  /** Whether this node is that member. */
+  isMember(memberId: string): boolean;
+  /** Whether this node is surely a member now, and so may tell of a grant. */
+  mayGrant(): boolean;
+  /** Lets `sure` happen to the ticket once {@link mayGrant} can be answered with yes again. */
+  holdBack(local: ServedTicket): void;
+  /** The ticket is in the table, by which it is found from now on. */
+  shown(local: ServedTicket): void;
+  /** A create command that nobody waits for any more has made this ticket. */
+  orphaned(ticket: Ticket, outcome: Outcome): void;
+  /** This node does not serve the ticket any more. */
+  forget(local: ServedTicket): void;
+  /** A hold's TTL has passed. */
+  expired(local: ServedTicket): void;
+}

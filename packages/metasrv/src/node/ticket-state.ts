@@ -1,0 +1,252 @@
+/**
+ * Where a ticket stands that this node serves:
+ *
+ * - `looking`: a try-lock of a lock that looks taken; the log is being read up to now, and nothing was asked for yet
+ * - `asking`: a create command is on its way, and its requester is here
+ * - `askingAlone`: the same, and its requester is gone, but may come back within the grace
+ * - `withdrawn`: the same, and nobody wants the ticket any more
+ * - `waiting`: in the table, and its requester was not told of a grant
+ * - `untold`: in the table, and it holds; its requester is told once this node is surely a member
+ * - `kept`: in the table, and its requester is gone, but may come back before a time has passed
+ * - `held`: its requester was told of the grant, and the TTL runs
+ * - `releasing`: its requester gives it back, and a remove command is on its way
+ * - `removing`: nobody wants it, and a remove command is on its way
+ * - `replacing`: the same, and its requester has asked anew meanwhile
+ * - `gone`: this node has nothing to do with it any more
+ */
+export type TicketState =
+  | "looking"
+  | "asking"
+  | "askingAlone"
+  | "withdrawn"
+  | "waiting"
+  | "untold"
+  | "kept"
+  | "held"
+  | "releasing"
+  | "removing"
+  | "replacing"
+  | "gone";
+
+/**
+ * What can happen to it.
+ *
+ * - Of its create command, by its outcome and by what the table shows after the entry: `holds`, `holdsMoved` (another
+ *   member had served it, and may have told of a grant), `waits`, `refused`, `superseded` (another request for the same
+ *   ticket took its place), `removedAtOnce`.
+ * - Of any command: `failed` (it had no effect and never will). Of a create command: `overdue` (its outcome is not known in
+ *   time). Of a remove command: `done` (it took effect, or there was nothing to remove).
+ * - In the table: `granted`, `removed`, `moved` (another member serves it now).
+ * - By its requester: `askAgain`, `cancel`, `detach` (it cannot be reached), `release`, `renewed` (its key was).
+ * - By the clock or the node: `giveUp` (the wait is over), `timeOver` (the grace or the TTL), `free` and `taken` (the log was
+ *   read up to now), `sure` (this node is surely a member), `abandon` (this node serves its tickets no more).
+ *
+ * `cancelMoved`, `detachMoved` and `giveUpMoved` are for a ticket that held when it came from another member.
+ */
+export type TicketEvent =
+  | "holds"
+  | "holdsMoved"
+  | "waits"
+  | "refused"
+  | "superseded"
+  | "removedAtOnce"
+  | "failed"
+  | "overdue"
+  | "done"
+  | "granted"
+  | "removed"
+  | "moved"
+  | "askAgain"
+  | "cancel"
+  | "cancelMoved"
+  | "detach"
+  | "detachMoved"
+  | "release"
+  | "renewed"
+  | "giveUp"
+  | "giveUpMoved"
+  | "timeOver"
+  | "free"
+  | "taken"
+  | "sure"
+  | "abandon";
+
+/**
+ * What is to be done: tell the requester something, send a command, start a time, or let go.
+ *
+ * - `announce`: `sure` follows, at once or when this node is surely a member again
+ * - `startKeep`: whom another member may have told of a grant gets a full TTL to come back
+ * - `leave`: there is nobody to tell any more
+ * - `forget`: this node has nothing to do with the ticket any more
+ */
+export type TicketEffect =
+  | "create"
+  | "remove"
+  | "expire"
+  | "removeLater"
+  | "announce"
+  | "startTtl"
+  | "startGrace"
+  | "startKeep"
+  | "tellGranted"
+  | "tellRefused"
+  | "tellSuperseded"
+  | "tellRemoved"
+  | "tellFailed"
+  | "tellReleased"
+  | "tellExpired"
+  | "tellMoved"
+  | "leave"
+  | "forget";
+
+/** Where an event leads, and what is to be done on the way, in this order. */
+export interface Transition {
+  readonly to: TicketState;
+  readonly effects: readonly TicketEffect[];
+}
+
+const go = (to: TicketState, ...effects: TicketEffect[]): Transition => ({ to, effects });
+
+/** What has the same effect on every ticket that is in the table and whose requester waits here. */
+const waitsHere = {
+  removed: go("gone", "tellRemoved", "forget"),
+  moved: go("gone", "tellSuperseded", "forget"),
+  askAgain: go("asking", "create"),
+  cancel: go("removing", "leave", "remove"),
+  cancelMoved: go("kept", "leave", "startKeep"),
+  detach: go("kept", "leave", "startGrace"),
+  detachMoved: go("kept", "leave", "startKeep"),
+  giveUp: go("removing", "tellFailed", "remove"),
+  giveUpMoved: go("kept", "tellFailed", "startKeep"),
+  renewed: go("held", "tellSuperseded", "startTtl"),
+  abandon: go("gone", "tellFailed", "forget"),
+} as const;
+
+/** An event that is not listed for a state changes nothing there. */
+export const transitions: Readonly<Record<TicketState, Readonly<Partial<Record<TicketEvent, Transition>>>>> = {
+  looking: {
+    free: go("asking", "create"),
+    taken: go("gone", "tellRefused", "forget"),
+    failed: go("gone", "tellFailed", "forget"),
+    askAgain: go("asking", "create"),
+    cancel: go("gone", "leave", "forget"),
+    detach: go("gone", "leave", "forget"),
+    giveUp: go("gone", "tellFailed", "forget"),
+    abandon: go("gone", "tellFailed", "forget"),
+  },
+  asking: {
+    holds: go("untold", "announce"),
+    holdsMoved: go("untold", "announce"),
+    waits: go("waiting"),
+    refused: go("gone", "tellRefused", "forget"),
+    superseded: go("gone", "tellSuperseded", "forget"),
+    removedAtOnce: go("gone", "tellRemoved", "forget"),
+    failed: go("gone", "tellFailed", "forget"),
+    overdue: go("withdrawn", "tellFailed"),
+    askAgain: go("asking", "create"),
+    cancel: go("withdrawn", "leave"),
+    cancelMoved: go("withdrawn", "leave"),
+    detach: go("askingAlone", "leave", "startGrace"),
+    detachMoved: go("askingAlone", "leave", "startGrace"),
+    giveUp: go("withdrawn", "tellFailed"),
+    giveUpMoved: go("withdrawn", "tellFailed"),
+    renewed: go("held", "tellSuperseded", "startTtl"),
+    abandon: go("gone", "tellFailed", "forget"),
+  },
+  askingAlone: {
+    holds: go("kept"),
+    holdsMoved: go("kept", "startKeep"),
+    waits: go("kept"),
+    refused: go("gone", "forget"),
+    superseded: go("gone", "forget"),
+    removedAtOnce: go("gone", "forget"),
+    failed: go("gone", "forget"),
+    askAgain: go("asking", "create"),
+    timeOver: go("withdrawn"),
+    renewed: go("held", "startTtl"),
+    abandon: go("gone", "forget"),
+  },
+  withdrawn: {
+    holds: go("removing", "remove"),
+    holdsMoved: go("kept", "startKeep"),
+    waits: go("removing", "remove"),
+    refused: go("gone", "forget"),
+    superseded: go("gone", "forget"),
+    removedAtOnce: go("gone", "forget"),
+    failed: go("gone", "forget"),
+    askAgain: go("asking", "create"),
+    renewed: go("held", "startTtl"),
+    abandon: go("gone", "forget"),
+  },
+  waiting: {
+    ...waitsHere,
+    granted: go("untold", "announce"),
+  },
+  untold: {
+    ...waitsHere,
+    sure: go("held", "startTtl", "tellGranted"),
+  },
+  kept: {
+    removed: go("gone", "forget"),
+    moved: go("gone", "forget"),
+    askAgain: go("asking", "create"),
+    timeOver: go("removing", "remove"),
+    renewed: go("held", "startTtl"),
+    abandon: go("gone", "forget"),
+  },
+  held: {
+    cancel: go("held", "leave"),
+    cancelMoved: go("held", "leave"),
+    detach: go("held", "leave"),
+    detachMoved: go("held", "leave"),
+    removed: go("gone", "tellReleased", "forget"),
+    moved: go("gone", "tellMoved", "forget"),
+    release: go("releasing"),
+    renewed: go("held", "startTtl"),
+    timeOver: go("removing", "tellExpired", "expire"),
+    abandon: go("gone", "tellMoved", "forget"),
+  },
+  releasing: {
+    cancel: go("releasing", "leave"),
+    cancelMoved: go("releasing", "leave"),
+    detach: go("releasing", "leave"),
+    detachMoved: go("releasing", "leave"),
+    renewed: go("releasing", "startTtl"),
+    failed: go("held"),
+    done: go("gone", "forget"),
+    removed: go("gone", "forget"),
+    moved: go("gone", "tellMoved", "forget"),
+    askAgain: go("replacing"),
+    timeOver: go("removing", "tellExpired"),
+    abandon: go("gone", "forget"),
+  },
+  removing: {
+    failed: go("removing", "removeLater"),
+    timeOver: go("removing", "remove"),
+    done: go("gone", "forget"),
+    removed: go("gone", "forget"),
+    moved: go("gone", "forget"),
+    askAgain: go("replacing"),
+    abandon: go("gone", "forget"),
+  },
+  replacing: {
+    failed: go("asking", "create"),
+    done: go("asking", "create"),
+    removed: go("asking", "create"),
+    moved: go("asking", "create"),
+    askAgain: go("replacing"),
+    cancel: go("removing", "leave"),
+    cancelMoved: go("removing", "leave"),
+    detach: go("removing", "leave"),
+    detachMoved: go("removing", "leave"),
+    giveUp: go("removing", "tellFailed"),
+    giveUpMoved: go("removing", "tellFailed"),
+    abandon: go("gone", "tellFailed", "forget"),
+  },
+  gone: {},
+};
+
+/** What an event does to a ticket in a state; undefined where it changes nothing. */
+export function next(state: TicketState, event: TicketEvent): Transition | undefined {
+  return transitions[state][event];
+}
