@@ -1,156 +1,147 @@
-import type { ICompare, ITxnRequest, ITxnResponse } from "etcd3";
-import pino from "pino";
-import type { Gather } from "../src/locks/gather.js";
-import { EtcdCommitter } from "../src/log/etcd/etcd-committer.js";
-import { EtcdKeys } from "../src/log/etcd/etcd-keys.js";
-import type { TicketOp } from "../src/log/ticket-log.js";
-import { FakeEtcd } from "./fake-etcd.js";
-import { ManualClock, settled } from "./manual-clock.js";
-import { id, lock, ticketOf } from "./node-fixture.js";
+import { gatherByEventLoop } from "@metasrv/wire";
+import { ManualClock, settled } from "@metasrv/wire/testing";
+import { pino } from "pino";
+import { Fold } from "../src/fold/fold.js";
+import { decodeEntry } from "../src/log/entry-codec.js";
+import { Committer, type CommitterOptions } from "../src/log/etcd/committer.js";
+import { LogKeys } from "../src/log/etcd/keys.js";
+import type { EntryUnderWay } from "../src/log/etcd/log-writer.js";
+import type { EtcdTxn } from "../src/log/etcd/rpc/etcd-client.js";
+import type { Urgency } from "../src/log/command-log.js";
+import { type Command, type Entry, knownLevel } from "../src/model/command.js";
+import { FakeEtcd, noAnswer } from "./fake-etcd.js";
+import { Told } from "./told.js";
 
-export const unknown = new Error("14 UNAVAILABLE: connection dropped");
-export const noSpace = new Error("etcdserver: mvcc: database space exceeded");
-
-/** A transaction that has arrived at etcd and waits for the test. */
+/** A transaction that has arrived, to be answered by the test. */
 export interface Arrived {
-  readonly request: ITxnRequest;
-  /** Takes effect and is answered. */
-  run(): void;
-  /** Takes effect, and the answer is lost. */
-  runLost(): void;
-  /** Fails, without effect. */
-  fail(error: Error): void;
+  readonly entry: Entry;
+  readonly sequence: number;
+  /** It is done, and answered. */
+  answer(): Promise<void>;
+  /** It is done, and the answer is lost. */
+  loseAnswer(): Promise<void>;
+  /** It is not done, and the answer is this error; by default, there is none. */
+  fail(error?: Error): Promise<void>;
 }
 
-const keys = new EtcdKeys("p");
+/** A committer over a fake etcd. */
+export class CommitterStage {
+  static readonly memberId = "0a";
+  readonly etcd = new FakeEtcd();
+  readonly clock = new ManualClock();
+  readonly keys = new LogKeys("metasrv");
+  readonly fold = new Fold();
+  readonly committer: Committer;
+  /** Transactions that wait for the test, if it {@link hold}s them. */
+  readonly arrived: Arrived[] = [];
+  /** Entries that are known to be in the log, and where. */
+  readonly committed: { readonly entry: EntryUnderWay; readonly revision: bigint }[] = [];
+  /** Members that were found to be gone. */
+  readonly gone: string[] = [];
+  /** Whether entries are folded as soon as they are known to be in the log. */
+  folds = true;
 
-/** A committer of the member `m1` over an etcd of which the test decides when transactions run. */
-export function setUp(
-  options: {
-    readonly maxTxnOps?: number;
-    readonly serverTxnOps?: number;
-    readonly maxInFlight?: number;
-    readonly gather?: Gather;
-  } = {},
-) {
-  const etcd = new FakeEtcd();
-  etcd.put(keys.member("m1"));
-  const clock = new ManualClock();
-  const arrived: Arrived[] = [];
-  const committed: (readonly [revision: bigint, ops: readonly TicketOp[]])[] = [];
-  const { maxInFlight = 1 } = options;
-  let inFlight = 0;
-  const committer = new EtcdCommitter({
-    txn: (request) =>
-      new Promise<ITxnResponse>((resolve, reject) => {
-        if (++inFlight > maxInFlight) {
-          throw new Error("too many transactions are in flight");
+  constructor(options: Partial<CommitterOptions> = {}) {
+    this.committer = new Committer({
+      txn: (txn) => this.etcd.txn(txn, 1_000),
+      keys: this.keys,
+      clock: this.clock,
+      random: () => 0.5,
+      gather: gatherByEventLoop,
+      logger: pino({ level: "silent" }),
+      hosts: ["etcd"],
+      requestTimeoutMs: 5_000,
+      maxInFlight: 4,
+      state: () => ({ level: knownLevel, seen: undefined }),
+      delivered: () => 0n,
+      heard: () => undefined,
+      committed: (entry, revision) => {
+        this.committed.push({ entry, revision });
+        if (this.folds) {
+          this.settle(entry, revision);
         }
-        const settle = (act: () => void) => () => {
-          inFlight--;
-          act();
-        };
-        const execute = () => etcd.execute(request, options.serverTxnOps);
-        arrived.push({
-          request,
-          run: settle(() => {
-            void Promise.resolve().then(execute).then(resolve, reject);
-          }),
-          runLost: settle(() => {
-            execute();
-            reject(unknown);
-          }),
-          fail: (error) => {
-            settle(() => {
-              reject(error);
-            })();
+      },
+      memberGone: (memberId) => this.gone.push(memberId),
+      ...options,
+    });
+  }
+
+  /** This process is a member. */
+  join(memberId = CommitterStage.memberId, first?: Command): void {
+    const revision = this.etcd.write(this.keys.member(memberId), "", 10n);
+    this.committer.joined(memberId, revision, first);
+  }
+
+  append(command: Command, urgency: Urgency = "soon"): Told {
+    const told = new Told();
+    this.committer.append(command, told, urgency);
+    return told;
+  }
+
+  /** Transactions wait for the test from now on. */
+  hold(): void {
+    this.etcd.behaviour = (call, run) =>
+      new Promise((resolve, reject) => {
+        if (call.kind !== "txn") {
+          resolve(run());
+          return;
+        }
+        this.arrived.push({
+          ...this.#entryOf(call.txn),
+          answer: () => {
+            resolve(run());
+            return settled();
+          },
+          loseAnswer: () => {
+            run();
+            reject(noAnswer());
+            return settled();
+          },
+          fail: (error = noAnswer()) => {
+            reject(error);
+            return settled();
           },
         });
-      }),
-    committed: (revision, ops) => committed.push([revision, ops]),
-    keys,
-    clock,
-    gather: options.gather ?? queueMicrotask,
-    logger: pino({ level: "silent" }),
-    hosts: ["h:1"],
-    requestTimeoutMs: 10_000,
-    maxTxnOps: options.maxTxnOps ?? 128,
-    maxInFlight,
-  });
-  /** The next transaction, once it has arrived; pauses between attempts pass. */
-  const next = async (): Promise<Arrived> => {
+      });
+  }
+
+  /** The next transaction that has arrived, or comes with what is due. */
+  async next(): Promise<Arrived> {
     await settled();
-    if (arrived.length === 0) {
-      await clock.advance(1_000);
-    }
-    const first = arrived.shift();
-    if (first === undefined) {
+    const next = this.arrived.shift();
+    if (next === undefined) {
       throw new Error("no transaction has arrived");
     }
-    return first;
-  };
-  /** Runs transactions until none comes any more, and says how many ops each had. */
-  const runAll = async (): Promise<number[]> => {
-    const widths: number[] = [];
-    await settled();
-    while (arrived.length > 0) {
-      const txn = await next();
-      widths.push(width(txn));
-      txn.run();
-      await settled();
+    return next;
+  }
+
+  /** Numbers of commands of the entries in the log, oldest first. */
+  get sizes(): number[] {
+    return this.entries.map(({ commands }) => commands.length);
+  }
+
+  /** The entries in the log, oldest first. */
+  get entries(): Entry[] {
+    const { key, end } = this.keys.entries;
+    return this.etcd
+      .execute({ compare: [], success: [{ kind: "range", key, end }], failure: [] })
+      .read.flat()
+      .sort((a, b) => Number(a.modRevision - b.modRevision))
+      .map(({ value }) => decodeEntry(value, knownLevel));
+  }
+
+  settle(under: EntryUnderWay, revision: bigint): void {
+    const { memberId, sequence, entry } = under;
+    const outcomes = this.fold.apply({ memberId, sequence, revision, entry }, true);
+    this.committer.settle(under, outcomes ?? []);
+  }
+
+  #entryOf({ success }: EtcdTxn): { readonly entry: Entry; readonly sequence: number } {
+    const put = success.find((op) => op.kind === "put");
+    const key = this.keys.parse(put?.key ?? Buffer.alloc(0));
+    if (put === undefined || key?.kind !== "entry") {
+      throw new Error("a committer writes entries only");
     }
-    return widths;
-  };
-  /** The lease of a member lapses. */
-  const memberGoes = (id = "m1"): void => {
-    etcd.delete(keys.member(id));
-  };
-  const memberJoins = (id: string): void => {
-    etcd.put(keys.member(id));
-  };
-  return { etcd, clock, arrived, committed, committer, next, runAll, memberGoes, memberJoins };
-}
-
-export function create(n: number, name = "a", onlyIfFree = false, memberId = "m1"): TicketOp {
-  return { kind: "create", name: lock(name), id: id(n), ticket: ticketOf(memberId), onlyIfFree };
-}
-
-/** Writes a ticket for the first time since its creation. */
-export function update(n: number, modRevision: bigint, name = "a", ttlMs = 500): TicketOp {
-  return {
-    kind: "update",
-    name: lock(name),
-    id: id(n),
-    ticket: ticketOf("m1", { ttlMs }),
-    createRevision: modRevision,
-    modRevision,
-  };
-}
-
-export function remove(n: number, createRevision: bigint, name = "a"): TicketOp {
-  return { kind: "delete", name: lock(name), id: id(n), condition: { createRevision } };
-}
-
-export function read(n: number, name = "a"): TicketOp {
-  return { kind: "read", name: lock(name), id: id(n) };
-}
-
-/** How many ops a transaction carries. */
-export function width({ request }: Arrived): number {
-  // An op that reads does nothing, but compares.
-  return Math.max(request.success?.length ?? 0, ofTickets(request.compare ?? []).length);
-}
-
-/** Comparisons of tickets, without those of members. */
-function ofTickets(compare: readonly ICompare[]): readonly ICompare[] {
-  return compare.filter(({ key }) => key?.toString().startsWith("p/locks/"));
-}
-
-/** What was put and deleted by a transaction's ops, in their order. */
-export function kinds({ request }: Arrived): string[] {
-  return (request.success ?? [])
-    .flatMap((op) => (op.request_txn === undefined ? [op] : (op.request_txn.success ?? [])))
-    .map(({ request_put, request_delete_range }) =>
-      request_put !== undefined ? "put" : request_delete_range !== undefined ? "delete" : "?",
-    );
+    return { entry: decodeEntry(put.value, knownLevel), sequence: key.sequence };
+  }
 }
