@@ -200,10 +200,7 @@ export class FakeEtcd implements EtcdClient {
     });
   }
 
-  grantLease(
-    ttlSeconds: number,
-    timeoutMs: number,
-  ): Promise<{ readonly lease: bigint; readonly ttlSeconds: number }> {
+  grantLease(ttlSeconds: number, timeoutMs: number): Promise<{ readonly lease: bigint; readonly ttlSeconds: number }> {
     return this.#call({ kind: "grant" }, timeoutMs, () => {
       const lease = this.#nextLease++;
       this.#leases.set(lease, ttlSeconds);
@@ -276,7 +273,10 @@ export class FakeEtcd implements EtcdClient {
       } else {
         for (const { key } of this.#within(this.#keys, op)) {
           this.#keys.delete(textOf(key));
-          events.push({ kind: "delete", kv: { key, value: Buffer.alloc(0), createRevision: 0n, modRevision, lease: 0n } });
+          events.push({
+            kind: "delete",
+            kv: { key, value: Buffer.alloc(0), createRevision: 0n, modRevision, lease: 0n },
+          });
         }
       }
     }

@@ -43,7 +43,11 @@ export function idOf(n: number): TicketId {
 export const content = { ttlMs: 10_000, owner: "", resumable: true } as const;
 
 /** A request for a lock. */
-export function create(n: number, lock = "a", options: { readonly try?: boolean; readonly owner?: string } = {}): Command {
+export function create(
+  n: number,
+  lock = "a",
+  options: { readonly try?: boolean; readonly owner?: string } = {},
+): Command {
   const { try: isTry = false, owner = "" } = options;
   return { kind: "create", name: nameOf(lock), id: idOf(n), content: { ...content, owner }, attempt: 0, try: isTry };
 }

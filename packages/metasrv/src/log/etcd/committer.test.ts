@@ -109,7 +109,7 @@ describe("group commit", () => {
     const owner = "x".repeat(250);
     // Some 5 kB each, so that 500 of them take more than 2 MiB.
     const told = Array.from({ length: 500 }, (_, n) =>
-      stage.append(create(n, `${"/".repeat(5_000)}${n}`, { owner: owner + n })),
+      stage.append(create(n, `${"/".repeat(5_000)}${n}`, { owner: `${owner}${n}` })),
     );
     await settled();
     expect(stage.entries.length).toBeGreaterThan(1);
@@ -360,10 +360,10 @@ describe("a member", () => {
     expect(told.words).toEqual(["failed not-a-member"]);
   });
 
-  test("with a first command writes it alone, and nothing else before it is in the log", async () => {
+  test("with first commands writes them alone, and nothing else before it is in the log", async () => {
     const stage = new CommitterStage();
     stage.hold();
-    stage.join(memberId, { kind: "raise-floor", token: 7n });
+    stage.join(memberId, [{ kind: "raise-floor", token: 7n }]);
     const told = stage.append(create(1));
     const first = await stage.next();
     expect(first.entry.commands).toEqual([{ kind: "raise-floor", token: 7n }]);
@@ -379,6 +379,19 @@ describe("a member", () => {
     expect(told.words).toEqual(["settled holds"]);
     expect(stage.sizes).toEqual([1, 1]);
   });
+});
+
+test("the first commands of a member are written however long etcd refuses them", async () => {
+  const stage = new CommitterStage();
+  stage.hold();
+  stage.join(memberId, [{ kind: "raise-floor", token: 7n }]);
+  await (await stage.next()).fail(refusal("mvcc: database space exceeded"));
+  stage.append(create(1));
+  await stage.clock.advance(200);
+  const again = await stage.next();
+  expect(again.entry.commands).toEqual([{ kind: "raise-floor", token: 7n }]);
+  await again.answer();
+  expect((await stage.next()).entry.commands).toHaveLength(1);
 });
 
 test("closing fails what is not settled, and everything from then on", async () => {
