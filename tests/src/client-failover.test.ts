@@ -1,17 +1,13 @@
-import { fromBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { MetaClient, type MetaClientOptions } from "@metasrv/meta-client";
-import { TicketSchema } from "@metasrv/proto/metasrv/store/v1";
 import { type Etcd, leakCheck, type Metasrv, startEtcd, startMetasrv, startTcpProxy, until } from "@metasrv/testing";
-import { Etcd3 } from "etcd3";
+import { ticketsIn } from "./in-store.js";
 import { PlainLocks } from "./plain-locks.js";
 
 let etcd: Etcd;
-let store: Etcd3;
 
 beforeAll(async () => {
   etcd = await startEtcd();
-  store = new Etcd3({ hosts: etcd.endpoint });
 });
 
 // Of silence, after which a session is given up, and what a call may take besides.
@@ -104,13 +100,12 @@ test("a client that was given one server finds the others, spreads over them, an
 /** Ids of the members at which the clients ask for locks now. */
 async function membersInUse(clients: readonly MetaClient[]): Promise<Set<string>> {
   const locks = await Promise.all(clients.map((client, n) => client.lock(`where-${n}`)));
-  const tickets = Object.values(await store.getAll().prefix("found/locks/where-").buffers());
+  const tickets = await ticketsIn(etcd.endpoint, "found");
   await Promise.all(locks.map((lock) => lock.release()));
-  return new Set(tickets.map((bytes) => fromBinary(TicketSchema, bytes).memberId));
+  return new Set(tickets.filter(({ name }) => name.startsWith("where-")).map(({ memberId }) => memberId));
 }
 
 afterAll(async () => {
-  store.close();
   await etcd[Symbol.asyncDispose]();
 });
 afterAll(leakCheck());

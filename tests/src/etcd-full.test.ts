@@ -1,10 +1,10 @@
 import { afterAll, expect, test } from "@jest/globals";
-import { leakCheck, startEtcd, startMetasrv } from "@metasrv/testing";
+import { leakCheck, startEtcd, startMetasrv, until } from "@metasrv/testing";
 import { noop } from "cockatiel";
 import { Etcd3 } from "etcd3";
 import { PlainLocks, rpcFailure } from "./plain-locks.js";
 
-test("an etcd out of space: requests are refused naming the alarm, unlocks work, and all is well once there is space", async () => {
+test("an etcd out of space: nothing is granted, released or renewed, which is said, and all goes on once there is space", async () => {
   await using etcd = await startEtcd({ extraArgs: [`--quota-backend-bytes=${4 * 1024 * 1024}`] });
   await using node = await startMetasrv({ store: etcd.endpoint });
   using locks = new PlainLocks(node.url);
@@ -24,13 +24,30 @@ test("an etcd out of space: requests are refused naming the alarm, unlocks work,
   expect(await rpcFailure(locks.lock("new"))).toMatchObject(full);
   expect(await rpcFailure(locks.tryLock("new"))).toMatchObject(full);
   expect(await rpcFailure(locks.renew(renewed))).toMatchObject(full);
-  await locks.unlock(held);
-  const next = await waiter.granted;
-  await locks.unlock(next);
-  await locks.unlock(renewed);
+  expect(await rpcFailure(locks.unlock(held))).toMatchObject(full);
+  // What needs no write is answered.
+  expect(await locks.tryLock("held")).toMatchObject({ holderToken: held.token, waiters: 1 });
 
   await makeRoom(store);
+  await locks.renew(renewed);
+  await locks.unlock(held);
+  await locks.unlock(await waiter.granted);
+  await locks.unlock(renewed);
   await locks.unlock(await locks.lock("new"));
+  store.close();
+});
+
+test("a lock whose TTL passes while etcd is out of space is free once there is space", async () => {
+  await using etcd = await startEtcd({ extraArgs: [`--quota-backend-bytes=${4 * 1024 * 1024}`] });
+  await using node = await startMetasrv({ store: etcd.endpoint });
+  using locks = new PlainLocks(node.url);
+  const store = new Etcd3({ hosts: etcd.endpoint, faultHandling: { host: () => noop, global: noop } });
+  const grant = await locks.lock("expiring", { ttlMs: 1_000 });
+  await fill(store);
+  await node.waitForLog(({ msg }) => msg === "lock expired");
+  expect(await locks.tryLock("expiring")).toMatchObject({ holderToken: grant.token });
+  await makeRoom(store);
+  await until(async () => (await locks.state("expiring")) === undefined, { what: "the lock to be free" });
   store.close();
 });
 

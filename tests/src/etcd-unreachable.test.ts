@@ -11,7 +11,7 @@ import {
 } from "@metasrv/testing";
 import { Etcd3 } from "etcd3";
 import { PlainLocks, rpcFailure } from "./plain-locks.js";
-import { memberKeys, ticketKeys } from "./store-keys.js";
+import { memberKeys, ticketsIn } from "./in-store.js";
 
 let etcd: Etcd;
 let store: Etcd3;
@@ -75,7 +75,7 @@ describe.each(["refused", "silent"] as const)("an etcd out of reach (%s) for lon
       what: "the node to join again",
       timeoutMs: 20_000,
     });
-    await until(async () => (await ticketKeys(store, "metasrv", "a")).length === 1, {
+    await until(async () => (await ticketsIn(etcd.endpoint, "metasrv", "a")).length === 1, {
       what: "the wait to be gone",
       timeoutMs: 10_000,
     });
@@ -83,7 +83,7 @@ describe.each(["refused", "silent"] as const)("an etcd out of reach (%s) for lon
     expect(await locks.state("a")).toMatchObject({ holderToken: held.token });
     await locks.renew(held);
     await locks.unlock(held);
-    expect(await ticketKeys(store)).toEqual([]);
+    expect(await ticketsIn(etcd.endpoint)).toEqual([]);
   }, 60_000);
 });
 

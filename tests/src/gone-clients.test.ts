@@ -4,7 +4,7 @@ import { Child, type Etcd, leakCheck, type Metasrv, startEtcd, startMetasrv } fr
 import { Etcd3 } from "etcd3";
 import { LeftTickets } from "./left-tickets.js";
 import { PlainLocks } from "./plain-locks.js";
-import { ticketKeys } from "./store-keys.js";
+import { ticketsIn, ticketTextsIn } from "./in-store.js";
 
 let etcd: Etcd;
 let store: Etcd3;
@@ -18,7 +18,7 @@ beforeAll(async () => {
   locks = new PlainLocks(node.url);
 });
 
-const left = new LeftTickets(() => ticketKeys(store));
+const left = new LeftTickets(() => ticketTextsIn(etcd.endpoint));
 afterEach(() => left.gone());
 
 const client = `
@@ -41,7 +41,7 @@ test("a client process that is killed: its wait ends within the grace, its hold 
   expect(grant.token).toBeGreaterThan(held?.holderToken ?? 0n);
   await locks.unlock(grant);
   await locks.waitersAre("waited for", 0);
-  expect(await ticketKeys(store)).toHaveLength(1);
+  expect(await ticketsIn(etcd.endpoint)).toHaveLength(1);
   await locks.unlock(holder);
 });
 

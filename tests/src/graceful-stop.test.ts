@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { type Etcd, leakCheck, startEtcd, startMetasrv, startTcpProxy, until } from "@metasrv/testing";
 import { Etcd3 } from "etcd3";
 import { PlainLocks, rpcFailure } from "./plain-locks.js";
-import { memberKeys, ticketKeys } from "./store-keys.js";
+import { memberKeys, ticketsIn } from "./in-store.js";
 
 const boundMs = 5_000;
 
@@ -53,7 +53,7 @@ test("SIGTERM ends waits with UNAVAILABLE, keeps holds, ends the membership, and
 
   expect(await elsewhere.state("a")).toMatchObject({ holderToken: held.token });
   // What could have been resumed and was not, is gone after the grace.
-  await until(async () => (await ticketKeys(store, prefix)).length === 1, {
+  await until(async () => (await ticketsIn(etcd.endpoint, prefix)).length === 1, {
     what: "the waits to be gone",
     timeoutMs: 10_000,
   });

@@ -3,7 +3,7 @@ import { MetaClient } from "@metasrv/meta-client";
 import { type Etcd, leakCheck, startEtcd, startMetasrv, until } from "@metasrv/testing";
 import { Etcd3 } from "etcd3";
 import { PlainLocks, rpcFailure } from "./plain-locks.js";
-import { memberKeys, ticketKeys } from "./store-keys.js";
+import { memberKeys, ticketsIn } from "./in-store.js";
 
 let etcd: Etcd;
 let store: Etcd3;
@@ -26,7 +26,7 @@ test("what a killed node served: its hold lasts its TTL from the takeover, its w
   const gone = await atDoomed.queueUp("a");
   await atSurvivor.waitersAre("a", 1);
   const waiter = await atSurvivor.queueUp("a");
-  expect(await ticketKeys(store, "takeover", "a")).toHaveLength(3);
+  expect(await ticketsIn(etcd.endpoint, "takeover", "a")).toHaveLength(3);
   await atDoomed.renew(held, ttlMs);
 
   const killedAt = performance.now();
@@ -35,11 +35,11 @@ test("what a killed node served: its hold lasts its TTL from the takeover, its w
   const grant = await waiter.granted;
   expect(performance.now() - killedAt).toBeGreaterThanOrEqual(ttlMs);
   expect(grant.token).toBeGreaterThan(held.token);
-  expect(await ticketKeys(store, "takeover", "a")).toHaveLength(1);
+  expect(await ticketsIn(etcd.endpoint, "takeover", "a")).toHaveLength(1);
   expect(await memberKeys(store, "takeover")).toHaveLength(1);
   expect(await rpcFailure(atSurvivor.renew(held))).toMatchObject({ reason: "NOT_HELD" });
   await atSurvivor.unlock(grant);
-  expect(await ticketKeys(store, "takeover")).toEqual([]);
+  expect(await ticketsIn(etcd.endpoint, "takeover")).toEqual([]);
 });
 
 test("clients of a killed node go to another: holds are kept, waits keep their place", async () => {
@@ -71,7 +71,7 @@ test("clients of a killed node go to another: holds are kept, waits keep their p
   expect(last.token).toBeGreaterThan(lock.token);
   await atSurvivor.unlock(last);
   await held.release();
-  await until(async () => (await ticketKeys(store, "failover")).length === 0, { what: "all tickets to be gone" });
+  await until(async () => (await ticketsIn(etcd.endpoint, "failover")).length === 0, { what: "all tickets to be gone" });
 });
 
 afterAll(async () => {

@@ -1,4 +1,5 @@
-import { createEtcdTicketLog, defaultLimits, LockStore, systemClock, type TicketLog } from "@metasrv/metasrv";
+import { createEtcdLog, defaultLimits, LockNode } from "@metasrv/metasrv";
+import { systemClock as clock } from "@metasrv/wire";
 import { pino } from "pino";
 
 /** How to start a node in this process. */
@@ -6,32 +7,30 @@ export interface NodeInProcessOptions {
   /** Where it reaches etcd, as host:port. */
   readonly host: string;
   readonly prefix: string;
-  /** What is put between its lock store and its log; nothing by default. */
-  readonly decorate?: (log: TicketLog) => TicketLog;
 }
 
-/** A node's lock store in this process, over a real etcd. Disposing of it stops it. */
+/** A node in this process, over a real etcd. Disposing of it stops it. */
 export interface NodeInProcess extends AsyncDisposable {
-  readonly store: LockStore;
+  readonly locks: LockNode;
 }
 
 const logger = pino({ level: "silent" });
-const clock = systemClock;
 
-/** Starts a node in this process, so that the test may see, and come between, each of its calls. */
-export async function startNodeInProcess(options: NodeInProcessOptions): Promise<NodeInProcess> {
-  const { host, prefix, decorate = (log: TicketLog) => log } = options;
-  const log = createEtcdTicketLog({
+/** Starts a node in this process, so that the test may see each of its calls. */
+export async function startNodeInProcess({ host, prefix }: NodeInProcessOptions): Promise<NodeInProcess> {
+  const log = createEtcdLog({
     hosts: [host],
     prefix,
     clock,
     logger,
+    fatal: (error) => {
+      throw error;
+    },
     connectTimeoutMs: 10_000,
     requestTimeoutMs: 10_000,
     memberTtlSeconds: 10,
-    maxTxnOps: 128,
   });
-  const store = new LockStore({ log: decorate(log), clock, limits: defaultLimits, logger });
-  await store.start({ address: "test:0", version: "0", startedUnixMs: 0 });
-  return { store, [Symbol.asyncDispose]: () => store.stop() };
+  const locks = new LockNode({ log, clock, limits: defaultLimits, logger });
+  await locks.start({ address: "test:0", version: "0", startedUnixMs: 0 });
+  return { locks, [Symbol.asyncDispose]: () => locks.stop() };
 }

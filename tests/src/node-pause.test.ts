@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "@jest/globals";
 import { leakCheck, startEtcd, startMetasrv, until } from "@metasrv/testing";
 import { Etcd3 } from "etcd3";
 import { PlainLocks, rpcFailure } from "./plain-locks.js";
-import { memberKeys, ticketKeys } from "./store-keys.js";
+import { memberKeys, ticketsIn } from "./in-store.js";
 
 test("a node that was stopped for longer than its lease tells no grant when it goes on, and takes no lock away", async () => {
   await using etcd = await startEtcd();
@@ -34,7 +34,7 @@ test("a node that was stopped for longer than its lease tells no grant when it g
   await atPaused.renew(kept);
   await atPaused.unlock(kept);
   await atPaused.unlock(grant);
-  expect(await ticketKeys(store)).toEqual([]);
+  expect(await ticketsIn(etcd.endpoint)).toEqual([]);
   store.close();
 });
 

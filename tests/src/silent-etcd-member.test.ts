@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from "@jest/globals";
-import { createEtcdTicketLog, systemClock, type TicketLog } from "@metasrv/metasrv";
+import { type CommandLog, createEtcdLog } from "@metasrv/metasrv";
 import { leakCheck, startEtcdCluster } from "@metasrv/testing";
+import { systemClock } from "@metasrv/wire";
 import { pino } from "pino";
 
 const nodes = 12;
@@ -10,16 +11,18 @@ const keepAlives = 3;
 type Outcome = "kept" | "lost";
 
 /** Has a node join; `ended` is told of its outcome, perhaps more than once. */
-async function join(hosts: readonly string[], node: number, ended: (outcome: Outcome) => void): Promise<TicketLog> {
-  const log = createEtcdTicketLog({
+async function join(hosts: readonly string[], node: number, ended: (outcome: Outcome) => void): Promise<CommandLog> {
+  const log = createEtcdLog({
     hosts,
     prefix: `node-${node}`,
     clock: systemClock,
     logger: pino({ level: "silent" }),
+    fatal: (error) => {
+      throw error;
+    },
     connectTimeoutMs: 10_000,
     requestTimeoutMs: 10_000,
     memberTtlSeconds: 4,
-    maxTxnOps: 128,
   });
   // The first extension is that of the joining.
   let extensions = -1;
@@ -45,7 +48,7 @@ test("no node loses its membership because one of three etcd members is silent",
   await using etcd = await startEtcdCluster(3);
   const leader = await etcd.leader();
   const silent = etcd.members.find((member) => member !== leader);
-  const joining: Promise<TicketLog>[] = [];
+  const joining: Promise<CommandLog>[] = [];
   const outcomes = Array.from(
     { length: nodes },
     (_, node) => new Promise<Outcome>((resolve) => joining.push(join(etcd.endpoints, node, resolve))),

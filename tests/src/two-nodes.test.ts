@@ -5,7 +5,7 @@ import { Etcd3 } from "etcd3";
 import { LeftTickets } from "./left-tickets.js";
 import { LockLoad } from "./lock-load.js";
 import { PlainLocks, rpcFailure } from "./plain-locks.js";
-import { ticketKeys } from "./store-keys.js";
+import { ticketTextsIn } from "./in-store.js";
 
 let etcd: Etcd;
 let store: Etcd3;
@@ -25,7 +25,7 @@ beforeAll(async () => {
   there = new PlainLocks(second.url, "grpc");
 });
 
-const left = new LeftTickets(() => ticketKeys(store));
+const left = new LeftTickets(() => ticketTextsIn(etcd.endpoint));
 afterEach(() => left.gone());
 
 test("what is held at one node is taken at the other, with the holder's name and token", async () => {

@@ -3,7 +3,7 @@ import { leakCheck, startEtcd, startMetasrv, startTcpProxy, until } from "@metas
 import { Etcd3 } from "etcd3";
 import { LockLoad } from "./lock-load.js";
 import { PlainLocks, rpcFailure } from "./plain-locks.js";
-import { ticketKeys } from "./store-keys.js";
+import { ticketsIn } from "./in-store.js";
 
 test("a node whose watch was compacted away lists again: no grant missed, none doubled", async () => {
   await using etcd = await startEtcd();
@@ -49,7 +49,7 @@ test("a node whose watch was compacted away lists again: no grant missed, none d
     await load.proceeds(100);
     expect(await load.stop()).toEqual([]);
   }
-  await until(async () => (await ticketKeys(store)).length === 0, { what: "all tickets to be gone" });
+  await until(async () => (await ticketsIn(etcd.endpoint)).length === 0, { what: "all tickets to be gone" });
   store.close();
 });
 

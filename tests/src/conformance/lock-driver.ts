@@ -55,7 +55,7 @@ export interface LockDriver extends AsyncDisposable {
   observe(name: Uint8Array): Promise<LockState>;
   /** Stops the node in order and starts another on the same store. */
   restart(): Promise<void>;
-  /** The keys of the tickets in the store, where it can be looked into; of one lock, whose name needs no escaping. */
+  /** The tickets in the store, where it can be looked into, each as a text that names it; of one lock. */
   tickets(name?: Uint8Array): Promise<readonly string[]>;
   /** How many tickets the node serves, where that can be seen. */
   readonly served?: number;

@@ -1,16 +1,18 @@
 import { Etcd3 } from "etcd3";
-import { ticketKeys } from "../../store-keys.js";
+import { ticketTextsIn } from "../../in-store.js";
 import type { EtcdSide, LockDriver } from "../lock-driver.js";
 
 /** Looks into the etcd below a driver. */
 export class EtcdView implements EtcdSide {
   readonly client: Etcd3;
   readonly prefix: string;
+  readonly #endpoint: string;
   readonly #open: (prefix: string) => Promise<LockDriver>;
 
   constructor(endpoint: string, prefix: string, open: (prefix: string) => Promise<LockDriver>) {
     this.client = new Etcd3({ hosts: endpoint });
     this.prefix = prefix;
+    this.#endpoint = endpoint;
     this.#open = open;
   }
 
@@ -19,7 +21,7 @@ export class EtcdView implements EtcdSide {
   }
 
   tickets(name?: Uint8Array): Promise<string[]> {
-    return ticketKeys(this.client, this.prefix, name && Buffer.from(name).toString());
+    return ticketTextsIn(this.#endpoint, this.prefix, name && Buffer.from(name).toString());
   }
 
   close(): void {

@@ -17,15 +17,21 @@ export const foreignKeyScenarios: readonly Scenario[] = [
       await using planted = await plant(etcd, [
         "foreign",
         prefix,
-        `${prefix}2/locks/${text}/${"0".repeat(32)}`,
+        `${prefix}2/@/log/0f/${"0".repeat(16)}`,
         `${prefix}/foreign`,
-        `${prefix}/locks/`,
         `${prefix}/locks/${text}`,
-        `${prefix}/locks/${text}/not-a-ticket`,
-        `${prefix}/locks/${text}/${"0".repeat(32)}`,
-        `${prefix}/locks/${text}/${"0".repeat(32)}/deeper`,
-        `${prefix}/locks//${"0".repeat(32)}`,
-        `${prefix}/locks/%zz/${"0".repeat(32)}`,
+        `${prefix}/@`,
+        `${prefix}/@/`,
+        `${prefix}/@/foreign`,
+        `${prefix}/@/log/`,
+        `${prefix}/@/log/foreign`,
+        `${prefix}/@/log/0f/1`,
+        `${prefix}/@/log/0f/${"0".repeat(16)}`,
+        `${prefix}/@/log/0f/${"0".repeat(16)}/deeper`,
+        `${prefix}/@/members/`,
+        `${prefix}/@/members/0`,
+        `${prefix}/@/members/foreign`,
+        `${prefix}/@/snapshots/foreign/0`,
       ]);
       const { key } = await driver.lock(lock);
       const waiter = await queueUp(driver, lock);
@@ -40,10 +46,12 @@ export const foreignKeyScenarios: readonly Scenario[] = [
     async run({ driver, name }) {
       const etcd = requireEtcd(driver.etcd);
       const lock = name();
-      await using planted = await plant(etcd, ["foreign", `${etcd.prefix}/locks/foreign`, `${etcd.prefix}/members/0`]);
+      const ours = `${etcd.prefix}/@/`;
+      await using planted = await plant(etcd, ["foreign", `${ours}log/foreign`, `${ours}members/0`]);
       const { key } = await driver.lock(lock);
-      const ownTicket = (await driver.tickets(lock))[0] ?? "";
-      for (const bytes of [...planted.keys, ownTicket, `${etcd.prefix}/`]) {
+      const own = await etcd.client.getAll().prefix(ours).keys();
+      expect(own.length).toBeGreaterThan(3);
+      for (const bytes of [...planted.keys, ...own, ours]) {
         expect((await failureOf(driver.unlock(Buffer.from(bytes)))).reason).toBe("invalid-key");
       }
       expect(await planted.unchanged()).toBe(true);

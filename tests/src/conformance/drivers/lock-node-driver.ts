@@ -1,54 +1,56 @@
 import {
-  createEtcdTicketLog,
-  createMemoryTicketLog,
+  type CommandLog,
+  createEtcdLog,
+  createMemoryLog,
   defaultLimits,
   LockError,
-  LockStore,
-  systemClock,
-  type TicketLog,
+  LockNode,
 } from "@metasrv/metasrv";
+import { systemClock as clock } from "@metasrv/wire";
 import { pino } from "pino";
 import { type DriverGrant, DriverError, type LockAsk, type LockDriver, type TryLockAnswer } from "../lock-driver.js";
 import { EtcdView } from "./etcd-side.js";
 
 const logger = pino({ level: "silent" });
-const clock = systemClock;
+const fatal = (error: Error) => {
+  throw error;
+};
 
-/** The lock store in this process, over a memory log. */
-export function openMemoryLockStore(): Promise<LockDriver> {
-  return LockStoreDriver.open(() => createMemoryTicketLog(), undefined);
+/** A lock node in this process, over a memory log. */
+export function openMemoryLockNode(): Promise<LockDriver> {
+  return LockNodeDriver.open(() => createMemoryLog({ fatal }), undefined);
 }
 
-/** The lock store in this process, over an etcd log. */
-export function openEtcdLockStore(endpoint: string, prefix: string): Promise<LockDriver> {
+/** A lock node in this process, over an etcd log. */
+export function openEtcdLockNode(endpoint: string, prefix: string): Promise<LockDriver> {
   const createLog = () =>
-    createEtcdTicketLog({
+    createEtcdLog({
       hosts: [endpoint],
       prefix,
       clock,
       logger,
+      fatal,
       connectTimeoutMs: 10_000,
       requestTimeoutMs: 10_000,
       memberTtlSeconds: 10,
-      maxTxnOps: 128,
     });
-  const etcd = new EtcdView(endpoint, prefix, (other) => openEtcdLockStore(endpoint, other));
-  return LockStoreDriver.open(createLog, etcd);
+  const etcd = new EtcdView(endpoint, prefix, (other) => openEtcdLockNode(endpoint, other));
+  return LockNodeDriver.open(createLog, etcd);
 }
 
-class LockStoreDriver implements LockDriver {
+class LockNodeDriver implements LockDriver {
   readonly etcd?: EtcdView;
-  readonly #createLog: () => TicketLog;
-  #store: LockStore;
+  readonly #createLog: () => CommandLog;
+  #node: LockNode;
 
-  private constructor(createLog: () => TicketLog, store: LockStore, etcd: EtcdView | undefined) {
+  private constructor(createLog: () => CommandLog, node: LockNode, etcd: EtcdView | undefined) {
     this.#createLog = createLog;
-    this.#store = store;
+    this.#node = node;
     if (etcd !== undefined) this.etcd = etcd;
   }
 
-  static async open(createLog: () => TicketLog, etcd: EtcdView | undefined): Promise<LockDriver> {
-    return new LockStoreDriver(createLog, await startStore(createLog()), etcd);
+  static async open(createLog: () => CommandLog, etcd: EtcdView | undefined): Promise<LockDriver> {
+    return new LockNodeDriver(createLog, await startNode(createLog()), etcd);
   }
 
   async lock(name: Uint8Array, ask: LockAsk = {}): Promise<DriverGrant> {
@@ -62,20 +64,20 @@ class LockStoreDriver implements LockDriver {
   }
 
   async unlock(key: Uint8Array): Promise<"released" | "not-held"> {
-    return await unlessNotHeld("released", this.#store.unlock(key));
+    return await unlessNotHeld("released", this.#node.unlock(key));
   }
 
   async renew(key: Uint8Array, ttlMs?: number): Promise<"renewed" | "not-held"> {
-    return await unlessNotHeld("renewed", this.#store.renew(key, ttlMs));
+    return await unlessNotHeld("renewed", this.#node.renew(key, ttlMs));
   }
 
   observe(name: Uint8Array) {
-    return Promise.resolve(this.#store.state(name));
+    return Promise.resolve(this.#node.state(name));
   }
 
   async restart(): Promise<void> {
-    await this.#store.stop();
-    this.#store = await startStore(this.#createLog());
+    await this.#node.stop();
+    this.#node = await startNode(this.#createLog());
   }
 
   async tickets(name?: Uint8Array): Promise<string[]> {
@@ -83,11 +85,11 @@ class LockStoreDriver implements LockDriver {
   }
 
   get served(): number {
-    return this.#store.size;
+    return this.#node.size;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#store.stop();
+    await this.#node.stop();
     this.etcd?.close();
   }
 
@@ -97,7 +99,7 @@ class LockStoreDriver implements LockDriver {
     try {
       return await new Promise<TryLockAnswer>((resolve, reject) => {
         signal?.throwIfAborted();
-        claim = this.#store.claim(
+        claim = this.#node.claim(
           { name, ...ask },
           {
             granted: (granted) => {
@@ -124,10 +126,10 @@ class LockStoreDriver implements LockDriver {
   }
 }
 
-async function startStore(log: TicketLog): Promise<LockStore> {
-  const store = new LockStore({ log, clock, limits: defaultLimits, logger });
-  await store.start({ address: "conformance:0", version: "0", startedUnixMs: 0 });
-  return store;
+async function startNode(log: CommandLog): Promise<LockNode> {
+  const node = new LockNode({ log, clock, limits: defaultLimits, logger });
+  await node.start({ address: "conformance:0", version: "0", startedUnixMs: 0 });
+  return node;
 }
 
 async function unlessNotHeld<T extends string>(done: T, call: Promise<unknown>): Promise<T | "not-held"> {

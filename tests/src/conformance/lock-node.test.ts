@@ -1,7 +1,7 @@
 import { afterAll, beforeAll } from "@jest/globals";
 import { type Etcd, leakCheck, startEtcd } from "@metasrv/testing";
 import { describeLockConformance } from "./describe-lock-conformance.js";
-import { openEtcdLockStore, openMemoryLockStore } from "./drivers/lock-store-driver.js";
+import { openEtcdLockNode, openMemoryLockNode } from "./drivers/lock-node-driver.js";
 
 let etcd: Etcd;
 
@@ -9,20 +9,20 @@ beforeAll(async () => {
   etcd = await startEtcd();
 });
 
-describeLockConformance("lock store, in memory", {
-  open: openMemoryLockStore,
+describeLockConformance("lock node, in memory", {
+  open: openMemoryLockNode,
   without: {
     durable: "memory is gone with the process",
     etcd: "there is no etcd below it",
   },
 });
 
-describeLockConformance("lock store, on etcd with the default prefix", {
-  open: () => openEtcdLockStore(etcd.endpoint, "metasrv"),
+describeLockConformance("lock node, on etcd with the default prefix", {
+  open: () => openEtcdLockNode(etcd.endpoint, "metasrv"),
 });
 
-describeLockConformance("lock store, on etcd with another prefix", {
-  open: () => openEtcdLockStore(etcd.endpoint, "/teams/a.b/locking"),
+describeLockConformance("lock node, on etcd with another prefix", {
+  open: () => openEtcdLockNode(etcd.endpoint, "/teams/a.b/locking"),
 });
 
 afterAll(async () => {
