@@ -413,8 +413,8 @@ class Removal implements CommandWaiter {
     this.#local = local;
   }
 
-  settled(): void {
-    this.#local.dispatch("done");
+  settled({ kind }: Outcome): void {
+    this.#local.dispatch(kind === "done" ? "done" : "notThere");
   }
 
   failed(error: LockError): void {

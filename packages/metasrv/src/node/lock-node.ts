@@ -376,7 +376,7 @@ export class LockNode {
         { kind: "remove", name, id, token, cause: "released", memberId: "" },
         {
           settled: ({ kind }) => {
-            local?.dispatch("done");
+            local?.dispatch(kind === "done" ? "done" : "notThere");
             resolve(kind === "done");
           },
           failed: (error) => {

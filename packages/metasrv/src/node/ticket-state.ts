@@ -35,7 +35,7 @@ export type TicketState =
  *   member had served it, and may have told of a grant), `waits`, `refused`, `superseded` (another request for the same
  *   ticket took its place), `removedAtOnce`.
  * - Of any command: `failed` (it had no effect and never will). Of a create command: `overdue` (its outcome is not known in
- *   time). Of a remove command: `done` (it took effect, or there was nothing to remove).
+ *   time). Of a remove command: `done`, `notThere` (somebody else had removed the ticket).
  * - In the table: `granted`, `removed`, `moved` (another member serves it now).
  * - By its requester: `askAgain`, `cancel`, `detach` (it cannot be reached), `release`, `renewed` (its key was).
  * - By the clock or the node: `giveUp` (the wait is over), `timeOver` (the grace or the TTL), `free` and `taken` (the log was
@@ -53,6 +53,7 @@ export type TicketEvent =
   | "failed"
   | "overdue"
   | "done"
+  | "notThere"
   | "granted"
   | "removed"
   | "moved"
@@ -214,7 +215,8 @@ export const transitions: Readonly<Record<TicketState, Readonly<Partial<Record<T
     renewed: go("releasing", "startTtl"),
     failed: go("held"),
     done: go("gone", "forget"),
-    removed: go("gone", "forget"),
+    notThere: go("gone", "tellReleased", "forget"),
+    removed: go("gone", "tellReleased", "forget"),
     moved: go("gone", "tellMoved", "forget"),
     askAgain: go("replacing"),
     timeOver: go("removing", "tellExpired"),
@@ -224,6 +226,7 @@ export const transitions: Readonly<Record<TicketState, Readonly<Partial<Record<T
     failed: go("removing", "removeLater"),
     timeOver: go("removing", "remove"),
     done: go("gone", "forget"),
+    notThere: go("gone", "forget"),
     removed: go("gone", "forget"),
     moved: go("gone", "forget"),
     askAgain: go("replacing"),
@@ -232,6 +235,7 @@ export const transitions: Readonly<Record<TicketState, Readonly<Partial<Record<T
   replacing: {
     failed: go("asking", "create"),
     done: go("asking", "create"),
+    notThere: go("asking", "create"),
     removed: go("asking", "create"),
     moved: go("asking", "create"),
     askAgain: go("replacing"),
