@@ -3,7 +3,7 @@ import type {
   CommandWaiter,
   LogFold,
   MembershipListener,
-  MembersListener,
+  LogListener,
   Urgency,
 } from "../src/log/command-log.js";
 import type { Command, LoggedEntry } from "../src/model/command.js";
@@ -69,7 +69,7 @@ export class ScriptedLog implements CommandLog {
   left = false;
   closed = false;
   #fold: LogFold | undefined;
-  #listener: MembersListener | undefined;
+  #listener: LogListener | undefined;
   #membership: MembershipListener | undefined;
   #memberId: string | undefined;
   readonly #firstMemberId: string;
@@ -84,7 +84,7 @@ export class ScriptedLog implements CommandLog {
     this.#firstMemberId = memberId;
   }
 
-  open(fold: LogFold, listener: MembersListener): Promise<void> {
+  open(fold: LogFold, listener: LogListener): Promise<void> {
     this.#fold = fold;
     this.#listener = listener;
     this.relist();
