@@ -56,8 +56,8 @@ export class Committer {
   #queue: PendingCommand[] = [];
   /** How many of the queue are in a hurry. */
   #hurried = 0;
-  /** Goes out before everything else. */
-  #first: PendingCommand | undefined;
+  /** Go out before everything else. */
+  #first: readonly PendingCommand[] = [];
   /** Is being written, and nothing else goes out before it is in the log. */
   #firstEntry: EntryUnderWay | undefined;
   #writer: LogWriter | undefined;
@@ -97,21 +97,20 @@ export class Committer {
    * This process is another member from now on.
    *
    * @param revision - at which its key was put
-   * @param first - a command that must be in the log before any other
+   * @param first - commands that must be in the log before any other
    */
-  joined(memberId: string, revision: bigint, first: Command | undefined): void {
+  joined(memberId: string, revision: bigint, first: readonly Command[]): void {
     this.#writer = new LogWriter(memberId, revision);
     this.#writers.set(memberId, this.#writer);
-    this.#first =
-      first &&
-      new PendingCommand(first, { settled: ignore, failed: ignore, overdue: ignore }, Number.POSITIVE_INFINITY);
+    const nobody = { settled: ignore, failed: ignore, overdue: ignore };
+    this.#first = first.map((command) => new PendingCommand(command, nobody, Number.POSITIVE_INFINITY));
     this.#scheduleSend();
   }
 
   /** This process is no member any more: what was not sent fails; what was is written, or known to be gone, in time. */
   left(): void {
     this.#writer = undefined;
-    this.#first = undefined;
+    this.#first = [];
     this.#failQueue(notAMember());
   }
 
@@ -125,12 +124,14 @@ export class Committer {
     return this.#writers.get(memberId)?.underWay.get(sequence);
   }
 
-  /** The outcomes of an entry's commands are known. */
-  settle(entry: EntryUnderWay, outcomes: readonly Outcome[]): void {
+  /** The outcomes of an entry's commands are known; undefined for those of which nobody is to be told. */
+  settle(entry: EntryUnderWay, outcomes: readonly (Outcome | undefined)[]): void {
     this.#end(entry);
     entry.pending.forEach((pending, index) => {
       const outcome = outcomes[index];
-      if (outcome !== undefined) {
+      if (outcome === undefined) {
+        pending.fail(notAMember());
+      } else {
         pending.settle(outcome);
       }
     });
@@ -156,7 +157,7 @@ export class Committer {
   listed(
     members: ReadonlySet<string>,
     revision: bigint | undefined,
-    outcomes: (entry: EntryUnderWay) => readonly Outcome[] | undefined,
+    outcomes: (entry: EntryUnderWay) => readonly (Outcome | undefined)[] | undefined,
   ): void {
     for (const writer of [...this.#writers.values()]) {
       for (const entry of [...writer.underWay.values()]) {
@@ -188,7 +189,7 @@ export class Committer {
   #maySend(): boolean {
     const { maxInFlight } = this.#options;
     return (
-      (this.#queue.length > 0 || this.#first !== undefined) &&
+      (this.#queue.length > 0 || this.#first.length > 0) &&
       this.#inFlight < maxInFlight &&
       this.#firstEntry === undefined &&
       !this.#pausing &&
@@ -202,7 +203,7 @@ export class Committer {
    * alone, keeps etcd busy when it does.
    */
   #isUnhurried(): boolean {
-    return this.#hurried === 0 && this.#queue.length < unhurriedCommands && this.#first === undefined;
+    return this.#hurried === 0 && this.#queue.length < unhurriedCommands && this.#first.length === 0;
   }
 
   #scheduleSend(urgent = false): void {
@@ -239,15 +240,15 @@ export class Committer {
   /** Makes the next entry of what is there. */
   #make(writer: LogWriter): EntryUnderWay {
     const { keys, state } = this.#options;
-    const pending = this.#first === undefined ? this.#take() : [this.#first];
+    const pending = this.#first.length === 0 ? this.#take() : this.#first;
     const sequence = writer.next();
     const entry = { ...state(), settled: writer.settled, commands: pending.map(({ command }) => command) };
     const { memberId } = writer;
     const where = { memberId, sequence, key: keys.entry(memberId, sequence) };
     const made = new EntryUnderWay(where, entry, encodeEntry(entry), pending);
     writer.underWay.set(sequence, made);
-    if (this.#first !== undefined) {
-      this.#first = undefined;
+    if (this.#first.length > 0) {
+      this.#first = [];
       this.#firstEntry = made;
     }
     return made;
@@ -346,7 +347,7 @@ export class Committer {
   #attemptFailed(entry: EntryUnderWay, error: unknown): void {
     const { hosts, logger } = this.#options;
     const failure = classifyEtcdError(error);
-    const refused = failure !== "unknown" && !entry.uncertain;
+    const refused = failure !== "unknown" && !entry.uncertain && entry !== this.#firstEntry;
     entry.uncertain ||= failure === "unknown";
     if (refused && failure === "full") {
       this.#fail(entry, storeFull(error));

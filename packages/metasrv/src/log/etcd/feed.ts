@@ -61,6 +61,8 @@ export class Feed {
   #revision = 0n;
   /** The last change that was delivered: a watch that does not begin with it watches another history. */
   #last: { readonly key: Buffer; readonly revision: bigint } | undefined;
+  /** Changes before this revision cannot be watched any more. */
+  #compactedAt = 0n;
   #clusterId: bigint | undefined;
   /** Why the store is not the one that was listed last; undefined while it is. */
   #replaced: string | undefined;
@@ -168,13 +170,15 @@ export class Feed {
   }
 
   /**
-   * etcd has answered something. An answer of another cluster, or one that is behind what was delivered when it was asked,
-   * comes from a store that took the place of this one.
+   * A majority of etcd's members has answered something. An answer of another cluster, or one that is behind what was
+   * delivered when it was asked, comes from a store that took the place of this one.
    */
-  heard({ clusterId, revision }: EtcdHeader, deliveredAtSending: bigint): void {
-    if (this.#clusterId !== undefined && clusterId !== this.#clusterId) {
-      this.#replace(`its cluster id is ${clusterId.toString(16)} instead of ${this.#clusterId.toString(16)}`);
-    } else if (revision < deliveredAtSending && deliveredAtSending <= this.#revision) {
+  heard(header: EtcdHeader, deliveredAtSending: bigint): void {
+    const { revision } = header;
+    if (!this.#isSameCluster(header)) {
+      return;
+    }
+    if (revision < deliveredAtSending && deliveredAtSending <= this.#revision) {
       this.#replace(`it is at revision ${revision}, and had been at ${deliveredAtSending}`);
     }
   }
@@ -186,6 +190,14 @@ export class Feed {
     this.#watch?.cancel();
     this.#wakeAwaited();
     await this.#running;
+  }
+
+  #isSameCluster({ clusterId }: EtcdHeader): boolean {
+    if (this.#clusterId === undefined || clusterId === this.#clusterId) {
+      return true;
+    }
+    this.#replace(`its cluster id is ${clusterId.toString(16)} instead of ${this.#clusterId.toString(16)}`);
+    return false;
   }
 
   #replace(why: string): void {
@@ -201,22 +213,31 @@ export class Feed {
   }
 
   async #follow(): Promise<void> {
-    const { logger } = this.#options;
+    const { logger, fold } = this.#options;
     let listed = true;
+    let isFresh = true;
     while (!this.#closed) {
       try {
         if (!listed) {
-          const replaced = this.#replaced !== undefined;
+          const wasReplaced = this.#replaced !== undefined;
           const listing = await this.#list();
+          const goesBack = listing.fold.nextToken < fold.nextToken;
+          if (goesBack) {
+            this.#replace("it has not all that this server had read");
+          }
+          const replaced = wasReplaced || goesBack;
           this.#deliver(() => {
             this.#listener.listed(listing, replaced);
           });
           this.#replaced = replaced ? undefined : this.#replaced;
           listed = true;
+          isFresh = true;
           logger.info({ revision: this.#revision.toString() }, "listed the store again");
           this.#wakeAwaited();
         }
-        listed = (await this.#watchOnce()) === "broken" && this.#replaced === undefined;
+        const wasFresh = isFresh;
+        isFresh = false;
+        listed = (await this.#watchOnce(wasFresh)) === "broken" && this.#replaced === undefined;
       } catch (error) {
         if (isProgramFault(error)) {
           this.#closed = true;
@@ -249,19 +270,30 @@ export class Feed {
     }
   }
 
-  /** Watches until the watch is over; `gap` when some changes cannot be had any more. */
-  async #watchOnce(): Promise<"broken" | "gap"> {
+  /**
+   * Watches until the watch is over; `gap` when some changes cannot be had any more, or the store may be another one.
+   *
+   * @param isFresh - whether all was listed just now
+   */
+  async #watchOnce(isFresh: boolean): Promise<"broken" | "gap"> {
     const { client, keys, logger } = this.#options;
     const last = this.#last;
     if (last === undefined) {
       return "gap";
     }
-    // From the last change that was delivered on: if the watch does not begin with it, this is another history.
-    let verified = false;
+    // From the last change that was delivered on: if the watch does not begin with it, this is another history. Where that
+    // change was compacted away, only a listing can tell.
+    const overlaps = last.revision >= this.#compactedAt;
+    if (!overlaps && !isFresh) {
+      return "gap";
+    }
+    let verified = !overlaps;
+    /** Whether the member that is watched has that change, or another in its place. */
+    let isFarEnough = false;
     try {
       return await new Promise<"broken" | "gap">((resolve) => {
         const watch = client.watch(
-          { ...keys.watched, startRevision: last.revision },
+          { ...keys.watched, startRevision: overlaps ? last.revision : this.#revision + 1n },
           {
             response: (response) => {
               if (watch !== this.#watch) {
@@ -269,11 +301,16 @@ export class Feed {
               }
               if (response.canceled || response.compactRevision > 0n) {
                 logger.debug({ reason: response.cancelReason }, "etcd has ended the watch");
+                this.#compactedAt = response.compactRevision > 0n ? response.compactRevision : this.#compactedAt;
                 resolve(response.compactRevision > 0n ? "gap" : "broken");
                 return;
               }
               this.#check.heard(response.events.length > 0 ? response.events.at(-1)?.kv.modRevision : undefined);
-              verified ||= this.#verify(response, last);
+              isFarEnough ||= response.header.revision >= last.revision;
+              if (!verified && this.#verify(response, last)) {
+                verified = true;
+                this.#check.heard(this.#revision);
+              }
               if (this.#replaced !== undefined) {
                 resolve("gap");
               } else if (verified) {
@@ -286,12 +323,14 @@ export class Feed {
               if (error !== undefined) {
                 logger.debug({ err: error }, "the watch was broken off");
               }
-              resolve(this.#replaced === undefined ? "broken" : "gap");
+              const isSilent = error === undefined && isFarEnough && !verified;
+              resolve(isSilent || this.#replaced !== undefined ? "gap" : "broken");
             },
           },
         );
         this.#watch = watch;
-        this.#check.watch(watch, this.#revision);
+        this.#check.watch(watch, overlaps ? last.revision - 1n : this.#revision);
+        this.#check.committed(last.revision);
         if (this.#closed) {
           watch.cancel();
         }
@@ -304,11 +343,12 @@ export class Feed {
     }
   }
 
-  /** Whether the watch has shown that it goes on from what was delivered. */
+  /**
+   * Whether the watch has shown that it goes on from what was delivered. The revision in its header says nothing: a member
+   * that is behind the others watches, too.
+   */
   #verify({ header, events }: EtcdWatchResponse, last: { readonly key: Buffer; readonly revision: bigint }): boolean {
-    this.heard(header, last.revision);
-    const [first] = events;
-    if (first === undefined || this.#replaced !== undefined) {
+    if (!this.#isSameCluster(header) || events.length === 0 || this.#replaced !== undefined) {
       return false;
     }
     const goesOn = events.some(({ kv }) => kv.modRevision === last.revision && kv.key.equals(last.key));

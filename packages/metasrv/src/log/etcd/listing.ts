@@ -12,6 +12,7 @@ import type { EtcdClient, EtcdHeader, EtcdKeyValue, EtcdPage } from "./rpc/etcd-
 /** Everything that is in the store, at one revision. */
 export interface Listing {
   readonly header: EtcdHeader;
+  /** What was written by members that are gone is known to it still; see `LogFold.keepMembers`. */
   readonly fold: LogFold;
   readonly members: readonly StoredMember[];
   readonly base: StoredBase;
@@ -105,7 +106,6 @@ export async function list(options: ListingOptions): Promise<Listing> {
     }
   }
   members.sort((a, b) => (a.createRevision < b.createRevision ? -1 : 1));
-  fresh.keepMembers(new Set(members.map(({ id }) => id)));
   return { header, fold: fresh, members, base, baseModRevision: kv.modRevision, last, writers, logBytes };
 
   function later(before: typeof last, { key, modRevision }: EtcdKeyValue): typeof last {

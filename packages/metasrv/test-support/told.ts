@@ -1,0 +1,58 @@
+import type { CommandWaiter } from "../src/log/command-log.js";
+import type { Command, Outcome } from "../src/model/command.js";
+import type { LockError } from "../src/model/lock-errors.js";
+import { type LockName, lockNameOf } from "../src/model/lock-name.js";
+import { ticketIdFrom, type TicketId } from "../src/model/ticket-id.js";
+
+/** Remembers what becomes of a command. */
+export class Told implements CommandWaiter {
+  /** `settled holds`, `failed not-a-member`, ..., in the order in which it was told. */
+  readonly words: string[] = [];
+  outcome: Outcome | undefined;
+  error: LockError | undefined;
+
+  settled(outcome: Outcome): void {
+    this.outcome = outcome;
+    this.words.push(`settled ${outcome.kind}`);
+  }
+
+  failed(error: LockError): void {
+    this.error = error;
+    this.words.push(`failed ${error.reason}`);
+  }
+
+  overdue(error: LockError): void {
+    this.error = error;
+    this.words.push(`overdue ${error.reason}`);
+  }
+}
+
+/** The name that a text is. */
+export function nameOf(text: string): LockName {
+  return lockNameOf(Buffer.from(text));
+}
+
+/** An id of its own for each number. */
+export function idOf(n: number): TicketId {
+  const bytes = Buffer.alloc(16);
+  bytes.writeUInt32BE(n);
+  return ticketIdFrom(bytes);
+}
+
+/** What most tickets of a test say of themselves. */
+export const content = { ttlMs: 10_000, owner: "", resumable: true } as const;
+
+/** A request for a lock. */
+export function create(
+  n: number,
+  lock = "a",
+  options: { readonly try?: boolean; readonly owner?: string } = {},
+): Command {
+  const { try: isTry = false, owner = "" } = options;
+  return { kind: "create", name: nameOf(lock), id: idOf(n), content: { ...content, owner }, attempt: 0, try: isTry };
+}
+
+/** A lock is given back. */
+export function release(n: number, token: bigint, lock = "a"): Command {
+  return { kind: "remove", name: nameOf(lock), id: idOf(n), token, cause: "released", memberId: "" };
+}
