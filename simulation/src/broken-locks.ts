@@ -1,4 +1,4 @@
-import type { Claim, ClaimListener, ClaimRequest, Grant, LossReason } from "../../packages/metasrv/src/locks/claim.js";
+import type { Claim, ClaimListener, ClaimRequest, Grant, LossReason } from "../../packages/metasrv/src/node/claim.js";
 import type { Locks } from "../../packages/metasrv/src/services/locks.js";
 
 /** What the services use of a lock store, but for what a subclass changes. */

@@ -1,20 +1,20 @@
-import type { Clock } from "../../packages/metasrv/src/locks/clock.js";
+import type { Clock } from "@metasrv/wire";
+import { Fold } from "../../packages/metasrv/src/fold/fold.js";
 import type {
-  LogEvent,
-  LogListener,
-  LogListing,
-  Member,
+  CommandLog,
+  CommandWaiter,
+  LogFold,
   MembershipListener,
-  OpResult,
-  StoredTicket,
-  TicketLog,
-  TicketOp,
-} from "../../packages/metasrv/src/log/ticket-log.js";
+  LogListener,
+  Urgency,
+} from "../../packages/metasrv/src/log/command-log.js";
+import type { Command, Outcome } from "../../packages/metasrv/src/model/command.js";
+import type { Member } from "../../packages/metasrv/src/model/member.js";
 import { WrappedLog } from "./wrapped-log.js";
 
 /** The node believes to be a member for ever once it was one: nothing keeps it from telling a grant too late. */
 export class NoLeaseGuard extends WrappedLog {
-  override join(member: Member, listener: MembershipListener): Promise<void> {
+  override join(member: Omit<Member, "level">, listener: MembershipListener): Promise<void> {
     return super.join(member, {
       joined: (id) => {
         listener.joined(id);
@@ -31,9 +31,14 @@ export class NoLeaseGuard extends WrappedLog {
 
 /** After its membership has lapsed, the node goes on with all its tickets, timers and grants as the new member. */
 export class SilentRejoin extends WrappedLog {
-  override join(member: Member, listener: MembershipListener): Promise<void> {
+  override join(member: Omit<Member, "level">, listener: MembershipListener): Promise<void> {
     return super.join(member, {
-      ...bound(listener),
+      joined: (id) => {
+        listener.joined(id);
+      },
+      extended: (aliveUntilMs) => {
+        listener.extended(aliveUntilMs);
+      },
       lost: () => {
         // The next `extended` lets it tell grants again, and it has never given its tickets up.
         listener.extended(0);
@@ -42,106 +47,103 @@ export class SilentRejoin extends WrappedLog {
   }
 }
 
-/** Shows tickets of members that are gone with a TTL of 1 ms, as if nothing were left of it. */
+/** The leader removes what it has just taken over from a member that is gone, as if nothing were left of the TTL. */
 export class TakeoverWithoutTtl extends WrappedLog {
-  readonly #tickets = new Map<string, StoredTicket>();
-
-  override open(listener: LogListener): Promise<void> {
-    return super.open({
-      reset: (listing) => {
-        listener.reset(this.#shortened(listing));
-      },
-      apply: (events) => {
-        listener.apply(events.flatMap((event) => this.#shorten(event)));
-      },
-    });
-  }
-
-  #shortened(listing: LogListing): LogListing {
-    this.#tickets.clear();
-    const members = new Set(listing.members.map(({ id }) => id));
-    const tickets = listing.tickets.map((ticket) => (members.has(ticket.ticket.memberId) ? ticket : spent(ticket)));
-    for (const ticket of tickets) {
-      this.#tickets.set(`${ticket.name}/${ticket.id}`, ticket);
+  override append(command: Command, waiter: CommandWaiter, urgency: Urgency): void {
+    const { below } = this;
+    if (command.kind !== "adopt") {
+      below.append(command, waiter, urgency);
+      return;
     }
-    return { ...listing, tickets };
-  }
-
-  #shorten(event: LogEvent): LogEvent[] {
-    if (event.kind === "ticket-put") {
-      this.#tickets.set(`${event.name}/${event.id}`, event);
-    } else if (event.kind === "ticket-deleted") {
-      this.#tickets.delete(`${event.name}/${event.id}`);
-    } else if (event.kind === "member-deleted") {
-      const gone = [...this.#tickets.values()].filter(({ ticket }) => ticket.memberId === event.id);
-      return [...gone.map((ticket) => ({ ...spent(ticket), kind: "ticket-put" as const })), event];
-    }
-    return [event];
+    below.append(
+      command,
+      after(waiter, ({ kind }) => {
+        if (kind === "done") {
+          below.append({ ...command, kind: "remove", cause: "expired", memberId: "" }, nobody, "soon");
+        }
+      }),
+      urgency,
+    );
   }
 }
 
 /** The leader removes the tickets of members that are gone, whether they hold or not. */
-export class TakeoverThatPurges extends TakeoverWithoutTtl {
-  override append(op: TicketOp): Promise<OpResult> {
-    const takesOver = op.kind === "update" && op.ticket.ttlMs === spentTtlMs;
-    return takesOver
-      ? super.append({ kind: "delete", name: op.name, id: op.id, condition: { modRevision: op.modRevision } })
-      : super.append(op);
+export class TakeoverThatPurges extends WrappedLog {
+  override append(command: Command, waiter: CommandWaiter, urgency: Urgency): void {
+    super.append(
+      command.kind === "adopt" ? { ...command, kind: "remove", cause: "abandoned" } : command,
+      waiter,
+      urgency,
+    );
   }
 }
 
-/** Renewals and adoptions overwrite whatever is there. */
-export class UpdateWithoutRevision extends WrappedLog {
-  override async append(op: TicketOp): Promise<OpResult> {
-    let result = await super.append(op);
-    while (op.kind === "update" && !result.done) {
-      const { existing } = result;
-      result = await super.append(
-        existing === undefined
-          ? { kind: "create", name: op.name, id: op.id, ticket: op.ticket, onlyIfFree: false }
-          : { ...op, modRevision: existing.modRevision },
-      );
-    }
-    return result;
+/** A renewal is said to have succeeded, whatever became of the ticket. */
+export class BlindRenewals extends WrappedLog {
+  override append(command: Command, waiter: CommandWaiter, urgency: Urgency): void {
+    super.append(
+      command,
+      command.kind === "renew"
+        ? {
+            ...bound(waiter),
+            settled: () => {
+              waiter.settled({ kind: "done" });
+            },
+          }
+        : waiter,
+      urgency,
+    );
   }
 }
 
-/** Removes a ticket whatever has become of it since: the expiry of a hold that was renewed elsewhere ends it. */
-export class DeleteWithoutRevision extends WrappedLog {
-  readonly #which: "modRevision" | "createRevision";
-
-  constructor(below: TicketLog, which: "modRevision" | "createRevision") {
-    super(below);
-    this.#which = which;
-  }
-
-  override async append(op: TicketOp): Promise<OpResult> {
-    let result = await super.append(op);
-    while (op.kind === "delete" && this.#which in op.condition && !result.done && result.existing !== undefined) {
-      const { modRevision } = result.existing;
-      result = await super.append({ ...op, condition: { modRevision } });
-    }
-    return result;
+/** The expiry of a hold that was renewed elsewhere ends it. */
+export class ExpiryEndsAnyHold extends WrappedLog {
+  override append(command: Command, waiter: CommandWaiter, urgency: Urgency): void {
+    const expires = command.kind === "remove" && command.cause === "expired";
+    super.append(expires ? { ...command, cause: "released" } : command, waiter, urgency);
   }
 }
 
-/** A ticket whose creation was not answered is not removed when it turns up. */
+/** An unlock removes whoever holds with the ticket's id, whatever its token. */
+export class UnlockWithoutToken extends WrappedLog {
+  #fold: LogFold | undefined;
+
+  override open(fold: LogFold, listener: LogListener): Promise<void> {
+    this.#fold = fold;
+    return super.open(fold, listener);
+  }
+
+  override append(command: Command, waiter: CommandWaiter, urgency: Urgency): void {
+    const ticket = command.kind === "remove" && this.#fold instanceof Fold ? this.#fold.get(command) : undefined;
+    const isRelease = command.kind === "remove" && command.cause === "released";
+    super.append(isRelease && ticket !== undefined ? { ...command, token: ticket.token } : command, waiter, urgency);
+  }
+}
+
+/** A ticket whose creation was given up is not removed when it turns up. */
 export class GhostsStay extends WrappedLog {
-  readonly #unanswered = new Set<string>();
+  readonly #givenUp = new Set<string>();
 
-  override async append(op: TicketOp): Promise<OpResult> {
-    const ticket = `${op.name}/${op.id}`;
-    if (op.kind === "delete" && this.#unanswered.has(ticket)) {
-      return { done: false, existing: undefined };
+  override append(command: Command, waiter: CommandWaiter, urgency: Urgency): void {
+    if (command.kind === "remove" && this.#givenUp.has(command.id)) {
+      queueMicrotask(() => {
+        waiter.settled({ kind: "done" });
+      });
+      return;
     }
-    try {
-      return await super.append(op);
-    } catch (error) {
-      if (op.kind === "create") {
-        this.#unanswered.add(ticket);
-      }
-      throw error;
-    }
+    super.append(
+      command,
+      {
+        ...bound(waiter),
+        overdue: (error) => {
+          if (command.kind === "create") {
+            this.#givenUp.add(command.id);
+          }
+          waiter.overdue(error);
+        },
+      },
+      urgency,
+    );
   }
 }
 
@@ -149,43 +151,57 @@ export class GhostsStay extends WrappedLog {
 export class TtlWhileWaiting extends WrappedLog {
   readonly #clock: Clock;
 
-  constructor(below: TicketLog, clock: Clock) {
+  constructor(below: CommandLog, clock: Clock) {
     super(below);
     this.#clock = clock;
   }
 
-  override async append(op: TicketOp): Promise<OpResult> {
-    const result = await super.append(op);
-    if (op.kind === "create" && result.done) {
-      this.#clock.after(op.ticket.ttlMs, () => {
-        const { revision: modRevision } = result;
-        super.append({ kind: "delete", name: op.name, id: op.id, condition: { modRevision } }).catch(ignore);
-      });
-    }
-    return result;
+  override append(command: Command, waiter: CommandWaiter, urgency: Urgency): void {
+    super.append(
+      command,
+      after(waiter, (outcome) => {
+        if (command.kind === "create" && "token" in outcome) {
+          const { name, id, content } = command;
+          const { token } = outcome;
+          this.#clock.after(content.ttlMs, () => {
+            super.append({ kind: "remove", name, id, token, cause: "expired", memberId: "" }, nobody, "soon");
+          });
+        }
+      }),
+      urgency,
+    );
   }
 }
 
-const spentTtlMs = 1;
-
-function spent<Stored extends StoredTicket>(stored: Stored): Stored {
-  return { ...stored, ticket: { ...stored.ticket, ttlMs: spentTtlMs } };
+/** What was committed before a try-lock is not looked at. */
+export class HastyRefusals extends WrappedLog {
+  override catchUp(): Promise<void> {
+    return Promise.resolve();
+  }
 }
 
-function bound(listener: MembershipListener): MembershipListener {
+function after(waiter: CommandWaiter, settled: (outcome: Outcome) => void): CommandWaiter {
   return {
-    joined: (id) => {
-      listener.joined(id);
-    },
-    extended: (aliveUntilMs) => {
-      listener.extended(aliveUntilMs);
-    },
-    lost: () => {
-      listener.lost();
+    ...bound(waiter),
+    settled: (outcome) => {
+      waiter.settled(outcome);
+      settled(outcome);
     },
   };
 }
 
-function ignore(): void {
-  // The ticket then stays a little longer.
+function bound(waiter: CommandWaiter): CommandWaiter {
+  return {
+    settled: (outcome) => {
+      waiter.settled(outcome);
+    },
+    failed: (error) => {
+      waiter.failed(error);
+    },
+    overdue: (error) => {
+      waiter.overdue(error);
+    },
+  };
 }
+
+const nobody: CommandWaiter = { settled: () => undefined, failed: () => undefined, overdue: () => undefined };

@@ -1,5 +1,5 @@
 import { Holding } from "../../packages/meta-client/src/holding.js";
-import type { LockErrorReason } from "../../packages/metasrv/src/locks/lock-errors.js";
+import type { LockErrorReason } from "../../packages/metasrv/src/model/lock-errors.js";
 import type { Call, CallOutcome, Network } from "./network.js";
 import type { NodeRequest } from "./node-service.js";
 import type { SimulatedNode } from "./simulated-node.js";

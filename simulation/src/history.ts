@@ -1,17 +1,18 @@
-import type { IEvent } from "etcd3";
-import { decodeKeyValue } from "../../packages/metasrv/src/log/etcd/etcd-codec.js";
-import type { LockName, StoredTicket, TicketId } from "../../packages/metasrv/src/log/ticket-log.js";
+import { fromBinary } from "@bufbuild/protobuf";
+import { BaseSchema } from "@metasrv/proto/metasrv/store/v1";
+import type { LockName } from "../../packages/metasrv/src/model/lock-name.js";
+import type { TicketId } from "../../packages/metasrv/src/model/ticket-id.js";
+import { ModelFold, type ModelTicket } from "./model-fold.js";
+import type { Change, Revision } from "./store/simulated-store.js";
 import { storeKeys } from "./store/store-client.js";
-import type { Revision } from "./store/simulated-store.js";
 
-/** One ticket's life in the store, from its creation to its removal. */
+/** One ticket's life in the log, from its creation to its removal. */
 export interface TicketLife {
   readonly name: LockName;
   readonly id: TicketId;
   readonly token: bigint;
   readonly owner: string;
   memberId: string;
-  modRevision: bigint;
   /** When it came to be the first of its lock; undefined while it waits. */
   heldSinceMs: number | undefined;
   removedAtMs: number | undefined;
@@ -25,97 +26,92 @@ export interface HistoryObserver {
   member(id: string, lives: boolean): void;
 }
 
-/** What really happened in the store, revision by revision, whatever any node has heard of it. */
+/** What really happened in the log, revision by revision, whatever any node has heard of it. */
 export class History {
   readonly #now: () => number;
   readonly #observer: HistoryObserver;
-  /** The tickets that are there, by lock, the oldest first. */
-  readonly #queues = new Map<LockName, TicketLife[]>();
+  /** Absent until the log's base is there. */
+  #model: ModelFold | undefined;
   readonly #lives = new Map<string, TicketLife>();
+  /** When the last ticket of a lock went, where it has none now. */
+  readonly #freeSinceMs = new Map<LockName, number>();
 
   constructor(now: () => number, observer: HistoryObserver) {
     this.#now = now;
     this.#observer = observer;
   }
 
-  commit({ events }: Revision): void {
+  commit({ revision, events }: Revision): void {
     for (const event of events) {
-      this.#apply(event);
+      this.#apply(revision, event);
     }
-    for (const queue of this.#queues.values()) {
-      const [first] = queue;
-      if (first !== undefined) {
-        first.heldSinceMs ??= this.#now();
+    for (const { name, token } of this.#model?.tickets() ?? []) {
+      const [first] = this.#model?.queue(name) ?? [];
+      const life = this.life(name, token);
+      if (first?.token === token && life !== undefined) {
+        life.heldSinceMs ??= this.#now();
       }
     }
   }
 
-  /** The ticket that was created at the revision `token`, whether it is still there or not. */
+  /** The ticket that was created with the token, whether it is still there or not. */
   life(name: LockName, token: bigint): TicketLife | undefined {
     return this.#lives.get(`${name}/${token.toString()}`);
   }
 
   /** The tickets that are there, the oldest first. */
   queue(name: LockName): readonly TicketLife[] {
-    return this.#queues.get(name) ?? [];
+    return this.#livesOf(this.#model?.queue(name) ?? []);
   }
 
   /** All tickets that are there. */
   tickets(): readonly TicketLife[] {
-    return [...this.#queues.values()].flat();
+    return this.#livesOf(this.#model?.tickets() ?? []);
   }
 
-  #apply({ type, kv }: IEvent): void {
+  /** Whether a lock had no ticket at any moment since then. */
+  wasFreeSince(name: LockName, sinceMs: number): boolean {
+    return this.queue(name).length === 0 && (this.#freeSinceMs.get(name) ?? 0) < sinceMs;
+  }
+
+  #livesOf(tickets: readonly ModelTicket[]): TicketLife[] {
+    return tickets.flatMap(({ name, token }) => this.life(name, token) ?? []);
+  }
+
+  #apply(revision: bigint, { kind, kv }: Change): void {
     const key = storeKeys.parse(kv.key);
     if (key?.kind === "member") {
-      this.#observer.member(key.id, type === "Put");
-    } else if (key !== undefined && type === "Delete") {
-      this.#remove(key.name, key.id);
-    } else {
-      const decoded = decodeKeyValue(storeKeys, kv);
-      if (decoded?.kind === "ticket") {
-        this.#put(decoded);
+      this.#observer.member(key.memberId, kind === "put");
+    } else if (key?.kind === "base" && kind === "put" && this.#model === undefined) {
+      const { revisionOffset } = fromBinary(BaseSchema, kv.value);
+      this.#model = new ModelFold(this.#modelObserver, revisionOffset);
+    } else if (key?.kind === "entry" && kind === "put") {
+      this.#model?.apply(key.memberId, key.sequence, revision, kv.value);
+    }
+  }
+
+  readonly #modelObserver = {
+    created: ({ name, id, token, owner, memberId }: ModelTicket, others: readonly ModelTicket[]) => {
+      const life = { name, id, token, owner, memberId, heldSinceMs: undefined, removedAtMs: undefined };
+      this.#observer.created(life, this.#livesOf(others));
+      this.#lives.set(`${name}/${token.toString()}`, life);
+    },
+    changed: ({ name, token, memberId }: ModelTicket) => {
+      const life = this.life(name, token);
+      if (life !== undefined) {
+        life.memberId = memberId;
+        this.#observer.changed(life);
       }
-    }
-  }
-
-  #put({ name, id, ticket, createRevision: token, modRevision }: StoredTicket): void {
-    const existing = this.#find(name, id);
-    if (existing !== undefined) {
-      existing.memberId = ticket.memberId;
-      existing.modRevision = modRevision;
-      this.#observer.changed(existing);
-      return;
-    }
-    const { memberId, owner } = ticket;
-    const life: TicketLife = {
-      name,
-      id,
-      token,
-      owner,
-      memberId,
-      modRevision,
-      heldSinceMs: undefined,
-      removedAtMs: undefined,
-    };
-    const queue = this.#queues.get(name) ?? [];
-    this.#queues.set(name, queue);
-    this.#observer.created(life, queue);
-    queue.push(life);
-    this.#lives.set(`${name}/${token.toString()}`, life);
-  }
-
-  #remove(name: LockName, id: TicketId): void {
-    const life = this.#find(name, id);
-    if (life !== undefined) {
-      life.removedAtMs = this.#now();
-      const queue = this.#queues.get(name) ?? [];
-      queue.splice(queue.indexOf(life), 1);
-      this.#observer.removed(life);
-    }
-  }
-
-  #find(name: LockName, id: TicketId): TicketLife | undefined {
-    return this.#queues.get(name)?.find((life) => life.id === id);
-  }
+    },
+    removed: ({ name, token }: ModelTicket) => {
+      const life = this.life(name, token);
+      if (life !== undefined) {
+        life.removedAtMs = this.#now();
+        if ((this.#model?.queue(name).length ?? 0) === 0) {
+          this.#freeSinceMs.set(name, this.#now());
+        }
+        this.#observer.removed(life);
+      }
+    },
+  };
 }

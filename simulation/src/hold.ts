@@ -2,7 +2,7 @@ import type { Holding, NewsListener } from "../../packages/meta-client/src/holdi
 import type { LockNews } from "../../packages/meta-client/src/lock-channel.js";
 import { LockLostError } from "../../packages/meta-client/src/meta-errors.js";
 import { marginMs, Validity } from "../../packages/meta-client/src/validity.js";
-import { decodeLockKey, type LockKey } from "../../packages/metasrv/src/locks/lock-key.js";
+import { decodeLockKey, type LockKey } from "../../packages/metasrv/src/model/lock-key.js";
 import type { ClientGrant } from "./client-way.js";
 import type { ProcessClock } from "./simulated-process.js";
 

@@ -1,6 +1,6 @@
-import type { Grant } from "../../packages/metasrv/src/locks/claim.js";
-import { decodeLockKey, type LockKey } from "../../packages/metasrv/src/locks/lock-key.js";
-import type { LockName } from "../../packages/metasrv/src/log/ticket-log.js";
+import type { Grant } from "../../packages/metasrv/src/node/claim.js";
+import { decodeLockKey, type LockKey } from "../../packages/metasrv/src/model/lock-key.js";
+import type { LockName } from "../../packages/metasrv/src/model/lock-name.js";
 import { History, type HistoryObserver, type TicketLife } from "./history.js";
 import type { Revision } from "./store/simulated-store.js";
 import type { Trace } from "./trace.js";
@@ -60,10 +60,13 @@ export class Invariants {
   told(node: string, { key, token }: Grant): void {
     this.grants++;
     const { name, id, token: keyToken } = decodeLockKey(key, maxNameBytes);
-    this.#trace.add(`${node} tells of the grant of ${name}/${id.slice(0, 6)}, token ${token.toString()}`);
+    this.#trace.add(`${node} tells of the grant of ${name}/${short(id)}, token ${token.toString()}`);
     const life = this.history.life(name, token);
     if (life?.id !== id || keyToken !== token) {
-      this.fail("I2", `${node} told of token ${token.toString()} of ${name}, which no ticket ${id} was created at`);
+      this.fail(
+        "I2",
+        `${node} told of token ${token.toString()} of ${name}, which no ticket ${short(id)} was created with`,
+      );
     } else if (life.heldSinceMs === undefined) {
       this.fail("I2", `${node} told of token ${token.toString()} of ${name}, which has never held`);
     }
@@ -102,6 +105,23 @@ export class Invariants {
     }
   }
 
+  /** The time that no clock has, in milliseconds. */
+  get nowMs(): number {
+    return this.#now();
+  }
+
+  /** A try-lock that was asked for at `sinceMs` was refused: at some moment since then, the lock was taken. */
+  refused(client: string, name: LockName, sinceMs: number): void {
+    if (this.history.wasFreeSince(name, sinceMs)) {
+      this.fail("I9", `${client} was refused ${name}, which nobody has held since it asked`);
+    }
+  }
+
+  /** A node ends itself, because it cannot know any more who holds which lock. */
+  fatal(node: string, error: Error): void {
+    this.fail("code", `${node} ended itself: ${error.message}`);
+  }
+
   /** An unlock was answered with success. */
   unlocked(client: string, { name, token }: LockKey): void {
     if (this.history.life(name, token)?.removedAtMs === undefined) {
@@ -129,7 +149,7 @@ export class Invariants {
       this.#checkServed(life);
       for (const other of others) {
         if (other.token === life.token) {
-          this.fail("I1", `two tickets of ${life.name} were created at revision ${life.token.toString()}: both hold`);
+          this.fail("I1", `two tickets of ${life.name} have the token ${life.token.toString()}: both hold`);
         } else if (other.token > life.token) {
           this.fail("I3", `${life.name} got token ${life.token.toString()} after ${other.token.toString()}`);
         }
@@ -187,6 +207,10 @@ export class Invariants {
   }
 }
 
-function describe({ name, id, token, memberId, modRevision }: TicketLife): string {
-  return `${name}/${id.slice(0, 6)} token ${token.toString()} revision ${modRevision.toString()} of ${memberId.slice(-4)}`;
+function describe({ name, id, token, memberId }: TicketLife): string {
+  return `${name}/${short(id)} token ${token.toString()} of ${memberId.slice(-4)}`;
+}
+
+function short(id: string): string {
+  return Buffer.from(id, "latin1").toString("hex", 0, 3);
 }

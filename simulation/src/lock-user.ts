@@ -1,7 +1,6 @@
 import { Holding } from "../../packages/meta-client/src/holding.js";
-import type { LockName } from "../../packages/metasrv/src/log/ticket-log.js";
-import { escapeLockName } from "../../packages/metasrv/src/locks/lock-name.js";
-import { ticketIdFrom } from "../../packages/metasrv/src/locks/ticket-id.js";
+import { type LockName, lockNameOf } from "../../packages/metasrv/src/model/lock-name.js";
+import { ticketIdFrom } from "../../packages/metasrv/src/model/ticket-id.js";
 import type { AttemptOutcome, ClientCall, ClientGrant, ClientWay } from "./client-way.js";
 import { forgedKey } from "./forged-key.js";
 import { Hold } from "./hold.js";
@@ -127,6 +126,7 @@ export class LockUser implements Believer {
         owner,
       };
       const sentAtMs = this.#clock.now();
+      const askedAtMs = this.#world.invariants.nowMs;
       const giveUpMs = leftMs === undefined ? undefined : leftMs + (leftMs === 0 ? attemptTimeoutMs : waitSlackMs);
       const outcome = await this.#call(request, giveUpMs);
       if (outcome.kind === "granted") {
@@ -140,6 +140,9 @@ export class LockUser implements Believer {
         hold.end();
         this.#way.lose(this.#node);
       } else if (outcome.kind !== "failed") {
+        if (outcome.kind === "refused") {
+          this.#world.invariants.refused(this.name, lockNameOf(name), askedAtMs);
+        }
         return undefined;
       }
       if (!knowsId) {
@@ -160,7 +163,7 @@ export class LockUser implements Believer {
 
   /** A grant is the answer to what was asked for, and to nothing else. */
   #check({ lockKey }: Hold, name: Uint8Array, ticketId: Uint8Array | undefined): void {
-    if (lockKey.name !== escapeLockName(name) || (ticketId !== undefined && lockKey.id !== ticketIdFrom(ticketId))) {
+    if (lockKey.name !== lockNameOf(name) || (ticketId !== undefined && lockKey.id !== ticketIdFrom(ticketId))) {
       this.#world.invariants.fail("I2", `${this.name} got a grant of ${lockKey.name} that it did not ask for`);
     }
   }

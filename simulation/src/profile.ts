@@ -51,6 +51,11 @@ export interface Profile {
   readonly roaming: number;
   /** Probability of each way to lose or repeat a request to the store. */
   readonly storeFaults: number;
+  /** The log may grow to this size, in bytes, before a snapshot is written. */
+  readonly logBytes: number;
+  /** The highest level of log entries that nodes know when the run begins, and how often a start is an upgrade. */
+  readonly firstLevel: number;
+  readonly upgrades: number;
   readonly faults: readonly FaultKind[];
   /** Pause between two faults, about. */
   readonly faultEveryMs: number;
@@ -80,6 +85,9 @@ export function drawProfile(random: Random): Profile {
     restlessness: random.pick([0, 0.1, 0.3]),
     roaming: random.pick([0.05, 0.5]),
     storeFaults: random.pick([0, 0, 0.01, 0.05]),
+    logBytes: random.pick([500, 2_000, 10_000, 1_000_000]),
+    firstLevel: random.pick([1, 1, 2]),
+    upgrades: random.pick([0, 0.3]),
     faults: faultKinds.filter(() => random.chance(0.4)),
     faultEveryMs: random.pick([300, 1_000, 3_000, 10_000]),
     longestFaultMs: random.pick([500, 3_000, 12_000]),

@@ -1,16 +1,18 @@
 import type { SessionCommand } from "@metasrv/proto/metasrv/v1";
+import type { Clock } from "@metasrv/wire";
 import pino from "pino";
-import type { Clock } from "../../packages/metasrv/src/locks/clock.js";
-import { defaultLimits } from "../../packages/metasrv/src/locks/limits.js";
-import { shuttingDown } from "../../packages/metasrv/src/locks/lock-errors.js";
-import { LockStore } from "../../packages/metasrv/src/locks/lock-store.js";
-import { EtcdCommitter, type EtcdCommitterOptions } from "../../packages/metasrv/src/log/etcd/etcd-committer.js";
-import { type Committer, EtcdTicketLog } from "../../packages/metasrv/src/log/etcd/etcd-ticket-log.js";
-import type { TicketLog } from "../../packages/metasrv/src/log/ticket-log.js";
+import { Fold } from "../../packages/metasrv/src/fold/fold.js";
+import type { CommandLog } from "../../packages/metasrv/src/log/command-log.js";
+import { EtcdLog, type EtcdLogParts } from "../../packages/metasrv/src/log/etcd/etcd-log.js";
+import { FatalError } from "../../packages/metasrv/src/model/fatal-error.js";
+import { defaultLimits } from "../../packages/metasrv/src/model/limits.js";
+import { shuttingDown } from "../../packages/metasrv/src/model/lock-errors.js";
+import { LockNode } from "../../packages/metasrv/src/node/lock-node.js";
 import type { Locks } from "../../packages/metasrv/src/services/locks.js";
 import { OpenSessions } from "../../packages/metasrv/src/services/open-sessions.js";
 import type { SessionDependencies } from "../../packages/metasrv/src/services/session.js";
 import type { EventQueue } from "./event-queue.js";
+import type { Invariants } from "./invariants.js";
 import type { Profile } from "./profile.js";
 import type { Random } from "./random.js";
 import type { NodeSession } from "./session/node-session.js";
@@ -22,8 +24,10 @@ import type { Trace } from "./trace.js";
 
 /** Where a node can be made wrong on purpose. */
 export interface NodeVariant {
-  readonly wrapLog?: (log: TicketLog, clock: Clock) => TicketLog;
-  readonly createCommitter?: (options: EtcdCommitterOptions) => Committer;
+  readonly wrapLog?: (log: CommandLog, clock: Clock) => CommandLog;
+  readonly changeParts?: (parts: EtcdLogParts) => EtcdLogParts;
+  /** @param node - as `node1` */
+  readonly createFold?: (node: string) => Fold;
   readonly wrapLocks?: (locks: Locks) => Locks;
   /** Called for each session: how it mistakes its client's commands. */
   readonly mistake?: () => (command: SessionCommand) => SessionCommand;
@@ -38,6 +42,7 @@ export interface NodeWorld {
   readonly profile: Profile;
   readonly linkFaults: LinkFaults;
   readonly variant: NodeVariant;
+  readonly invariants: () => Invariants;
 }
 
 /** One machine that runs a metasrv; its process can be stopped, killed and started again. */
@@ -46,10 +51,13 @@ export class SimulatedNode {
   readonly #world: NodeWorld;
   #starts = 0;
   #run: NodeRun | undefined;
+  /** The highest level of log entries that the version on this machine knows. It is upgraded between two starts. */
+  #level: number;
 
   constructor(world: NodeWorld, name: string) {
     this.#world = world;
     this.name = name;
+    this.#level = world.profile.firstLevel;
   }
 
   /** The process that runs now; undefined while there is none. */
@@ -61,17 +69,42 @@ export class SimulatedNode {
     if (this.#run !== undefined) {
       return;
     }
-    const { random, queue, trace } = this.#world;
-    const run = new NodeRun(this.#world, `${this.name}.${++this.#starts}`);
+    const { random, queue, trace, profile } = this.#world;
+    if (this.#starts > 0 && random.chance(profile.upgrades)) {
+      this.#level = Math.min(this.#level + 1, newestLevel);
+    }
+    const run = new NodeRun(this.#world, `${this.name}.${++this.#starts}`, this.#level, (error) => {
+      this.#ended(run, error);
+    });
     this.#run = run;
     trace.add(`${run.process.name} starts`);
     run.start().catch((error: unknown) => {
+      if (error instanceof FatalError) {
+        this.#ended(run, error);
+        return;
+      }
       trace.add(`${run.process.name} could not start: ${String(error)}`);
       this.crash();
       queue.after(random.between(100, 1_000), `${this.name} is started again`, () => {
         this.start();
       });
     });
+  }
+
+  /** The node has ended itself. One that is too old for the log is upgraded; anything else is a violation. */
+  #ended(run: NodeRun, error: Error): void {
+    const { random, queue, trace, invariants } = this.#world;
+    trace.add(`${run.process.name} ended itself: ${error.message}`);
+    if (!(error instanceof FatalError && error.message.includes("upgrade this server"))) {
+      invariants().fatal(run.process.name, error);
+    }
+    this.#level = newestLevel;
+    if (this.#run === run) {
+      this.crash();
+      queue.after(random.between(100, 1_000), `${this.name} is started again`, () => {
+        this.start();
+      });
+    }
   }
 
   crash(): void {
@@ -89,6 +122,9 @@ export class SimulatedNode {
   }
 }
 
+/** The level that nodes know after an upgrade. */
+const newestLevel = 2;
+
 const connectTimeoutMs = 20_000;
 const attemptTimeoutMs = 2_000;
 // Three times as long as in a server: the longer a feed may be behind, the more shows.
@@ -97,12 +133,12 @@ const checkMs = 3_000;
 /** How long the last answers of a node that stops may take to leave, in milliseconds. */
 const endMs = 100;
 
-/** One run of the server's process: the real lock store over the real etcd log over a simulated etcd. */
+/** One run of the server's process: the real node over the real etcd log over a simulated etcd. */
 export class NodeRun {
   readonly process: SimulatedProcess;
   readonly link: StoreLink;
   readonly storeClient: StoreClient;
-  readonly store: LockStore;
+  readonly store: LockNode;
   /** What the services use of the store. */
   readonly locks: Locks;
   readonly sessionDependencies: SessionDependencies;
@@ -114,7 +150,7 @@ export class NodeRun {
   readonly storeClock: ProcessClock;
   #serves = false;
 
-  constructor(world: NodeWorld, name: string) {
+  constructor(world: NodeWorld, name: string, level: number, fatal: (error: Error) => void) {
     const { queue, cluster, profile, linkFaults, variant } = world;
     const random = world.random.fork();
     const rate = 1 + random.between(-profile.drift, profile.drift);
@@ -124,28 +160,36 @@ export class NodeRun {
     this.storeClient = client;
     this.storeClock = this.process.createClock();
     const logger = pino({ level: "silent" });
-    const log = new EtcdTicketLog({
+    const parts: EtcdLogParts = {
       client,
       keys: storeKeys,
       clock: this.process.createClock(),
       logger,
+      fatal,
       hosts: ["etcd"],
       connectTimeoutMs,
       requestTimeoutMs: profile.requestTimeoutMs,
       memberTtlSeconds: profile.memberTtlSeconds,
-      maxTxnOps: 128,
       txn: (request) => client.txn(request, attemptTimeoutMs),
       gather: queueMicrotask,
+      random: () => random.next(),
+      unixMs: () => 1_000,
       checkMs,
-      createCommitter: variant.createCommitter ?? ((options) => new EtcdCommitter(options)),
-    });
+      maxInFlight: 4,
+      minLogBytes: profile.logBytes,
+      knownLevel: level,
+    };
+    const log = new EtcdLog(variant.changeParts?.(parts) ?? parts);
+    const [node = name] = name.split(".");
+    const fold = variant.createFold?.(node) ?? new Fold(undefined, level);
     const limits = {
       ...defaultLimits,
       waiterGraceMs: profile.waiterGraceMs,
       heartbeatMs: profile.sessionTimeoutMs / 3,
       sessionTimeoutMs: profile.sessionTimeoutMs,
     };
-    this.store = new LockStore({
+    this.store = new LockNode({
+      fold,
       log: variant.wrapLog?.(log, this.process.createClock()) ?? log,
       clock: this.storeClock,
       limits,

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../../packages/metasrv/src/locks/clock.js";
+import type { Clock, Timer } from "@metasrv/wire";
 import type { EventQueue, Scheduled } from "./event-queue.js";
 import type { Random } from "./random.js";
 

@@ -125,6 +125,7 @@ class Simulation {
       profile,
       linkFaults,
       variant: variant.node ?? {},
+      invariants: () => invariants,
     };
     const nodes = (this.#nodes = numbered(profile.nodes, (n) => new SimulatedNode(nodeWorld, `node${n}`)));
     const network = new Network(queue, random.fork(), invariants, profile.clientDelayMs);

@@ -119,5 +119,20 @@ export const longWaits: Partial<Profile> = {
   faults: [],
 };
 
+/** Snapshots are written all the time, by leaders that go, and read by nodes that come. */
+export const manySnapshots: Partial<Profile> = {
+  nodes: 3,
+  logBytes: 500,
+  firstLevel: 1,
+  upgrades: 0,
+  memberTtlSeconds: 2,
+  faults: ["node crash", "node stop", "compaction", "watch broken", "store cut from"],
+  faultEveryMs: 500,
+  longestFaultMs: 3_000,
+};
+
+/** Writes arrive again long after they took effect, when what they wrote was trimmed already. */
+export const repeatedEntries: Partial<Profile> = { ...manySnapshots, storeFaults: 0.2, faults: [] };
+
 /** Every client has a session to each node. */
 export const onlySessions: Partial<Profile> = { sessions: 1 };

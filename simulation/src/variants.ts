@@ -1,18 +1,21 @@
+import { Fold } from "../../packages/metasrv/src/fold/fold.js";
+import { basesOverwriteEachOther, trimsTooMuch, writesForGoneMembers } from "./broken-clients.js";
+import { BlurredFold, DivergingFold, ForgetfulFold } from "./broken-folds.js";
 import {
-  DeleteWithoutRevision,
+  BlindRenewals,
+  ExpiryEndsAnyHold,
   GhostsStay,
+  HastyRefusals,
   NoLeaseGuard,
   SilentRejoin,
   TakeoverThatPurges,
   TakeoverWithoutTtl,
   TtlWhileWaiting,
-  UpdateWithoutRevision,
+  UnlockWithoutToken,
 } from "./broken-logs.js";
 import type { Locks } from "../../packages/metasrv/src/services/locks.js";
 import { EarlyUnlocks, HoldsEndWithSession, MovedIsExpired, RenumberedGrants } from "./broken-locks.js";
 import type { Invariant } from "./invariants.js";
-import { writesForGoneMembers } from "./gone-members.js";
-import { RecklessCommitter } from "./reckless-committer.js";
 import { unlocksTheLatest } from "./mistaken-commands.js";
 import type { Variant } from "./simulation.js";
 import {
@@ -23,7 +26,9 @@ import {
   longWaits,
   lostLeases,
   lostNodes,
+  manySnapshots,
   onlySessions,
+  repeatedEntries,
   restlessClients,
 } from "./telling-profiles.js";
 
@@ -71,20 +76,17 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
     },
   ],
   [
-    "renewal and adoption do not compare the revision",
+    "a renewal of what is gone is answered with success",
     {
-      create: () => ({ node: { wrapLog: (log) => new UpdateWithoutRevision(log) }, profile: lateRenewals }),
-      breaks: ["I4", "I6", "I7", "I9"],
+      create: () => ({ node: { wrapLog: (log) => new BlindRenewals(log) }, profile: lateRenewals }),
+      breaks: ["I4", "I9"],
       withinSteps: 200_000,
     },
   ],
   [
-    "expiry does not compare the revision",
+    "expiry ends a hold that another node serves",
     {
-      create: () => ({
-        node: { wrapLog: (log) => new DeleteWithoutRevision(log, "modRevision") },
-        profile: lateFeeds,
-      }),
+      create: () => ({ node: { wrapLog: (log) => new ExpiryEndsAnyHold(log) }, profile: lateFeeds }),
       breaks: ["I4"],
       withinSteps: 50_000,
     },
@@ -92,10 +94,7 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
   [
     "unlock does not compare the token",
     {
-      create: () => ({
-        node: { wrapLog: (log) => new DeleteWithoutRevision(log, "createRevision") },
-        profile: restlessClients,
-      }),
+      create: () => ({ node: { wrapLog: (log) => new UnlockWithoutToken(log) }, profile: restlessClients }),
       breaks: ["I4", "I8"],
       withinSteps: 100_000,
     },
@@ -105,17 +104,60 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
     { create: () => ({ node: { wrapLocks: ownCount() } }), breaks: ["I2", "I3"], withinSteps: 20_000 },
   ],
   [
-    "two creations of a name share a transaction",
+    "an entry that is written twice takes effect twice",
     {
-      create: () => ({ node: { createCommitter: (options) => new RecklessCommitter(options) } }),
-      breaks: ["I1"],
-      withinSteps: 100_000,
+      create: () => ({ node: { createFold: () => new ForgetfulFold() }, profile: repeatedEntries }),
+      breaks: ["I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "code"],
+      withinSteps: 200_000,
     },
   ],
   [
-    "tickets are written for members that are gone",
+    "one node folds the log into another table",
     {
-      create: () => ({ node: { createCommitter: writesForGoneMembers }, profile: lostLeases }),
+      create: () => ({
+        node: { createFold: (node) => (node === "node1" ? new DivergingFold() : new Fold()) },
+        profile: { nodes: 3, firstLevel: 1, upgrades: 0 },
+      }),
+      breaks: ["code"],
+      withinSteps: 50_000,
+    },
+  ],
+  [
+    "a snapshot has what came after it",
+    {
+      create: () => ({ node: { createFold: () => new BlurredFold() }, profile: manySnapshots }),
+      breaks: ["code"],
+      withinSteps: 200_000,
+    },
+  ],
+  [
+    "the base goes back to an older snapshot",
+    {
+      create: () => ({ node: { changeParts: basesOverwriteEachOther }, profile: manySnapshots }),
+      breaks: ["I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "code"],
+      withinSteps: 400_000,
+    },
+  ],
+  [
+    "trimming deletes what no snapshot covers",
+    {
+      create: () => ({ node: { changeParts: trimsTooMuch }, profile: manySnapshots }),
+      breaks: ["I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "code"],
+      withinSteps: 200_000,
+    },
+  ],
+  [
+    "a try-lock is refused by what a node knew before",
+    {
+      create: () => ({ node: { wrapLog: (log) => new HastyRefusals(log) }, profile: lateFeeds }),
+      breaks: ["I9"],
+      withinSteps: 200_000,
+    },
+  ],
+  [
+    "entries are written for members that are gone",
+    {
+      create: () => ({ node: { changeParts: writesForGoneMembers }, profile: lostLeases }),
       breaks: ["I7"],
       withinSteps: 100_000,
     },

@@ -1,33 +1,39 @@
 import type {
-  LogListener,
-  Member,
+  CommandLog,
+  CommandWaiter,
+  LogFold,
   MembershipListener,
-  OpResult,
-  TicketLog,
-  TicketOp,
-} from "../../packages/metasrv/src/log/ticket-log.js";
+  LogListener,
+  Urgency,
+} from "../../packages/metasrv/src/log/command-log.js";
+import type { Command } from "../../packages/metasrv/src/model/command.js";
+import type { Member } from "../../packages/metasrv/src/model/member.js";
 
 /** A log that is the one below but for what a subclass changes. */
-export class WrappedLog implements TicketLog {
-  protected readonly below: TicketLog;
+export class WrappedLog implements CommandLog {
+  protected readonly below: CommandLog;
 
-  constructor(below: TicketLog) {
+  constructor(below: CommandLog) {
     this.below = below;
   }
 
-  open(listener: LogListener): Promise<void> {
-    return this.below.open(listener);
+  open(fold: LogFold, listener: LogListener): Promise<void> {
+    return this.below.open(fold, listener);
   }
 
-  append(op: TicketOp): Promise<OpResult> {
-    return this.below.append(op);
+  append(command: Command, waiter: CommandWaiter, urgency: Urgency): void {
+    this.below.append(command, waiter, urgency);
+  }
+
+  catchUp(): Promise<void> {
+    return this.below.catchUp();
   }
 
   lag(): string | undefined {
     return this.below.lag();
   }
 
-  join(member: Member, listener: MembershipListener): Promise<void> {
+  join(member: Omit<Member, "level">, listener: MembershipListener): Promise<void> {
     return this.below.join(member, listener);
   }
 

@@ -32,7 +32,7 @@ export type {
   LogBase,
   LogFold,
   MembershipListener,
-  MembersListener,
+  LogListener,
   Urgency,
 } from "./log/command-log.js";
 export { type Command, type Entry, knownLevel, type LoggedEntry, type Outcome } from "./model/command.js";

@@ -1,13 +1,15 @@
+import { ManualClock, settled } from "@metasrv/wire/testing";
 import pino from "pino";
-import type { Claim, ClaimRequest } from "../src/locks/claim.js";
-import { defaultLimits, type Limits } from "../src/locks/limits.js";
-import { escapeLockName } from "../src/locks/lock-name.js";
-import { LockStore } from "../src/locks/lock-store.js";
-import { ticketIdFrom } from "../src/locks/ticket-id.js";
-import type { LockName, StoredTicket, Ticket, TicketId, TicketLog } from "../src/log/ticket-log.js";
-import { ManualClock, settled } from "./manual-clock.js";
+import type { Ticket } from "../src/fold/ticket.js";
+import type { CommandLog } from "../src/log/command-log.js";
+import type { TicketContent } from "../src/model/command.js";
+import { defaultLimits, type Limits } from "../src/model/limits.js";
+import { type LockName, lockNameOf } from "../src/model/lock-name.js";
+import { type TicketId, ticketIdFrom } from "../src/model/ticket-id.js";
+import type { Claim, ClaimRequest } from "../src/node/claim.js";
+import { LockNode } from "../src/node/lock-node.js";
 import { Recorder } from "./recorder.js";
-import { ScriptedTicketLog } from "./scripted-ticket-log.js";
+import { ScriptedLog } from "./scripted-log.js";
 
 const member = { address: "127.0.0.1:3002", version: "0.0.0", startedUnixMs: 0 };
 
@@ -24,16 +26,16 @@ export interface Asked extends Pick<Recorder, "told" | "grants" | "errors" | "re
 }
 
 /** One node, whose time and log are the test's. */
-export class NodeFixture<Log extends TicketLog> {
+export class NodeFixture<Log extends CommandLog> {
   readonly clock: ManualClock;
-  readonly store: LockStore;
+  readonly store: LockNode;
   readonly log: Log;
 
   constructor(log: Log, limits: Partial<Limits> = {}, clock = new ManualClock()) {
     this.log = log;
     this.clock = clock;
     let randoms = 0;
-    this.store = new LockStore({
+    this.store = new LockNode({
       log,
       clock: this.clock,
       limits: { ...defaultLimits, ...limits },
@@ -67,12 +69,12 @@ export class NodeFixture<Log extends TicketLog> {
 }
 
 /** A node over a log that does what the test says. It is the member `n1`. */
-export async function scriptedNode(limits: Partial<Limits> = {}): Promise<NodeFixture<ScriptedTicketLog>> {
-  return new NodeFixture(new ScriptedTicketLog(), limits).start();
+export async function scriptedNode(limits: Partial<Limits> = {}): Promise<NodeFixture<ScriptedLog>> {
+  return new NodeFixture(new ScriptedLog(), limits).start();
 }
 
 /** A node that knows of the members n1, which it is, and n2 and n3. */
-export async function nodeOfThree(limits: Partial<Limits> = {}): Promise<NodeFixture<ScriptedTicketLog>> {
+export async function nodeOfThree(limits: Partial<Limits> = {}): Promise<NodeFixture<ScriptedLog>> {
   const node = await scriptedNode(limits);
   node.log.memberJoins("n2");
   node.log.memberJoins("n3");
@@ -82,9 +84,9 @@ export async function nodeOfThree(limits: Partial<Limits> = {}): Promise<NodeFix
 
 /** The leader of the members n1, n2 and n3; ticket 1 of n2 holds and ticket 2 of n2 waits behind it. */
 export async function leadingNode(): Promise<
-  Pick<NodeFixture<ScriptedTicketLog>, "log" | "clock" | "store"> & {
-    readonly node: NodeFixture<ScriptedTicketLog>;
-    readonly held: StoredTicket;
+  Pick<NodeFixture<ScriptedLog>, "log" | "clock" | "store"> & {
+    readonly node: NodeFixture<ScriptedLog>;
+    readonly held: Ticket;
   }
 > {
   const node = await nodeOfThree({ waiterGraceMs: 3_000 });
@@ -99,9 +101,9 @@ export async function leadingNode(): Promise<
 /** The lock that the tests ask for unless they say otherwise. */
 export const orders = lock("orders");
 
-/** A lock's name, as logs know it. */
+/** A lock's name. */
 export function lock(name: string): LockName {
-  return escapeLockName(Buffer.from(name));
+  return lockNameOf(Buffer.from(name));
 }
 
 /** The id of a ticket that was asked for as number `n`. */
@@ -109,39 +111,37 @@ export function id(n: number): TicketId {
   return ticketIdFrom(idBytes(n));
 }
 
-/** A ticket of another member. */
-export function ticketOf(memberId: string, change: Partial<Ticket> = {}): Ticket {
-  return { mode: "exclusive", ttlMs: 10_000, owner: memberId, memberId, resumable: true, attempt: 0, ...change };
+/** What a ticket of another member says of itself. */
+export function contentOf(memberId: string, change: Partial<TicketContent> = {}): TicketContent {
+  return { ttlMs: 10_000, owner: memberId, resumable: true, ...change };
 }
 
-/** Another member asks for a lock; the event is not delivered yet. */
-export function createElsewhere(
-  log: ScriptedTicketLog,
-  n: number,
-  memberId: string,
-  name = orders,
-  attempt = 0,
-): StoredTicket {
-  log.elsewhere({ kind: "create", name, id: id(n), ticket: ticketOf(memberId, { attempt }), onlyIfFree: false });
+/** Another member asks for a lock, or takes a ticket over; it is not delivered yet. */
+export function createElsewhere(log: ScriptedLog, n: number, memberId: string, name = orders, attempt = 0): Ticket {
+  log.elsewhere(memberId, { kind: "create", name, id: id(n), content: contentOf(memberId), attempt, try: false });
   return stored(log, n, name);
 }
 
-/** Another member makes a ticket its own; the event is not delivered yet. */
-export function adoptElsewhere(log: ScriptedTicketLog, n: number, memberId: string, name = orders): StoredTicket {
-  const { ticket, createRevision, modRevision } = stored(log, n, name);
-  log.elsewhere({ kind: "update", name, id: id(n), ticket: { ...ticket, memberId }, createRevision, modRevision });
+/** The key of a ticket is renewed at another member; it is not delivered yet. */
+export function adoptElsewhere(log: ScriptedLog, n: number, memberId: string, name = orders): Ticket {
+  const { token, holds } = stored(log, n, name);
+  if (holds) {
+    log.elsewhere(memberId, { kind: "renew", name, id: id(n), token, ttlMs: 0 });
+  } else {
+    createElsewhere(log, n, memberId, name);
+  }
   return stored(log, n, name);
 }
 
-/** Another member removes a ticket; the event is not delivered yet. */
-export function removeElsewhere(log: ScriptedTicketLog, n: number, name = orders): void {
-  const { createRevision } = stored(log, n, name);
-  log.elsewhere({ kind: "delete", name, id: id(n), condition: { createRevision } });
+/** A ticket is released at another member; it is not delivered yet. */
+export function removeElsewhere(log: ScriptedLog, n: number, memberId = "n2", name = orders): void {
+  const { token } = stored(log, n, name);
+  log.elsewhere(memberId, { kind: "remove", name, id: id(n), token, cause: "released", memberId: "" });
 }
 
-/** A ticket as the log holds it. */
-export function stored(log: ScriptedTicketLog, n: number, name = orders): StoredTicket {
-  const ticket = log.store.get(name, id(n));
+/** A ticket as the log has it, whatever the node has heard of it. */
+export function stored(log: ScriptedLog, n: number, name = orders): Ticket {
+  const ticket = log.written.get({ name, id: id(n) });
   if (ticket === undefined) {
     throw new Error(`ticket ${n} of ${name} is not in the log`);
   }

@@ -4,11 +4,11 @@ import { getEventListeners } from "node:events";
 import { connect, type ClientHttp2Session, type IncomingHttpHeaders } from "node:http2";
 import { type Logger, pino } from "pino";
 import { Listener } from "../src/listener.js";
-import { systemClock } from "../src/locks/clock.js";
-import { defaultLimits, type Limits } from "../src/locks/limits.js";
-import { LockError } from "../src/locks/lock-errors.js";
-import { LockStore } from "../src/locks/lock-store.js";
-import { createMemoryTicketLog } from "../src/log/memory-ticket-log.js";
+import { systemClock } from "@metasrv/wire";
+import { defaultLimits, type Limits } from "../src/model/limits.js";
+import { LockError } from "../src/model/lock-errors.js";
+import { LockNode } from "../src/node/lock-node.js";
+import { createMemoryLog } from "../src/log/memory-log.js";
 import { createHttpHandler } from "../src/services/http-handler.js";
 import type { Cluster, Locks } from "../src/services/locks.js";
 import { OpenSessions } from "../src/services/open-sessions.js";
@@ -52,13 +52,13 @@ export class Served implements AsyncDisposable {
   readonly #shutdown: AbortController;
   readonly dependencies: ServiceDependencies;
   readonly #listener: Listener;
-  readonly #store: LockStore | undefined;
+  readonly #store: LockNode | undefined;
 
   private constructor(
     dependencies: ServiceDependencies,
     listener: Listener,
     shutdown: AbortController,
-    store: LockStore | undefined,
+    store: LockNode | undefined,
   ) {
     this.dependencies = dependencies;
     this.#listener = listener;
@@ -70,10 +70,10 @@ export class Served implements AsyncDisposable {
     const { direct = true, logger = pino({ level: "silent" }) } = options;
     const limits = { ...defaultLimits, ...options.limits };
     const clock = systemClock;
-    let store: LockStore | undefined;
+    let store: LockNode | undefined;
     let dependencies: ServiceDependencies;
     if (options.locks === undefined) {
-      const locks = new LockStore({ log: createMemoryTicketLog(), clock, limits, logger });
+      const locks = new LockNode({ log: createMemoryLog({ fatal }), clock, limits, logger });
       await locks.start({ address: "test:1", version: "0", startedUnixMs: 0 });
       const sessions = new OpenSessions();
       const readiness = new Readiness({ clock, problems: () => [...locks.problems(), ...sessions.problems()] });
@@ -104,7 +104,7 @@ export class Served implements AsyncDisposable {
   }
 
   /** The locks in memory. */
-  get store(): LockStore {
+  get store(): LockNode {
     if (this.#store === undefined) {
       throw new Error("these locks are the test's own");
     }
@@ -201,3 +201,7 @@ export const ways: readonly [string, (options?: ServedOptions) => Promise<{ serv
       },
     ],
   ];
+
+function fatal(error: Error): never {
+  throw error;
+}

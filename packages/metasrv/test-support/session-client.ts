@@ -1,7 +1,7 @@
 import { LockMode, LossReason, Reason, type SessionCommand, type SessionEvent } from "@metasrv/proto/metasrv/v1";
-import { defaultLimits, type Limits } from "../src/locks/limits.js";
-import { createMemoryTicketLog } from "../src/log/memory-ticket-log.js";
-import type { TicketLog } from "../src/log/ticket-log.js";
+import { defaultLimits, type Limits } from "../src/model/limits.js";
+import { createMemoryLog } from "../src/log/memory-log.js";
+import type { CommandLog } from "../src/log/command-log.js";
 import { Session } from "../src/services/session.js";
 import { settled } from "./manual-clock.js";
 import { idBytes, NodeFixture } from "./node-fixture.js";
@@ -11,10 +11,14 @@ import { dependenciesAround } from "./served.js";
 export type Command = SessionCommand["command"];
 
 /** One node, over a log in memory unless said otherwise; its time is the test's. */
-export async function startSessionNode(change: Partial<Limits> = {}, log: TicketLog = createMemoryTicketLog()) {
+export async function startSessionNode(change: Partial<Limits> = {}, log: CommandLog = createMemoryLog({ fatal })) {
   const limits = { ...defaultLimits, ...change };
   const node = await new NodeFixture(log, limits).start();
   return { node, dependencies: dependenciesAround(node.store, { limits, clock: node.clock }) };
+}
+
+function fatal(error: Error): never {
+  throw error;
 }
 
 /** A node, and what its sessions are made of. */

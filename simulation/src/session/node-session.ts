@@ -1,5 +1,5 @@
 import type { SessionCommand, SessionRequest, SessionResponse } from "@metasrv/proto/metasrv/v1";
-import { LockError } from "../../../packages/metasrv/src/locks/lock-errors.js";
+import { LockError } from "../../../packages/metasrv/src/model/lock-errors.js";
 import { Session } from "../../../packages/metasrv/src/services/session.js";
 import type { Invariants } from "../invariants.js";
 import type { NodeRun } from "../simulated-node.js";

@@ -1,36 +1,41 @@
 import type {
-  ICompare,
-  IEvent,
-  IKeyValue,
-  IRangeRequest,
-  IRangeResponse,
-  IRequestOp,
-  IResponseHeader,
-  IResponseOp,
-  ITxnRequest,
-  ITxnResponse,
-} from "etcd3";
+  EtcdCompare,
+  EtcdEvent,
+  EtcdHeader,
+  EtcdKeyValue,
+  EtcdOp,
+  EtcdPage,
+  EtcdRange,
+  EtcdTxn,
+  EtcdTxnAnswer,
+} from "../../../packages/metasrv/src/log/etcd/rpc/etcd-client.js";
+
+/** A change of one key, and what was there before. */
+export interface Change extends EtcdEvent {
+  readonly before: EtcdKeyValue | undefined;
+}
 
 /** Everything that one committed request changed. */
 export interface Revision {
   readonly revision: bigint;
-  readonly events: readonly IEvent[];
+  readonly events: readonly Change[];
 }
 
-/** etcd's `--max-txn-ops` by default. */
-const maxTxnOps = 128;
+const noBytes = Buffer.alloc(0);
+const compactedError = "11 OUT_OF_RANGE: etcdserver: mvcc: required revision has been compacted";
 
 /**
- * The keys of an etcd, as far as they are used here: transactions with their trap (all comparisons, nested ones too, see
- * the state before the transaction, and all changes get one revision), reads, leased keys, and the history for watches.
+ * The keys of an etcd, as far as they are used here: transactions whose comparisons see the state before them, and all of
+ * whose changes get one revision; reads, also of the past; leased keys; and the history for watches.
  */
 export class SimulatedStore {
-  readonly #keys = new Map<string, IKeyValue>();
+  readonly clusterId = 1n;
+  readonly #keys = new Map<string, EtcdKeyValue>();
   readonly #observers: ((revision: Revision) => void)[] = [];
   #history: Revision[] = [];
   #revision: bigint;
   #compacted: bigint;
-  #changed: IEvent[] = [];
+  #changed: Change[] = [];
 
   constructor(firstRevision: bigint) {
     this.#revision = firstRevision;
@@ -51,43 +56,42 @@ export class SimulatedStore {
     this.#observers.push(observer);
   }
 
-  header(): IResponseHeader {
-    return { cluster_id: "1", member_id: "1", revision: this.#revision.toString(), raft_term: "1" };
+  header(): EtcdHeader {
+    return { clusterId: this.clusterId, revision: this.#revision };
   }
 
-  /** @throws Error when the request could change one key twice, or has more ops than etcd takes */
-  txn(request: ITxnRequest): ITxnResponse {
-    const changes = changedKeys(request);
-    if (new Set(changes).size < changes.length) {
-      throw new Error("3 INVALID_ARGUMENT: etcdserver: duplicate key given in txn request");
-    }
-    if (widthOf(request) > maxTxnOps) {
-      throw new Error("3 INVALID_ARGUMENT: etcdserver: too many operations in txn request");
-    }
-    const response = this.#run(request, new Map(this.#keys));
+  txn({ compare, success, failure }: EtcdTxn): EtcdTxnAnswer {
+    const succeeded = compare.every((one) => this.#holds(one));
+    const read = (succeeded ? success : failure).flatMap((op) => this.#run(op) ?? []);
     this.#commit();
-    this.#setHeaders(response);
-    return response;
+    return { header: this.header(), succeeded, read };
   }
 
-  put(key: Buffer, value: Buffer, lease: string): void {
+  put(key: Buffer, value: Buffer, lease: bigint): EtcdHeader {
     this.#put(key, value, lease);
     this.#commit();
+    return this.header();
   }
 
   /** Removes all keys of a lease, in one revision. */
-  deleteLeased(lease: string): void {
+  deleteLeased(lease: bigint): void {
     for (const kv of [...this.#keys.values()]) {
       if (kv.lease === lease) {
-        this.#delete(kv.key);
+        this.#delete(kv.key, undefined);
       }
     }
     this.#commit();
   }
 
-  range({ key, range_end: end, count_only: countOnly }: IRangeRequest): IRangeResponse {
-    const kvs = this.#find(key, end);
-    return { header: this.header(), kvs: countOnly === true ? [] : kvs, more: false, count: kvs.length.toString() };
+  /** @throws Error when what there was at the revision is not known any more */
+  range({ revision, ...range }: EtcdRange & { readonly revision?: bigint }): EtcdPage {
+    if (revision !== undefined && revision < this.#compacted) {
+      throw new Error(compactedError);
+    }
+    const keys = revision === undefined || revision >= this.#revision ? this.#keys : this.#keysAt(revision);
+    const found = this.#find(keys, range.key, range.end);
+    const kvs = found.slice(0, range.limit ?? found.length);
+    return { header: this.header(), kvs: kvs.map((kv) => shown(kv, range.keysOnly)), more: kvs.length < found.length };
   }
 
   /** What was committed from `start` on; undefined when some of it has been compacted. */
@@ -101,54 +105,52 @@ export class SimulatedStore {
     this.#history = [];
   }
 
-  #run(
-    { compare = [], success = [], failure = [] }: ITxnRequest,
-    before: ReadonlyMap<string, IKeyValue>,
-  ): ITxnResponse {
-    const succeeded = compare.every((one) => holds(one, before));
-    const responses = (succeeded ? success : failure).map((op) => this.#runOp(op, before));
-    return { header: this.header(), succeeded, responses };
-  }
-
-  #runOp(op: IRequestOp, before: ReadonlyMap<string, IKeyValue>): IResponseOp {
-    const response: Partial<IResponseOp> = {};
-    if (op.request_put !== undefined) {
-      const { key, value } = op.request_put;
-      this.#put(key ?? Buffer.alloc(0), value ?? Buffer.alloc(0), "0");
-    } else if (op.request_delete_range !== undefined) {
-      this.#delete(op.request_delete_range.key ?? Buffer.alloc(0));
-    } else if (op.request_txn !== undefined) {
-      response.response_txn = this.#run(op.request_txn, before);
-    } else if (op.request_range !== undefined) {
-      response.response_range = this.range(op.request_range);
+  #keysAt(revision: bigint): Map<string, EtcdKeyValue> {
+    const keys = new Map(this.#keys);
+    for (const { revision: later, events } of this.#history.toReversed()) {
+      if (later <= revision) {
+        break;
+      }
+      for (const { kv, before } of events.toReversed()) {
+        if (before === undefined) {
+          keys.delete(textOf(kv.key));
+        } else {
+          keys.set(textOf(kv.key), before);
+        }
+      }
     }
-    // A response has the one field that answers its op, as in etcd's oneof.
-    return response as IResponseOp;
+    return keys;
   }
 
-  #put(key: Buffer, value: Buffer, lease: string): void {
+  #run(op: EtcdOp): [EtcdKeyValue[]] | undefined {
+    switch (op.kind) {
+      case "put":
+        this.#put(op.key, op.value, 0n);
+        return undefined;
+      case "delete":
+        this.#delete(op.key, op.end);
+        return undefined;
+      case "range": {
+        const found = this.#find(this.#keys, op.key, op.end);
+        return [found.slice(0, op.limit ?? found.length).map((kv) => shown(kv, op.keysOnly))];
+      }
+    }
+  }
+
+  #put(key: Buffer, value: Buffer, lease: bigint): void {
     const text = textOf(key);
-    const existing = this.#keys.get(text);
-    const revision = (this.#revision + 1n).toString();
-    const kv: IKeyValue = {
-      key,
-      value,
-      lease,
-      create_revision: existing?.create_revision ?? revision,
-      mod_revision: revision,
-      version: existing === undefined ? "1" : (BigInt(existing.version) + 1n).toString(),
-    };
+    const before = this.#keys.get(text);
+    const modRevision = this.#revision + 1n;
+    const kv = { key, value, lease, createRevision: before?.createRevision ?? modRevision, modRevision };
     this.#keys.set(text, kv);
-    this.#changed.push({ type: "Put", kv, prev_kv: existing ?? empty(key) });
+    this.#changed.push({ kind: "put", kv, before });
   }
 
-  #delete(key: Buffer): void {
-    const text = textOf(key);
-    const existing = this.#keys.get(text);
-    if (existing !== undefined) {
-      this.#keys.delete(text);
-      const kv = { ...empty(key), mod_revision: (this.#revision + 1n).toString() };
-      this.#changed.push({ type: "Delete", kv, prev_kv: existing });
+  #delete(key: Buffer, end: Buffer | undefined): void {
+    for (const before of this.#find(this.#keys, key, end)) {
+      this.#keys.delete(textOf(before.key));
+      const kv = { key: before.key, value: noBytes, lease: 0n, createRevision: 0n, modRevision: this.#revision + 1n };
+      this.#changed.push({ kind: "delete", kv, before });
     }
   }
 
@@ -164,67 +166,35 @@ export class SimulatedStore {
     }
   }
 
-  #setHeaders(response: ITxnResponse): void {
-    response.header = this.header();
-    for (const { response_txn: nested } of response.responses as Partial<IResponseOp>[]) {
-      if (nested !== undefined) {
-        this.#setHeaders(nested);
-      }
-    }
-  }
-
-  #find(key: Buffer | undefined, end: Buffer | undefined): IKeyValue[] {
-    return found(this.#keys, key, end).sort((a, b) => Buffer.compare(a.key, b.key));
-  }
-}
-
-function holds(compare: ICompare, state: ReadonlyMap<string, IKeyValue>): boolean {
-  const { target, result, key, range_end: end, create_revision: create, mod_revision: mod } = compare;
-  const wanted = BigInt((target === "Create" ? create : mod) ?? 0);
-  const kvs = found(state, key, end);
-  const revisions = kvs.map((kv) => BigInt(target === "Create" ? kv.create_revision : kv.mod_revision));
-  // A key that is not there has revision 0; a range without keys fits anything.
-  return (revisions.length === 0 && end === undefined ? [0n] : revisions).every((revision) => {
+  #holds({ key, target, result, revision }: EtcdCompare): boolean {
+    const kv = this.#keys.get(textOf(key));
+    const is = (target === "create" ? kv?.createRevision : kv?.modRevision) ?? 0n;
     switch (result) {
-      case "Less":
-        return revision < wanted;
-      case "Greater":
-        return revision > wanted;
-      default:
-        return revision === wanted;
+      case "less":
+        return is < revision;
+      case "greater":
+        return is > revision;
+      case "equal":
+        return is === revision;
     }
-  });
-}
-
-function found(keys: ReadonlyMap<string, IKeyValue>, key: Buffer | undefined, end: Buffer | undefined): IKeyValue[] {
-  const start = textOf(key);
-  if (end === undefined) {
-    const kv = keys.get(start);
-    return kv === undefined ? [] : [kv];
   }
-  const limit = textOf(end);
-  return [...keys].filter(([text]) => text >= start && text < limit).map(([, kv]) => kv);
-}
 
-function changedKeys({ success = [], failure = [] }: ITxnRequest): string[] {
-  return [...success, ...failure].flatMap((op) => {
-    if (op.request_txn !== undefined) {
-      return changedKeys(op.request_txn);
+  #find(keys: ReadonlyMap<string, EtcdKeyValue>, key: Buffer, end: Buffer | undefined): EtcdKeyValue[] {
+    const start = textOf(key);
+    if (end === undefined) {
+      const kv = keys.get(start);
+      return kv === undefined ? [] : [kv];
     }
-    const key = op.request_put?.key ?? op.request_delete_range?.key;
-    return key === undefined ? [] : [textOf(key)];
-  });
+    const limit = textOf(end);
+    const found = [...keys].filter(([text]) => text >= start && text < limit);
+    return found.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, kv]) => kv);
+  }
 }
 
-function widthOf({ compare = [], success = [], failure = [] }: ITxnRequest): number {
-  const nested = [...success, ...failure].map((op) => (op.request_txn === undefined ? 0 : widthOf(op.request_txn)));
-  return Math.max(compare.length, success.length, failure.length) + Math.max(0, ...nested);
+function shown(kv: EtcdKeyValue, keysOnly: boolean | undefined): EtcdKeyValue {
+  return keysOnly === true ? { ...kv, value: noBytes } : kv;
 }
 
-function empty(key: Buffer): IKeyValue {
-  return { key, value: Buffer.alloc(0), lease: "0", create_revision: "0", mod_revision: "0", version: "0" };
-}
-
-function textOf(key: Buffer | undefined): string {
-  return key?.toString("latin1") ?? "";
+function textOf(key: Buffer): string {
+  return key.toString("latin1");
 }

@@ -1,11 +1,19 @@
-import type { IPutRequest, IRangeRequest, IRangeResponse, ITxnRequest, ITxnResponse } from "etcd3";
-import type { EtcdClient, WatchStream } from "../../../packages/metasrv/src/log/etcd/etcd-client.js";
-import { EtcdKeys } from "../../../packages/metasrv/src/log/etcd/etcd-keys.js";
+import { LogKeys } from "../../../packages/metasrv/src/log/etcd/keys.js";
+import type {
+  EtcdClient,
+  EtcdHeader,
+  EtcdPage,
+  EtcdRange,
+  EtcdTxn,
+  EtcdTxnAnswer,
+  EtcdWatch,
+  EtcdWatchListener,
+} from "../../../packages/metasrv/src/log/etcd/rpc/etcd-client.js";
 import type { StoreLink } from "./store-link.js";
 import { StoreWatch } from "./store-watch.js";
 
 /** The prefix of everything in the store. */
-export const storeKeys = new EtcdKeys("metasrv");
+export const storeKeys = new LogKeys("metasrv");
 
 const refusedForSpace = "8 RESOURCE_EXHAUSTED: etcdserver: mvcc: database space exceeded";
 
@@ -23,54 +31,74 @@ export class StoreClient implements EtcdClient {
     return this.#watches;
   }
 
-  txn(request: ITxnRequest, timeoutMs: number): Promise<ITxnResponse> {
+  txn(txn: EtcdTxn, timeoutMs: number): Promise<EtcdTxnAnswer> {
     const { cluster } = this.#link;
-    return this.#link.call(`transaction ${describeTxn(request)}`, timeoutMs, () => {
-      if (cluster.full && puts(request)) {
+    return this.#link.call(`transaction ${describeTxn(txn)}`, timeoutMs, () => {
+      if (cluster.full && [...txn.success, ...txn.failure].some(({ kind }) => kind === "put")) {
         throw new Error(refusedForSpace);
       }
-      return cluster.store.txn(request);
+      return cluster.store.txn(txn);
     });
   }
 
-  watchStream(): WatchStream {
-    const watch = new StoreWatch(this.#link);
+  watch(
+    range: { readonly key: Buffer; readonly end: Buffer; readonly startRevision: bigint },
+    listener: EtcdWatchListener,
+  ): EtcdWatch {
+    const watch = new StoreWatch(this.#link, range, {
+      response: (response) => {
+        listener.response(response);
+      },
+      closed: (error) => {
+        this.#watches.delete(watch);
+        listener.closed(error);
+      },
+    });
     this.#watches.add(watch);
-    watch.stream.on("error", () => {
-      this.#watches.delete(watch);
-    });
-    return watch.stream;
+    return {
+      progress: () => undefined,
+      cancel: () => {
+        watch.stream.cancel();
+      },
+    };
   }
 
-  range(request: IRangeRequest, timeoutMs: number): Promise<IRangeResponse> {
-    return this.#link.call("range", timeoutMs, () => this.#link.cluster.store.range(request));
+  range(range: EtcdRange & { readonly revision?: bigint }, timeoutMs: number): Promise<EtcdPage> {
+    return this.#link.call("range", timeoutMs, () => this.#link.cluster.store.range(range));
   }
 
-  put({ key, value, lease }: IPutRequest, timeoutMs: number): Promise<void> {
+  put(
+    { key, value, lease }: { readonly key: Buffer; readonly value: Buffer; readonly lease: bigint },
+    timeoutMs: number,
+  ): Promise<EtcdHeader> {
     const { cluster } = this.#link;
     return this.#link.call("put of the member", timeoutMs, () => {
       if (cluster.full) {
         throw new Error(refusedForSpace);
       }
-      cluster.putLeased(key ?? Buffer.alloc(0), value ?? Buffer.alloc(0), String(lease));
+      return cluster.putLeased(key, value, lease);
     });
   }
 
-  grantLease(ttlSeconds: number, timeoutMs: number): Promise<{ id: string; ttlSeconds: number }> {
+  grantLease(ttlSeconds: number, timeoutMs: number): Promise<{ lease: bigint; ttlSeconds: number }> {
     return this.#link.call("lease grant", timeoutMs, () => ({
-      id: this.#link.cluster.grantLease(ttlSeconds),
+      lease: this.#link.cluster.grantLease(ttlSeconds),
       ttlSeconds,
     }));
   }
 
-  keepLeaseAlive(id: string, timeoutMs: number): Promise<number> {
-    return this.#link.call("lease keep-alive", timeoutMs, () => this.#link.cluster.keepLeaseAlive(id));
+  keepLeaseAlive(lease: bigint, timeoutMs: number): Promise<number> {
+    return this.#link.call("lease keep-alive", timeoutMs, () => this.#link.cluster.keepLeaseAlive(lease));
   }
 
-  revokeLease(id: string, timeoutMs: number): Promise<void> {
+  revokeLease(lease: bigint, timeoutMs: number): Promise<void> {
     return this.#link.call("lease revoke", timeoutMs, () => {
-      this.#link.cluster.revokeLease(id);
+      this.#link.cluster.revokeLease(lease);
     });
+  }
+
+  databaseBytes(timeoutMs: number): Promise<number> {
+    return this.#link.call("status", timeoutMs, () => 0);
   }
 
   close(): void {
@@ -78,22 +106,11 @@ export class StoreClient implements EtcdClient {
   }
 }
 
-function puts({ success = [], failure = [] }: ITxnRequest): boolean {
-  return [...success, ...failure].some(
-    (op) => op.request_put !== undefined || (op.request_txn !== undefined && puts(op.request_txn)),
-  );
-}
-
-function describeTxn({ success = [] }: ITxnRequest): string {
+function describeTxn({ success }: EtcdTxn): string {
   return success
-    .map((op) => {
-      if (op.request_txn !== undefined) {
-        return describeTxn(op.request_txn);
-      }
-      const key = op.request_put?.key ?? op.request_delete_range?.key;
-      const [, , name = "", id = ""] = (key?.toString() ?? "").split("/");
-      const what = op.request_put !== undefined ? "put" : op.request_delete_range !== undefined ? "delete" : "read";
-      return `${what} ${name}/${id.slice(0, 6)}`;
+    .map(({ kind, key }) => {
+      const [, , folder = "", member = "", sequence = ""] = key.toString().split("/");
+      return `${kind} ${folder}/${member.slice(-4)}/${sequence.replace(/^0+/, "")}`;
     })
     .join(", ");
 }

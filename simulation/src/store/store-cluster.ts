@@ -1,10 +1,11 @@
+import type { EtcdHeader } from "../../../packages/metasrv/src/log/etcd/rpc/etcd-client.js";
 import type { EventQueue } from "../event-queue.js";
 import type { Random } from "../random.js";
 import type { Trace } from "../trace.js";
 import type { SimulatedStore } from "./simulated-store.js";
 
 interface Lease {
-  readonly id: string;
+  readonly id: bigint;
   readonly ttlMs: number;
   expiresAtMs: number;
 }
@@ -23,7 +24,7 @@ export class StoreCluster {
   readonly #trace: Trace;
   /** How many milliseconds the leader's clock counts in a millisecond. */
   readonly #rate: number;
-  readonly #leases = new Map<string, Lease>();
+  readonly #leases = new Map<bigint, Lease>();
   #waiting: (() => void)[] = [];
   #leads = true;
   /** The NOSPACE alarm is on. */
@@ -75,15 +76,15 @@ export class StoreCluster {
     }
   }
 
-  grantLease(ttlSeconds: number): string {
-    const id = (BigInt(this.#random.int(2 ** 30) + 2 ** 30) * 2n ** 32n + BigInt(this.#random.int(2 ** 32))).toString();
+  grantLease(ttlSeconds: number): bigint {
+    const id = BigInt(this.#random.int(2 ** 30) + 2 ** 30) * 2n ** 32n + BigInt(this.#random.int(2 ** 32));
     const ttlMs = ttlSeconds * 1000;
     this.#leases.set(id, { id, ttlMs, expiresAtMs: this.#now() + ttlMs });
     return id;
   }
 
   /** The TTL left, in seconds; 0 when the lease is gone. */
-  keepLeaseAlive(id: string): number {
+  keepLeaseAlive(id: bigint): number {
     const lease = this.#leases.get(id);
     if (lease === undefined) {
       return 0;
@@ -93,14 +94,14 @@ export class StoreCluster {
   }
 
   /** @throws Error when the lease is gone */
-  putLeased(key: Buffer, value: Buffer, lease: string): void {
+  putLeased(key: Buffer, value: Buffer, lease: bigint): EtcdHeader {
     if (!this.#leases.has(lease)) {
       throw new Error("5 NOT_FOUND: etcdserver: requested lease not found");
     }
-    this.store.put(key, value, lease);
+    return this.store.put(key, value, lease);
   }
 
-  revokeLease(id: string): void {
+  revokeLease(id: bigint): void {
     if (this.#leases.delete(id)) {
       this.store.deleteLeased(id);
     }
@@ -110,7 +111,7 @@ export class StoreCluster {
     this.#queue.after(revokeEveryMs / this.#rate, "etcd: looks for lapsed leases", () => {
       for (const lease of this.#leases.values()) {
         if (this.#leads && this.#now() >= lease.expiresAtMs) {
-          this.#trace.add(`etcd: lease ${BigInt(lease.id).toString(16)} has lapsed`);
+          this.#trace.add(`etcd: lease ${lease.id.toString(16)} has lapsed`);
           this.revokeLease(lease.id);
         }
       }

@@ -1,80 +1,47 @@
-import type { IDuplexStream } from "etcd3";
 import type { StoreLink } from "./store-link.js";
 
-interface Handlers<Response> {
-  data: ((item: Response) => void)[];
-  end: (() => void)[];
-  error: ((error: Error) => void)[];
+/** Is told what comes on a stream; `closed` once, in the end. */
+export interface StoreStreamListener<Response> {
+  response(response: Response): void;
+  closed(error: Error): void;
 }
 
-/** A bidirectional stream of a node to the store: requests arrive one by one, answers in the order of their sending. */
-export class StoreStream<Request, Response> implements IDuplexStream<Request, Response> {
+/** A stream of a node to the store: one request, and answers in the order of their sending. */
+export class StoreStream<Response> {
   readonly #link: StoreLink;
-  readonly #receive: (request: Request) => void;
-  readonly #handlers: Handlers<Response> = { data: [], end: [], error: [] };
+  readonly #listener: StoreStreamListener<Response>;
   readonly #outbox: Response[] = [];
   #pumping = false;
   #closed = false;
   /** It is not broken, but nothing comes any more. */
   silent = false;
 
-  /** @param receive - what the store does with a request */
-  constructor(link: StoreLink, receive: (request: Request) => void) {
+  /** @param request - what the store does when it is asked */
+  constructor(link: StoreLink, listener: StoreStreamListener<Response>, request: () => void) {
     this.#link = link;
-    this.#receive = receive;
+    this.#listener = listener;
     link.opened(this);
+    link.send(
+      "to the store",
+      () => {
+        if (!this.#closed) {
+          link.cluster.whenLed(request);
+        }
+      },
+      "stream request",
+    );
   }
 
   get closed(): boolean {
     return this.#closed;
   }
 
-  on(event: "data", listener: (item: Response) => void): this;
-  on(event: "end", listener: () => void): this;
-  on(event: "status", listener: (status: never) => void): this;
-  on(event: "error", listener: (error: Error) => void): this;
-  on(event: "data" | "end" | "status" | "error", listener: (item: never) => void): this {
-    if (event !== "status") {
-      // The overloads above say which listener goes with which event.
-      (this.#handlers[event] as ((item: never) => void)[]).push(listener);
-    }
-    return this;
-  }
-
-  write(request: Request): void {
-    if (!this.#closed) {
-      this.#link.send(
-        "to the store",
-        () => {
-          if (!this.#closed) {
-            this.#link.cluster.whenLed(() => {
-              this.#receive(request);
-            });
-          }
-        },
-        "stream request",
-      );
-    }
-  }
-
-  end(): void {
-    this.cancel();
-  }
-
   cancel(): void {
-    if (this.#close()) {
-      this.#link.process.arrive(0, "stream cancelled", () => {
-        this.#emitError(new Error("1 CANCELLED: Cancelled on client"));
-      });
-    }
+    this.#close("stream cancelled", new Error("1 CANCELLED: Cancelled on client"));
   }
 
   fail(error: Error): void {
-    if (this.#close()) {
-      this.#link.process.arrive(0, "stream broken", () => {
-        this.#emitError(error);
-      });
-    }
+    this.#close("stream broken", error);
   }
 
   /** The store sends. */
@@ -96,26 +63,20 @@ export class StoreStream<Request, Response> implements IDuplexStream<Request, Re
       }
       const response = this.#closed ? undefined : this.#outbox.shift();
       if (response !== undefined) {
-        for (const listener of this.#handlers.data) {
-          listener(response);
-        }
+        this.#listener.response(response);
       }
       this.#pump(this.#link.random.between(0.01, 1));
     });
   }
 
-  #close(): boolean {
+  #close(label: string, error: Error): void {
     if (this.#closed) {
-      return false;
+      return;
     }
     this.#closed = true;
     this.#link.closed(this);
-    return true;
-  }
-
-  #emitError(error: Error): void {
-    for (const listener of this.#handlers.error) {
-      listener(error);
-    }
+    this.#link.process.arrive(0, label, () => {
+      this.#listener.closed(error);
+    });
   }
 }

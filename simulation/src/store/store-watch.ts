@@ -1,4 +1,4 @@
-import type { IWatchRequest, IWatchResponse } from "etcd3";
+import type { EtcdWatchListener, EtcdWatchResponse } from "../../../packages/metasrv/src/log/etcd/rpc/etcd-client.js";
 import type { Revision } from "./simulated-store.js";
 import type { StoreLink } from "./store-link.js";
 import { StoreStream } from "./store-stream.js";
@@ -6,18 +6,26 @@ import { StoreStream } from "./store-stream.js";
 /** How many revisions are sent together at most. */
 const widest = 8;
 
-/** A watch of one node: every revision from some point on, in order, whole revisions only. */
+/** A watch of one node: every revision from some point on that changes what it watches, in order, whole revisions only. */
 export class StoreWatch {
-  readonly stream: StoreStream<IWatchRequest, IWatchResponse>;
+  readonly stream: StoreStream<EtcdWatchResponse>;
   readonly #link: StoreLink;
+  readonly #start: string;
+  readonly #end: string;
   /** Committed and not sent. */
   #pending: Revision[] = [];
   #created = false;
 
-  constructor(link: StoreLink) {
+  constructor(
+    link: StoreLink,
+    { key, end, startRevision }: { readonly key: Buffer; readonly end: Buffer; readonly startRevision: bigint },
+    listener: EtcdWatchListener,
+  ) {
     this.#link = link;
-    this.stream = new StoreStream(link, (request) => {
-      this.#receive(request);
+    this.#start = key.toString("latin1");
+    this.#end = end.toString("latin1");
+    this.stream = new StoreStream(link, listener, () => {
+      this.#create(startRevision);
     });
   }
 
@@ -37,18 +45,6 @@ export class StoreWatch {
     }
   }
 
-  #receive(request: IWatchRequest): void {
-    if (request.create_request !== undefined) {
-      this.#create(BigInt(request.create_request.start_revision ?? 0));
-    } else if (request.progress_request !== undefined) {
-      this.#later(() => {
-        if (this.#created) {
-          this.stream.send(this.#response({}));
-        }
-      });
-    }
-  }
-
   #create(start: bigint): void {
     this.stream.send(this.#response({ created: true }));
     const missed = this.#link.cluster.store.since(start);
@@ -63,12 +59,11 @@ export class StoreWatch {
 
   #cancelCompacted(): void {
     this.#created = false;
-    const compactRevision = this.#link.cluster.store.compacted.toString();
     this.stream.send(
       this.#response({
         canceled: true,
-        cancel_reason: "etcdserver: mvcc: required revision has been compacted",
-        compact_revision: compactRevision,
+        cancelReason: "etcdserver: mvcc: required revision has been compacted",
+        compactRevision: this.#link.cluster.store.compacted,
       }),
     );
   }
@@ -77,10 +72,17 @@ export class StoreWatch {
     this.#later(() => {
       while (this.#pending.length > 0) {
         const batch = this.#pending.splice(0, 1 + this.#link.random.int(widest));
-        const events = batch.flatMap((revision) => revision.events);
-        this.stream.send(this.#response({ events }));
+        const events = batch.flatMap((revision) => revision.events).filter(({ kv }) => this.#watches(kv.key));
+        if (events.length > 0) {
+          this.stream.send(this.#response({ events }));
+        }
       }
     });
+  }
+
+  #watches(key: Buffer): boolean {
+    const text = key.toString("latin1");
+    return text >= this.#start && text < this.#end;
   }
 
   #later(run: () => void): void {
@@ -91,15 +93,13 @@ export class StoreWatch {
     }
   }
 
-  #response(what: Partial<IWatchResponse>): IWatchResponse {
+  #response(what: Partial<EtcdWatchResponse>): EtcdWatchResponse {
     return {
       header: this.#link.cluster.store.header(),
-      watch_id: "0",
       created: false,
       canceled: false,
-      compact_revision: "0",
-      cancel_reason: "",
-      fragment: false,
+      compactRevision: 0n,
+      cancelReason: "",
       events: [],
       ...what,
     };

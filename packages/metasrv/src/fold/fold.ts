@@ -7,7 +7,6 @@ import {
   knownLevel,
   type LoggedEntry,
   type Outcome,
-  type RemoveCause,
   type RemoveCommand,
   type RenewCommand,
   type StateHash,
@@ -36,7 +35,7 @@ const emptyBase: LogBase = { level: knownLevel, revision: 0n, revisionOffset: 0n
 /** Something that a follower is to be told. */
 interface News {
   readonly ticket: Ticket;
-  readonly what: "granted" | "moved" | RemoveCause;
+  readonly what: "granted" | "moved" | "removed";
 }
 
 /**
@@ -172,8 +171,8 @@ export class Fold implements LogFold {
         case "moved":
           ticket.follower?.moved();
           break;
-        default:
-          ticket.follower?.removed(what);
+        case "removed":
+          ticket.follower?.removed();
       }
     }
   }
@@ -268,7 +267,7 @@ export class Fold implements LogFold {
       return superseded;
     }
     if (impatient && !ticket.holds) {
-      this.#drop(ticket, "cancelled");
+      this.#drop(ticket);
       return refused;
     }
     const moved = ticket.memberId !== writer;
@@ -301,7 +300,7 @@ export class Fold implements LogFold {
     if (ticket === undefined || !mayRemove(command, ticket, writer)) {
       return notThere;
     }
-    this.#drop(ticket, command.cause);
+    this.#drop(ticket);
     return done;
   }
 
@@ -333,12 +332,12 @@ export class Fold implements LogFold {
     }
   }
 
-  #drop(ticket: Ticket, cause: RemoveCause): void {
+  #drop(ticket: Ticket): void {
     this.#walk?.changing(ticket);
     this.#hash.subtract(ticket);
     const granted = this.#table.remove(ticket);
     if (ticket.follower !== undefined) {
-      this.#news.push({ ticket, what: cause });
+      this.#news.push({ ticket, what: "removed" });
     }
     for (const next of granted) {
       this.#hash.granted(next);
@@ -350,18 +349,19 @@ export class Fold implements LogFold {
 
   /** Whoever followed a ticket before the table was read anew follows the same ticket now, if there is one. */
   #handOver(before: Ticket, follower: TicketFollower): void {
-    before.follower = undefined;
-    const now = this.#table.get(before);
-    if (now?.token !== before.token) {
-      follower.removed(undefined);
+    const ticket = this.#table.get(before);
+    if (ticket?.token !== before.token) {
+      before.present = false;
+      this.#news.push({ ticket: before, what: "removed" });
       return;
     }
-    now.follower = follower;
-    follower.replaced(now);
-    if (now.memberId !== before.memberId) {
-      follower.moved();
-    } else if (now.holds && !before.holds) {
-      follower.granted();
+    before.follower = undefined;
+    ticket.follower = follower;
+    follower.replaced(ticket);
+    if (ticket.memberId !== before.memberId) {
+      this.#news.push({ ticket, what: "moved" });
+    } else if (ticket.holds && !before.holds) {
+      this.#news.push({ ticket, what: "granted" });
     }
   }
 

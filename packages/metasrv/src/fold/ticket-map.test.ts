@@ -1,7 +1,8 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { id, lock } from "../../test-support/node-fixture.js";
-import { TicketMap, ticketRefKey, type TicketRef } from "./ticket-map.js";
+import type { TicketRef } from "../model/command.js";
+import { TicketMap, ticketRefKey } from "./ticket-map.js";
 
 interface Entry extends TicketRef {
   readonly value: number;

@@ -2,7 +2,7 @@ import type { TicketRef } from "../model/command.js";
 import type { TicketId } from "../model/ticket-id.js";
 
 /** One string for a ticket's name and id; all ids have the same length. */
-function ticketRefKey({ name, id }: TicketRef): string {
+export function ticketRefKey({ name, id }: TicketRef): string {
   return id + name;
 }
 

@@ -1,4 +1,4 @@
-import type { RemoveCause, TicketContent, TicketRef } from "../model/command.js";
+import type { TicketContent, TicketRef } from "../model/command.js";
 import type { LockName } from "../model/lock-name.js";
 import type { TicketId } from "../model/ticket-id.js";
 
@@ -7,7 +7,7 @@ export interface TicketFollower {
   /** The ticket holds its lock from now on, until it is removed. */
   granted(): void;
   /** The ticket is gone from the table. */
-  removed(cause: RemoveCause | undefined): void;
+  removed(): void;
   /** Another member serves the ticket from now on. */
   moved(): void;
   /** The table was read anew, and this is the same ticket in it. */
@@ -27,7 +27,7 @@ export class Ticket implements TicketRef {
   attempt: number;
   /** Whether it holds its lock; otherwise it waits. */
   holds = false;
-  /** Whether it is in the table still. */
+  /** Whether it is in its table still. A table that was read anew has tickets of its own. */
   present = true;
   /** The number of the last snapshot that has it. */
   inSnapshot = 0;

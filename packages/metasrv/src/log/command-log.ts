@@ -1,4 +1,4 @@
-import type { Command, LoggedEntry, Outcome, StateHash } from "../model/command.js";
+import type { Command, LoggedEntry, Outcome, StateHash, TicketRef } from "../model/command.js";
 import type { LockError } from "../model/lock-errors.js";
 import type { Member, StoredMember } from "../model/member.js";
 import type { SnapshotPart } from "../model/snapshot.js";
@@ -90,10 +90,15 @@ export interface MembershipListener {
   lost(): void;
 }
 
-/** Told that the members have changed; must not throw. */
-export interface MembersListener {
-  /** All there are, oldest first: the first one leads. */
+/** Told what concerns a node besides the outcomes of its commands. Its methods must not throw. */
+export interface LogListener {
+  /** All members that there are, oldest first: the first one leads. */
   members(members: readonly StoredMember[]): void;
+  /**
+   * Commands of this process that it took for failed have had an effect on these tickets after all: the store had refused
+   * them and been given them once more. Absent: on any, as the log was read anew.
+   */
+  strays(tickets: readonly TicketRef[] | undefined): void;
 }
 
 /**
@@ -109,7 +114,7 @@ export interface CommandLog {
    * @throws LockError `store-unavailable` when the store could not be reached in the configured time; StoreLayoutError
    *   when what is in the store is not this log's
    */
-  open(fold: LogFold, listener: MembersListener): Promise<void>;
+  open(fold: LogFold, listener: LogListener): Promise<void>;
   /** Writes a command, and tells the waiter what became of it. */
   append(command: Command, waiter: CommandWaiter, urgency: Urgency): void;
   /**

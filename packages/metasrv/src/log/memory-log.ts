@@ -2,7 +2,7 @@ import { type Command, commandsPerEntry, knownLevel } from "../model/command.js"
 import { type Fatal } from "../model/fatal-error.js";
 import { shuttingDown } from "../model/lock-errors.js";
 import type { Member } from "../model/member.js";
-import type { CommandLog, CommandWaiter, LogFold, MembersListener, MembershipListener } from "./command-log.js";
+import type { CommandLog, CommandWaiter, LogFold, LogListener, MembershipListener } from "./command-log.js";
 import { PendingCommand } from "./pending-command.js";
 
 /** What a memory log is made with. */
@@ -35,7 +35,7 @@ class MemoryLog implements CommandLog {
   #revision: bigint;
   #sequence = 0;
   #fold: LogFold | undefined;
-  #listener: MembersListener | undefined;
+  #listener: LogListener | undefined;
   #pending: PendingCommand[] = [];
   #closed = false;
 
@@ -45,7 +45,7 @@ class MemoryLog implements CommandLog {
     this.#revision = BigInt(Math.floor(startedUnixMs)) * BigInt(revisionsPerMs);
   }
 
-  open(fold: LogFold, listener: MembersListener): Promise<void> {
+  open(fold: LogFold, listener: LogListener): Promise<void> {
     fold.become(fold.fresh({ level: knownLevel, revision: this.#revision, revisionOffset: 0n }));
     this.#fold = fold;
     this.#listener = listener;

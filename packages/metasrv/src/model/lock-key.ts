@@ -48,7 +48,8 @@ export function decodeLockKey(bytes: Uint8Array, maxNameBytes: number): LockKey 
     message.name.byteLength === 0 ||
     message.name.byteLength > maxNameBytes ||
     message.ticketId.byteLength !== ticketIdLength ||
-    message.token === 0n
+    message.token === 0n ||
+    message.token >= 1n << 63n
   ) {
     throw invalidKey("its bytes do not name a grant");
   }

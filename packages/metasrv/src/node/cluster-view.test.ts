@@ -1,10 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import { pino } from "pino";
-import { ManualClock } from "../../test-support/manual-clock.js";
+import { ManualClock } from "@metasrv/wire/testing";
 import { nodeOfThree, scriptedNode } from "../../test-support/node-fixture.js";
-import { ScriptedTicketLog } from "../../test-support/scripted-ticket-log.js";
+import { ScriptedLog } from "../../test-support/scripted-log.js";
 import { defaultLimits } from "../model/limits.js";
-import { LockStore } from "./lock-store.js";
+import { LockNode } from "./lock-node.js";
 
 describe("the view of the cluster", () => {
   test("lists the members oldest first, and the oldest leads", async () => {
@@ -65,9 +65,9 @@ describe("the view of the cluster", () => {
   });
 });
 
-function storeWith(lines: string[]): { readonly store: LockStore; readonly log: ScriptedTicketLog } {
+function storeWith(lines: string[]): { readonly store: LockNode; readonly log: ScriptedLog } {
   const write = (line: string) => lines.push((JSON.parse(line) as { readonly msg: string }).msg);
-  const log = new ScriptedTicketLog();
+  const log = new ScriptedLog();
   const logger = pino({}, { write });
-  return { log, store: new LockStore({ log, clock: new ManualClock(), limits: defaultLimits, logger }) };
+  return { log, store: new LockNode({ log, clock: new ManualClock(), limits: defaultLimits, logger }) };
 }

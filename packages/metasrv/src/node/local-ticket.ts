@@ -204,7 +204,12 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
       } else if (isLast) {
         this.dispatch(ticket?.token === outcome.token ? "superseded" : "removedAtOnce");
       } else if (serves && ticket.follower === undefined) {
-        this.#host.orphaned(ticket, outcome);
+        if (this.state === "gone") {
+          this.#host.orphaned(ticket, outcome);
+        } else {
+          // Asked for again meanwhile: what becomes of that decides.
+          this.followTicket(ticket);
+        }
       }
     } else if (isLast) {
       this.dispatch(outcome.kind === "refused" ? "refused" : "superseded");
@@ -214,7 +219,8 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
   /** A create command will have no effect, or its outcome is not known in time. */
   askFailed(ask: number, event: "failed" | "overdue", error: LockError): void {
     if (ask === this.#asks) {
-      this.dispatch(event, error);
+      const isThere = event === "failed" && this.ticket?.present === true;
+      this.dispatch(isThere ? "failedThere" : event, error);
     }
   }
 
@@ -413,8 +419,8 @@ class Removal implements CommandWaiter {
     this.#local = local;
   }
 
-  settled(): void {
-    this.#local.dispatch("done");
+  settled({ kind }: Outcome): void {
+    this.#local.dispatch(kind === "done" ? "done" : "notThere");
   }
 
   failed(error: LockError): void {

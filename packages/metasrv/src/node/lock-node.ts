@@ -5,7 +5,7 @@ import { Fold } from "../fold/fold.js";
 import type { Ticket } from "../fold/ticket.js";
 import { TicketMap } from "../fold/ticket-map.js";
 import type { CommandLog, CommandWaiter, MembershipListener } from "../log/command-log.js";
-import type { Outcome, TicketContent } from "../model/command.js";
+import type { Outcome, TicketContent, TicketRef } from "../model/command.js";
 import type { Limits } from "../model/limits.js";
 import {
   asLockError,
@@ -128,6 +128,9 @@ export class LockNode {
         this.cluster.update(members);
         this.#takeover.sweep();
       },
+      strays: (tickets) => {
+        this.#serveStrays(tickets);
+      },
     });
     await this.#log.join(member, this.#membershipListener);
   }
@@ -142,7 +145,7 @@ export class LockNode {
       if (local.state !== "held" && !local.resumable) {
         // Nobody can go on with it at another member.
         local.giveUp(shuttingDown());
-      } else if (local.state !== "removing" && local.state !== "withdrawn") {
+      } else if (!["removing", "leftOver", "withdrawn"].includes(local.state)) {
         local.dispatch("abandon", shuttingDown());
       }
     }
@@ -376,7 +379,7 @@ export class LockNode {
         { kind: "remove", name, id, token, cause: "released", memberId: "" },
         {
           settled: ({ kind }) => {
-            local?.dispatch("done");
+            local?.dispatch(kind === "done" ? "done" : "notThere");
             resolve(kind === "done");
           },
           failed: (error) => {
@@ -400,7 +403,7 @@ export class LockNode {
     this.#standing.requireMember();
     const before = this.#find(key);
     const local = before?.ticket?.token === token ? before : undefined;
-    if (local?.state === "removing" || local?.state === "replacing") {
+    if (local?.state === "removing" || local?.state === "leftOver" || local?.state === "replacing") {
       throw notHeld();
     }
     local?.renewing();
@@ -446,6 +449,18 @@ export class LockNode {
     local.followTicket(ticket);
     local.dispatch("renewed");
     return local;
+  }
+
+  /** Tickets that are this node's and that nobody here has asked for: those that may be held are kept for a full TTL. */
+  #serveStrays(refs: readonly TicketRef[] | undefined): void {
+    const tickets = refs?.map((ref) => this.#fold.get(ref)) ?? [...this.#fold.tickets()];
+    for (const ticket of tickets) {
+      if (ticket?.follower === undefined && ticket !== undefined && this.#host.isMember(ticket.memberId)) {
+        if (this.#unshown.get(ticket) === undefined) {
+          this.#host.orphaned(ticket, { kind: ticket.holds ? "holds" : "waits", token: ticket.token, moved: true });
+        }
+      }
+    }
   }
 
   #find(ticket: LockKey | TicketRequest | Ticket): LocalTicket | undefined {

@@ -147,7 +147,9 @@ export class Takeover {
       for (let start = 0; start < tickets.length; start += width) {
         const orphans = tickets
           .slice(start, start + width)
-          .filter((ticket) => this.#options.leads() && this.#doomed.get(ticket) === ticket.memberId && ticket.present);
+          .filter(
+            (ticket) => this.#options.leads() && this.#doomed.get(ticket) === ticket.memberId && this.#isThere(ticket),
+          );
         await Promise.all(
           orphans.map(({ name, id, token, memberId }) =>
             this.#write({ kind: "remove", name, id, token, cause: "abandoned", memberId }),
@@ -174,6 +176,10 @@ export class Takeover {
   }
 
   #isOrphan(ticket: Ticket): boolean {
-    return ticket.present && !this.#options.cluster.has(ticket.memberId);
+    return this.#isThere(ticket) && !this.#options.cluster.has(ticket.memberId);
+  }
+
+  #isThere(ticket: Ticket): boolean {
+    return this.#options.fold.get(ticket) === ticket;
   }
 }

@@ -11,7 +11,8 @@
  * - `held`: its requester was told of the grant, and the TTL runs
  * - `releasing`: its requester gives it back, and a remove command is on its way
  * - `removing`: nobody wants it, and a remove command is on its way
- * - `replacing`: the same, and its requester has asked anew meanwhile
+ * - `leftOver`: nobody wants it, and the log did not take the remove command; another follows after a pause
+ * - `replacing`: a remove command is on its way, and its requester has asked anew meanwhile
  * - `gone`: this node has nothing to do with it any more
  */
 export type TicketState =
@@ -25,6 +26,7 @@ export type TicketState =
   | "held"
   | "releasing"
   | "removing"
+  | "leftOver"
   | "replacing"
   | "gone";
 
@@ -34,8 +36,8 @@ export type TicketState =
  * - Of its create command, by its outcome and by what the table shows after the entry: `holds`, `holdsMoved` (another
  *   member had served it, and may have told of a grant), `waits`, `refused`, `superseded` (another request for the same
  *   ticket took its place), `removedAtOnce`.
- * - Of any command: `failed` (it had no effect and never will). Of a create command: `overdue` (its outcome is not known in
- *   time). Of a remove command: `done` (it took effect, or there was nothing to remove).
+ * - Of any command: `failed` (it had no effect and never will). Of a create command: `failedThere` (the same, but an
+ *   earlier one had put the ticket into the table), `overdue` (its outcome is not known in time). Of a remove command: `done`, `notThere` (somebody else had removed the ticket).
  * - In the table: `granted`, `removed`, `moved` (another member serves it now).
  * - By its requester: `askAgain`, `cancel`, `detach` (it cannot be reached), `release`, `renewed` (its key was).
  * - By the clock or the node: `giveUp` (the wait is over), `timeOver` (the grace or the TTL), `free` and `taken` (the log was
@@ -51,8 +53,10 @@ export type TicketEvent =
   | "superseded"
   | "removedAtOnce"
   | "failed"
+  | "failedThere"
   | "overdue"
   | "done"
+  | "notThere"
   | "granted"
   | "removed"
   | "moved"
@@ -142,6 +146,7 @@ export const transitions: Readonly<Record<TicketState, Readonly<Partial<Record<T
     superseded: go("gone", "tellSuperseded", "forget"),
     removedAtOnce: go("gone", "tellRemoved", "forget"),
     failed: go("gone", "tellFailed", "forget"),
+    failedThere: go("removing", "tellFailed", "remove"),
     overdue: go("withdrawn", "tellFailed"),
     askAgain: go("asking", "create"),
     cancel: go("withdrawn", "leave"),
@@ -161,6 +166,7 @@ export const transitions: Readonly<Record<TicketState, Readonly<Partial<Record<T
     superseded: go("gone", "forget"),
     removedAtOnce: go("gone", "forget"),
     failed: go("gone", "forget"),
+    failedThere: go("kept"),
     askAgain: go("asking", "create"),
     timeOver: go("withdrawn"),
     renewed: go("held", "startTtl"),
@@ -174,6 +180,7 @@ export const transitions: Readonly<Record<TicketState, Readonly<Partial<Record<T
     superseded: go("gone", "forget"),
     removedAtOnce: go("gone", "forget"),
     failed: go("gone", "forget"),
+    failedThere: go("removing", "remove"),
     askAgain: go("asking", "create"),
     renewed: go("held", "startTtl"),
     abandon: go("gone", "forget"),
@@ -214,24 +221,33 @@ export const transitions: Readonly<Record<TicketState, Readonly<Partial<Record<T
     renewed: go("releasing", "startTtl"),
     failed: go("held"),
     done: go("gone", "forget"),
-    removed: go("gone", "forget"),
+    notThere: go("gone", "tellReleased", "forget"),
+    removed: go("gone", "tellReleased", "forget"),
     moved: go("gone", "tellMoved", "forget"),
     askAgain: go("replacing"),
     timeOver: go("removing", "tellExpired"),
     abandon: go("gone", "forget"),
   },
   removing: {
-    failed: go("removing", "removeLater"),
-    timeOver: go("removing", "remove"),
+    failed: go("leftOver", "removeLater"),
     done: go("gone", "forget"),
+    notThere: go("gone", "forget"),
     removed: go("gone", "forget"),
     moved: go("gone", "forget"),
     askAgain: go("replacing"),
     abandon: go("gone", "forget"),
   },
+  leftOver: {
+    timeOver: go("removing", "remove"),
+    removed: go("gone", "forget"),
+    moved: go("gone", "forget"),
+    askAgain: go("asking", "create"),
+    abandon: go("gone", "forget"),
+  },
   replacing: {
     failed: go("asking", "create"),
     done: go("asking", "create"),
+    notThere: go("asking", "create"),
     removed: go("asking", "create"),
     moved: go("asking", "create"),
     askAgain: go("replacing"),

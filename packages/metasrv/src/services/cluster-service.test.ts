@@ -25,7 +25,7 @@ describe("ClusterService", () => {
   });
 
   test("tells what is known of each", async () => {
-    const member = { address: "metasrv-1.example:3002", version: "1.2.3", startedUnixMs: 1_795_331_919_063 };
+    const member = { address: "metasrv-1.example:3002", version: "1.2.3", startedUnixMs: 1_795_331_919_063, level: 1 };
     const cluster = { members: () => [{ id: "a1", member, createRevision: 1n }], watch: () => () => undefined };
     const node = await nodeOfThree();
     const routes = createRoutes(dependenciesAround(node.store, { cluster }));

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { settled } from "../../test-support/manual-clock.js";
 import { adoptElsewhere, id } from "../../test-support/node-fixture.js";
-import { ScriptedTicketLog } from "../../test-support/scripted-ticket-log.js";
+import { ScriptedLog } from "../../test-support/scripted-log.js";
 import {
   cancel,
   type Command,
@@ -84,7 +84,7 @@ describe("the end", () => {
 
 describe("a client that moves to another server", () => {
   test("leaves its waits alone there, whether its move is known here yet or not", async () => {
-    const log = new ScriptedTicketLog();
+    const log = new ScriptedLog();
     const node = await startSessionNode({}, log);
     const client = new SessionClient(node);
     await client.sent([1, lock("orders", { ticket: 1 })], [2, lock("orders", { ticket: 2 })]);
@@ -96,7 +96,7 @@ describe("a client that moves to another server", () => {
     await settled();
     log.deliver();
     await settled();
-    expect(log.store.tickets.map(({ id: ticket, ticket: { memberId } }) => [ticket, memberId])).toEqual([
+    expect([...log.written.tickets()].map(({ id: ticket, memberId }) => [ticket, memberId])).toEqual([
       [id(1), "n1"],
       [id(2), "n2"],
       [id(3), "n2"],

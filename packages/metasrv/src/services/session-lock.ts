@@ -28,8 +28,7 @@ export class SessionLock implements ClaimListener {
   readonly #host: SessionLockHost;
   #claim: Claim | undefined;
   #phase: "asked" | "held" | "over" = "asked";
-  /** Unlocks on their way: what they bring about is no news to the client. */
-  #releases = 0;
+  /** Why it was lost, before the client knew that it is served here. */
   #loss: LossReasonName | undefined;
 
   constructor(host: SessionLockHost, number: number) {
@@ -46,7 +45,9 @@ export class SessionLock implements ClaimListener {
   resumed(claim: Claim): void {
     this.#claim = claim;
     this.#phase = "held";
-    this.#tellLoss();
+    if (this.#loss !== undefined) {
+      this.lost(this.#loss);
+    }
   }
 
   /** Ends the wait. A grant, which the client may not have heard of, is left alone. */
@@ -70,15 +71,8 @@ export class SessionLock implements ClaimListener {
 
   /** @throws LockError as {@link Claim.release} */
   async release(): Promise<void> {
-    const claim = this.#held();
-    this.#releases++;
-    try {
-      await claim.release();
-      this.#end();
-    } finally {
-      this.#releases--;
-      this.#tellLoss();
-    }
+    await this.#held().release();
+    this.#end();
   }
 
   granted(grant: Grant): void {
@@ -101,8 +95,11 @@ export class SessionLock implements ClaimListener {
   }
 
   lost(reason: LossReasonName): void {
-    this.#loss = reason;
-    this.#tellLoss();
+    if (this.#phase === "asked") {
+      this.#loss = reason;
+    } else if (this.#end()) {
+      this.#host.push(this.number, { case: "lost", value: lossReasons[reason] });
+    }
   }
 
   #held(): Claim {
@@ -110,13 +107,6 @@ export class SessionLock implements ClaimListener {
       throw notHeld();
     }
     return this.#claim;
-  }
-
-  #tellLoss(): void {
-    if (this.#loss !== undefined && this.#phase === "held" && this.#releases === 0) {
-      this.#end();
-      this.#host.push(this.number, { case: "lost", value: lossReasons[this.#loss] });
-    }
   }
 
   #end(): boolean {

@@ -3,14 +3,7 @@ import type { Logger } from "pino";
 import { type Command, knownLevel, type Outcome } from "../../model/command.js";
 import type { Fatal } from "../../model/fatal-error.js";
 import type { Member, StoredMember } from "../../model/member.js";
-import type {
-  CommandLog,
-  CommandWaiter,
-  LogFold,
-  MembershipListener,
-  MembersListener,
-  Urgency,
-} from "../command-log.js";
+import type { CommandLog, CommandWaiter, LogFold, MembershipListener, LogListener, Urgency } from "../command-log.js";
 import { decodeBase, type StoredBase } from "../snapshot-codec.js";
 import { Committer } from "./committer.js";
 import { Feed } from "./feed.js";
@@ -95,7 +88,7 @@ export class EtcdLog implements CommandLog {
   #snapshots: Snapshots | undefined;
   #membership: Membership | undefined;
   #fold: LogFold | undefined;
-  #listener: MembersListener | undefined;
+  #listener: LogListener | undefined;
   /** Oldest first. */
   #members: readonly StoredMember[] = [];
   #memberId: string | undefined;
@@ -130,7 +123,7 @@ export class EtcdLog implements CommandLog {
     });
   }
 
-  async open(fold: LogFold, listener: MembersListener): Promise<void> {
+  async open(fold: LogFold, listener: LogListener): Promise<void> {
     this.#fold = fold;
     this.#listener = listener;
     const foreign = (key: Buffer) => {
@@ -224,6 +217,7 @@ export class EtcdLog implements CommandLog {
     });
     fold.keepMembers(memberIds);
     fold.tell();
+    this.#listener?.strays(undefined);
     if (replaced || this.#ownKeyIsGone(listing.header.revision)) {
       this.#endMembership();
     }
@@ -270,8 +264,11 @@ export class EtcdLog implements CommandLog {
       this.#reportForeign(kv.key);
       return;
     }
-    fold.apply({ memberId, sequence, revision: kv.modRevision, entry }, true);
+    const outcomes = fold.apply({ memberId, sequence, revision: kv.modRevision, entry }, true);
     this.#snapshots?.grown(memberId, entryBytes(kv));
+    if (memberId === this.#memberId && outcomes !== undefined) {
+      this.#listener?.strays(entry.commands.flatMap((command) => ("id" in command ? command : [])));
+    }
   }
 
   /** An entry of this process's own is what comes next. */

@@ -1,0 +1,81 @@
+import { Fold } from "../../packages/metasrv/src/fold/fold.js";
+import type { FoldSnapshot, LogBase } from "../../packages/metasrv/src/log/command-log.js";
+import type { Command, LoggedEntry, Outcome } from "../../packages/metasrv/src/model/command.js";
+import { knownLevel } from "../../packages/metasrv/src/model/command.js";
+
+const start: LogBase = { level: knownLevel, revision: 0n, revisionOffset: 0n };
+
+/** An entry that is written twice takes effect twice. */
+export class ForgetfulFold extends Fold {
+  #applied = 0;
+
+  constructor(base: LogBase = start) {
+    super(base);
+  }
+
+  override fresh(base: LogBase): ForgetfulFold {
+    return new ForgetfulFold(base);
+  }
+
+  override apply(logged: LoggedEntry, live: boolean): readonly Outcome[] | undefined {
+    return super.apply({ ...logged, sequence: 2 ** 40 + ++this.#applied }, live);
+  }
+}
+
+/** On one node alone, every so often, a command is taken for another. */
+export class DivergingFold extends Fold {
+  #applied = 0;
+
+  constructor(base: LogBase = start) {
+    super(base);
+  }
+
+  override fresh(base: LogBase): DivergingFold {
+    return new DivergingFold(base);
+  }
+
+  override apply(logged: LoggedEntry, live: boolean): readonly Outcome[] | undefined {
+    const errs = ++this.#applied % 20 === 0;
+    const { entry } = logged;
+    return super.apply(
+      errs ? { ...logged, entry: { ...entry, commands: entry.commands.map(mistaken) } } : logged,
+      live,
+    );
+  }
+}
+
+/** A snapshot has tickets as they are when it comes to them, and not as they were when it was begun. */
+export class BlurredFold extends Fold {
+  constructor(base: LogBase = start) {
+    super(base);
+  }
+
+  override fresh(base: LogBase): BlurredFold {
+    return new BlurredFold(base);
+  }
+
+  override snapshot(): FoldSnapshot {
+    const real = super.snapshot();
+    const { base, hash } = this;
+    // Without this, the fold would go on noting what changes.
+    real.end();
+    const tickets = this.tickets();
+    let writers = real.next(0)?.writers ?? [];
+    return {
+      base,
+      hash,
+      isValid: true,
+      end: () => undefined,
+      next: () => {
+        const { value } = tickets.next() as IteratorResult<ReturnType<typeof this.get>, undefined>;
+        const part = { tickets: value === undefined ? [] : [value], writers };
+        writers = [];
+        return part.tickets.length === 0 && part.writers.length === 0 ? undefined : part;
+      },
+    };
+  }
+}
+
+function mistaken(command: Command): Command {
+  return command.kind === "create" ? { ...command, attempt: command.attempt + 1 } : command;
+}
