@@ -71,7 +71,9 @@ test("clients of a killed node go to another: holds are kept, waits keep their p
   expect(last.token).toBeGreaterThan(lock.token);
   await atSurvivor.unlock(last);
   await held.release();
-  await until(async () => (await ticketsIn(etcd.endpoint, "failover")).length === 0, { what: "all tickets to be gone" });
+  await until(async () => (await ticketsIn(etcd.endpoint, "failover")).length === 0, {
+    what: "all tickets to be gone",
+  });
 });
 
 afterAll(async () => {

@@ -7,7 +7,7 @@ import { encodeEntry } from "../src/log/entry-codec.js";
 import { EtcdLog, type EtcdLogParts } from "../src/log/etcd/etcd-log.js";
 import { LogKeys } from "../src/log/etcd/keys.js";
 import { encodeMember } from "../src/log/etcd/listing.js";
-import { type Command, type Entry, knownLevel } from "../src/model/command.js";
+import { type Command, type Entry, knownLevel, type TicketRef } from "../src/model/command.js";
 import type { StoredMember } from "../src/model/member.js";
 import { FakeEtcd } from "./fake-etcd.js";
 import { Told } from "./told.js";
@@ -52,6 +52,8 @@ export class LogStage {
   readonly membership: string[] = [];
   /** The members as they were told last. */
   members: readonly StoredMember[] = [];
+  /** The tickets that were told to be strays. */
+  readonly strays: (readonly TicketRef[] | undefined)[] = [];
   /** What has ended the process. */
   readonly fatal: Error[] = [];
 
@@ -98,6 +100,9 @@ export class LogStage {
     await this.log.open(this.fold, {
       members: (members) => {
         this.members = members;
+      },
+      strays: (tickets) => {
+        this.strays.push(tickets);
       },
     });
     if (joins) {

@@ -267,6 +267,10 @@ export class Fold implements LogFold {
       return superseded;
     }
     if (impatient && !ticket.holds) {
+      if (ticket.memberId !== writer && ticket.follower !== undefined) {
+        // Whoever waits there is told that another request took its place, not that its ticket was removed.
+        this.#news.push({ ticket, what: "moved" });
+      }
       this.#drop(ticket);
       return refused;
     }

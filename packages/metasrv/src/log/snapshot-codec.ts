@@ -32,12 +32,19 @@ export function encodeBase({ bytes, ...base }: StoredBase): Buffer {
   return Buffer.from(toBinary(BaseSchema, create(BaseSchema, { ...base, bytes: BigInt(bytes) })));
 }
 
-/** @throws Error for bytes that are no base */
+/** @throws FatalError for bytes that are no base: without it, nobody knows where the log begins */
 export function decodeBase(message: Uint8Array): StoredBase {
-  const { level, revision, revisionOffset, snapshot, chunks, bytes, hashLow, hashHigh } = fromBinary(
-    BaseSchema,
-    message,
-  );
+  let base;
+  try {
+    base = fromBinary(BaseSchema, message);
+  } catch (cause) {
+    throw new FatalError(
+      "the base of the log cannot be read: it was damaged or written by other hands; restore etcd from a backup, or remove " +
+        "everything under the prefix if no lock is held",
+      { cause },
+    );
+  }
+  const { level, revision, revisionOffset, snapshot, chunks, bytes, hashLow, hashHigh } = base;
   return { level, revision, revisionOffset, snapshot, chunks, bytes: Number(bytes), hashLow, hashHigh };
 }
 

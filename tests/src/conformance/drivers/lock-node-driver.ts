@@ -1,11 +1,4 @@
-import {
-  type CommandLog,
-  createEtcdLog,
-  createMemoryLog,
-  defaultLimits,
-  LockError,
-  LockNode,
-} from "@metasrv/metasrv";
+import { type CommandLog, createEtcdLog, createMemoryLog, defaultLimits, LockError, LockNode } from "@metasrv/metasrv";
 import { systemClock as clock } from "@metasrv/wire";
 import { pino } from "pino";
 import { type DriverGrant, DriverError, type LockAsk, type LockDriver, type TryLockAnswer } from "../lock-driver.js";

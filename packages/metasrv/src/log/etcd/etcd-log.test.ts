@@ -50,6 +50,25 @@ describe("two logs over one etcd", () => {
   });
 });
 
+describe("a log that follows the store", () => {
+  test("says that it may be behind before it has read it, and not after", async () => {
+    const stage = stageOf();
+    expect(stage.log.lag()).toBe("it has not read the store yet");
+    await stage.start();
+    expect(stage.log.lag()).toBeUndefined();
+  });
+
+  test("joins again at once, as another member, when somebody deletes its key", async () => {
+    const stage = await stageOf().start();
+    const [member] = stage.members;
+    stage.etcd.remove(stage.keys.member(member?.id ?? ""));
+    await goOn();
+    expect(stage.membership).toEqual(["joined 10", "lost", "joined 11"]);
+    expect(stage.members).toHaveLength(1);
+    expect((await stage.write(create(1))).words).toEqual(["settled holds"]);
+  });
+});
+
 describe("an entry that cannot be folded ends the process", () => {
   test("when its level is higher than this version knows", async () => {
     const stage = await stageOf().start();

@@ -166,7 +166,7 @@ export class EtcdLog implements CommandLog {
   }
 
   lag(): string | undefined {
-    return this.#feed?.lag() ?? "it has not read the store yet";
+    return this.#feed === undefined ? "it has not read the store yet" : this.#feed.lag();
   }
 
   async join(member: Omit<Member, "level">, listener: MembershipListener): Promise<void> {

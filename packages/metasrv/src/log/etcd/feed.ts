@@ -187,6 +187,7 @@ export class Feed {
   async close(): Promise<void> {
     this.#closed = true;
     this.#pauses.close();
+    this.#head.close();
     this.#watch?.cancel();
     this.#wakeAwaited();
     await this.#running;

@@ -1,7 +1,9 @@
-import { notAnswered } from "./etcd-errors.js";
+import type { Clock } from "@metasrv/wire";
 import type { LogFold } from "../command-log.js";
+import { notAnswered } from "./etcd-errors.js";
 import type { LogKeys } from "./keys.js";
-import type { EtcdClient, EtcdHeader, EtcdOp } from "./rpc/etcd-client.js";
+import { Pauses } from "./pauses.js";
+import type { EtcdClient, EtcdHeader, EtcdKeyValue, EtcdOp } from "./rpc/etcd-client.js";
 
 /** How far the log is. */
 export interface Head {
@@ -15,11 +17,16 @@ export interface Head {
 export interface HeadReaderOptions {
   readonly client: Pick<EtcdClient, "txn">;
   readonly keys: LogKeys;
+  readonly clock: Clock;
+  readonly random: () => number;
   readonly fold: LogFold;
   /** The members that may have written something. */
   readonly members: () => readonly string[];
   readonly hosts: readonly string[];
+  /** How long one read may take, in milliseconds. */
   readonly timeoutMs: number;
+  /** How long it may take to catch up, in milliseconds. */
+  readonly requestTimeoutMs: number;
   /** Revision up to which everything was delivered. */
   readonly revision: () => bigint;
   readonly heard: (header: EtcdHeader, deliveredAtSending: bigint) => void;
@@ -40,12 +47,19 @@ export class HeadReader {
   /** What {@link catchUp} does now, and what is to begin after it for those that asked meanwhile. */
   #current: Promise<void> | undefined;
   #next: Promise<void> | undefined;
+  readonly #pauses: Pauses;
+  #closed = false;
 
   constructor(options: HeadReaderOptions) {
     this.#options = options;
+    this.#pauses = new Pauses(options.clock, options.random);
   }
 
-  /** Resolves once everything was delivered that was committed before the call. */
+  /**
+   * Resolves once everything was delivered that was committed before the call.
+   *
+   * @throws LockError `store-unavailable`
+   */
   catchUp(): Promise<void> {
     if (this.#current === undefined) {
       this.#current = this.#catchUp().finally(() => {
@@ -81,8 +95,10 @@ export class HeadReader {
     const { header, read } = await client.txn({ compare: [], success: ops, failure: [] }, timeoutMs);
     heard(header, delivered);
     const [, found = [], ...entries] = read;
-    const isNew = ({ modRevision }: { readonly modRevision: bigint }) => modRevision > delivered;
-    const isWhole = !found.some(isNew) && entries.every((page) => page.length < entriesPerMember);
+    const isNew = ({ modRevision }: EtcdKeyValue) => modRevision > delivered;
+    // A full page of what was delivered before has keys that are no entries of the member's.
+    const isLast = (page: readonly EtcdKeyValue[]) => page.length < entriesPerMember || !page.some(isNew);
+    const isWhole = !found.some(isNew) && entries.every(isLast);
     let head = 0n;
     for (const { modRevision } of read.flat()) {
       if (modRevision > head && modRevision > delivered) {
@@ -92,18 +108,47 @@ export class HeadReader {
     return { revision: head, isWhole };
   }
 
+  /** No read is repeated any more. */
+  close(): void {
+    this.#closed = true;
+    this.#pauses.close();
+  }
+
   async #catchUp(): Promise<void> {
+    const { clock, hosts, requestTimeoutMs } = this.#options;
+    const deadlineMs = clock.now() + requestTimeoutMs;
     for (;;) {
+      const startedAtMs = clock.now();
       let head: Head;
       try {
         head = await this.read();
+        this.#pauses.reset();
       } catch (error) {
-        throw notAnswered(this.#options.hosts, error);
+        if (this.#closed || clock.now() >= deadlineMs) {
+          throw notAnswered(hosts, error);
+        }
+        await this.#pauses.wait(startedAtMs);
+        continue;
       }
-      await this.#options.reached(head.revision);
+      if (!(await this.#reachedBy(deadlineMs, head.revision))) {
+        throw notAnswered(hosts, new Error("its watch does not bring what it has"));
+      }
       if (head.isWhole) {
         return;
       }
     }
+  }
+
+  async #reachedBy(deadlineMs: number, revision: bigint): Promise<boolean> {
+    const { clock, reached } = this.#options;
+    return new Promise((resolve) => {
+      const timer = clock.after(Math.max(0, deadlineMs - clock.now()), () => {
+        resolve(false);
+      });
+      void reached(revision).then(() => {
+        timer.cancel();
+        resolve(true);
+      });
+    });
   }
 }

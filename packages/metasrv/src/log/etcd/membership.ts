@@ -86,10 +86,10 @@ export class Membership {
     this.#ended.abort();
     this.#wake?.();
     this.#pauses.close();
-    const lease = this.#lease;
     await this.#running;
-    if (lease !== undefined) {
-      await this.#revoke(lease);
+    // Only now: it may have been joining again.
+    if (this.#lease !== undefined) {
+      await this.#revoke(this.#lease.lease);
     }
   }
 
@@ -112,7 +112,7 @@ export class Membership {
         this.#lease = undefined;
         this.#options.lost();
         this.#listener.lost();
-        void this.#revoke(lease);
+        void this.#revoke(lease.lease);
         lease = undefined;
       }
     }
@@ -127,10 +127,15 @@ export class Membership {
     const memberId = id.toString(16).padStart(16, "0");
     const lease = { lease: id, memberId, aliveUntilMs: sentAt + ttlSeconds * 1000 };
     const leftMs = Math.max(0, sentAt + timeoutMs - clock.now());
-    const { revision } = await client.put(
-      { key: keys.member(memberId), value: encodeMember(this.#member), lease: id },
-      leftMs,
-    );
+    let revision: bigint;
+    try {
+      const value = encodeMember(this.#member);
+      ({ revision } = await client.put({ key: keys.member(memberId), value, lease: id }, leftMs));
+    } catch (error) {
+      // The key may be there all the same, and would lead, or keep locks, for nobody.
+      void this.#revoke(id);
+      throw error;
+    }
     this.#lease = lease;
     this.#pauses.reset();
     this.#options.joined(memberId, revision);
@@ -168,7 +173,7 @@ export class Membership {
     }
   }
 
-  async #revoke({ lease }: MemberLease): Promise<void> {
+  async #revoke(lease: bigint): Promise<void> {
     try {
       await this.#options.client.revokeLease(lease, revokeTimeoutMs);
     } catch (error) {
