@@ -99,6 +99,7 @@ export class LogStage {
       members: (members) => {
         this.members = members;
       },
+      strays: () => undefined,
     });
     if (joins) {
       await this.log.join(
