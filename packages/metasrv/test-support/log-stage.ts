@@ -106,17 +106,21 @@ export class LogStage {
       },
     });
     if (joins) {
-      await this.log.join(
-        { address: "here:1", version: "0", startedUnixMs: 0 },
-        {
-          joined: (memberId) => this.membership.push(`joined ${Number.parseInt(memberId, 16).toString(16)}`),
-          extended: () => undefined,
-          lost: () => this.membership.push("lost"),
-        },
-      );
+      await this.join();
     }
     await goOn();
     return this;
+  }
+
+  join(): Promise<void> {
+    return this.log.join(
+      { address: "here:1", version: "0", startedUnixMs: 0 },
+      {
+        joined: (memberId) => this.membership.push(`joined ${Number.parseInt(memberId, 16).toString(16)}`),
+        extended: () => undefined,
+        lost: () => this.membership.push("lost"),
+      },
+    );
   }
 
   append(command: Command, urgency: Urgency = "soon"): Told {

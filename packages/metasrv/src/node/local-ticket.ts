@@ -235,7 +235,10 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
   }
 
   moved(): void {
-    this.dispatch("moved");
+    // It may have come back since, when several entries were read at once.
+    if (this.ticket === undefined || !this.#host.isMember(this.ticket.memberId)) {
+      this.dispatch("moved");
+    }
   }
 
   replaced(ticket: Ticket): void {

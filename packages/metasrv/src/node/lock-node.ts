@@ -98,7 +98,9 @@ export class LockNode {
       waiterGraceMs: limits.waiterGraceMs,
       leads: () => this.cluster.leads && !this.#standing.stopping,
       adopted: (ticket) => {
-        this.#serveHold(ticket);
+        if (this.#host.isMember(ticket.memberId)) {
+          this.#serveHold(ticket);
+        }
       },
     });
   }
@@ -438,6 +440,9 @@ export class LockNode {
   #serveHold(ticket: Ticket, renewed?: LocalTicket): LocalTicket {
     const existing = this.#find(ticket);
     if (existing !== undefined) {
+      if (existing.ticket !== ticket) {
+        existing.followTicket(ticket);
+      }
       if (existing !== renewed) {
         existing.dispatch("renewed");
       }
@@ -455,11 +460,18 @@ export class LockNode {
   #serveStrays(refs: readonly TicketRef[] | undefined): void {
     const tickets = refs?.map((ref) => this.#fold.get(ref)) ?? [...this.#fold.tickets()];
     for (const ticket of tickets) {
-      if (ticket?.follower === undefined && ticket !== undefined && this.#host.isMember(ticket.memberId)) {
-        if (this.#unshown.get(ticket) === undefined) {
-          this.#host.orphaned(ticket, { kind: ticket.holds ? "holds" : "waits", token: ticket.token, moved: true });
-        }
+      if (ticket !== undefined && ticket.follower === undefined && this.#host.isMember(ticket.memberId)) {
+        this.#serveOrphan(ticket, { kind: ticket.holds ? "holds" : "waits", token: ticket.token, moved: true });
       }
+    }
+  }
+
+  /** Serves a ticket that nobody here wants, to remove it; unless somebody has asked for it since, whose own outcome counts. */
+  #serveOrphan({ name, id, content, attempt }: Ticket, outcome: Outcome): void {
+    if (this.#unshown.get({ name, id }) === undefined) {
+      const local = this.#add({ name, id, content, attempt, waitMs: undefined });
+      local.state = "withdrawn";
+      local.asked(0, outcome);
     }
   }
 
@@ -515,10 +527,8 @@ export class LockNode {
         this.#unshown.delete(local);
         this.#admission.seen(local);
       },
-      orphaned: ({ name, id, content, attempt }, outcome) => {
-        const local = this.#add({ name, id, content, attempt, waitMs: undefined });
-        local.state = "withdrawn";
-        local.asked(0, outcome);
+      orphaned: (ticket, outcome) => {
+        this.#serveOrphan(ticket, outcome);
       },
       forget: (local) => {
         this.#forget(local);

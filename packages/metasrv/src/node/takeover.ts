@@ -2,7 +2,7 @@ import type { Clock, Timer } from "@metasrv/wire";
 import type { Logger } from "pino";
 import type { Fold } from "../fold/fold.js";
 import type { Ticket } from "../fold/ticket.js";
-import type { CommandLog } from "../log/command-log.js";
+import type { CommandLog, CommandWaiter } from "../log/command-log.js";
 import type { Command, Outcome } from "../model/command.js";
 import { asLockError } from "../model/lock-errors.js";
 import type { ClusterView } from "./cluster-view.js";
@@ -122,12 +122,15 @@ export class Takeover {
     }
   }
 
-  async #adopt({ name, id, token, memberId }: Ticket): Promise<void> {
-    const { kind } = await this.#write({ kind: "adopt", name, id, token, memberId });
-    const ticket = this.#options.fold.get({ name, id });
-    if (kind === "done" && ticket?.token === token) {
-      this.#options.adopted(ticket);
-    }
+  #adopt({ name, id, token, memberId }: Ticket): Promise<void> {
+    const { fold, adopted } = this.#options;
+    return this.#write({ kind: "adopt", name, id, token, memberId }, ({ kind }) => {
+      // Also when its outcome comes too late for whoever waits: the ticket is this node's now.
+      const ticket = fold.get({ name, id });
+      if (kind === "done" && ticket?.token === token) {
+        adopted(ticket);
+      }
+    });
   }
 
   #purgeLater(tickets: readonly Ticket[]): void {
@@ -168,10 +171,17 @@ export class Takeover {
     }
   }
 
-  #write(command: Command): Promise<Outcome> {
+  #write(command: Command, settled: (outcome: Outcome) => void = () => undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      const { log } = this.#options;
-      log.append(command, { settled: resolve, failed: reject, overdue: reject }, "soon");
+      const waiter: CommandWaiter = {
+        settled: (outcome) => {
+          settled(outcome);
+          resolve();
+        },
+        failed: reject,
+        overdue: reject,
+      };
+      this.#options.log.append(command, waiter, "soon");
     });
   }
 

@@ -289,6 +289,8 @@ export class Committer {
         if (this.#isUnderWay(entry)) {
           this.#pausing = true;
           await this.#pauses.wait(startedAtMs);
+          this.#pausing = false;
+          this.#scheduleSend();
         }
         continue;
       }
@@ -296,7 +298,6 @@ export class Committer {
       break;
     }
     this.#inFlight--;
-    this.#pausing = false;
     if (this.#firstEntry === entry) {
       this.#firstEntry = undefined;
     }

@@ -58,6 +58,18 @@ describe("a log that follows the store", () => {
     expect(stage.log.lag()).toBeUndefined();
   });
 
+  test("has joined once it knows of itself", async () => {
+    const stage = stageOf();
+    await stage.start({ joins: false });
+    stage.etcd.holdWatches();
+    const started = stage.join();
+    await goOn();
+    expect([stage.membership, stage.members]).toEqual([["joined 10"], []]);
+    stage.etcd.releaseWatches();
+    await started;
+    expect(stage.members).toHaveLength(1);
+  });
+
   test("joins again at once, as another member, when somebody deletes its key", async () => {
     const stage = await stageOf().start();
     const [member] = stage.members;

@@ -189,6 +189,8 @@ export class EtcdLog implements CommandLog {
       listener,
     );
     await this.#membership.join();
+    // So that a server that serves knows itself.
+    await this.catchUp();
   }
 
   async leave(): Promise<void> {
