@@ -42,6 +42,8 @@ const retryMs = 5_000;
 /** What a snapshot has, as to trimming. */
 interface Covered {
   readonly snapshot: string;
+  /** When the base was pointed to it: nothing is deleted under another base. */
+  readonly baseModRevision: bigint;
   /** Of each member, all entries up to this sequence; of those that were gone, all. */
   readonly upTo: ReadonlyMap<string, number>;
 }
@@ -125,6 +127,9 @@ export class Snapshots {
         this.#options.fatal(error);
         return;
       }
+      if (this.#closed) {
+        return;
+      }
       this.#notBeforeMs = clock.now() + retryMs;
       logger.warn({ err: error }, "could not write a snapshot or trim the log; the log grows until the next attempt");
     }
@@ -156,7 +161,7 @@ export class Snapshots {
         return undefined;
       }
       this.#base = { base, modRevision: answer.header.revision };
-      return { snapshot: name, upTo };
+      return { snapshot: name, baseModRevision: answer.header.revision, upTo };
     } finally {
       snapshot.end();
     }
@@ -199,37 +204,34 @@ export class Snapshots {
   }
 
   /** Deletes the entries that are in the snapshot, and other snapshots. */
-  async #trim({ snapshot, upTo }: Covered): Promise<void> {
+  async #trim({ snapshot, baseModRevision, upTo }: Covered): Promise<void> {
     const { keys } = this.#options;
+    const isBase = unchanged(keys.base, baseModRevision);
     for (const [memberId, sequence] of upTo) {
       const isGone = sequence === Infinity;
       if (sequence > 0) {
-        await this.#deleteAll(keys.entriesOf(memberId, 0, isGone ? undefined : sequence + 1), true);
+        await this.#deleteAll(keys.entriesOf(memberId, 0, isGone ? undefined : sequence + 1), isBase, true);
       }
       if (isGone) {
         this.#writers.delete(memberId);
       }
     }
     const { key, end } = keys.snapshots;
-    await this.#deleteAll({ key, end: keys.chunksOf(snapshot).key }, false);
-    await this.#deleteAll({ key: keys.chunksOf(snapshot).end, end }, false);
+    await this.#deleteAll({ key, end: keys.chunksOf(snapshot).key }, isBase, false);
+    await this.#deleteAll({ key: keys.chunksOf(snapshot).end, end }, isBase, false);
   }
 
-  async #deleteAll(range: KeyRange, isWatched: boolean): Promise<void> {
-    const { client, keys, requestTimeoutMs, deleted, skipped } = this.#options;
+  async #deleteAll(range: KeyRange, condition: EtcdCompare, isWatched: boolean): Promise<void> {
+    const { client, requestTimeoutMs, deleted, skipped } = this.#options;
     for (;;) {
       const page = await client.range({ ...range, keysOnly: true, limit: keysAtOnce }, requestTimeoutMs);
       const [first] = page.kvs;
       const last = page.kvs.at(-1);
-      const known = this.#base;
-      if (first === undefined || last === undefined || known === undefined || this.#closed) {
+      if (first === undefined || last === undefined || this.#closed) {
         return;
       }
       const end = Buffer.concat([last.key, Buffer.of(0)]);
-      const answer = await this.#txn(
-        [unchanged(keys.base, known.modRevision)],
-        [{ kind: "delete", key: first.key, end }],
-      );
+      const answer = await this.#txn([condition], [{ kind: "delete", key: first.key, end }]);
       if (!answer.succeeded) {
         return;
       }
