@@ -267,10 +267,8 @@ export class Fold implements LogFold {
       return superseded;
     }
     if (impatient && !ticket.holds) {
-      if (ticket.memberId !== writer && ticket.follower !== undefined) {
-        // Whoever waits there is told that another request took its place, not that its ticket was removed.
-        this.#news.push({ ticket, what: "moved" });
-      }
+      // Whoever waits at another member is told that a later request took its place, not that its ticket was removed.
+      this.#change(ticket, writer, ticket.content, attempt);
       this.#drop(ticket);
       return refused;
     }

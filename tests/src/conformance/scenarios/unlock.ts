@@ -62,7 +62,6 @@ export const unlockScenarios: readonly Scenario[] = [
         { ticketId: new Uint8Array(16) },
         { token: token + 1n },
         { token: token - 1n },
-        { token: 2n ** 64n - 1n },
         { token: tokenIn(foreign.key) },
         { name: other },
         { name: Buffer.from("../members") },
@@ -92,6 +91,7 @@ export const unlockScenarios: readonly Scenario[] = [
         forgedKey(key, { name: new Uint8Array() }),
         forgedKey(key, { name: new Uint8Array(1025) }),
         forgedKey(key, { token: 0n }),
+        forgedKey(key, { token: 2n ** 64n - 1n }),
         new Uint8Array(10_000),
       ]) {
         expect(["invalid-key", "invalid-argument"]).toContain((await failureOf(driver.unlock(bytes))).reason);
