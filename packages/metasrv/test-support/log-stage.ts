@@ -6,6 +6,7 @@ import type { Urgency } from "../src/log/command-log.js";
 import { encodeEntry } from "../src/log/entry-codec.js";
 import { EtcdLog, type EtcdLogParts } from "../src/log/etcd/etcd-log.js";
 import { LogKeys } from "../src/log/etcd/keys.js";
+import type { EtcdClient } from "../src/log/etcd/rpc/etcd-client.js";
 import { encodeMember } from "../src/log/etcd/listing.js";
 import { type Command, type Entry, knownLevel, type TicketRef } from "../src/model/command.js";
 import type { StoredMember } from "../src/model/member.js";
@@ -40,6 +41,15 @@ export async function goOn(): Promise<void> {
   }
 }
 
+/** What is not as usual in a stage. */
+export interface LogStageOptions extends Partial<EtcdLogParts> {
+  readonly etcd?: FakeEtcd;
+  readonly clock?: ManualClock;
+  readonly prefix?: string;
+  /** By what this log reads, where it is not to be the etcd itself. */
+  readonly range?: EtcdClient["range"];
+}
+
 /** A whole log over a fake etcd, with what it tells. */
 export class LogStage {
   readonly etcd: FakeEtcd;
@@ -61,12 +71,9 @@ export class LogStage {
     etcd = new FakeEtcd(),
     clock = new ManualClock(),
     prefix = "metasrv",
+    range = etcd.range.bind(etcd),
     ...parts
-  }: {
-    readonly etcd?: FakeEtcd;
-    readonly clock?: ManualClock;
-    readonly prefix?: string;
-  } & Partial<EtcdLogParts> = {}) {
+  }: LogStageOptions = {}) {
     this.etcd = etcd;
     this.clock = clock;
     this.keys = new LogKeys(prefix);
@@ -74,7 +81,7 @@ export class LogStage {
     const { logger, lines } = recordingLogger();
     this.lines = lines;
     this.log = new EtcdLog({
-      client: { ...clientOf(etcd), close: () => undefined },
+      client: { ...clientOf(etcd), range, close: () => undefined },
       keys: this.keys,
       txn: (txn) => etcd.txn(txn, 1_000),
       gather: gatherByEventLoop,
@@ -181,7 +188,6 @@ export class Others {
 function clientOf(etcd: FakeEtcd) {
   return {
     txn: etcd.txn.bind(etcd),
-    range: etcd.range.bind(etcd),
     put: etcd.put.bind(etcd),
     watch: etcd.watch.bind(etcd),
     grantLease: etcd.grantLease.bind(etcd),

@@ -139,7 +139,8 @@ export class Fold implements LogFold {
     if (this.#writers.has(memberId, sequence)) {
       return undefined;
     }
-    if (live && entry.seen !== undefined) {
+    // One that is not before the entry itself is of another store, whose place this one took.
+    if (live && entry.seen !== undefined && entry.seen.revision < revision) {
       this.#checkHash(entry.seen, memberId);
     }
     const outcomes = entry.commands.map((command, index) => this.#execute(command, memberId, revision, index));

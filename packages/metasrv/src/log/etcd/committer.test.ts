@@ -147,6 +147,18 @@ describe("an entry", () => {
     expect(stage.sizes).toEqual([1]);
   });
 
+  test("shows its writer's table, but not when it is written again: the store may be another one by then", async () => {
+    const seen = { revision: 7n, low: 1, high: 2 };
+    const stage = joined({ state: () => ({ level: 1, seen }) });
+    stage.hold();
+    stage.append(create(1));
+    const first = await stage.next();
+    expect(first.entry.seen).toEqual(seen);
+    await first.fail();
+    await stage.clock.advance(200);
+    expect((await stage.next()).entry.seen).toBeUndefined();
+  });
+
   test("keeps other entries back while it fails, and those go out together when it is in the log", async () => {
     const stage = joined();
     stage.hold();

@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import { type Command, commandsPerEntry, type Outcome, type StateHash } from "../../model/command.js";
 import { type LockError, notAMember, shuttingDown } from "../../model/lock-errors.js";
 import type { CommandWaiter, Urgency } from "../command-log.js";
-import { encodeEntry, sizeOfCommand } from "../entry-codec.js";
+import { sizeOfCommand } from "../entry-codec.js";
 import { PendingCommand } from "../pending-command.js";
 import { classifyEtcdError, storeFull, storeUnavailable } from "./etcd-errors.js";
 import type { LogKeys } from "./keys.js";
@@ -161,6 +161,9 @@ export class Committer {
   ): void {
     for (const writer of [...this.#writers.values()]) {
       for (const entry of [...writer.underWay.values()]) {
+        if (revision === undefined) {
+          entry.forgetSeen();
+        }
         const known = outcomes(entry);
         if (known !== undefined) {
           this.settle(entry, known);
@@ -245,7 +248,7 @@ export class Committer {
     const entry = { ...state(), settled: writer.settled, commands: pending.map(({ command }) => command) };
     const { memberId } = writer;
     const where = { memberId, sequence, key: keys.entry(memberId, sequence) };
-    const made = new EntryUnderWay(where, entry, encodeEntry(entry), pending);
+    const made = new EntryUnderWay(where, entry, pending);
     writer.underWay.set(sequence, made);
     if (this.#first.length > 0) {
       this.#first = [];
@@ -277,13 +280,12 @@ export class Committer {
   /** Writes an entry until it is known whether it is in the log. */
   async #write(writer: LogWriter, entry: EntryUnderWay): Promise<void> {
     this.#inFlight++;
-    const request = this.#requestFor(entry);
     while (this.#isUnderWay(entry)) {
       const startedAtMs = this.#options.clock.now();
       const delivered = this.#options.delivered();
       let answer: EtcdTxnAnswer;
       try {
-        answer = await this.#options.txn(request);
+        answer = await this.#options.txn(this.#requestFor(entry));
       } catch (error) {
         this.#attemptFailed(entry, error);
         if (this.#isUnderWay(entry)) {
@@ -350,6 +352,7 @@ export class Committer {
     const failure = classifyEtcdError(error);
     const refused = failure !== "unknown" && !entry.uncertain && entry !== this.#firstEntry;
     entry.uncertain ||= failure === "unknown";
+    entry.forgetSeen();
     if (refused && failure === "full") {
       this.#fail(entry, storeFull(error));
     } else if (refused && entry.pending.length === 1) {

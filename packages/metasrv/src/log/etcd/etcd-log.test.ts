@@ -198,6 +198,60 @@ describe("an etcd that took the place of another", () => {
     expect(stage.fold.state(nameOf("b")).holderToken).toBe(0n);
   });
 
+  test.each(["behind", "ahead of"] as const)(
+    "restored, and %s what two servers have seen that go on writing: neither takes the other for faulty",
+    async (where) => {
+      const first = await stageOf().start();
+      let lists = true;
+      const second = stageOf({
+        etcd: first.etcd,
+        clock: first.clock,
+        range: (range, timeoutMs) => (lists ? first.etcd.range(range, timeoutMs) : Promise.reject(noAnswer())),
+      });
+      await second.start();
+      const both = [first, second];
+      await first.write(create(1));
+      const backup = first.etcd.backup();
+      let n = 10;
+      const tokens: bigint[] = [];
+      const work = async () => {
+        const told = both.map((stage) => stage.append(create(n++, `lock-${n}`)));
+        await goOn();
+        return told;
+      };
+      for (let round = 0; round < 10; round++) {
+        await work();
+      }
+      const highest = first.fold.nextToken;
+      // What is under way when etcd ends is written again.
+      first.etcd.behaviour = () => Promise.reject(noAnswer());
+      const underWay = await work();
+      first.etcd.restore(backup);
+      if (where === "ahead of") {
+        first.etcd.pass(100);
+      }
+      first.etcd.behaviour = promptly;
+      // One of them reads the store anew long before the other, which is a member all the same.
+      lists = false;
+      for (let round = 0; round < 50; round++) {
+        lists ||= round === 15;
+        underWay.push(...(await work()));
+        await first.clock.advance(200);
+      }
+      for (const stage of both) {
+        expect(stage.fatal).toEqual([]);
+        expect(stage.logged("error")).toHaveLength(1);
+      }
+      for (const { words, outcome } of underWay) {
+        expect(words).toHaveLength(1);
+        tokens.push(...(outcome !== undefined && "token" in outcome ? [outcome.token] : []));
+      }
+      expect(tokens.length).toBeGreaterThan(20);
+      expect(tokens.every((token) => token >= highest)).toBe(true);
+      expect(second.fold.hash).toEqual(first.fold.hash);
+    },
+  );
+
   test("set up anew, with another cluster id: tokens go on rising", async () => {
     const stage = await stageOf().start();
     const before = await stage.write(create(1));

@@ -1,6 +1,6 @@
 import { type Clock, type Gather, gatherByEventLoop } from "@metasrv/wire";
 import type { Logger } from "pino";
-import { type Command, knownLevel, type Outcome } from "../../model/command.js";
+import { type Command, knownLevel, type Outcome, type StateHash } from "../../model/command.js";
 import type { Fatal } from "../../model/fatal-error.js";
 import type { Member, StoredMember } from "../../model/member.js";
 import type { CommandLog, CommandWaiter, LogFold, MembershipListener, LogListener, Urgency } from "../command-log.js";
@@ -106,7 +106,7 @@ export class EtcdLog implements CommandLog {
     this.#parts = parts;
     this.#committer = new Committer({
       ...parts,
-      state: () => ({ level: this.#fold?.base.level ?? knownLevel, seen: this.#fold?.hash }),
+      state: () => ({ level: this.#fold?.base.level ?? knownLevel, seen: this.#seen() }),
       delivered: () => this.#feed?.revision ?? 0n,
       heard: (header, delivered) => {
         this.#feed?.heard(header, delivered);
@@ -204,6 +204,11 @@ export class EtcdLog implements CommandLog {
     this.#committer.close();
     await this.#feed?.close();
     this.#parts.client.close();
+  }
+
+  /** What others may hold against their tables: not what was read of a store that another may have taken the place of. */
+  #seen(): StateHash | undefined {
+    return this.#feed?.isSure === true ? this.#fold?.hash : undefined;
   }
 
   #listed(fold: LogFold, listing: Listing, replaced: boolean): void {

@@ -108,6 +108,11 @@ export class Feed {
     return this.#revision;
   }
 
+  /** Whether what was delivered is surely of the store that there is now: a watch goes on from it. */
+  get isSure(): boolean {
+    return this.#watching && this.#replaced === undefined;
+  }
+
   /**
    * Delivers the first listing, and goes on from there.
    *
@@ -154,7 +159,7 @@ export class Feed {
    */
   committed(key: Buffer, revision: bigint, deliver: () => void): void {
     this.#check.committed(revision);
-    if (revision === this.#revision + 1n && this.#watching && this.#replaced === undefined) {
+    if (revision === this.#revision + 1n && this.isSure) {
       this.#advance(key, revision);
       this.#deliver(deliver);
       this.#wakeAwaited();

@@ -1,14 +1,15 @@
 import type { Entry } from "../../model/command.js";
+import { encodeEntry } from "../entry-codec.js";
 import type { PendingCommand } from "../pending-command.js";
 
 /** An entry that was, or is to be, written, until the outcomes of its commands are known. */
 export class EntryUnderWay {
   readonly memberId: string;
   readonly sequence: number;
-  readonly entry: Entry;
   readonly pending: readonly PendingCommand[];
   readonly key: Buffer;
-  readonly value: Buffer;
+  #entry: Entry;
+  #value: Buffer;
   /** Whether an attempt at writing it may have taken effect, or may still. */
   uncertain = false;
   /** Whether nothing more is to be done about it. */
@@ -17,15 +18,30 @@ export class EntryUnderWay {
   constructor(
     where: { readonly memberId: string; readonly sequence: number; readonly key: Buffer },
     entry: Entry,
-    value: Buffer,
     pending: readonly PendingCommand[],
   ) {
     this.memberId = where.memberId;
     this.sequence = where.sequence;
     this.key = where.key;
-    this.entry = entry;
-    this.value = value;
+    this.#entry = entry;
+    this.#value = encodeEntry(entry);
     this.pending = pending;
+  }
+
+  get entry(): Entry {
+    return this.#entry;
+  }
+
+  get value(): Buffer {
+    return this.#value;
+  }
+
+  /** From now on it does not show its writer's table: the store may be another one than that table was read of. */
+  forgetSeen(): void {
+    if (this.#entry.seen !== undefined) {
+      this.#entry = { ...this.#entry, seen: undefined };
+      this.#value = encodeEntry(this.#entry);
+    }
   }
 }
 

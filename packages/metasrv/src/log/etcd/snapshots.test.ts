@@ -97,7 +97,6 @@ describe("a snapshot", () => {
     const stage = await stageOf().start();
     await fill(stage, 25);
     const tokens = [...stage.fold.tickets()].map(({ token }) => token);
-    let base = baseOf(stage.etcd);
     stage.etcd.behaviour = async (call, run, timeoutMs) => {
       if (writesTo(call, "snapshots")) {
         // Another has its way in between.
@@ -109,8 +108,7 @@ describe("a snapshot", () => {
     };
     await fill(stage, 20, 25);
     await snapshotWritten(stage);
-    base = baseOf(stage.etcd);
-    expect(base.snapshot).not.toBe("");
+    expect(baseOf(stage.etcd).snapshot).not.toBe("");
     expect(stage.fold.state(nameOf("lock-0")).holderToken).toBe(0n);
     await readsTheSame(stage);
   });
@@ -197,7 +195,7 @@ describe("trimming", () => {
     const stage = await stageOf().start();
     await fill(stage, 30);
     const backup = stage.etcd.backup();
-    let isRestored = false;
+    let isRestored = false as boolean;
     stage.etcd.behaviour = async (call, run, timeoutMs) => {
       if (!isRestored && call.kind === "range" && call.range.keysOnly === true && call.range.limit === 500) {
         isRestored = true;
