@@ -1,21 +1,7 @@
-import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "@jest/globals";
-import { Child, freePorts, leakCheck, startEtcd, startMetasrv, startTcpProxy } from "@metasrv/testing";
+import { freePorts, leakCheck, startEtcd, startMetasrv, startTcpProxy } from "@metasrv/testing";
 import { PlainLocks } from "./plain-locks.js";
-
-const bin = fileURLToPath(new URL("../../packages/metasrv/bin/metasrv.js", import.meta.url));
-
-/** A server that does not come to serve: its exit code, what it said, and how long it took. */
-async function startedInVain(...args: string[]): Promise<{ code: number | null; said: string; tookMs: number }> {
-  const startedAt = performance.now();
-  const child = await Child.start({
-    command: process.execPath,
-    args: [bin, "start", ...(args.includes("--bind-addr") ? [] : ["--bind-addr", "127.0.0.1:0"]), ...args],
-    env: { PATH: process.env.PATH },
-  });
-  const { code } = await child.exited;
-  return { code, said: child.tail, tookMs: performance.now() - startedAt };
-}
+import { startedInVain } from "./started-in-vain.js";
 
 test("an address that is in use: says who has it and what to do", async () => {
   await using node = await startMetasrv();

@@ -67,7 +67,7 @@ export class CommitterStage {
   }
 
   /** This process is a member. */
-  join(memberId = CommitterStage.memberId, first: readonly Command[] = []): void {
+  join(memberId = CommitterStage.memberId, first?: Command): void {
     const revision = this.etcd.write(this.keys.member(memberId), "", 10n);
     this.committer.joined(memberId, revision, first);
   }

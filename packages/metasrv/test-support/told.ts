@@ -1,6 +1,8 @@
 import type { CommandWaiter } from "../src/log/command-log.js";
 import type { Command, Outcome } from "../src/model/command.js";
+import { defaultLimits } from "../src/model/limits.js";
 import type { LockError } from "../src/model/lock-errors.js";
+import { decodeLockKey } from "../src/model/lock-key.js";
 import { type LockName, lockNameOf } from "../src/model/lock-name.js";
 import { ticketIdFrom, type TicketId } from "../src/model/ticket-id.js";
 
@@ -55,4 +57,9 @@ export function create(
 /** A lock is given back. */
 export function release(n: number, token: bigint, lock = "a"): Command {
   return { kind: "remove", name: nameOf(lock), id: idOf(n), token, cause: "released", memberId: "" };
+}
+
+/** The token in a key. */
+export function tokenOfKey(key: Uint8Array): bigint {
+  return decodeLockKey(key, defaultLimits.maxNameBytes).token;
 }

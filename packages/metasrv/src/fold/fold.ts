@@ -57,6 +57,8 @@ export class Fold implements LogFold {
   #walk: SnapshotWalk | undefined;
   #walks = 0;
   readonly #knownLevel: number;
+  /** See {@link isOutdated}. */
+  #outdatedBefore = 0n;
 
   /** @param known - the highest level that this node reads; another one than its version's in tests only */
   constructor(base: LogBase = emptyBase, known = knownLevel) {
@@ -83,6 +85,14 @@ export class Fold implements LogFold {
   /** The token that the next entry's first command gets, if its revision is the next one. */
   get nextToken(): bigint {
     return this.#firstToken(this.#revision + 1n);
+  }
+
+  /**
+   * Whether another store took the place of the one in which this process saw higher tokens: a ticket with this one is not
+   * to be granted any more. Not a part of the table: each process has its own memory.
+   */
+  isOutdated(token: bigint): boolean {
+    return token < this.#outdatedBefore;
   }
 
   get(ticket: TicketRef): Ticket | undefined {
@@ -113,11 +123,14 @@ export class Fold implements LogFold {
     return new Fold(base, this.#knownLevel);
   }
 
-  become(fresh: LogFold): void {
+  become(fresh: LogFold, ofAnotherStore = false): void {
     if (!(fresh instanceof Fold)) {
       throw new TypeError("a fold becomes what fresh() made");
     }
     const before = this.#table;
+    if (ofAnotherStore && this.nextToken > this.#outdatedBefore) {
+      this.#outdatedBefore = this.nextToken;
+    }
     if (this.#walk !== undefined) {
       this.#walk.isValid = false;
       this.#walk = undefined;

@@ -16,8 +16,12 @@ export interface LogBase {
 export interface LogFold {
   /** An empty one that begins there. */
   fresh(base: LogBase): LogFold;
-  /** Takes the place of this one's content, and tells followers what that means for them. */
-  become(fresh: LogFold): void;
+  /**
+   * Takes the place of this one's content, and tells followers what that means for them.
+   *
+   * @param ofAnotherStore - whether the log is another one than before, in which tokens may be lower than those seen
+   */
+  become(fresh: LogFold, ofAnotherStore?: boolean): void;
   /**
    * Takes in the next entry.
    *

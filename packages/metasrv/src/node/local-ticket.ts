@@ -200,7 +200,7 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
       if (isLast && serves) {
         this.followTicket(ticket);
         this.#moved = outcome.moved && outcome.kind === "holds";
-        this.dispatch(!ticket.holds ? "waits" : this.#moved ? "holdsMoved" : "holds");
+        this.dispatch(this.#host.fold.isOutdated(ticket.token) ? "outdated" : this.#standsThere(ticket));
       } else if (isLast) {
         this.dispatch(ticket?.token === outcome.token ? "superseded" : "removedAtOnce");
       } else if (serves && ticket.follower === undefined) {
@@ -214,6 +214,13 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
     } else if (isLast) {
       this.dispatch(outcome.kind === "refused" ? "refused" : "superseded");
     }
+  }
+
+  #standsThere({ holds }: Ticket): TicketEvent {
+    if (!holds) {
+      return "waits";
+    }
+    return this.#moved ? "holdsMoved" : "holds";
   }
 
   /** A create command will have no effect, or its outcome is not known in time. */

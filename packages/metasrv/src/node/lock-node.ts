@@ -270,6 +270,9 @@ export class LockNode {
       throw superseded();
     }
     claim.local = existing;
+    if (existing.ticket !== undefined && this.#fold.isOutdated(existing.ticket.token)) {
+      existing.dispatch("outdated");
+    }
     if (existing.state === "held") {
       this.#log.append(
         { kind: "create", name: existing.name, id: existing.id, content, attempt, try: waitMs === 0 },

@@ -35,7 +35,8 @@ export type TicketState =
  *
  * - Of its create command, by its outcome and by what the table shows after the entry: `holds`, `holdsMoved` (another
  *   member had served it, and may have told of a grant), `waits`, `refused`, `superseded` (another request for the same
- *   ticket took its place), `removedAtOnce`.
+ *   ticket took its place), `removedAtOnce`, `outdated` (it is there, by a token that must not be told any more; of a hold:
+ *   its requester has asked again).
  * - Of any command: `failed` (it had no effect and never will). Of a create command: `failedThere` (the same, but an
  *   earlier one had put the ticket into the table), `overdue` (its outcome is not known in time). Of a remove command: `done`, `notThere` (somebody else had removed the ticket).
  * - In the table: `granted`, `removed`, `moved` (another member serves it now).
@@ -52,6 +53,7 @@ export type TicketEvent =
   | "refused"
   | "superseded"
   | "removedAtOnce"
+  | "outdated"
   | "failed"
   | "failedThere"
   | "overdue"
@@ -145,6 +147,7 @@ export const transitions: Readonly<Record<TicketState, Readonly<Partial<Record<T
     refused: go("gone", "tellRefused", "forget"),
     superseded: go("gone", "tellSuperseded", "forget"),
     removedAtOnce: go("gone", "tellRemoved", "forget"),
+    outdated: go("replacing", "remove"),
     failed: go("gone", "tellFailed", "forget"),
     failedThere: go("removing", "tellFailed", "remove"),
     overdue: go("withdrawn", "tellFailed"),
@@ -165,6 +168,7 @@ export const transitions: Readonly<Record<TicketState, Readonly<Partial<Record<T
     refused: go("gone", "forget"),
     superseded: go("gone", "forget"),
     removedAtOnce: go("gone", "forget"),
+    outdated: go("removing", "remove"),
     failed: go("gone", "forget"),
     failedThere: go("kept"),
     askAgain: go("asking", "create"),
@@ -179,6 +183,7 @@ export const transitions: Readonly<Record<TicketState, Readonly<Partial<Record<T
     refused: go("gone", "forget"),
     superseded: go("gone", "forget"),
     removedAtOnce: go("gone", "forget"),
+    outdated: go("removing", "remove"),
     failed: go("gone", "forget"),
     failedThere: go("removing", "remove"),
     askAgain: go("asking", "create"),
@@ -209,6 +214,7 @@ export const transitions: Readonly<Record<TicketState, Readonly<Partial<Record<T
     removed: go("gone", "tellReleased", "forget"),
     moved: go("gone", "tellMoved", "forget"),
     release: go("releasing"),
+    outdated: go("removing", "tellReleased", "remove"),
     renewed: go("held", "startTtl"),
     timeOver: go("removing", "tellExpired", "expire"),
     abandon: go("gone", "tellMoved", "forget"),

@@ -372,10 +372,10 @@ describe("a member", () => {
     expect(told.words).toEqual(["failed not-a-member"]);
   });
 
-  test("with first commands writes them alone, and nothing else before it is in the log", async () => {
+  test("with a first command writes it alone, and nothing else before it is in the log", async () => {
     const stage = new CommitterStage();
     stage.hold();
-    stage.join(memberId, [{ kind: "raise-floor", token: 7n }]);
+    stage.join(memberId, { kind: "raise-floor", token: 7n });
     const told = stage.append(create(1));
     const first = await stage.next();
     expect(first.entry.commands).toEqual([{ kind: "raise-floor", token: 7n }]);
@@ -393,10 +393,10 @@ describe("a member", () => {
   });
 });
 
-test("the first commands of a member are written however long etcd refuses them", async () => {
+test("the first command of a member is written however long etcd refuses it", async () => {
   const stage = new CommitterStage();
   stage.hold();
-  stage.join(memberId, [{ kind: "raise-floor", token: 7n }]);
+  stage.join(memberId, { kind: "raise-floor", token: 7n });
   await (await stage.next()).fail(refusal("mvcc: database space exceeded"));
   stage.append(create(1));
   await stage.clock.advance(200);

@@ -56,8 +56,8 @@ export class Committer {
   #queue: PendingCommand[] = [];
   /** How many of the queue are in a hurry. */
   #hurried = 0;
-  /** Go out before everything else. */
-  #first: readonly PendingCommand[] = [];
+  /** Goes out before everything else. */
+  #first: PendingCommand | undefined;
   /** Is being written, and nothing else goes out before it is in the log. */
   #firstEntry: EntryUnderWay | undefined;
   #writer: LogWriter | undefined;
@@ -97,20 +97,20 @@ export class Committer {
    * This process is another member from now on.
    *
    * @param revision - at which its key was put
-   * @param first - commands that must be in the log before any other
+   * @param first - a command that must be in the log before any other
    */
-  joined(memberId: string, revision: bigint, first: readonly Command[]): void {
+  joined(memberId: string, revision: bigint, first: Command | undefined): void {
     this.#writer = new LogWriter(memberId, revision);
     this.#writers.set(memberId, this.#writer);
     const nobody = { settled: ignore, failed: ignore, overdue: ignore };
-    this.#first = first.map((command) => new PendingCommand(command, nobody, Number.POSITIVE_INFINITY));
+    this.#first = first && new PendingCommand(first, nobody, Number.POSITIVE_INFINITY);
     this.#scheduleSend();
   }
 
   /** This process is no member any more: what was not sent fails; what was is written, or known to be gone, in time. */
   left(): void {
     this.#writer = undefined;
-    this.#first = [];
+    this.#first = undefined;
     this.#failQueue(notAMember());
   }
 
@@ -124,14 +124,12 @@ export class Committer {
     return this.#writers.get(memberId)?.underWay.get(sequence);
   }
 
-  /** The outcomes of an entry's commands are known; undefined for those of which nobody is to be told. */
-  settle(entry: EntryUnderWay, outcomes: readonly (Outcome | undefined)[]): void {
+  /** The outcomes of an entry's commands are known. */
+  settle(entry: EntryUnderWay, outcomes: readonly Outcome[]): void {
     this.#end(entry);
     entry.pending.forEach((pending, index) => {
       const outcome = outcomes[index];
-      if (outcome === undefined) {
-        pending.fail(notAMember());
-      } else {
+      if (outcome !== undefined) {
         pending.settle(outcome);
       }
     });
@@ -157,7 +155,7 @@ export class Committer {
   listed(
     members: ReadonlySet<string>,
     revision: bigint | undefined,
-    outcomes: (entry: EntryUnderWay) => readonly (Outcome | undefined)[] | undefined,
+    outcomes: (entry: EntryUnderWay) => readonly Outcome[] | undefined,
   ): void {
     for (const writer of [...this.#writers.values()]) {
       for (const entry of [...writer.underWay.values()]) {
@@ -192,7 +190,7 @@ export class Committer {
   #maySend(): boolean {
     const { maxInFlight } = this.#options;
     return (
-      (this.#queue.length > 0 || this.#first.length > 0) &&
+      (this.#queue.length > 0 || this.#first !== undefined) &&
       this.#inFlight < maxInFlight &&
       this.#firstEntry === undefined &&
       !this.#pausing &&
@@ -206,7 +204,7 @@ export class Committer {
    * alone, keeps etcd busy when it does.
    */
   #isUnhurried(): boolean {
-    return this.#hurried === 0 && this.#queue.length < unhurriedCommands && this.#first.length === 0;
+    return this.#hurried === 0 && this.#queue.length < unhurriedCommands && this.#first === undefined;
   }
 
   #scheduleSend(urgent = false): void {
@@ -243,15 +241,15 @@ export class Committer {
   /** Makes the next entry of what is there. */
   #make(writer: LogWriter): EntryUnderWay {
     const { keys, state } = this.#options;
-    const pending = this.#first.length === 0 ? this.#take() : this.#first;
+    const pending = this.#first === undefined ? this.#take() : [this.#first];
     const sequence = writer.next();
     const entry = { ...state(), settled: writer.settled, commands: pending.map(({ command }) => command) };
     const { memberId } = writer;
     const where = { memberId, sequence, key: keys.entry(memberId, sequence) };
     const made = new EntryUnderWay(where, entry, pending);
     writer.underWay.set(sequence, made);
-    if (this.#first.length > 0) {
-      this.#first = [];
+    if (this.#first !== undefined) {
+      this.#first = undefined;
       this.#firstEntry = made;
     }
     return made;

@@ -1,6 +1,6 @@
 import { type Clock, type Gather, gatherByEventLoop } from "@metasrv/wire";
 import type { Logger } from "pino";
-import { type Command, knownLevel, type Outcome, type StateHash } from "../../model/command.js";
+import { type Command, knownLevel, type StateHash } from "../../model/command.js";
 import type { Fatal } from "../../model/fatal-error.js";
 import type { Member, StoredMember } from "../../model/member.js";
 import type { CommandLog, CommandWaiter, LogFold, MembershipListener, LogListener, Urgency } from "../command-log.js";
@@ -96,8 +96,6 @@ export class EtcdLog implements CommandLog {
   #nextToken = 0n;
   /** Whether this process was a member before. */
   #hasJoined = false;
-  /** Removes tickets of which nobody was told. */
-  #outdated: Command[] = [];
   /** The level that this process has asked to raise the log to. */
   #raisedTo = 0;
   readonly #foreign = new Set<string>();
@@ -176,7 +174,7 @@ export class EtcdLog implements CommandLog {
         ...this.#parts,
         joined: (memberId, revision) => {
           this.#memberId = memberId;
-          this.#committer.joined(memberId, revision, this.#firstCommands());
+          this.#committer.joined(memberId, revision, this.#floor());
           // The watch may have told of the member before etcd's answer did.
           this.#raiseLevel();
         },
@@ -213,15 +211,14 @@ export class EtcdLog implements CommandLog {
 
   #listed(fold: LogFold, listing: Listing, replaced: boolean): void {
     this.#nextToken = maxOf(this.#nextToken, fold.nextToken);
-    fold.become(listing.fold);
+    fold.become(listing.fold, replaced);
     this.#members = listing.members;
     const { base, baseModRevision, writers, logBytes } = listing;
     this.#snapshots?.listed(base, baseModRevision, writers, logBytes);
     const memberIds = new Set(this.#members.map(({ id }) => id));
-    this.#committer.listed(memberIds, replaced ? undefined : listing.header.revision, (entry) => {
-      const outcomes = fold.outcomes(entry.memberId, entry.sequence);
-      return replaced ? outcomes?.map((outcome, index) => this.#unlessOutdated(entry, outcome, index)) : outcomes;
-    });
+    this.#committer.listed(memberIds, replaced ? undefined : listing.header.revision, ({ memberId, sequence }) =>
+      fold.outcomes(memberId, sequence),
+    );
     fold.keepMembers(memberIds);
     fold.tell();
     this.#listener?.strays(undefined);
@@ -338,30 +335,14 @@ export class EtcdLog implements CommandLog {
   }
 
   /**
-   * What was written into a store that took the place of another, before this process knew, may have a lower token than one
-   * that was told already. Nobody is told of it, and it is removed.
-   */
-  #unlessOutdated({ entry, memberId }: EntryUnderWay, outcome: Outcome, index: number): Outcome | undefined {
-    const command = entry.commands[index];
-    if (command?.kind !== "create" || !("token" in outcome) || outcome.token >= this.#nextToken) {
-      return outcome;
-    }
-    const { name, id } = command;
-    this.#outdated.push({ kind: "remove", name, id, token: outcome.token, cause: "abandoned", memberId });
-    return undefined;
-  }
-
-  /**
    * What must be in the log before anything else of this member: tokens go on rising where a store took the place of one
    * that was further. Whether one did is not always known yet when this process joins again.
    */
-  #firstCommands(): readonly Command[] {
+  #floor(): Command | undefined {
     const nextToken = this.#fold?.nextToken ?? 0n;
     const isSure = !this.#hasJoined && nextToken >= this.#nextToken;
-    const outdated = this.#outdated;
-    this.#outdated = [];
     this.#hasJoined = true;
-    return isSure ? [] : [{ kind: "raise-floor", token: maxOf(this.#nextToken, nextToken) - 1n }, ...outdated];
+    return isSure ? undefined : { kind: "raise-floor", token: maxOf(this.#nextToken, nextToken) - 1n };
   }
 
   #firstBase(): StoredBase {
