@@ -1,4 +1,6 @@
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { readTickets, showLockName, type Ticket } from "@metasrv/metasrv";
+import { EntrySchema } from "@metasrv/proto/metasrv/store/v1";
 import type { Etcd3 } from "etcd3";
 
 const timeoutMs = 10_000;
@@ -23,4 +25,15 @@ export async function memberKeys(client: Etcd3, prefix = "metasrv"): Promise<str
 /** The keys of all entries of the log under a prefix. */
 export async function entryKeys(client: Etcd3, prefix = "metasrv"): Promise<string[]> {
   return await client.getAll().prefix(`${prefix}/@/log/`).keys();
+}
+
+/** Puts an entry into the log as a member of that id would, who need not be one. @returns its key */
+export async function putEntry(
+  client: Etcd3,
+  entry: MessageInitShape<typeof EntrySchema>,
+  { prefix = "metasrv", memberId = "1", sequence = 1 } = {},
+): Promise<string> {
+  const key = `${prefix}/@/log/${memberId}/${sequence.toString().padStart(16, "0")}`;
+  await client.put(key).value(Buffer.from(toBinary(EntrySchema, create(EntrySchema, entry))));
+  return key;
 }
