@@ -72,6 +72,7 @@ export class FakeEtcd implements EtcdClient {
   #leases = new Map<bigint, number>();
   #nextLease = 0x10n;
   #heldBackAt: bigint | undefined;
+  #silent = false;
 
   get header(): EtcdHeader {
     return { clusterId: this.clusterId, revision: this.#revision };
@@ -137,6 +138,18 @@ export class FakeEtcd implements EtcdClient {
 
   releaseWatches(): void {
     this.#heldBackAt = undefined;
+    for (const watch of this.watches) {
+      watch.show();
+    }
+  }
+
+  /** Watches begin, and show nothing, though their member has it all. */
+  silence(): void {
+    this.#silent = true;
+  }
+
+  speak(): void {
+    this.#silent = false;
     for (const watch of this.watches) {
       watch.show();
     }
@@ -228,6 +241,7 @@ export class FakeEtcd implements EtcdClient {
       header: () => ({ clusterId: this.clusterId, revision: this.#heldBackAt ?? this.#revision }),
       compacted: () => this.#compacted,
       changes: () => this.#changes,
+      isSilent: () => this.#silent,
       ended: () => this.watches.delete(watch),
     });
     this.watches.add(watch);
@@ -325,6 +339,7 @@ interface WatchedStore {
   readonly header: () => EtcdHeader;
   readonly compacted: () => bigint;
   readonly changes: () => readonly EtcdEvent[];
+  readonly isSilent: () => boolean;
   readonly ended: () => void;
 }
 
@@ -364,7 +379,7 @@ export class FakeWatch implements EtcdWatch {
   /** Tells what it has not told yet. */
   show(): void {
     const upTo = this.#store.header().revision;
-    if (!this.#created || this.#ended || upTo < this.#next) {
+    if (!this.#created || this.#ended || this.#store.isSilent() || upTo < this.#next) {
       return;
     }
     const { key, end } = this.range;
@@ -384,7 +399,7 @@ export class FakeWatch implements EtcdWatch {
 
   cancel(): void {
     this.canceled = true;
-    this.end(undefined);
+    this.end(new Error("14 UNAVAILABLE: the connection was closed before the answer"));
   }
 
   end(error: Error | undefined): void {

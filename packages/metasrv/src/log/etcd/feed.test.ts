@@ -228,6 +228,19 @@ describe("a feed", () => {
       expect(delivered.at(-1)).toBe(`listed ${etcd.revision} of another store`);
     });
 
+    test("says so, too, where that is further already and has new entries when it is listed", async () => {
+      const backup = etcd.backup();
+      others.write(writer, []);
+      // The watch shows nothing of it until it is given up.
+      etcd.silence();
+      etcd.restore(backup);
+      etcd.pass(10);
+      others.write(writer, [create(9)]);
+      await clock.advance(3_000);
+      expect(warnings().filter((msg) => msg.includes("restored, replaced or wiped"))).toHaveLength(1);
+      expect(delivered).toContain(`listed ${etcd.revision} of another store`);
+    });
+
     test("takes no answer for its own that comes before the listing", async () => {
       const backup = etcd.backup();
       others.write(writer, []);
@@ -239,6 +252,18 @@ describe("a feed", () => {
       await clock.advance(5_000);
       expect(listings()).toBe(1);
     });
+  });
+
+  test("does not take a watch that was slow to begin for one of another store", async () => {
+    const last = others.write(writer, []);
+    etcd.breakWatches();
+    etcd.silence();
+    await clock.advance(1_500);
+    etcd.speak();
+    await clock.advance(3_000);
+    expect(warnings().filter((msg) => msg.includes("restored, replaced or wiped"))).toEqual([]);
+    expect(delivered.slice(0, 2)).toEqual([`changed ${last}`, `listed ${etcd.revision}`]);
+    expect(etcd.watches.size).toBe(1);
   });
 
   test("tells of an answer that was asked for before the last listing, and is behind it, nothing", () => {

@@ -50,6 +50,12 @@ const firstPageMs = 1_000;
 /** After so many checks without a success, the feed is taken to be behind: not in an election of etcd's. */
 const checksOverdue = 5;
 
+/** A change that was delivered. */
+interface LastChange {
+  readonly key: Buffer;
+  readonly revision: bigint;
+}
+
 /** Delivers everything that is ours in the store: a listing, then every change in order, and a new listing after a gap. */
 export class Feed {
   readonly #options: FeedOptions;
@@ -60,7 +66,9 @@ export class Feed {
   /** Revision up to which everything was delivered. */
   #revision = 0n;
   /** The last change that was delivered: a watch that does not begin with it watches another history. */
-  #last: { readonly key: Buffer; readonly revision: bigint } | undefined;
+  #last: LastChange | undefined;
+  /** The change that a watch should have begun with and did not, until it was looked for. */
+  #missing: LastChange | undefined;
   /** Changes before this revision cannot be watched any more. */
   #compactedAt = 0n;
   #clusterId: bigint | undefined;
@@ -225,6 +233,7 @@ export class Feed {
     while (!this.#closed) {
       try {
         if (!listed) {
+          await this.#lookForMissing();
           const wasReplaced = this.#replaced !== undefined;
           const listing = await this.#list();
           const goesBack = listing.fold.nextToken < fold.nextToken;
@@ -254,6 +263,23 @@ export class Feed {
       }
       await this.#pauses.wait();
     }
+  }
+
+  /** A watch did not begin with the last change: is it not in the store, or was the watch only slow? */
+  async #lookForMissing(): Promise<void> {
+    const missing = this.#missing;
+    if (missing === undefined) {
+      return;
+    }
+    const { kvs } = await this.#options.client.range({ key: missing.key, keysOnly: true }, this.#firstPageMs);
+    this.#missing = undefined;
+    if ((kvs[0]?.modRevision ?? 0n) < missing.revision) {
+      this.#replaceWithout(missing);
+    }
+  }
+
+  #replaceWithout({ revision }: LastChange): void {
+    this.#replace(`at revision ${revision}, it has not the change that this server had read there`);
   }
 
   /** @param leftMs - how long each page may take at most, in milliseconds */
@@ -296,6 +322,7 @@ export class Feed {
     let verified = !overlaps;
     /** Whether the member that is watched has that change, or another in its place. */
     let isFarEnough = false;
+    let isGivenUp = false;
     try {
       return await new Promise<"broken" | "gap">((resolve) => {
         const watch = client.watch(
@@ -329,13 +356,18 @@ export class Feed {
               if (error !== undefined) {
                 logger.debug({ err: error }, "the watch was broken off");
               }
-              const isSilent = error === undefined && isFarEnough && !verified;
+              const isSilent = isGivenUp && isFarEnough && !verified;
+              this.#missing = isSilent ? last : this.#missing;
               resolve(isSilent || this.#replaced !== undefined ? "gap" : "broken");
             },
           },
         );
         this.#watch = watch;
-        this.#check.watch(watch, overlaps ? last.revision - 1n : this.#revision);
+        const giveUp = () => {
+          isGivenUp = true;
+          watch.cancel();
+        };
+        this.#check.watch({ cancel: giveUp }, overlaps ? last.revision - 1n : this.#revision);
         this.#check.committed(last.revision);
         if (this.#closed) {
           watch.cancel();
@@ -353,13 +385,13 @@ export class Feed {
    * Whether the watch has shown that it goes on from what was delivered. The revision in its header says nothing: a member
    * that is behind the others watches, too.
    */
-  #verify({ header, events }: EtcdWatchResponse, last: { readonly key: Buffer; readonly revision: bigint }): boolean {
+  #verify({ header, events }: EtcdWatchResponse, last: LastChange): boolean {
     if (!this.#isSameCluster(header) || events.length === 0 || this.#replaced !== undefined) {
       return false;
     }
     const goesOn = events.some(({ kv }) => kv.modRevision === last.revision && kv.key.equals(last.key));
     if (!goesOn) {
-      this.#replace(`at revision ${last.revision}, it has not the change that this server had read there`);
+      this.#replaceWithout(last);
     }
     return goesOn;
   }

@@ -12,7 +12,7 @@ describe("a check of a watch", () => {
   let head: Head | undefined;
   let asked: number;
 
-  const watch = { progress: () => undefined, cancel: () => canceled++ };
+  const watch = { cancel: () => canceled++ };
 
   beforeEach(() => {
     clock = new ManualClock();

@@ -31,7 +31,7 @@ const looks = 3;
  */
 export class WatchCheck {
   readonly #options: WatchCheckOptions;
-  #watch: EtcdWatch | undefined;
+  #watch: Pick<EtcdWatch, "cancel"> | undefined;
   /** How far the watch has come, and how far it should come. */
   #seen = 0n;
   #wanted = 0n;
@@ -64,7 +64,7 @@ export class WatchCheck {
   }
 
   /** From now on it is this watch; it brings everything after `revision`. */
-  watch(watch: EtcdWatch, revision: bigint): void {
+  watch(watch: Pick<EtcdWatch, "cancel">, revision: bigint): void {
     this.#watch = watch;
     this.#seen = revision;
     this.#silent = 0;
