@@ -11,11 +11,11 @@ export function writesForGoneMembers(parts: EtcdLogParts): EtcdLogParts {
   };
 }
 
-/** The base is pointed to a snapshot whatever it points to meanwhile. */
-export function basesOverwriteEachOther(parts: EtcdLogParts): EtcdLogParts {
+/** The base is pointed to a snapshot of which not every chunk is there. */
+export function losesChunks(parts: EtcdLogParts): EtcdLogParts {
   return withTxn(parts, (txn) => ({
     ...txn,
-    compare: txn.compare.filter(({ key }) => storeKeys.parse(key)?.kind !== "base"),
+    success: txn.success.filter(({ kind, key }) => kind !== "put" || storeKeys.parse(key)?.kind !== "chunk"),
   }));
 }
 

@@ -78,24 +78,6 @@ export class TakeoverThatPurges extends WrappedLog {
   }
 }
 
-/** A renewal is said to have succeeded, whatever became of the ticket. */
-export class BlindRenewals extends WrappedLog {
-  override append(command: Command, waiter: CommandWaiter, urgency: Urgency): void {
-    super.append(
-      command,
-      command.kind === "renew"
-        ? {
-            ...bound(waiter),
-            settled: () => {
-              waiter.settled({ kind: "done" });
-            },
-          }
-        : waiter,
-      urgency,
-    );
-  }
-}
-
 /** The expiry of a hold that was renewed elsewhere ends it. */
 export class ExpiryEndsAnyHold extends WrappedLog {
   override append(command: Command, waiter: CommandWaiter, urgency: Urgency): void {

@@ -197,6 +197,9 @@ export class Invariants {
     for (const client of this.#believers()) {
       const belief = client.belief();
       if (belief !== undefined) {
+        if (this.history.life(belief.name, belief.token)?.removedAtMs !== undefined) {
+          this.fail("I4", `${client.name} believes to hold ${belief.name} with token ${belief.token}, which is gone`);
+        }
         const other = holders.get(belief.name);
         if (other !== undefined) {
           this.fail("I4", `${other} and ${client.name} both believe to hold ${belief.name} at ${this.#now()}`);

@@ -171,7 +171,13 @@ export class NodeRun {
       requestTimeoutMs: profile.requestTimeoutMs,
       memberTtlSeconds: profile.memberTtlSeconds,
       txn: (request) => client.txn(request, attemptTimeoutMs),
-      gather: queueMicrotask,
+      gather: (done, urgent) => {
+        if (urgent) {
+          queueMicrotask(done);
+        } else {
+          this.process.arrive(random.between(0, 0.5), "the log's turn is over", done);
+        }
+      },
       random: () => random.next(),
       unixMs: () => 1_000,
       checkMs,

@@ -46,23 +46,6 @@ export const lateFeeds: Partial<Profile> = {
   thinkMs: 20,
 };
 
-/** TTLs are hardly longer than it takes to renew. */
-export const lateRenewals: Partial<Profile> = {
-  nodes: 3,
-  sessions: 0,
-  drift: 0,
-  roaming: 0.5,
-  restlessness: 0.3,
-  holdPart: 3,
-  faults: ["client cut"],
-  faultEveryMs: 300,
-  longestFaultMs: 500,
-  ttlsMs: [300],
-  storeDelayMs: 40,
-  clientDelayMs: 80,
-  thinkMs: 20,
-};
-
 /** Clients do not wait for answers. */
 export const restlessClients: Partial<Profile> = {
   sessions: 0,

@@ -1,8 +1,7 @@
 import { Fold } from "../../packages/metasrv/src/fold/fold.js";
-import { basesOverwriteEachOther, trimsTooMuch, writesForGoneMembers } from "./broken-clients.js";
+import { losesChunks, trimsTooMuch, writesForGoneMembers } from "./broken-clients.js";
 import { BlurredFold, DivergingFold, ForgetfulFold } from "./broken-folds.js";
 import {
-  BlindRenewals,
   ExpiryEndsAnyHold,
   GhostsStay,
   HastyRefusals,
@@ -22,7 +21,6 @@ import {
   delayedRenewals,
   delayedRequests,
   lateFeeds,
-  lateRenewals,
   longWaits,
   lostLeases,
   lostNodes,
@@ -76,14 +74,6 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
     },
   ],
   [
-    "a renewal of what is gone is answered with success",
-    {
-      create: () => ({ node: { wrapLog: (log) => new BlindRenewals(log) }, profile: lateRenewals }),
-      breaks: ["I4", "I9"],
-      withinSteps: 200_000,
-    },
-  ],
-  [
     "expiry ends a hold that another node serves",
     {
       create: () => ({ node: { wrapLog: (log) => new ExpiryEndsAnyHold(log) }, profile: lateFeeds }),
@@ -131,11 +121,11 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
     },
   ],
   [
-    "the base goes back to an older snapshot",
+    "a snapshot has not all its chunks",
     {
-      create: () => ({ node: { changeParts: basesOverwriteEachOther }, profile: manySnapshots }),
-      breaks: ["I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "code"],
-      withinSteps: 400_000,
+      create: () => ({ node: { changeParts: losesChunks }, profile: manySnapshots }),
+      breaks: ["I6", "I7"],
+      withinSteps: 100_000,
     },
   ],
   [
