@@ -1,8 +1,8 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { BaseSchema } from "@metasrv/proto/metasrv/store/v1";
+import { ModelLog, type ModelTicket } from "@metasrv/testing";
 import type { LockName } from "../../packages/metasrv/src/model/lock-name.js";
 import type { TicketId } from "../../packages/metasrv/src/model/ticket-id.js";
-import { ModelFold, type ModelTicket } from "./model-fold.js";
 import type { Change, Revision } from "./store/simulated-store.js";
 import { storeKeys } from "./store/store-client.js";
 
@@ -31,10 +31,10 @@ export class History {
   readonly #now: () => number;
   readonly #observer: HistoryObserver;
   /** Absent until the log's base is there. */
-  #model: ModelFold | undefined;
+  #model: ModelLog | undefined;
   readonly #lives = new Map<string, TicketLife>();
   /** When the last ticket of a lock went, where it has none now. */
-  readonly #freeSinceMs = new Map<LockName, number>();
+  readonly #freeSinceMs = new Map<string, number>();
 
   constructor(now: () => number, observer: HistoryObserver) {
     this.#now = now;
@@ -55,7 +55,7 @@ export class History {
   }
 
   /** The ticket that was created with the token, whether it is still there or not. */
-  life(name: LockName, token: bigint): TicketLife | undefined {
+  life(name: string, token: bigint): TicketLife | undefined {
     return this.#lives.get(`${name}/${token.toString()}`);
   }
 
@@ -84,7 +84,7 @@ export class History {
       this.#observer.member(key.memberId, kind === "put");
     } else if (key?.kind === "base" && kind === "put" && this.#model === undefined) {
       const { revisionOffset } = fromBinary(BaseSchema, kv.value);
-      this.#model = new ModelFold(this.#modelObserver, revisionOffset);
+      this.#model = new ModelLog(this.#modelObserver, revisionOffset);
     } else if (key?.kind === "entry" && kind === "put") {
       this.#model?.apply(key.memberId, key.sequence, revision, kv.value);
     }
@@ -92,7 +92,15 @@ export class History {
 
   readonly #modelObserver = {
     created: ({ name, id, token, owner, memberId }: ModelTicket, others: readonly ModelTicket[]) => {
-      const life = { name, id, token, owner, memberId, heldSinceMs: undefined, removedAtMs: undefined };
+      const life: TicketLife = {
+        name: name as LockName,
+        id: id as TicketId,
+        token,
+        owner,
+        memberId,
+        heldSinceMs: undefined,
+        removedAtMs: undefined,
+      };
       this.#observer.created(life, this.#livesOf(others));
       this.#lives.set(`${name}/${token.toString()}`, life);
     },

@@ -14,3 +14,5 @@ export type { ToolName } from "./tools.js";
 export { Child } from "./child.js";
 export type { ChildOptions, Exit } from "./child.js";
 export type { Host } from "./host.js";
+export { ModelLog } from "./model-log.js";
+export type { ModelObserver, ModelTicket } from "./model-log.js";

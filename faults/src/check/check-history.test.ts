@@ -28,14 +28,14 @@ function history(given: Partial<History>): History {
   const tickets = asks.flatMap(({ id, token, doneUs }) =>
     token === undefined
       ? []
-      : [ticket(id, token, doneUs === undefined ? {} : { goneUs: doneUs, goneRevision: token + 1n })],
+      : [ticket(id, token, doneUs === undefined ? {} : { goneUs: doneUs, gonePlace: token + 1n })],
   );
   return {
     tickets,
     resource: [],
     putsUs: [],
     faults: [],
-    leftKeys: [],
+    left: [],
     beginUs: 0,
     endUs: 99 * second,
     ...given,
@@ -81,7 +81,7 @@ describe("one holder", () => {
 
   test("a signal ends the belief", () => {
     const warned = held("x", 1n, 1, 9, { overUs: 2 * second });
-    const tickets = [ticket("x", 1n, { goneUs: 3 * second, goneRevision: 2n }), ticket("y", 3n)];
+    const tickets = [ticket("x", 1n, { goneUs: 3 * second, gonePlace: 2n }), ticket("y", 3n)];
     expect(
       rulesBroken({ asks: [{ ...warned, unlockedUs: 3 * second }, ask("y", { ...held("y", 3n, 3, 4) })], tickets }),
     ).toEqual(["unlocks take effect"]);
@@ -114,13 +114,13 @@ describe("tickets", () => {
   });
 
   test("two tickets of one ask at once", () => {
-    const tickets = [ticket("x", 1n, { goneUs: 0, goneRevision: 5n }), ticket("x", 3n, { goneUs: 2 * second })];
+    const tickets = [ticket("x", 1n, { goneUs: 0, gonePlace: 5n }), ticket("x", 3n, { goneUs: 2 * second })];
     expect(rulesBroken({ asks: [held("x", 3n, 1, 2)], tickets })).toEqual(["one ticket an ask"]);
   });
 
   test("a wait that begins again behind others has lost its place; one that was the first, or has an end, has not", () => {
-    const before = ticket("y", 1n, { goneRevision: 9n });
-    const again = [ticket("x", 2n, { goneUs: 7, goneRevision: 8n }), ticket("x", 10n)];
+    const before = ticket("y", 1n, { gonePlace: 9n });
+    const again = [ticket("x", 2n, { goneUs: 7, gonePlace: 8n }), ticket("x", 10n)];
     expect(lostPlaces([ask("x", { token: 10n })], [before, ...again])).toMatchObject([{ ask: { id: "x" }, atUs: 7 }]);
     expect(lostPlaces([ask("x", { token: 10n })], again)).toEqual([]);
     expect(lostPlaces([ask("x", { token: 10n, waitMs: 9 })], [before, ...again])).toEqual([]);
@@ -136,7 +136,7 @@ describe("tickets", () => {
   });
 
   test("what is left in the store", () => {
-    expect(rulesBroken({ leftKeys: ["metasrv/locks/a/1"] })).toEqual(["nothing is left"]);
+    expect(rulesBroken({ left: ["a, token 1"] })).toEqual(["nothing is left"]);
   });
 });
 

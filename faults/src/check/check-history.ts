@@ -12,6 +12,6 @@ export function checkHistory(history: History): Violation[] {
     ...checkTickets(history),
     ...checkUnlocks(history),
     ...checkResource(history),
-    ...history.leftKeys.map((key): Violation => ({ rule: "nothing is left", what: `${key} is in the store` })),
+    ...history.left.map((ticket): Violation => ({ rule: "nothing is left", what: `${ticket} is in the log` })),
   ];
 }

@@ -21,11 +21,11 @@ export function lostPlaces(asks: readonly Ask[], tickets: readonly TicketLife[])
   const locks = byLock(tickets);
   return asks.flatMap((ask) => {
     const [first, second] = groups.get(ask.id) ?? [];
-    const { goneUs, goneRevision } = first ?? {};
-    if (goneUs === undefined || goneRevision === undefined || first === undefined || second === undefined) return [];
+    const { goneUs, gonePlace } = first ?? {};
+    if (goneUs === undefined || gonePlace === undefined || first === undefined || second === undefined) return [];
     if (ask.waitMs !== undefined || first.token === ask.token) return [];
     const waited = (locks.get(ask.lock) ?? []).some(
-      (other) => other.token < first.token && (other.goneRevision === undefined || other.goneRevision > goneRevision),
+      (other) => other.token < first.token && (other.gonePlace === undefined || other.gonePlace > gonePlace),
     );
     return waited ? [{ ask, atUs: goneUs }] : [];
   });

@@ -45,7 +45,7 @@ function checkGrant(ask: Ask, tickets: readonly TicketLife[]): Violation[] {
 function doubled(tickets: readonly TicketLife[]): Violation[] {
   return tickets.flatMap((ticket, index) => {
     const next = tickets[index + 1];
-    if (next === undefined || (ticket.goneRevision !== undefined && ticket.goneRevision < next.token)) return [];
+    if (next === undefined || (ticket.gonePlace !== undefined && ticket.gonePlace < next.token)) return [];
     const what = `${ticket.ask} had two tickets at once for ${ticket.lock}: ${ticket.token} and ${next.token}`;
     return [{ rule: "one ticket an ask", what }];
   });

@@ -27,8 +27,8 @@ export interface History {
   /** When plain writes to the store succeeded, in order. */
   readonly putsUs: readonly number[];
   readonly faults: readonly FaultSpan[];
-  /** Keys of tickets found in the store after the end. */
-  readonly leftKeys: readonly string[];
+  /** Tickets that were in the log after the end, for people to read. */
+  readonly left: readonly string[];
   readonly beginUs: number;
   /** When the load was told to end. */
   readonly endUs: number;

@@ -4,11 +4,12 @@ export interface TicketLife {
   readonly id: string;
   /** The owner text: which ask it belongs to. */
   readonly ask: string;
-  /** Its create revision: the fencing token. */
+  /** Its place in the log. */
   readonly token: bigint;
   readonly createdUs: number;
   /** The member that serves it now, or served it last. */
   memberId: string;
   goneUs?: number;
-  goneRevision?: bigint;
+  /** The place in the log of what removed it, on the scale of tokens. */
+  gonePlace?: bigint;
 }

@@ -2,7 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { MemberSchema } from "@metasrv/proto/metasrv/store/v1";
 import type { Etcd3 } from "etcd3";
 
-const prefix = "metasrv/members/";
+const prefix = "metasrv/@/members/";
 
 /** Where each member says that it is reached, by its id. Of a node that was killed there may be two for a while. */
 export async function memberAddresses(store: Etcd3): Promise<Map<string, string>> {

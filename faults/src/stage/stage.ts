@@ -112,21 +112,14 @@ export class Stage implements AsyncDisposable {
 
   /** Ends the load, waits until nothing is left, and tells what happened. */
   async finish(faults: readonly FaultSpan[]): Promise<History> {
-    const { store, recorder } = this.#started;
+    const { recorder } = this.#started;
     const endUs = nowUs();
     await Promise.all(this.clients.map((client) => client.stop()));
     await this.#probe?.stop();
-    let leftKeys: string[] = [];
-    const isEmpty = async (): Promise<boolean> => {
-      leftKeys = await store.getAll().prefix("metasrv/locks/").keys();
-      return leftKeys.length === 0;
-    };
+    const isEmpty = (): boolean => recorder.left.length === 0;
     await until(isEmpty, { what: "all tickets to be gone", timeoutMs: emptyWithinMs, intervalMs: 100 }).catch(
       () => undefined,
     );
-    const seen = (): boolean => recorder.tickets.every(({ goneUs }) => goneUs !== undefined);
-    if (leftKeys.length === 0)
-      await until(seen, { what: "the recorder to see that nothing is left", timeoutMs: 10_000 });
     if (recorder.trouble !== undefined) throw new Error(`the watch on the store broke: ${recorder.trouble}`);
     const resource = await readJournal(join(this.#folder, "resource.jsonl"));
     const puts = await readJournal(join(this.#folder, "store-probe.jsonl"));
@@ -136,7 +129,7 @@ export class Stage implements AsyncDisposable {
       resource: resource.filter((event) => event.kind === "written" || event.kind === "fenced"),
       putsUs: puts.map(({ atUs }) => atUs),
       faults,
-      leftKeys,
+      left: recorder.left,
       beginUs: this.beginUs,
       endUs,
     };

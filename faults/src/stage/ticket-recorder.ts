@@ -1,17 +1,22 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { TicketSchema } from "@metasrv/proto/metasrv/store/v1";
+import { BaseSchema } from "@metasrv/proto/metasrv/store/v1";
+import { ModelLog, type ModelTicket } from "@metasrv/testing";
 import type { Etcd3, IKeyValue, Watcher } from "etcd3";
 import type { TicketLife } from "../history/ticket-life.js";
 import { nowUs } from "../monotonic.js";
 
-const prefix = "metasrv/locks/";
+const root = "metasrv/@/";
+const entries = `${root}log/`;
+const base = `${root}base`;
 
-/** Writes down the life of every ticket, as the store's watch tells it. */
+/** Writes down the life of every ticket, as the entries of the log tell it, which it reads on its own. */
 export class TicketRecorder implements AsyncDisposable {
   /** In the order of their creation. */
   readonly tickets: TicketLife[] = [];
-  readonly #live = new Map<string, TicketLife>();
+  readonly #live = new Map<bigint, TicketLife>();
   readonly #watcher: Watcher;
+  /** Absent until the log begins. */
+  #log: ModelLog | undefined;
   #revision = 0n;
   /** Why it could not see everything. */
   trouble: string | undefined;
@@ -21,17 +26,14 @@ export class TicketRecorder implements AsyncDisposable {
     watcher.on("put", (kv) => {
       this.#put(kv);
     });
-    watcher.on("delete", (kv) => {
-      this.#delete(kv);
-    });
     watcher.on("error", (error) => {
       this.trouble ??= error.message;
     });
   }
 
-  /** Starts on a store that has no tickets yet. */
+  /** Starts on a store that has no log yet. */
   static async start(store: Etcd3): Promise<TicketRecorder> {
-    return new TicketRecorder(await store.watch().prefix(prefix).create());
+    return new TicketRecorder(await store.watch().prefix(root).create());
   }
 
   /** The last revision that it has heard of. */
@@ -39,10 +41,17 @@ export class TicketRecorder implements AsyncDisposable {
     return this.#revision;
   }
 
+  /** The tickets that there are now, for people to read. */
+  get left(): readonly string[] {
+    return [...this.#live.values()].map(({ lock, token, ask }) => `${lock}, token ${token}, of ${ask}`);
+  }
+
   /** How many tickets each member serves, by the member's id. */
   served(): Map<string, number> {
     const counts = new Map<string, number>();
-    for (const { memberId } of this.#live.values()) counts.set(memberId, (counts.get(memberId) ?? 0) + 1);
+    for (const { memberId } of this.#live.values()) {
+      counts.set(memberId, (counts.get(memberId) ?? 0) + 1);
+    }
     return counts;
   }
 
@@ -50,29 +59,38 @@ export class TicketRecorder implements AsyncDisposable {
     await this.#watcher.cancel();
   }
 
-  #put({ key, value, create_revision: created, mod_revision: modified }: IKeyValue): void {
+  #put({ key, value, mod_revision: modified }: IKeyValue): void {
     this.#revision = BigInt(modified);
-    const { owner, memberId } = fromBinary(TicketSchema, value);
     const text = key.toString("latin1");
-    const known = this.#live.get(text);
-    if (known !== undefined) {
-      known.memberId = memberId;
-      return;
+    if (text === base) {
+      this.#log ??= new ModelLog(this.#observer, fromBinary(BaseSchema, value).revisionOffset);
+    } else if (text.startsWith(entries)) {
+      const [memberId = "", sequence = ""] = text.slice(entries.length).split("/");
+      this.#log?.apply(memberId, Number(sequence), this.#revision, value);
     }
-    const [name = "", id = ""] = text.slice(prefix.length).split("/");
-    const lock = decodeURIComponent(name);
-    const ticket: TicketLife = { lock, id, ask: owner, token: BigInt(created), createdUs: nowUs(), memberId };
-    this.#live.set(text, ticket);
-    this.tickets.push(ticket);
   }
 
-  #delete({ key, mod_revision: modified }: IKeyValue): void {
-    this.#revision = BigInt(modified);
-    const text = key.toString("latin1");
-    const ticket = this.#live.get(text);
-    if (ticket === undefined) return;
-    ticket.goneUs = nowUs();
-    ticket.goneRevision = BigInt(modified);
-    this.#live.delete(text);
-  }
+  readonly #observer = {
+    created: ({ name, id, owner, token, memberId }: ModelTicket) => {
+      const lock = Buffer.from(name, "latin1").toString();
+      const hexId = Buffer.from(id, "latin1").toString("hex");
+      const ticket: TicketLife = { lock, id: hexId, ask: owner, token, createdUs: nowUs(), memberId };
+      this.#live.set(token, ticket);
+      this.tickets.push(ticket);
+    },
+    changed: ({ token, memberId }: ModelTicket) => {
+      const ticket = this.#live.get(token);
+      if (ticket !== undefined) {
+        ticket.memberId = memberId;
+      }
+    },
+    removed: ({ token }: ModelTicket, place: bigint) => {
+      const ticket = this.#live.get(token);
+      if (ticket !== undefined) {
+        ticket.goneUs = nowUs();
+        ticket.gonePlace = place;
+        this.#live.delete(token);
+      }
+    },
+  };
 }

@@ -1,12 +1,10 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { type Command, type CreateCommand, EntrySchema, RemoveCause } from "@metasrv/proto/metasrv/store/v1";
-import type { LockName } from "../../packages/metasrv/src/model/lock-name.js";
-import type { TicketId } from "../../packages/metasrv/src/model/ticket-id.js";
 
 /** A ticket as the model has it. */
 export interface ModelTicket {
-  readonly name: LockName;
-  readonly id: TicketId;
+  readonly name: string;
+  readonly id: string;
   readonly token: bigint;
   owner: string;
   memberId: string;
@@ -17,16 +15,17 @@ export interface ModelTicket {
 export interface ModelObserver {
   created(ticket: ModelTicket, others: readonly ModelTicket[]): void;
   changed(ticket: ModelTicket): void;
-  removed(ticket: ModelTicket): void;
+  /** @param place - of the command that removed it, on the scale of tokens */
+  removed(ticket: ModelTicket, place: bigint): void;
 }
 
 /**
  * What the entries of the log mean, written a second time as simply as it can be: an array for each lock, of whose tickets
  * the first holds. Whatever it does, the fold under test must do.
  */
-export class ModelFold {
+export class ModelLog {
   readonly #observer: ModelObserver;
-  readonly #queues = new Map<LockName, ModelTicket[]>();
+  readonly #queues = new Map<string, ModelTicket[]>();
   readonly #applied = new Set<string>();
   /** Up to which sequence a writer has said that it writes none of its entries any more. */
   readonly #settled = new Map<string, bigint>();
@@ -38,7 +37,7 @@ export class ModelFold {
   }
 
   /** The tickets of a lock, the first of which holds. */
-  queue(name: LockName): readonly ModelTicket[] {
+  queue(name: string): readonly ModelTicket[] {
     return this.#queues.get(name) ?? [];
   }
 
@@ -96,7 +95,7 @@ export class ModelFold {
         const { name, id, token: wanted, cause, memberId } = command.value;
         const ticket = this.#find(name, id);
         if (ticket?.token === wanted && this.#mayRemove(ticket, cause, writer, memberId)) {
-          this.#remove(ticket);
+          this.#remove(ticket, token);
         }
         break;
       }
@@ -112,13 +111,13 @@ export class ModelFold {
 
   #create({ name, id, attempt, try: impatient }: CreateCommand, writer: string, token: bigint, owner: string): void {
     const existing = this.#find(name, id);
-    const lock = latin1(name) as LockName;
+    const lock = latin1(name);
     if (existing === undefined) {
       const queue = this.#queues.get(lock) ?? [];
       if (impatient && queue.length > 0) {
         return;
       }
-      const ticket = { name: lock, id: latin1(id) as TicketId, token, owner, memberId: writer, attempt };
+      const ticket = { name: lock, id: latin1(id), token, owner, memberId: writer, attempt };
       this.#observer.created(ticket, queue);
       this.#queues.set(lock, [...queue, ticket]);
       return;
@@ -127,7 +126,7 @@ export class ModelFold {
       return;
     }
     if (impatient && !this.#holds(existing)) {
-      this.#remove(existing);
+      this.#remove(existing, token);
       return;
     }
     existing.memberId = writer;
@@ -151,16 +150,16 @@ export class ModelFold {
     return this.queue(ticket.name)[0] === ticket;
   }
 
-  #remove(ticket: ModelTicket): void {
+  #remove(ticket: ModelTicket, place: bigint): void {
     this.#queues.set(
       ticket.name,
       this.queue(ticket.name).filter((other) => other !== ticket),
     );
-    this.#observer.removed(ticket);
+    this.#observer.removed(ticket, place);
   }
 
   #find(name: Uint8Array, id: Uint8Array): ModelTicket | undefined {
-    return this.queue(latin1(name) as LockName).find((ticket) => ticket.id === latin1(id));
+    return this.queue(latin1(name)).find((ticket) => ticket.id === latin1(id));
   }
 }
 
