@@ -359,7 +359,7 @@ export class Committer {
       this.#maxBytes = Math.max(1, Math.floor(entry.value.length / 2));
       logger.warn(
         { err: error, bytes: entry.value.length },
-        "etcd refuses requests of this size: is its --max-request-bytes below the default of 1.5 MiB? Smaller ones are written",
+        "etcd refuses requests of this size, as by a low --max-request-bytes; smaller ones are written",
       );
       this.#end(entry);
       this.#queue.unshift(...entry.pending);

@@ -218,9 +218,8 @@ export class Feed {
     if (this.#replaced === undefined && !this.#closed) {
       this.#replaced = why;
       this.#options.logger.error(
-        { why },
-        "etcd was restored, replaced or wiped: it is not the store that this server has read; reading it anew. Locks that " +
-          "it does not have are lost. If it was wiped, see to it that whatever checks fencing tokens still refuses lower ones",
+        { why, hint: "if it was wiped, whatever checks fencing tokens must still refuse lower ones" },
+        "etcd was restored, replaced or wiped: locks that it does not have are lost; reading it anew",
       );
       this.#watch?.cancel();
     }
