@@ -170,6 +170,7 @@ export class NodeRun {
       connectTimeoutMs,
       requestTimeoutMs: profile.requestTimeoutMs,
       memberTtlSeconds: profile.memberTtlSeconds,
+      quotaBytes: 2 * 1024 ** 3,
       txn: (request) => client.txn(request, attemptTimeoutMs),
       gather: (done, urgent) => {
         if (urgent) {

@@ -33,6 +33,8 @@ test("metasrv dump prints what is held and what waits as JSON lines without ids,
   await node.kill();
   expect(await dump()).toEqual(running);
   expect(await dump("--store-key-prefix", "other")).toEqual([]);
+  expect(await dump("--prefix", "metasrv")).toEqual(running);
+  expect(await dump("--prefix", "other")).toEqual([]);
   const store = new Etcd3({ hosts: etcd.endpoint });
   expect(await store.getAll().prefix("other").keys()).toEqual([]);
   store.close();

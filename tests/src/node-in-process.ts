@@ -29,6 +29,7 @@ export async function startNodeInProcess({ host, prefix }: NodeInProcessOptions)
     connectTimeoutMs: 10_000,
     requestTimeoutMs: 10_000,
     memberTtlSeconds: 10,
+    quotaBytes: 2 * 1024 ** 3,
   });
   const locks = new LockNode({ log, clock, limits: defaultLimits, logger });
   await locks.start({ address: "test:0", version: "0", startedUnixMs: 0 });

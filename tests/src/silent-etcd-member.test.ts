@@ -23,6 +23,7 @@ async function join(hosts: readonly string[], node: number, ended: (outcome: Out
     connectTimeoutMs: 10_000,
     requestTimeoutMs: 10_000,
     memberTtlSeconds: 4,
+    quotaBytes: 2 * 1024 ** 3,
   });
   // The first extension is that of the joining.
   let extensions = -1;

@@ -13,11 +13,17 @@ export interface StartOptions extends Partial<Limits> {
   readonly storeConnectTimeout?: number;
   readonly storeRequestTimeout?: number;
   readonly memberTtl?: number;
+  readonly storeQuotaBytes?: number;
   readonly drainMs?: number;
 }
 
 /** What commander reads for `metasrv dump`. */
-export type DumpCommandOptions = Pick<StartOptions, "storeAddrs" | "storeKeyPrefix" | "storeRequestTimeout">;
+export interface DumpCommandOptions extends Pick<
+  StartOptions,
+  "storeAddrs" | "storeKeyPrefix" | "storeRequestTimeout"
+> {
+  readonly prefix?: string;
+}
 
 export function storeAddrsOption(): Option {
   const description = "etcd members, as host:port or http(s)://host:port, separated by commas";
@@ -52,6 +58,11 @@ export function startOptions(): Option[] {
       memberTtlSeconds * 1000,
     ),
     number(
+      "store-quota-bytes",
+      "etcd's --quota-backend-bytes; a warning is written when its database is nearly as large",
+      defaults.storeQuotaBytes,
+    ),
+    number(
       "drain-ms",
       "how long clients may take to move to other servers before this one stops, in milliseconds",
       drainMs,
@@ -77,7 +88,7 @@ export function startOptions(): Option[] {
 /** The configuration that the options describe. */
 export function configFrom(options: StartOptions): ConfigInput {
   const { bindAddr, serverAddr, backend, storeAddrs, storeKeyPrefix, ...rest } = options;
-  const { storeConnectTimeout, storeRequestTimeout, memberTtl, drainMs, ...limits } = rest;
+  const { storeConnectTimeout, storeRequestTimeout, memberTtl, storeQuotaBytes, drainMs, ...limits } = rest;
   return {
     bindAddr,
     serverAddr,
@@ -87,6 +98,7 @@ export function configFrom(options: StartOptions): ConfigInput {
     storeConnectTimeoutMs: storeConnectTimeout,
     storeRequestTimeoutMs: storeRequestTimeout,
     memberTtlSeconds: memberTtl === undefined ? undefined : memberTtl / 1000,
+    storeQuotaBytes,
     drainMs,
     limits,
   };

@@ -1,4 +1,4 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Logger, pino } from "pino";
@@ -75,12 +75,14 @@ function createProgram(): Command {
     .helpOption("-h, --help", "display help for command")
     .addOption(storeAddrsOption().makeOptionMandatory())
     .addOption(storeKeyPrefixOption())
+    .addOption(new Option("--prefix <prefix>", "the same, in short").conflicts("storeKeyPrefix"))
     .addOption(storeRequestTimeoutOption())
     .action(dump);
   return program;
 }
 
-async function dump({ storeAddrs, storeKeyPrefix, storeRequestTimeout }: DumpCommandOptions): Promise<void> {
+async function dump(options: DumpCommandOptions): Promise<void> {
+  const { storeAddrs, prefix: storeKeyPrefix = options.storeKeyPrefix, storeRequestTimeout } = options;
   const config = completeConfig({ storeAddrs, storeKeyPrefix, storeRequestTimeoutMs: storeRequestTimeout });
   if (config.store.backend !== "etcd") {
     throw new Error("a dump needs addresses of etcd");

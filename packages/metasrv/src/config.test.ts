@@ -22,6 +22,7 @@ describe("completeConfig", () => {
       connectTimeoutMs: 30_000,
       requestTimeoutMs: 10_000,
       memberTtlSeconds: 10,
+      quotaBytes: 2_147_483_648,
     });
   });
 
@@ -56,6 +57,7 @@ describe("completeConfig", () => {
     ["storeKeyPrefix", { ...etcd, storeKeyPrefix: "a/" }, /got "a\/"/],
     ["storeKeyPrefix", { ...etcd, storeKeyPrefix: "a//b" }, /got "a\/\/b"/],
     ["storeKeyPrefix", { ...etcd, storeKeyPrefix: "metasrv/locks" }, /no part being "locks"/],
+    ["storeQuotaBytes", { ...etcd, storeQuotaBytes: 0 }, /from 1 to .*; got 0/],
     ["memberTtlSeconds", { ...etcd, memberTtlSeconds: 1 }, /from 2 to 3600 seconds; got 1 seconds/],
     ["memberTtlSeconds", { ...etcd, memberTtlSeconds: 2.5 }, /whole number.*got 2.5/],
     ["storeConnectTimeoutMs", { ...etcd, storeConnectTimeoutMs: 0 }, /from 1 to 2147483646 ms; got 0 ms/],

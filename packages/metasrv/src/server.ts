@@ -133,7 +133,7 @@ function createLog(store: StoreConfig, clock: Clock, logger: Logger, fatal: Fata
   if (store.backend === "memory") {
     return createMemoryLog({ fatal });
   }
-  const { hosts, prefix, connectTimeoutMs, requestTimeoutMs, memberTtlSeconds } = store;
+  const { hosts, prefix, connectTimeoutMs, requestTimeoutMs, memberTtlSeconds, quotaBytes } = store;
   return createEtcdLog({
     hosts: [...hosts],
     prefix,
@@ -143,6 +143,7 @@ function createLog(store: StoreConfig, clock: Clock, logger: Logger, fatal: Fata
     connectTimeoutMs,
     requestTimeoutMs,
     memberTtlSeconds,
+    quotaBytes,
   });
 }
 

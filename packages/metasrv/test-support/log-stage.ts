@@ -98,6 +98,7 @@ export class LogStage {
       connectTimeoutMs: 1_000,
       requestTimeoutMs: 5_000,
       memberTtlSeconds: 12,
+      quotaBytes: 2 * 1024 ** 3,
       ...parts,
     });
   }

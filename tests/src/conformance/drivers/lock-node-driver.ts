@@ -26,6 +26,7 @@ export function openEtcdLockNode(endpoint: string, prefix: string): Promise<Lock
       connectTimeoutMs: 10_000,
       requestTimeoutMs: 10_000,
       memberTtlSeconds: 10,
+      quotaBytes: 2 * 1024 ** 3,
     });
   const etcd = new EtcdView(endpoint, prefix, (other) => openEtcdLockNode(endpoint, other));
   return LockNodeDriver.open(createLog, etcd);

@@ -6,6 +6,7 @@ import type { Member, StoredMember } from "../../model/member.js";
 import type { CommandLog, CommandWaiter, LogFold, MembershipListener, LogListener, Urgency } from "../command-log.js";
 import { decodeBase, type StoredBase } from "../snapshot-codec.js";
 import { Committer } from "./committer.js";
+import { DatabaseSize } from "./database-size.js";
 import { Feed } from "./feed.js";
 import { LogKeys } from "./keys.js";
 import { entryBytes, type Listing, readEntry, readMember } from "./listing.js";
@@ -32,6 +33,8 @@ export interface EtcdLogOptions {
   readonly requestTimeoutMs: number;
   /** TTL of the member lease, in whole seconds; etcd takes no less than 2. */
   readonly memberTtlSeconds: number;
+  /** etcd's `--quota-backend-bytes`: before its database is that large, a warning is written. */
+  readonly quotaBytes: number;
 }
 
 /** What an etcd log is made of. */
@@ -86,6 +89,7 @@ export class EtcdLog implements CommandLog {
   readonly #committer: Committer;
   #feed: Feed | undefined;
   #snapshots: Snapshots | undefined;
+  #size: DatabaseSize | undefined;
   #membership: Membership | undefined;
   #fold: LogFold | undefined;
   #listener: LogListener | undefined;
@@ -140,11 +144,13 @@ export class EtcdLog implements CommandLog {
       },
     );
     this.#feed = feed;
+    const leader = () => (this.#members[0]?.id === this.#memberId ? this.#memberId : undefined);
+    this.#size = new DatabaseSize({ ...this.#parts, leads: () => leader() !== undefined });
     this.#snapshots = new Snapshots({
       ...this.#parts,
       fold,
       members,
-      leads: () => (this.#members[0]?.id === this.#memberId ? this.#memberId : undefined),
+      leads: leader,
       skipped: (revision) => {
         feed.skipped(revision);
       },
@@ -198,6 +204,7 @@ export class EtcdLog implements CommandLog {
 
   async close(): Promise<void> {
     this.#snapshots?.close();
+    this.#size?.close();
     await this.leave();
     this.#committer.close();
     await this.#feed?.close();

@@ -61,6 +61,7 @@ async function start(): Promise<Running> {
     connectTimeoutMs: timeoutMs,
     requestTimeoutMs: timeoutMs,
     memberTtlSeconds: 10,
+    quotaBytes: 2 * 1024 ** 3,
   });
   const node = new LockNode({ log, clock, limits: defaultLimits, logger, fold });
   await node.start({ address: "here:1", version: "0", startedUnixMs: 0 });
