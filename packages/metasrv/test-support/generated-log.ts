@@ -66,7 +66,11 @@ const commandPlan: fc.Arbitrary<CommandPlan> = fc.record({
   try: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
   ttlMs: fc.constantFrom(0, 0, 10, 500),
   cause: fc.constantFrom("released", "expired", "cancelled", "abandoned"),
-  floor: fc.oneof(fc.integer({ min: -4096, max: 4096 }), fc.integer({ min: -1_000_000, max: 1_000_000 })),
+  floor: fc.oneof(
+    fc.integer({ min: -1, max: 5 }),
+    fc.integer({ min: -4096, max: 4096 }),
+    fc.integer({ min: -1_000_000, max: 1_000_000 }),
+  ),
 });
 
 const entryPlan: fc.Arbitrary<EntryPlan> = fc.record({

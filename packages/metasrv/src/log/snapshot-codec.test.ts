@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { BaseSchema, type OutcomeKind, type SnapshotChunk, SnapshotChunkSchema } from "@metasrv/proto/metasrv/store/v1";
+import { BaseSchema, type SnapshotChunk, SnapshotChunkSchema } from "@metasrv/proto/metasrv/store/v1";
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { anyPart, chunkOf, partOf } from "../../test-support/generated-chunk.js";
@@ -85,8 +85,7 @@ describe("a chunk of a snapshot", () => {
         writer.take();
         expect(writer.length).toBe(0);
         writer.add(second);
-        expect(writer.length).toBeLessThanOrEqual(written(second).length);
-        expect(decodeChunk(writer.take())).toEqual(second);
+        expect(writer.take()).toEqual(written(second));
       }),
     );
   });
@@ -202,7 +201,7 @@ describe("bytes that are no chunk", () => {
     const message = filled(SnapshotChunkSchema);
     for (const kind of [0, 99]) {
       message.writers[0]?.entries[0]?.outcomes.forEach((outcome) => {
-        outcome.kind = kind as OutcomeKind;
+        Object.assign(outcome, { kind });
       });
       const bytes = Buffer.from(toBinary(SnapshotChunkSchema, message));
       expect(() => decodeChunk(bytes)).toThrow(FatalError);
