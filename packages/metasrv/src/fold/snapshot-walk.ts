@@ -27,7 +27,7 @@ export class SnapshotWalk implements FoldSnapshot {
   readonly #options: SnapshotWalkOptions;
   #writers: readonly WriterProgress[];
   /** Tickets as they were before they changed. */
-  #before: SnapshotTicket[] = [];
+  readonly #before: SnapshotTicket[] = [];
   #walked = false;
 
   constructor(options: SnapshotWalkOptions) {
@@ -46,9 +46,8 @@ export class SnapshotWalk implements FoldSnapshot {
   }
 
   next(count: number): SnapshotPart | undefined {
-    const tickets = this.#before;
+    const tickets = this.#before.splice(0, count);
     const writers = this.#writers;
-    this.#before = [];
     this.#writers = [];
     while (!this.#walked && tickets.length < count) {
       const { value, done } = this.#options.tickets.next() as IteratorResult<Ticket, undefined>;
