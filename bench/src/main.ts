@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseOptions, usage, type Options } from "./options.js";
+import { type Options, parseOptions, usage } from "./options.js";
 import { runBenchmark } from "./run-benchmark.js";
 import { runSoak } from "./soak/run-soak.js";
 import { allWorkloads } from "./workloads/all-workloads.js";

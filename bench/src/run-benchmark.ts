@@ -34,8 +34,12 @@ export async function runBenchmark({ options, out, signal, log }: RunOptions): P
     log(workload.title);
     const outcome = await workload.run({ plan, signal, log });
     results.add(workload.id, outcome);
-    if (outcome.rows.length > 0) console.log(`\n${textTable(rowsTable(outcome.rows, results))}\n`);
-    if (outcome.figures.length > 0) console.log(`\n${textTable(figuresTable(outcome.figures))}\n`);
+    if (outcome.rows.length > 0) {
+      console.log(`\n${textTable(rowsTable(outcome.rows, results))}\n`);
+    }
+    if (outcome.figures.length > 0) {
+      console.log(`\n${textTable(figuresTable(outcome.figures))}\n`);
+    }
   }
   const verdicts = judge(results);
   console.log(`\n${textTable(verdictsTable(verdicts))}\n`);
@@ -47,7 +51,9 @@ export async function runBenchmark({ options, out, signal, log }: RunOptions): P
     "benchmarks.md": markdownReport({ machine, plan, workloads, results, verdicts }),
     "benchmarks.svg": chart(results),
   };
-  for (const [name, content] of Object.entries(files)) await writeFile(join(out, name), content);
+  for (const [name, content] of Object.entries(files)) {
+    await writeFile(join(out, name), content);
+  }
   log(`written: ${Object.keys(files).join(", ")} in ${out}`);
   return !verdicts.some(({ outcome }) => outcome === "miss");
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { MetaClient, WaitTimeoutError, type HeldLock } from "@metasrv/meta-client";
+import { type HeldLock, MetaClient, WaitTimeoutError } from "@metasrv/meta-client";
 import { Latency } from "../measure/latency.js";
 import type { GrantsDone } from "./jobs.js";
 
@@ -23,20 +23,26 @@ export class GrantTimer {
     this.#queues.set(lock, queue);
     for (let n = 0; n < waiters; n++) {
       this.#wait(lock, queue);
-      if (n % 500 === 499) await sleep(20);
+      if (n % 500 === 499) {
+        await sleep(20);
+      }
     }
     await this.#untilQueued(lock, client, waiters);
   }
 
   async measure(lock: string, samples: number): Promise<GrantsDone> {
     const queue = this.#queues.get(lock);
-    if (queue === undefined) throw new Error(`there is no queue for ${lock}`);
+    if (queue === undefined) {
+      throw new Error(`there is no queue for ${lock}`);
+    }
     const latency = new Latency();
     const samplesMs: number[] = [];
     for (let n = 0; n < samples; n++) {
       await sleep(settleMs);
       const next = queue.waiters.shift();
-      if (next === undefined) throw new Error("nobody waits");
+      if (next === undefined) {
+        throw new Error("nobody waits");
+      }
       const sinceMs = performance.now();
       const released = queue.holder.release();
       queue.holder = await next;
@@ -63,9 +69,15 @@ export class GrantTimer {
         await client.lock(lock, { waitMs: 1 });
         throw new Error(`${lock} was granted although it is held`);
       } catch (error) {
-        if (!(error instanceof WaitTimeoutError)) throw error;
-        if ((error.waiters ?? 0) >= waiters) return;
-        if (performance.now() > deadlineMs) throw new Error("the queue did not form", { cause: error });
+        if (!(error instanceof WaitTimeoutError)) {
+          throw error;
+        }
+        if ((error.waiters ?? 0) >= waiters) {
+          return;
+        }
+        if (performance.now() > deadlineMs) {
+          throw new Error("the queue did not form", { cause: error });
+        }
         await sleep(50);
       }
     }

@@ -49,7 +49,9 @@ export function summarize(workload: string, contender: string, samples: readonly
       const seconds = cpuSeconds[part];
       return seconds === undefined || cycles === 0 ? undefined : (seconds * 1e6) / cycles;
     });
-    if (us !== undefined) cpuUs[part] = us;
+    if (us !== undefined) {
+      cpuUs[part] = us;
+    }
   }
   const handoverShare = middle(({ handovers, cycles }) => handovers && handovers / cycles);
   return {

@@ -1,4 +1,4 @@
-import type { Workload, Plan } from "../workloads/workload.js";
+import type { Plan, Workload } from "../workloads/workload.js";
 import type { Machine } from "./machine.js";
 import type { Results } from "./results.js";
 import { figuresTable, rowsTable, verdictsTable } from "./tables.js";

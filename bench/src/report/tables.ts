@@ -13,9 +13,13 @@ export function rowsTable(rows: readonly Row[], results: Results): Table {
   const heading = [compared ? "" : "workload", "locks/s", "p50 ms", "p99 ms"];
   heading.push("CPU µs a lock: client", "server", "store", ...(compared ? ["speed of the first ÷ this"] : []));
   const hot = rows.some(({ handoverShare }) => handoverShare !== undefined);
-  if (hot) heading.push("changed hands");
+  if (hot) {
+    heading.push("changed hands");
+  }
   const failures = rows.some(({ failed }) => failed > 0);
-  if (failures) heading.push("failed");
+  if (failures) {
+    heading.push("failed");
+  }
   return [
     heading,
     ...rows.map((row) => [

@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { Child, startMetasrv, type Metasrv } from "@metasrv/testing";
+import { Child, type Metasrv, startMetasrv } from "@metasrv/testing";
 
 /** What a benchmarked server is started with. */
 export interface BenchMetasrvOptions {
@@ -47,7 +47,9 @@ export async function timeToListen({
     args: [bin, "start", "--bind-addr=127.0.0.1:0", `--store-addrs=${store}`, ...limits],
     env: { ...process.env, ...withNodeOptions(env) },
     onStdoutLine: (line) => {
-      if (line.includes('"msg":"listening"')) listening();
+      if (line.includes('"msg":"listening"')) {
+        listening();
+      }
     },
   });
   const timer = setTimeout(() => void child.kill(), loadsWithinMs);

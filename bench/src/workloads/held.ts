@@ -55,7 +55,9 @@ async function run(context: Context): Promise<Outcome> {
     const last = all.at(-1);
     return { rows, figures: last === undefined ? [] : [await load(last, context)] };
   } finally {
-    for (const full of all) await full[Symbol.asyncDispose]();
+    for (const full of all) {
+      await full[Symbol.asyncDispose]();
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { contenders, type ContenderId, type Seat } from "../peers/contenders.js";
+import { type ContenderId, contenders, type Seat } from "../peers/contenders.js";
 import { Arena } from "../servers/arena.js";
 import { contest, type Entry } from "./contest.js";
 import type { Context, Outcome, Workload } from "./workload.js";
@@ -125,7 +125,9 @@ async function seatOf(id: ContenderId, arena: Arena, { log }: Context): Promise<
   try {
     return await contenders[id].seat(arena);
   } catch (error) {
-    if (!/^(?:redlock|redis|grpc-noop-h2load)/.test(id)) throw error;
+    if (!/^(?:redlock|redis|grpc-noop-h2load)/.test(id)) {
+      throw error;
+    }
     log(`left out ${contenders[id].label}: ${String(error)}`);
     return undefined;
   }
