@@ -1,5 +1,5 @@
 import type { Plan, Workload } from "../workloads/workload.js";
-import type { Machine } from "./machine.js";
+import { type Machine, machineLines } from "./machine.js";
 import type { Results } from "./results.js";
 import { figuresTable, rowsTable, verdictsTable } from "./tables.js";
 import type { Verdict } from "./targets.js";
@@ -17,7 +17,6 @@ export interface Report {
 /** The report as a page of documentation. */
 export function markdownReport({ machine, plan, workloads, results, verdicts }: Report): string {
   const { rounds, roundMs } = plan;
-  const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`);
   const sections = workloads.map((workload) => section(workload, results));
   return `<!-- Written by \`npm run bench\`; do not edit. -->
 
@@ -56,9 +55,9 @@ Again: \`npm run bench\` (all, and this page), \`npm run bench -- --quick\` (the
 
 ## Machine and versions
 
-- Measured on ${machine.date} on ${machine.system}, ${machine.processor}, ${machine.memory}
-- Data of etcd and Redis on ${machine.fileSystem}
-- ${versions.join(", ")}
+${machineLines(machine)
+  .map((line) => `- ${line}`)
+  .join("\n")}
 
 ## Figures
 
