@@ -8,6 +8,8 @@ interface EtcdMethods {
   "v3lockpb.Lock/Unlock": [{ key: Buffer }, object];
   "etcdserverpb.KV/Put": [{ key: Buffer; value: Buffer }, object];
   "etcdserverpb.Lease/LeaseGrant": [{ TTL: string }, { ID: string }];
+  "etcdserverpb.Maintenance/Defragment": [object, object];
+  "etcdserverpb.Maintenance/Status": [object, { dbSize: string; dbSizeInUse: string }];
 }
 
 type Request<Path extends keyof EtcdMethods> = EtcdMethods[Path][0];
@@ -21,6 +23,11 @@ export class EtcdRpc {
   constructor(address: string) {
     // Without this, grpc-js would let all clients of one address share one connection.
     this.#client = new Client(address, credentials.createInsecure(), { "grpc.use_local_subchannel_pool": 1 });
+  }
+
+  /** Ends its connection. */
+  close(): void {
+    this.#client.close();
   }
 
   /** A function that calls one method. */

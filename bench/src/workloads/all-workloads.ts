@@ -1,9 +1,19 @@
+import { database } from "./database.js";
 import { heap } from "./heap.js";
 import { held } from "./held.js";
 import { keptAlive } from "./kept-alive.js";
 import { lockCycles } from "./lock-cycles.js";
 import { queue } from "./queue.js";
+import { storeWrites } from "./store-writes.js";
 import type { Workload } from "./workload.js";
 
 /** In the order in which they are run and reported. */
-export const allWorkloads: readonly Workload[] = [...lockCycles, queue, keptAlive, heap, held];
+export const allWorkloads: readonly Workload[] = [
+  ...lockCycles,
+  queue,
+  keptAlive,
+  heap,
+  storeWrites,
+  ...database,
+  held,
+];
