@@ -5,12 +5,14 @@ import { keptAlive } from "./kept-alive.js";
 import { lockCycles } from "./lock-cycles.js";
 import { queue } from "./queue.js";
 import { storeWrites } from "./store-writes.js";
+import { tryBurst } from "./try-burst.js";
 import type { Workload } from "./workload.js";
 
 /** In the order in which they are run and reported. */
 export const allWorkloads: readonly Workload[] = [
   ...lockCycles,
   queue,
+  tryBurst,
   keptAlive,
   heap,
   storeWrites,
