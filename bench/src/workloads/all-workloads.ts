@@ -4,6 +4,8 @@ import { held } from "./held.js";
 import { keptAlive } from "./kept-alive.js";
 import { lockCycles } from "./lock-cycles.js";
 import { queue } from "./queue.js";
+import { snapshot } from "./snapshot.js";
+import { start } from "./start.js";
 import { storeWrites } from "./store-writes.js";
 import { tryBurst } from "./try-burst.js";
 import type { Workload } from "./workload.js";
@@ -18,4 +20,6 @@ export const allWorkloads: readonly Workload[] = [
   storeWrites,
   ...database,
   held,
+  start,
+  snapshot,
 ];
