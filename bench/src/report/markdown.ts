@@ -50,8 +50,9 @@ Redlock and the Mutex of redis-semaphore, over one Redis. What each guarantees d
 its locks when it stops, and neither of the Redis locks has a queue or a fencing token. Floors are no locks: they show what
 remains when everything but a store or a transport is left out.
 
-Again: \`npm run bench\` (all, and this page), \`npm run bench -- --quick\` (the main workloads in two to three minutes),
-\`npm run bench -- --only free-64\`, \`npm run bench -- --soak 30\`.
+Again: \`npm run bench\` (all, and this page, in some 45 minutes), \`npm run bench -- --quick\` (the main workloads in two
+to three minutes), \`npm run bench -- --only free-64\`, \`npm run bench -- --soak 30\`. Other versions of etcd and Redis are
+named by \`ETCD_BIN\` and \`REDIS_BIN\`.
 
 ## Machine and versions
 
@@ -77,7 +78,7 @@ function section({ id, title, method }: Workload, results: Results): string {
   const { rows, figures } = results.outcomeOf(id);
   return [
     `### ${title}`,
-    method,
+    `${method} Alone: \`--only ${id}\`.`,
     ...(rows.length > 0 ? [markdownTable(rowsTable(rows, results))] : []),
     ...(figures.length > 0 ? [markdownTable(figuresTable(figures))] : []),
   ].join("\n\n");

@@ -15,6 +15,8 @@ const burstMs = 1_000;
 interface Compaction {
   readonly mode: "periodic" | "revision";
   readonly retention: string;
+  /** For people. */
+  readonly text: string;
   /** Revisions that stay, of those that there were when the load ended. */
   readonly kept: number;
   /** etcd looks every five minutes whether there are revisions to remove, in the one mode, and as often as it says in the other. */
@@ -22,18 +24,24 @@ interface Compaction {
 }
 
 const compactions: readonly Compaction[] = [
-  { mode: "periodic", retention: "1m", kept: 0, withinMs: 240_000 },
-  { mode: "revision", retention: "1000", kept: 1_000, withinMs: 400_000 },
+  {
+    mode: "periodic",
+    retention: "1m",
+    text: "those of more than a minute ago are removed",
+    kept: 0,
+    withinMs: 240_000,
+  },
+  { mode: "revision", retention: "1000", text: "all but the last 1,000 are removed", kept: 1_000, withinMs: 400_000 },
 ];
 
 /** How large etcd's database gets, a workload for each way of compaction. */
 export const database: readonly Workload[] = compactions.map((compaction) => ({
   id: `database-${compaction.mode}`,
-  title: `etcd's database after 1,000,000 locks, compacted by ${compaction.mode}`,
+  title: `etcd's database after 1,000,000 locks, compaction mode ${compaction.mode}`,
   method:
     `Free locks, ${inFlight} in flight, over an etcd with \`--auto-compaction-mode=${compaction.mode} ` +
-    `--auto-compaction-retention=${compaction.retention}\`. Sizes are from etcd's status: when the last lock was released, ` +
-    "when etcd has compacted after that by itself, and after a defragmentation.",
+    `--auto-compaction-retention=${compaction.retention}\`: of old revisions, ${compaction.text}. Sizes are from etcd's ` +
+    "status: when the last lock was released, when etcd has compacted after that by itself, and after a defragmentation.",
   quick: false,
   run: (context) => run(compaction, context),
 }));
