@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseOptions, usage, type Options } from "./options.js";
+import { type Options, parseOptions, usage } from "./options.js";
 import { runBenchmark } from "./run-benchmark.js";
 import { runSoak } from "./soak/run-soak.js";
 import { allWorkloads } from "./workloads/all-workloads.js";
@@ -29,14 +29,15 @@ const startedMs = performance.now();
 const log = (text: string): void => {
   console.log(`[${((performance.now() - startedMs) / 1000).toFixed(0).padStart(4)} s] ${text}`);
 };
-const full = !options.quick && options.only === undefined && options.soakMinutes === undefined;
+const { only, quick, scale, soakMinutes } = options;
+const full = !quick && only === undefined && scale === 1 && soakMinutes === undefined;
 const out = options.out === undefined ? resolve(root, full ? "docs" : "bench/results") : resolve(options.out);
 const { signal } = interrupt;
 try {
   const good =
-    options.soakMinutes === undefined
+    soakMinutes === undefined
       ? await runBenchmark({ options, out, signal, log })
-      : await runSoak({ minutes: options.soakMinutes, out, signal, log });
+      : await runSoak({ minutes: soakMinutes, out, signal, log });
   process.exitCode = good ? 0 : 1;
 } catch (error) {
   // What fails after an interrupt fails because of it.

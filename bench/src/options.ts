@@ -8,6 +8,8 @@ export interface Options {
   readonly only: readonly string[] | undefined;
   /** Instead of workloads, a mixed load of so many minutes. */
   readonly soakMinutes: number | undefined;
+  /** What numbers of a million tickets or locks are multiplied by. */
+  readonly scale: number;
   /** Folder for the results; absent: `docs` for a full run, `bench/results` for any other. */
   readonly out: string | undefined;
 }
@@ -16,6 +18,7 @@ export interface Options {
 export const usage = `Usage: npm run bench -- [options]
   --quick            the main workloads in two to three minutes
   --only <id,...>    these workloads only
+  --scale <factor>   less than 1: with fewer than a million tickets or locks where there are so many, to try it out
   --soak <minutes>   a mixed load, and whether memory stays flat under it
   --out <folder>     where to write the results`;
 
@@ -32,6 +35,7 @@ export function parseOptions(args: readonly string[], workloads: readonly string
       quick: { type: "boolean", default: false },
       only: { type: "string" },
       soak: { type: "string" },
+      scale: { type: "string", default: "1" },
       out: { type: "string" },
     },
   });
@@ -44,5 +48,9 @@ export function parseOptions(args: readonly string[], workloads: readonly string
   if (soakMinutes !== undefined && !(soakMinutes > 0)) {
     throw new Error(`--soak: expected a number of minutes, got "${values.soak ?? ""}"`);
   }
-  return { quick: values.quick, only, soakMinutes, out: values.out };
+  const scale = Number(values.scale);
+  if (!(scale > 0 && scale <= 1)) {
+    throw new Error(`--scale: expected a factor up to 1, such as 0.01, got "${values.scale}"`);
+  }
+  return { quick: values.quick, only, soakMinutes, scale, out: values.out };
 }

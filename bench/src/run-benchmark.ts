@@ -2,7 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Options } from "./options.js";
 import { chart } from "./report/chart.js";
-import { describeMachine } from "./report/machine.js";
+import { describeMachine, machineLines } from "./report/machine.js";
 import { markdownReport } from "./report/markdown.js";
 import { Results } from "./report/results.js";
 import { judge } from "./report/targets.js";
@@ -20,13 +20,14 @@ export interface RunOptions {
   readonly log: Context["log"];
 }
 
-const quickPlan: Plan = { quick: true, rounds: 3, roundMs: 1_000, warmUpMs: 3_000, warmUpSteps: 1 };
-const fullPlan: Plan = { quick: false, rounds: 3, roundMs: 2_000, warmUpMs: 4_000, warmUpSteps: 8 };
+const quickPlan = { quick: true, rounds: 3, roundMs: 1_000, warmUpMs: 3_000, warmUpSteps: 1 };
+const fullPlan = { quick: false, rounds: 3, roundMs: 2_000, warmUpMs: 4_000, warmUpSteps: 8 };
 
 /** Runs the workloads asked for, prints and writes what came of them; whether no target was missed. */
 export async function runBenchmark({ options, out, signal, log }: RunOptions): Promise<boolean> {
-  const plan = options.quick ? quickPlan : fullPlan;
+  const plan: Plan = { ...(options.quick ? quickPlan : fullPlan), scale: options.scale };
   const machine = await describeMachine();
+  console.log(`${machineLines(machine).join("\n")}\n`);
   const workloads = allWorkloads.filter(({ id, quick }) => options.only?.includes(id) ?? (!plan.quick || quick));
   const results = new Results();
   for (const workload of workloads) {
@@ -34,8 +35,12 @@ export async function runBenchmark({ options, out, signal, log }: RunOptions): P
     log(workload.title);
     const outcome = await workload.run({ plan, signal, log });
     results.add(workload.id, outcome);
-    if (outcome.rows.length > 0) console.log(`\n${textTable(rowsTable(outcome.rows, results))}\n`);
-    if (outcome.figures.length > 0) console.log(`\n${textTable(figuresTable(outcome.figures))}\n`);
+    if (outcome.rows.length > 0) {
+      console.log(`\n${textTable(rowsTable(outcome.rows, results))}\n`);
+    }
+    if (outcome.figures.length > 0) {
+      console.log(`\n${textTable(figuresTable(outcome.figures))}\n`);
+    }
   }
   const verdicts = judge(results);
   console.log(`\n${textTable(verdictsTable(verdicts))}\n`);
@@ -47,7 +52,9 @@ export async function runBenchmark({ options, out, signal, log }: RunOptions): P
     "benchmarks.md": markdownReport({ machine, plan, workloads, results, verdicts }),
     "benchmarks.svg": chart(results),
   };
-  for (const [name, content] of Object.entries(files)) await writeFile(join(out, name), content);
+  for (const [name, content] of Object.entries(files)) {
+    await writeFile(join(out, name), content);
+  }
   log(`written: ${Object.keys(files).join(", ")} in ${out}`);
   return !verdicts.some(({ outcome }) => outcome === "miss");
 }

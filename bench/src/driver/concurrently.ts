@@ -6,7 +6,9 @@ export async function concurrently(
 ): Promise<void> {
   let next = 0;
   const work = async (): Promise<void> => {
-    while (next < count) await task(next++);
+    while (next < count) {
+      await task(next++);
+    }
   };
   await Promise.all(Array.from({ length: Math.min(width, count) }, work));
 }

@@ -10,7 +10,9 @@ export class CycleRunner {
   #names = 0;
 
   async open(spec: ClientSpec, clients: number): Promise<void> {
-    for (let n = 0; n < clients; n++) this.#clients.push(await openClient(spec));
+    for (let n = 0; n < clients; n++) {
+      this.#clients.push(await openClient(spec));
+    }
   }
 
   async run({ inFlight, durationMs, names }: CyclesJob): Promise<CyclesDone> {
@@ -27,7 +29,9 @@ export class CycleRunner {
         try {
           await caller.cycle(names === "hot" ? "hot" : `free/${process.pid}/${++this.#names}`);
           latency.recordSince(sinceMs);
-          if (caller !== last) handovers++;
+          if (caller !== last) {
+            handovers++;
+          }
           last = caller;
         } catch (error) {
           failed++;
@@ -44,7 +48,9 @@ export class CycleRunner {
     while (this.#callers.length < inFlight) {
       const index = this.#callers.length;
       const client = this.#clients[index % this.#clients.length];
-      if (client === undefined) throw new Error("no client is open");
+      if (client === undefined) {
+        throw new Error("no client is open");
+      }
       this.#callers.push(await client.caller(index));
     }
     return this.#callers.slice(0, inFlight);

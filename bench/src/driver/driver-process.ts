@@ -1,4 +1,4 @@
-import { fork, type ChildProcess } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { JobArgument, JobName, JobRequest, JobResponse, JobResult } from "./jobs.js";
@@ -19,7 +19,9 @@ export class DriverProcess implements AsyncDisposable {
   static async start(): Promise<DriverProcess> {
     const process = fork(program, { execArgv: ["--expose-gc", "--max-old-space-size=8192"] });
     await once(process, "spawn");
-    if (process.pid === undefined) throw new Error("the load generator has no pid");
+    if (process.pid === undefined) {
+      throw new Error("the load generator has no pid");
+    }
     return new DriverProcess(process, process.pid);
   }
 
@@ -40,12 +42,16 @@ export class DriverProcess implements AsyncDisposable {
       });
       this.#process.send({ name, argument } satisfies JobRequest<Name>);
     });
-    if ("error" in response) throw new Error(`the load generator failed at "${name}": ${response.error}`);
+    if ("error" in response) {
+      throw new Error(`the load generator failed at "${name}": ${response.error}`);
+    }
     return response.result as JobResult<Name>;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) {
+      return;
+    }
     const exited = once(this.#process, "exit");
     this.#process.kill("SIGKILL");
     await exited;

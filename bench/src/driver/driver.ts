@@ -5,11 +5,17 @@ import { holdLocks } from "./hold-locks.js";
 import type { JobArgument, JobName, JobRequest, JobResult } from "./jobs.js";
 import { KeptLocks } from "./kept-locks.js";
 import { MixedLoad } from "./mixed-load.js";
+import { Rush } from "./rush.js";
+import { SteadyLoad } from "./steady-load.js";
+import { Tries } from "./tries.js";
 
 const cycles = new CycleRunner();
 const kept = new KeptLocks();
 const grants = new GrantTimer();
 const mixed = new MixedLoad();
+const rush = new Rush();
+const steady = new SteadyLoad();
+const tries = new Tries();
 
 const jobs: { readonly [Name in JobName]: (argument: JobArgument<Name>) => Promise<JobResult<Name>> } = {
   open: ({ spec, clients }) => cycles.open(spec, clients),
@@ -19,6 +25,19 @@ const jobs: { readonly [Name in JobName]: (argument: JobArgument<Name>) => Promi
   hold: ({ url, count, ttlSeconds }) => holdLocks(url, count, ttlSeconds),
   queue: ({ url, lock, waiters }) => grants.queue(url, lock, waiters),
   grants: ({ lock, samples }) => grants.measure(lock, samples),
+  "rush-open": ({ url, lock, clients }) => rush.open(url, lock, clients),
+  rush: ({ requests }) => rush.start(requests),
+  "rush-end": () => rush.end(),
+  try: ({ url, lock, everyMs }) => {
+    tries.start(url, lock, everyMs);
+    return Promise.resolve();
+  },
+  "try-end": () => tries.end(),
+  "steady-load": ({ url, inFlight }) => {
+    steady.start(url, inFlight);
+    return Promise.resolve();
+  },
+  "steady-marks": () => Promise.resolve(steady.marks),
   mixed: ({ url }) => mixed.start(url),
   "mixed-state": () => Promise.resolve(mixed.state()),
 };

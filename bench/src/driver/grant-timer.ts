@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { MetaClient, WaitTimeoutError, type HeldLock } from "@metasrv/meta-client";
+import { type HeldLock, MetaClient } from "@metasrv/meta-client";
 import { Latency } from "../measure/latency.js";
 import type { GrantsDone } from "./jobs.js";
+import { untilQueued } from "./until-queued.js";
 
 const ttlMs = 3_600_000;
 // Time for the waiter that takes the place of a granted one to reach the end of the queue.
@@ -23,20 +24,26 @@ export class GrantTimer {
     this.#queues.set(lock, queue);
     for (let n = 0; n < waiters; n++) {
       this.#wait(lock, queue);
-      if (n % 500 === 499) await sleep(20);
+      if (n % 500 === 499) {
+        await sleep(20);
+      }
     }
-    await this.#untilQueued(lock, client, waiters);
+    await untilQueued(client, lock, waiters);
   }
 
   async measure(lock: string, samples: number): Promise<GrantsDone> {
     const queue = this.#queues.get(lock);
-    if (queue === undefined) throw new Error(`there is no queue for ${lock}`);
+    if (queue === undefined) {
+      throw new Error(`there is no queue for ${lock}`);
+    }
     const latency = new Latency();
     const samplesMs: number[] = [];
     for (let n = 0; n < samples; n++) {
       await sleep(settleMs);
       const next = queue.waiters.shift();
-      if (next === undefined) throw new Error("nobody waits");
+      if (next === undefined) {
+        throw new Error("nobody waits");
+      }
       const sinceMs = performance.now();
       const released = queue.holder.release();
       queue.holder = await next;
@@ -53,21 +60,5 @@ export class GrantTimer {
     // Noticed where it is awaited; those that still wait at the end are never awaited.
     waiter.catch(() => undefined);
     queue.waiters.push(waiter);
-  }
-
-  /** Only a wait that timed out tells how many wait. */
-  async #untilQueued(lock: string, client: MetaClient, waiters: number): Promise<void> {
-    const deadlineMs = performance.now() + 60_000;
-    for (;;) {
-      try {
-        await client.lock(lock, { waitMs: 1 });
-        throw new Error(`${lock} was granted although it is held`);
-      } catch (error) {
-        if (!(error instanceof WaitTimeoutError)) throw error;
-        if ((error.waiters ?? 0) >= waiters) return;
-        if (performance.now() > deadlineMs) throw new Error("the queue did not form", { cause: error });
-        await sleep(50);
-      }
-    }
   }
 }

@@ -1,4 +1,5 @@
 import type { LatencySummary } from "../measure/latency.js";
+import type { Mark } from "../measure/rate.js";
 import type { ClientSpec } from "../peers/lock-client.js";
 
 /** Runs lock+unlock cycles for a while, as many at a time as there are callers. */
@@ -28,6 +29,14 @@ export interface GrantsDone extends LatencySummary {
   readonly samplesMs: readonly number[];
 }
 
+/** What came of tries for a lock. */
+export interface TriesDone {
+  readonly latenciesMs: readonly number[];
+  readonly granted: number;
+  /** What the first failure said. */
+  readonly failure: string | undefined;
+}
+
 /** What a mixed load has done so far. */
 export interface MixedState {
   readonly done: Readonly<Record<string, number>>;
@@ -54,6 +63,23 @@ export interface Jobs {
   queue: (argument: { readonly url: string; readonly lock: string; readonly waiters: number }) => void;
   /** Measures from the call of a release to the next waiter's grant; the queue stays as long as it was. */
   grants: (argument: { readonly lock: string; readonly samples: number }) => GrantsDone;
+
+  /** Takes a lock, and opens clients for the requests to come. */
+  "rush-open": (argument: { readonly url: string; readonly lock: string; readonly clients: number }) => void;
+  /** Asks for the lock so many times at once, over all clients; ends when all wait. */
+  rush: (argument: { readonly requests: number }) => void;
+  /** Cancels what waits. */
+  "rush-end": (argument: null) => void;
+
+  /** Starts to try for a lock, at equal intervals. */
+  try: (argument: { readonly url: string; readonly lock: string; readonly everyMs: number }) => void;
+  /** Ends that, and tells how long each answer took. */
+  "try-end": (argument: null) => TriesDone;
+
+  /** Runs cycles of lock and unlock until the process ends, and counts them as time goes by. */
+  "steady-load": (argument: { readonly url: string; readonly inFlight: number }) => void;
+  /** How many there have been, from the start on. */
+  "steady-marks": (argument: null) => readonly Mark[];
 
   /** Starts a load of all sorts, until the process ends. */
   mixed: (argument: { readonly url: string }) => void;

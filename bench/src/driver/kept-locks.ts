@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { MetaClient, type HeldLock } from "@metasrv/meta-client";
+import { type HeldLock, MetaClient } from "@metasrv/meta-client";
 import { concurrently } from "./concurrently.js";
 
 // Shorter than the time between two renewals of any lock that is kept alive here.
@@ -24,7 +24,9 @@ export class KeptLocks {
       await sleep(Math.min(lookEveryMs, endMs - performance.now()));
       this.#locks.forEach((lock, index) => {
         const { expiresAt } = lock;
-        if (expiresAt > (seen[index] ?? 0)) renewals++;
+        if (expiresAt > (seen[index] ?? 0)) {
+          renewals++;
+        }
         seen[index] = expiresAt;
       });
     } while (performance.now() < endMs - 1);

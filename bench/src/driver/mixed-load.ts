@@ -34,7 +34,9 @@ export class MixedLoad {
       },
       timedOut: async () => {
         await client.lock(blocked.name, { waitMs: 20 }).catch((error: unknown) => {
-          if (!(error instanceof WaitTimeoutError)) throw error;
+          if (!(error instanceof WaitTimeoutError)) {
+            throw error;
+          }
         });
       },
       cancelled: async () => {
@@ -44,7 +46,9 @@ export class MixedLoad {
           controller.abort(reason);
         }, 20);
         await client.lock(blocked.name, { signal: controller.signal }).catch((error: unknown) => {
-          if (error !== reason) throw error;
+          if (error !== reason) {
+            throw error;
+          }
         });
       },
       reconnect: async () => {
@@ -54,7 +58,9 @@ export class MixedLoad {
       },
     };
     for (const [deed, count] of Object.entries(callers) as [Deed, number][]) {
-      for (let n = 0; n < count; n++) void this.#repeat(deed, deeds[deed]);
+      for (let n = 0; n < count; n++) {
+        void this.#repeat(deed, deeds[deed]);
+      }
     }
   }
 
@@ -69,7 +75,9 @@ export class MixedLoad {
         await perform();
         this.#done[deed]++;
       } catch (error) {
-        if (this.#failures.length < failuresKept) this.#failures.push(`${deed}: ${String(error)}`);
+        if (this.#failures.length < failuresKept) {
+          this.#failures.push(`${deed}: ${String(error)}`);
+        }
       }
       await sleep(pauseMs);
     }

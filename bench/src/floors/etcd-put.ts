@@ -12,7 +12,9 @@ export function openEtcdPut(address: string, puts: 1 | 2): LockClient {
       const key = Buffer.from(`bench-put/${process.pid}/${index}`);
       return Promise.resolve({
         cycle: async () => {
-          for (let n = 0; n < puts; n++) await put({ key, value });
+          for (let n = 0; n < puts; n++) {
+            await put({ key, value });
+          }
         },
       });
     },

@@ -1,4 +1,4 @@
-import { Server, ServerCredentials, type MethodDefinition } from "@grpc/grpc-js";
+import { type MethodDefinition, Server, ServerCredentials } from "@grpc/grpc-js";
 import { announce } from "./announce.js";
 import { encodeGrant } from "../wire/lock-messages.js";
 
@@ -36,6 +36,8 @@ server.addService(
   },
 );
 server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) => {
-  if (error !== null) throw error;
+  if (error !== null) {
+    throw error;
+  }
   announce({ address: "127.0.0.1", port, family: "IPv4" });
 });

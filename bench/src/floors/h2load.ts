@@ -28,7 +28,9 @@ export async function runH2load(address: string, inFlight: number, durationMs: n
     args.push(`http://${address}/metasrv.v1.LockService/Lock`);
     const { lines, clientSeconds } = await run(command, args);
     const counts = /requests:.* (?<succeeded>\d+) succeeded, (?<failed>\d+) failed/.exec(lines)?.groups;
-    if (counts === undefined) throw new Error(`h2load said something unexpected:\n${lines}`);
+    if (counts === undefined) {
+      throw new Error(`h2load said something unexpected:\n${lines}`);
+    }
     return {
       cycles: Number(counts.succeeded) / 2,
       failed: Number(counts.failed),
@@ -55,6 +57,8 @@ async function run(command: string, args: readonly string[]): Promise<{ lines: s
   }, watchEveryMs);
   const { code } = await child.exited;
   clearInterval(watch);
-  if (code !== 0) throw new Error(`h2load failed; ${child.tail}`);
+  if (code !== 0) {
+    throw new Error(`h2load failed; ${child.tail}`);
+  }
   return { lines: lines.join("\n"), clientSeconds };
 }

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { CommandSchema, ExchangeRequestSchema, Noop, type Command, type ExchangeRequest } from "../gen/noop_pb.js";
+import { type Command, CommandSchema, type ExchangeRequest, ExchangeRequestSchema, Noop } from "../gen/noop_pb.js";
 import type { LockClient } from "../peers/lock-client.js";
 
 /**
@@ -44,7 +44,9 @@ class Batches {
   #wake: (() => void) | undefined;
 
   add(command: Command): void {
-    if (this.#commands.push(command) === 1) setImmediate(() => this.#wake?.());
+    if (this.#commands.push(command) === 1) {
+      setImmediate(() => this.#wake?.());
+    }
   }
 
   async *messages(): AsyncIterable<ExchangeRequest> {

@@ -17,6 +17,11 @@ export function residentBytes(pid: number): number {
   return Number(kilobytes) * 1024;
 }
 
+/** Bytes that a process has caused to be written to the disk since it started, as the kernel counts them. */
+export function writtenBytes(pid: number): number {
+  return Number(/^write_bytes: (?<bytes>\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.groups?.bytes);
+}
+
 function cpuTicks(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
   // The second field is the program's name in parentheses, which may itself hold spaces and parentheses.

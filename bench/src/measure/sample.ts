@@ -1,7 +1,10 @@
 import { median } from "./statistics.js";
 
-/** The parts that a figure's CPU time is split into. */
-export type Part = "client" | "server" | "store";
+/** The parts that a figure's CPU time is split into; followers are nodes that serve others than the locks counted. */
+export const parts = ["client", "server", "follower", "store"] as const;
+
+/** One of {@link parts}. */
+export type Part = (typeof parts)[number];
 
 /** What one contender did in one round. */
 export interface Sample {
@@ -44,12 +47,14 @@ export function summarize(workload: string, contender: string, samples: readonly
     return known.length === 0 ? undefined : median(known);
   };
   const cpuUs: Partial<Record<Part, number>> = {};
-  for (const part of ["client", "server", "store"] as const) {
+  for (const part of parts) {
     const us = middle(({ cpuSeconds, cycles }) => {
       const seconds = cpuSeconds[part];
       return seconds === undefined || cycles === 0 ? undefined : (seconds * 1e6) / cycles;
     });
-    if (us !== undefined) cpuUs[part] = us;
+    if (us !== undefined) {
+      cpuUs[part] = us;
+    }
   }
   const handoverShare = middle(({ handovers, cycles }) => handovers && handovers / cycles);
   return {

@@ -32,6 +32,14 @@ export const contenders = {
     label: "metasrv, three nodes",
     seat: (arena) => nodes(arena, 3),
   },
+  "metasrv-1-of-2": {
+    label: "metasrv, one of two nodes asked",
+    seat: (arena) => oneOf(arena, 2),
+  },
+  "metasrv-1-of-3": {
+    label: "metasrv, one of three nodes asked",
+    seat: (arena) => oneOf(arena, 3),
+  },
   "metasrv-memory": {
     label: "metasrv, in memory",
     seat: async (arena) => {
@@ -136,6 +144,16 @@ async function nodes(arena: Arena, count: number): Promise<Seat> {
   return {
     load: { kind: "metasrv", urls: cluster.map(({ url }) => url) },
     pids: { server: cluster.map(({ pid }) => pid), store: [etcd.pid] },
+  };
+}
+
+/** All callers ask the first node; the others only follow it. */
+async function oneOf(arena: Arena, count: number): Promise<Seat> {
+  const [asked, ...followers] = await arena.metasrv(count);
+  const etcd = await arena.etcd();
+  return {
+    load: { kind: "metasrv", urls: asked === undefined ? [] : [asked.url] },
+    pids: { server: pidsOf(asked), follower: followers.map(({ pid }) => pid), store: [etcd.pid] },
   };
 }
 

@@ -7,7 +7,9 @@ export function openMetasrv(urls: readonly string[]): LockClient {
   return {
     caller: (index) => {
       const client = clients[index % clients.length];
-      if (client === undefined) return Promise.reject(new Error("there is no node to call"));
+      if (client === undefined) {
+        return Promise.reject(new Error("there is no node to call"));
+      }
       return Promise.resolve({
         cycle: async (name) => {
           const lock = await client.lock(name, { ttlMs: cycleTtlMs });

@@ -24,7 +24,9 @@ export function chart(results: Results): string {
     const rows = results.rows
       .filter((row) => row.workload === workload && !labelOf(row.contender).startsWith("floor"))
       .toSorted((a, b) => b.perSecond - a.perSecond);
-    if (rows.length === 0) continue;
+    if (rows.length === 0) {
+      continue;
+    }
     parts.push(`<text x="12" y="${y + 20}" font-size="15" font-weight="600">${escape(title)}</text>`);
     y += titleHeight;
     const most = Math.max(...rows.map(({ perSecond }) => perSecond));

@@ -37,6 +37,17 @@ export async function describeMachine(): Promise<Machine> {
   };
 }
 
+/** What a reader must know, a line each. */
+export function machineLines({ date, system, processor, memory, fileSystem, versions }: Machine): readonly string[] {
+  return [
+    `Measured on ${date} on ${system}, ${processor}, ${memory}`,
+    `Data of etcd and Redis on ${fileSystem}`,
+    Object.entries(versions)
+      .map(([name, version]) => `${name} ${version}`)
+      .join(", "),
+  ];
+}
+
 const packages = [
   "@metasrv/metasrv",
   "@metasrv/meta-client",

@@ -1,5 +1,5 @@
-import type { Workload, Plan } from "../workloads/workload.js";
-import type { Machine } from "./machine.js";
+import type { Plan, Workload } from "../workloads/workload.js";
+import { type Machine, machineLines } from "./machine.js";
 import type { Results } from "./results.js";
 import { figuresTable, rowsTable, verdictsTable } from "./tables.js";
 import type { Verdict } from "./targets.js";
@@ -17,7 +17,6 @@ export interface Report {
 /** The report as a page of documentation. */
 export function markdownReport({ machine, plan, workloads, results, verdicts }: Report): string {
   const { rounds, roundMs } = plan;
-  const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`);
   const sections = workloads.map((workload) => section(workload, results));
   return `<!-- Written by \`npm run bench\`; do not edit. -->
 
@@ -51,14 +50,15 @@ Redlock and the Mutex of redis-semaphore, over one Redis. What each guarantees d
 its locks when it stops, and neither of the Redis locks has a queue or a fencing token. Floors are no locks: they show what
 remains when everything but a store or a transport is left out.
 
-Again: \`npm run bench\` (all, and this page), \`npm run bench -- --quick\` (the main workloads in two to three minutes),
-\`npm run bench -- --only free-64\`, \`npm run bench -- --soak 30\`.
+Again: \`npm run bench\` (all, and this page, in some 45 minutes), \`npm run bench -- --quick\` (the main workloads in two
+to three minutes), \`npm run bench -- --only free-64\`, \`npm run bench -- --soak 30\`. Other versions of etcd and Redis are
+named by \`ETCD_BIN\` and \`REDIS_BIN\`.
 
 ## Machine and versions
 
-- Measured on ${machine.date} on ${machine.system}, ${machine.processor}, ${machine.memory}
-- Data of etcd and Redis on ${machine.fileSystem}
-- ${versions.join(", ")}
+${machineLines(machine)
+  .map((line) => `- ${line}`)
+  .join("\n")}
 
 ## Figures
 
@@ -78,7 +78,7 @@ function section({ id, title, method }: Workload, results: Results): string {
   const { rows, figures } = results.outcomeOf(id);
   return [
     `### ${title}`,
-    method,
+    `${method} Alone: \`--only ${id}\`.`,
     ...(rows.length > 0 ? [markdownTable(rowsTable(rows, results))] : []),
     ...(figures.length > 0 ? [markdownTable(figuresTable(figures))] : []),
   ].join("\n\n");

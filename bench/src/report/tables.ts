@@ -1,5 +1,5 @@
 import type { Figure } from "../measure/figure.js";
-import type { Row } from "../measure/sample.js";
+import { parts, type Row } from "../measure/sample.js";
 import { contenders } from "../peers/contenders.js";
 import { orDash, threeDigits } from "./numbers.js";
 import type { Results } from "./results.js";
@@ -11,11 +11,16 @@ export function rowsTable(rows: readonly Row[], results: Results): Table {
   const [first] = rows;
   const compared = rows.length > 1 && rows.every(({ workload }) => workload === first?.workload);
   const heading = [compared ? "" : "workload", "locks/s", "p50 ms", "p99 ms"];
-  heading.push("CPU µs a lock: client", "server", "store", ...(compared ? ["speed of the first ÷ this"] : []));
+  const shown = parts.filter((part) => part !== "follower" || rows.some(({ cpuUs }) => cpuUs.follower !== undefined));
+  heading.push("CPU µs a lock: client", ...shown.slice(1), ...(compared ? ["speed of the first ÷ this"] : []));
   const hot = rows.some(({ handoverShare }) => handoverShare !== undefined);
-  if (hot) heading.push("changed hands");
+  if (hot) {
+    heading.push("changed hands");
+  }
   const failures = rows.some(({ failed }) => failed > 0);
-  if (failures) heading.push("failed");
+  if (failures) {
+    heading.push("failed");
+  }
   return [
     heading,
     ...rows.map((row) => [
@@ -23,9 +28,7 @@ export function rowsTable(rows: readonly Row[], results: Results): Table {
       row.paced === true ? "–" : threeDigits(row.perSecond),
       orDash(row.p50Ms),
       orDash(row.p99Ms),
-      orDash(row.cpuUs.client),
-      orDash(row.cpuUs.server),
-      orDash(row.cpuUs.store),
+      ...shown.map((part) => orDash(row.cpuUs[part])),
       ...(compared ? [orDash(results.speedRatio(row.workload, first?.contender ?? "", row.contender))] : []),
       ...(hot ? [row.handoverShare === undefined ? "–" : `${(row.handoverShare * 100).toFixed(0)} %`] : []),
       ...(failures ? [String(row.failed)] : []),

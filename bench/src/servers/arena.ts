@@ -1,8 +1,8 @@
 import type { Etcd, Metasrv } from "@metasrv/testing";
 import { startBenchEtcd } from "./etcd.js";
-import { startFloorServer, type FloorServer } from "./floor-server.js";
+import { type FloorServer, startFloorServer } from "./floor-server.js";
 import { startBenchMetasrv } from "./metasrv.js";
-import { startRedis, type BenchRedis, type Durability } from "./redis.js";
+import { type BenchRedis, type Durability, startRedis } from "./redis.js";
 
 /** The servers of one workload: each is started when it is first asked for, and all end together, with their data. */
 export class Arena implements AsyncDisposable {
@@ -41,13 +41,17 @@ export class Arena implements AsyncDisposable {
     const servers = [...this.#servers.values()].reverse();
     this.#servers.clear();
     for (const result of await Promise.allSettled(servers)) {
-      if (result.status === "fulfilled") await result.value[Symbol.asyncDispose]();
+      if (result.status === "fulfilled") {
+        await result.value[Symbol.asyncDispose]();
+      }
     }
   }
 
   #once<T extends AsyncDisposable>(name: string, start: () => Promise<T>): Promise<T> {
     const started = this.#servers.get(name) as Promise<T> | undefined;
-    if (started !== undefined) return started;
+    if (started !== undefined) {
+      return started;
+    }
     const starting = start();
     this.#servers.set(name, starting);
     return starting;

@@ -1,4 +1,4 @@
-import { startEtcd, type Etcd } from "@metasrv/testing";
+import { type Etcd, startEtcd } from "@metasrv/testing";
 
 const quotaBytes = 8 * 1024 ** 3;
 

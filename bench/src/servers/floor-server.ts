@@ -22,7 +22,9 @@ export async function startFloorServer(
     env: process.env,
     onStdoutLine: (line) => {
       const [word, address] = line.split(" ");
-      if (word === "listening" && address !== undefined) tell(address);
+      if (word === "listening" && address !== undefined) {
+        tell(address);
+      }
     },
   });
   const ended = child.exited.then(() => {

@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { Child, startMetasrv, type Metasrv } from "@metasrv/testing";
+import { Child, freePorts, type Metasrv, startMetasrv } from "@metasrv/testing";
 
 /** What a benchmarked server is started with. */
 export interface BenchMetasrvOptions {
@@ -23,42 +24,53 @@ function withNodeOptions(env: Readonly<Record<string, string>>): Record<string, 
 /** Starts a server as a process of its own. */
 export function startBenchMetasrv({ store, prefix, env = {} }: BenchMetasrvOptions): Promise<Metasrv> {
   return startMetasrv({
-    args: [...limits, ...(prefix === undefined ? [] : [`--store-key-prefix=${prefix}`])],
+    args: [...limits, ...prefixArgs(prefix)],
     env: withNodeOptions(env),
     ...(store !== undefined && { store }),
   });
 }
 
-const loadsWithinMs = 120_000;
+const servesWithinMs = 120_000;
+const lookEveryMs = 5;
 
-/** Starts a server, waits however long it takes until it serves, and kills it; the time it took, in milliseconds. */
-export async function timeToListen({
+/** Starts a server, waits however long it takes until it is ready, and kills it; the time it took, in milliseconds. */
+export async function timeToServe({
   store,
-  env,
-}: Required<Pick<BenchMetasrvOptions, "store" | "env">>): Promise<number> {
-  let listening: () => void = () => undefined;
-  const listens = new Promise<void>((resolve) => {
-    listening = resolve;
-  });
+  prefix,
+  env = {},
+}: BenchMetasrvOptions & { readonly store: string }): Promise<number> {
+  const [port = 0] = await freePorts(1);
+  const address = `127.0.0.1:${port}`;
   const bin = fileURLToPath(new URL("../bin/metasrv.js", import.meta.resolve("@metasrv/metasrv")));
+  const args = [bin, "start", `--bind-addr=${address}`, `--store-addrs=${store}`, ...limits, ...prefixArgs(prefix)];
   const startedMs = performance.now();
   const child = await Child.start({
     command: process.execPath,
-    args: [bin, "start", "--bind-addr=127.0.0.1:0", `--store-addrs=${store}`, ...limits],
+    args,
     env: { ...process.env, ...withNodeOptions(env) },
-    onStdoutLine: (line) => {
-      if (line.includes('"msg":"listening"')) listening();
-    },
   });
-  const timer = setTimeout(() => void child.kill(), loadsWithinMs);
   try {
-    const ended = child.exited.then(() => {
-      throw new Error(`metasrv did not come to serve; ${child.tail}`);
-    });
-    await Promise.race([listens, ended]);
+    while (!(await isReady(address))) {
+      if (child.exit !== undefined || performance.now() > startedMs + servesWithinMs) {
+        throw new Error(`metasrv did not come to serve; ${child.tail}`);
+      }
+      await sleep(lookEveryMs);
+    }
     return performance.now() - startedMs;
   } finally {
-    clearTimeout(timer);
     await child.kill();
   }
+}
+
+async function isReady(address: string): Promise<boolean> {
+  try {
+    const { ok } = await fetch(`http://${address}/readyz`, { signal: AbortSignal.timeout(servesWithinMs) });
+    return ok;
+  } catch {
+    return false;
+  }
+}
+
+function prefixArgs(prefix: string | undefined): readonly string[] {
+  return prefix === undefined ? [] : [`--store-key-prefix=${prefix}`];
 }

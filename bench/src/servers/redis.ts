@@ -22,7 +22,9 @@ export async function startRedis(durability: Durability): Promise<BenchRedis> {
   const [port = 0] = await freePorts(1);
   const dir = await mkdtemp(join(tmpdir(), "metasrv-redis-"));
   const args = ["--bind", "127.0.0.1", "--port", String(port), "--dir", dir, "--save", ""];
-  if (durability === "aof-always") args.push("--appendonly", "yes", "--appendfsync", "always");
+  if (durability === "aof-always") {
+    args.push("--appendonly", "yes", "--appendfsync", "always");
+  }
   const child = await Child.start({ command, args, env: process.env });
   const dispose = async (): Promise<void> => {
     await child.kill();

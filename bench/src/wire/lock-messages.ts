@@ -30,13 +30,17 @@ export function keyOfLockResponse(message: Buffer): Buffer {
 }
 
 function field1(message: Buffer): Buffer {
-  if (message[0] !== lengthDelimited1) throw new Error("the answer is no grant");
+  if (message[0] !== lengthDelimited1) {
+    throw new Error("the answer is no grant");
+  }
   let length = 0;
   let at = 1;
   for (let shift = 0; ; shift += 7) {
     const byte = message[at++] ?? 0;
     length |= (byte & 0x7f) << shift;
-    if (byte < 0x80) break;
+    if (byte < 0x80) {
+      break;
+    }
   }
   return message.subarray(at, at + length);
 }
@@ -44,7 +48,9 @@ function field1(message: Buffer): Buffer {
 function varint(value: number): number[] {
   const bytes: number[] = [];
   for (let rest = value; ; rest = Math.floor(rest / 128)) {
-    if (rest < 128) return [...bytes, rest];
+    if (rest < 128) {
+      return [...bytes, rest];
+    }
     bytes.push((rest % 128) | 0x80);
   }
 }

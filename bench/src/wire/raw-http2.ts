@@ -74,7 +74,9 @@ export class RawHttp2 {
   #unblock(): void {
     for (;;) {
       const first = this.#blocked[0];
-      if (first === undefined || first.dataBytes > this.#sendWindow) return;
+      if (first === undefined || first.dataBytes > this.#sendWindow) {
+        return;
+      }
       this.#blocked.shift();
       this.#sendWindow -= first.dataBytes;
       this.#send(first.frames);
@@ -83,7 +85,9 @@ export class RawHttp2 {
 
   /** What one turn of the event loop sends goes out in one write. */
   #send(bytes: Buffer): void {
-    if (this.#out.push(bytes) > 1) return;
+    if (this.#out.push(bytes) > 1) {
+      return;
+    }
     setImmediate(() => {
       const out = this.#out;
       this.#out = [];
@@ -96,7 +100,9 @@ export class RawHttp2 {
     let at = 0;
     while (bytes.length - at >= frameHeaderBytes) {
       const end = at + frameHeaderBytes + bytes.readUIntBE(at, 3);
-      if (end > bytes.length) break;
+      if (end > bytes.length) {
+        break;
+      }
       const payload = bytes.subarray(at + frameHeaderBytes, end);
       this.#frame(bytes[at + 3] ?? 0, bytes[at + 4] ?? 0, bytes.readUInt32BE(at + 5), payload);
       at = end;
@@ -109,19 +115,27 @@ export class RawHttp2 {
       case frameType.data:
         this.#received(payload.length);
         this.#data(streamId, payload);
-        if ((flags & frameFlag.endStream) !== 0) this.#end(streamId);
+        if ((flags & frameFlag.endStream) !== 0) {
+          this.#end(streamId);
+        }
         break;
       case frameType.headers:
-        if ((flags & frameFlag.endStream) !== 0) this.#end(streamId);
+        if ((flags & frameFlag.endStream) !== 0) {
+          this.#end(streamId);
+        }
         break;
       case frameType.rstStream:
         this.#take(streamId)?.reject(new Error(`the server reset the call (code ${payload.readUInt32BE(0)})`));
         break;
       case frameType.settings:
-        if ((flags & frameFlag.ack) === 0) this.#send(frame(type, frameFlag.ack, 0, Buffer.alloc(0)));
+        if ((flags & frameFlag.ack) === 0) {
+          this.#send(frame(type, frameFlag.ack, 0, Buffer.alloc(0)));
+        }
         break;
       case frameType.ping:
-        if ((flags & frameFlag.ack) === 0) this.#send(frame(type, frameFlag.ack, 0, payload));
+        if ((flags & frameFlag.ack) === 0) {
+          this.#send(frame(type, frameFlag.ack, 0, payload));
+        }
         break;
       case frameType.goAway:
         this.#fail(new Error(`the server closes the connection (code ${payload.readUInt32BE(4)})`));
@@ -138,15 +152,22 @@ export class RawHttp2 {
 
   #data(streamId: number, payload: Buffer): void {
     const call = this.#calls.get(streamId);
-    if (call === undefined || payload.length === 0) return;
+    if (call === undefined || payload.length === 0) {
+      return;
+    }
     call.data = call.data === undefined ? payload : Buffer.concat([call.data, payload]);
   }
 
   #end(streamId: number): void {
     const call = this.#take(streamId);
-    if (call === undefined) return;
-    if (call.data === undefined || call.data.length < 5) call.reject(new Error("the call was answered with an error"));
-    else call.resolve(call.data.subarray(5));
+    if (call === undefined) {
+      return;
+    }
+    if (call.data === undefined || call.data.length < 5) {
+      call.reject(new Error("the call was answered with an error"));
+    } else {
+      call.resolve(call.data.subarray(5));
+    }
   }
 
   #take(streamId: number): Call | undefined {
@@ -167,6 +188,8 @@ export class RawHttp2 {
   #fail(error: Error): void {
     const calls = [...this.#calls.values()];
     this.#calls.clear();
-    for (const call of calls) call.reject(error);
+    for (const call of calls) {
+      call.reject(error);
+    }
   }
 }

@@ -1,9 +1,25 @@
+import { database } from "./database.js";
 import { heap } from "./heap.js";
 import { held } from "./held.js";
 import { keptAlive } from "./kept-alive.js";
 import { lockCycles } from "./lock-cycles.js";
 import { queue } from "./queue.js";
+import { snapshot } from "./snapshot.js";
+import { start } from "./start.js";
+import { storeWrites } from "./store-writes.js";
+import { tryBurst } from "./try-burst.js";
 import type { Workload } from "./workload.js";
 
 /** In the order in which they are run and reported. */
-export const allWorkloads: readonly Workload[] = [...lockCycles, queue, keptAlive, heap, held];
+export const allWorkloads: readonly Workload[] = [
+  ...lockCycles,
+  queue,
+  tryBurst,
+  keptAlive,
+  heap,
+  storeWrites,
+  ...database,
+  held,
+  start,
+  snapshot,
+];

@@ -3,7 +3,7 @@ import { DriverProcess } from "../driver/driver-process.js";
 import type { CyclesJob } from "../driver/jobs.js";
 import { runH2load } from "../floors/h2load.js";
 import { cpuSeconds } from "../measure/process-usage.js";
-import { summarize, type Row, type Sample } from "../measure/sample.js";
+import { type Part, type Row, type Sample, summarize } from "../measure/sample.js";
 import type { Seat } from "../peers/contenders.js";
 import type { Context, Plan } from "./workload.js";
 
@@ -86,7 +86,9 @@ async function prepare(entry: Entry, drivers: Drivers, plan: Plan): Promise<Meas
     await driver.do("cycles", { inFlight, durationMs: leadInMs, names });
     return withCpu({ ...pids, client: [driver.pid] }, async () => {
       const done = await driver.do("cycles", { inFlight, durationMs, names });
-      if (done.cycles === 0) throw new Error(`${entry.contender} did nothing: ${done.failure ?? "no cycle ended"}`);
+      if (done.cycles === 0) {
+        throw new Error(`${entry.contender} did nothing: ${done.failure ?? "no cycle ended"}`);
+      }
       const { cycles, handovers, failed, seconds, p50Ms, p99Ms } = done;
       return { cycles, failed, seconds, p50Ms, p99Ms, cpuSeconds: {}, ...(names === "hot" && { handovers }) };
     });
@@ -106,12 +108,12 @@ async function warmUp(most: number, step: () => Promise<number>): Promise<void> 
 
 /** Adds the CPU time that processes used meanwhile. */
 async function withCpu(
-  pids: Readonly<Partial<Record<"client" | "server" | "store", readonly number[]>>>,
+  pids: Readonly<Partial<Record<Part, readonly number[]>>>,
   measure: () => Promise<Sample>,
 ): Promise<Sample> {
-  const parts = Object.entries(pids);
-  const before = parts.map(([, processes]) => cpuSeconds(processes));
+  const counted = Object.entries(pids);
+  const before = counted.map(([, processes]) => cpuSeconds(processes));
   const sample = await measure();
-  const used = parts.map(([part, processes], index) => [part, cpuSeconds(processes) - (before[index] ?? 0)] as const);
+  const used = counted.map(([part, processes], index) => [part, cpuSeconds(processes) - (before[index] ?? 0)] as const);
   return { ...sample, cpuSeconds: { ...sample.cpuSeconds, ...Object.fromEntries(used) } };
 }

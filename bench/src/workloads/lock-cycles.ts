@@ -1,4 +1,4 @@
-import { contenders, type ContenderId, type Seat } from "../peers/contenders.js";
+import { type ContenderId, contenders, type Seat } from "../peers/contenders.js";
 import { Arena } from "../servers/arena.js";
 import { contest, type Entry } from "./contest.js";
 import type { Context, Outcome, Workload } from "./workload.js";
@@ -55,8 +55,8 @@ export const lockCycles: readonly Workload[] = [
     id: "free-512",
     title: "Free locks, 512 in flight",
     inFlight: 512,
-    main: ["metasrv", "v3lock", "redlock", "metasrv-memory"],
-    others: ["etcd3-lock", ...redisPeers, "stream-noop"],
+    main: ["metasrv", "v3lock", "redlock", "redlock-aof", "metasrv-memory"],
+    others: ["etcd3-lock", "redis-semaphore", "redis-semaphore-aof", "stream-noop"],
   } satisfies Cycles,
   {
     ...hot,
@@ -93,9 +93,12 @@ export const lockCycles: readonly Workload[] = [
         ...free,
         id: `nodes-${inFlight}`,
         title: `One, two and three nodes, ${inFlight} in flight`,
-        method: "Free locks, their callers spread over the nodes of a cluster, all on one machine and over one etcd.",
+        method:
+          "Free locks, their callers spread over the nodes of a cluster, all on one machine and over one etcd. Where one of " +
+          "several nodes is asked, the others serve nobody: their CPU time, all of them together, is what it costs to " +
+          "follow another node.",
         inFlight,
-        main: ["metasrv", "metasrv-2", "metasrv-3"],
+        main: ["metasrv", "metasrv-2", "metasrv-3", "metasrv-1-of-2", "metasrv-1-of-3"],
         others: [],
         quick: false,
       }) satisfies Cycles,
@@ -120,12 +123,15 @@ async function run({ id, inFlight, names, main, others }: Cycles, context: Conte
   return { rows: await contest(entries, context), figures: [] };
 }
 
-/** Everything but Redis and h2load must be there. */
+/** Everything but Redis and h2load must be there, and these too where the user names them. */
 async function seatOf(id: ContenderId, arena: Arena, { log }: Context): Promise<Seat | undefined> {
   try {
     return await contenders[id].seat(arena);
   } catch (error) {
-    if (!/^(?:redlock|redis|grpc-noop-h2load)/.test(id)) throw error;
+    const variable = id === "grpc-noop-h2load" ? "H2LOAD_BIN" : /^red(?:lock|is)/.test(id) ? "REDIS_BIN" : undefined;
+    if (variable === undefined || process.env[variable]) {
+      throw error;
+    }
     log(`left out ${contenders[id].label}: ${String(error)}`);
     return undefined;
   }

@@ -1,6 +1,6 @@
 import { DriverProcess } from "../driver/driver-process.js";
 import { cpuSeconds } from "../measure/process-usage.js";
-import { summarize, type Sample } from "../measure/sample.js";
+import { type Sample, summarize } from "../measure/sample.js";
 import { Arena } from "../servers/arena.js";
 import type { Context, Outcome, Workload } from "./workload.js";
 
@@ -20,12 +20,18 @@ export const queue: Workload = {
 async function run({ plan, signal, log }: Context): Promise<Outcome> {
   await using arena = new Arena();
   const [server] = await arena.metasrv(1);
-  if (server === undefined) throw new Error("there is no node");
+  if (server === undefined) {
+    throw new Error("there is no node");
+  }
   const etcd = await arena.etcd();
   await using driver = await DriverProcess.start();
-  for (const waiters of lengths) await driver.do("queue", { url: server.url, lock: nameOf(waiters), waiters });
+  for (const waiters of lengths) {
+    await driver.do("queue", { url: server.url, lock: nameOf(waiters), waiters });
+  }
   log("the queues have formed");
-  for (const waiters of lengths) await driver.do("grants", { lock: nameOf(waiters), samples: 50 });
+  for (const waiters of lengths) {
+    await driver.do("grants", { lock: nameOf(waiters), samples: 50 });
+  }
   const samples = new Map<number, Sample[]>(lengths.map((waiters) => [waiters, []]));
   const pids = { client: [driver.pid], server: [server.pid], store: [etcd.pid] };
   const used = () => ({

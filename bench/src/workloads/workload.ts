@@ -9,6 +9,13 @@ export interface Plan {
   /** Each contender is warmed up by steps of so long, until it gets no faster or has done so many. */
   readonly warmUpMs: number;
   readonly warmUpSteps: number;
+  /** What numbers of a million tickets or locks are multiplied by: less than 1 to try a workload out. */
+  readonly scale: number;
+}
+
+/** A number of tickets or locks of a plan. */
+export function scaled(count: number, { scale }: Plan): number {
+  return Math.max(1_000, Math.round(count * scale));
 }
 
 /** What a workload runs in. */
