@@ -1,5 +1,4 @@
-import type { Holding, NewsListener } from "../../packages/meta-client/src/holding.js";
-import type { LockNews } from "../../packages/meta-client/src/lock-channel.js";
+import type { Holding, LockNews, NewsListener } from "../../packages/meta-client/src/holding.js";
 import { LockLostError } from "../../packages/meta-client/src/meta-errors.js";
 import { marginMs, Validity } from "../../packages/meta-client/src/validity.js";
 import { decodeLockKey, type LockKey } from "../../packages/metasrv/src/model/lock-key.js";

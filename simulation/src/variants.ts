@@ -12,7 +12,7 @@ import {
   TtlWhileWaiting,
   UnlockWithoutToken,
 } from "./broken-logs.js";
-import type { Locks } from "../../packages/metasrv/src/services/locks.js";
+import type { Locks } from "../../packages/metasrv/src/api/locks.js";
 import { EarlyUnlocks, HoldsEndWithSession, MovedIsExpired, RenumberedGrants } from "./broken-locks.js";
 import type { Invariant } from "./invariants.js";
 import { unlocksTheLatest } from "./mistaken-commands.js";

@@ -1,4 +1,8 @@
-import type { LockNews } from "./lock-channel.js";
+/**
+ * What a server has to say of a lock that was granted or renewed over a channel: it `expired`; it was `released` by somebody
+ * else; or it is `unwatched`, because the server does not serve it there any more, though it may still be held.
+ */
+export type LockNews = "expired" | "released" | "unwatched";
 
 /** Who is told what a server has to say of a lock. */
 export interface NewsListener {

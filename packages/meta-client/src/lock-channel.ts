@@ -5,12 +5,6 @@ import type { Holding } from "./holding.js";
 import type { Member } from "./member.js";
 
 /**
- * What a server has to say of a lock that was granted or renewed over a channel: it `expired`; it was `released` by somebody
- * else; or it is `unwatched`, because the server does not serve it there any more, though it may still be held.
- */
-export type LockNews = "expired" | "released" | "unwatched";
-
-/**
  * The way to one endpoint: the seam between what calls mean and how they travel. It asks each request once; repeating
  * and choosing endpoints is done above it, waiting and expiry are understood above it.
  *

@@ -5,8 +5,7 @@ import { LossReason, Reason, SessionEventSchema, type SessionCommand } from "@me
 import { Cancellation } from "./cancellation.js";
 import { EndpointFailure } from "./endpoint-failure.js";
 import type { LockOutcome } from "./grant.js";
-import { Holding } from "./holding.js";
-import type { LockNews } from "./lock-channel.js";
+import { Holding, type LockNews } from "./holding.js";
 import { LimitExceededError, LockLostError, UnexpectedError } from "./meta-errors.js";
 import { SessionLedger, type SessionLedgerOptions } from "./session-ledger.js";
 import { grantEvent, lockRequest } from "./testing/scripted-session.js";

@@ -3,8 +3,7 @@ import type { LockRequest, SessionCommand, SessionEvent } from "@metasrv/proto/m
 import type { Cancellation } from "./cancellation.js";
 import { EndpointFailure } from "./endpoint-failure.js";
 import { readGrant, type LockOutcome, type Renewed } from "./grant.js";
-import { Holding } from "./holding.js";
-import type { LockNews } from "./lock-channel.js";
+import { Holding, type LockNews } from "./holding.js";
 import { LockLostError } from "./meta-errors.js";
 import { NumberTable } from "./number-table.js";
 import { OutgoingCommand, PendingCommand, renewCommand, unlockCommand } from "./session-command.js";

@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorDetailSchema, LossReason, type SessionFailure } from "@metasrv/proto/metasrv/v1";
-import type { LockNews } from "./lock-channel.js";
+import type { LockNews } from "./holding.js";
 
 /** What a loss means for the holder. */
 export function newsOf(reason: LossReason): LockNews {

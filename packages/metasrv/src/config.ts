@@ -1,4 +1,4 @@
-import { type Address, formatAddress, parseAddress } from "./config-address.js";
+import { type Address, formatAddress, parseAddress } from "./model/address.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
 
 /** Where the locks are kept. */

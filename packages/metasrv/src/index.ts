@@ -9,7 +9,7 @@ export {
   type Setting,
   type StoreConfig,
 } from "./config.js";
-export { type Address } from "./config-address.js";
+export { type Address } from "./model/address.js";
 export { defaultLimits, type Limits } from "./model/limits.js";
 export { version } from "./version.js";
 

@@ -8,7 +8,7 @@ import {
   type ConfigInput,
   type StoreConfig,
 } from "./config.js";
-import { Listener } from "./listener.js";
+import { Listener } from "./http/listener.js";
 import { type Clock, systemClock } from "@metasrv/wire";
 import { LockError } from "./model/lock-errors.js";
 import { LockNode } from "./node/lock-node.js";
@@ -17,13 +17,13 @@ import { createEtcdLog } from "./log/etcd/etcd-log.js";
 import { createMemoryLog } from "./log/memory-log.js";
 import { type Fatal } from "./model/fatal-error.js";
 import { createRandomPool } from "./random-pool.js";
-import { createHttpHandler } from "./services/http-handler.js";
-import { OpenSessions } from "./services/open-sessions.js";
-import { createProbes } from "./services/probes.js";
-import { Readiness } from "./services/readiness.js";
-import { createRoutes } from "./services/routes.js";
-import { createStreamHandler } from "./services/stream-handler.js";
-import { sendAwayWhenUnready } from "./services/unready.js";
+import { createHttpHandler } from "./http/http-handler.js";
+import { OpenSessions } from "./session/open-sessions.js";
+import { createProbes } from "./http/probes.js";
+import { Readiness } from "./api/readiness.js";
+import { createRoutes } from "./http/routes.js";
+import { createStreamHandler } from "./http/stream-handler.js";
+import { sendAwayWhenUnready } from "./session/unready.js";
 import { version } from "./version.js";
 
 /** A server that serves. */

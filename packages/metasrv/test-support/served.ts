@@ -3,19 +3,20 @@ import { type Transport, createRouterTransport } from "@connectrpc/connect";
 import { getEventListeners } from "node:events";
 import { connect, type ClientHttp2Session, type IncomingHttpHeaders } from "node:http2";
 import { type Logger, pino } from "pino";
-import { Listener } from "../src/listener.js";
+import { Listener } from "../src/http/listener.js";
 import { systemClock } from "@metasrv/wire";
 import { defaultLimits, type Limits } from "../src/model/limits.js";
 import { LockError } from "../src/model/lock-errors.js";
 import { LockNode } from "../src/node/lock-node.js";
 import { createMemoryLog } from "../src/log/memory-log.js";
-import { createHttpHandler } from "../src/services/http-handler.js";
-import type { Cluster, Locks } from "../src/services/locks.js";
-import { OpenSessions } from "../src/services/open-sessions.js";
-import { createProbes } from "../src/services/probes.js";
-import { Readiness } from "../src/services/readiness.js";
-import { createRoutes, type ServiceDependencies } from "../src/services/routes.js";
-import { createStreamHandler } from "../src/services/stream-handler.js";
+import { createHttpHandler } from "../src/http/http-handler.js";
+import type { Cluster, Locks } from "../src/api/locks.js";
+import { OpenSessions } from "../src/session/open-sessions.js";
+import { createProbes } from "../src/http/probes.js";
+import { Readiness } from "../src/api/readiness.js";
+import { createRoutes } from "../src/http/routes.js";
+import type { ServiceDependencies } from "../src/session/service-dependencies.js";
+import { createStreamHandler } from "../src/http/stream-handler.js";
 
 /** What is served, and how. */
 export interface ServedOptions {

@@ -1,6 +1,6 @@
 import type { SessionCommand, SessionRequest, SessionResponse } from "@metasrv/proto/metasrv/v1";
 import { LockError } from "../../../packages/metasrv/src/model/lock-errors.js";
-import { Session } from "../../../packages/metasrv/src/services/session.js";
+import { Session } from "../../../packages/metasrv/src/session/session.js";
 import type { Invariants } from "../invariants.js";
 import type { NodeRun } from "../simulated-node.js";
 import { SessionBooks } from "./session-books.js";

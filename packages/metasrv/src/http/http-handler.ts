@@ -14,7 +14,7 @@ import {
 } from "@connectrpc/connect/protocol";
 import { constants } from "node:http2";
 import type { Logger } from "pino";
-import { type FarEnd, farEndKey } from "./caller.js";
+import { type FarEnd, farEndKey } from "../api/caller.js";
 import type { Probe } from "./probes.js";
 
 /** Answers HTTP requests, of either version. */

@@ -8,9 +8,9 @@ import type {
 } from "@metasrv/proto/metasrv/v1";
 import { type Gather, gatherByEventLoop } from "@metasrv/wire";
 import { LockError, notHeld, shuttingDown } from "../model/lock-errors.js";
-import { claimRequest } from "./claim-request.js";
-import type { ServiceDependencies } from "./routes.js";
-import { toSessionFailure } from "./rpc-errors.js";
+import { claimRequest } from "../api/claim-request.js";
+import type { ServiceDependencies } from "./service-dependencies.js";
+import { toSessionFailure } from "../api/rpc-errors.js";
 import { SessionLock, type SessionLockHost } from "./session-lock.js";
 import { SessionOutbox } from "./session-outbox.js";
 import { SessionPulse } from "./session-pulse.js";

@@ -6,7 +6,7 @@ import { text } from "node:stream/consumers";
 import { pino } from "pino";
 import { Listener } from "./listener.js";
 import { systemClock } from "@metasrv/wire";
-import type { HttpHandler } from "./services/http-handler.js";
+import type { HttpHandler } from "./http-handler.js";
 
 const logger = pino({ level: "silent" });
 const clock = systemClock;

@@ -4,11 +4,11 @@ import { type IncomingMessage, request as requestHttp1 } from "node:http";
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
 import { text } from "node:stream/consumers";
 import { pino } from "pino";
-import { Listener } from "../listener.js";
+import { Listener } from "./listener.js";
 import { systemClock } from "@metasrv/wire";
 import { createHttpHandler } from "./http-handler.js";
 import { createProbes } from "./probes.js";
-import { Readiness } from "./readiness.js";
+import { Readiness } from "../api/readiness.js";
 
 const clock = systemClock;
 const logger = pino({ level: "silent" });

@@ -5,7 +5,7 @@ import { ClusterService, ErrorDetailSchema, MemberRole, Reason } from "@metasrv/
 import { nodeOfThree } from "../../test-support/node-fixture.js";
 import { dependenciesAround, Served } from "../../test-support/served.js";
 import { LockError } from "../model/lock-errors.js";
-import { createRoutes } from "./routes.js";
+import { createRoutes } from "../http/routes.js";
 
 async function startNode() {
   const node = await nodeOfThree();

@@ -2,7 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { pino } from "pino";
 import { ManualClock } from "../../test-support/manual-clock.js";
 import { OpenSessions } from "./open-sessions.js";
-import { Readiness } from "./readiness.js";
+import { Readiness } from "../api/readiness.js";
 import { sendAwayWhenUnready } from "./unready.js";
 
 function setUp({ hasPeers = true } = {}) {

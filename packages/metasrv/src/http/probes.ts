@@ -1,4 +1,4 @@
-import type { Readiness } from "./readiness.js";
+import type { Readiness } from "../api/readiness.js";
 
 /** What is answered to GET and HEAD. */
 export interface Probe {

@@ -13,7 +13,7 @@ import { gzipSync } from "node:zlib";
 import { pino } from "pino";
 import { envelope, type RawAnswer, rawRequest, Served } from "../../test-support/served.js";
 import { LockError, type LockErrorReason } from "../model/lock-errors.js";
-import type { Locks } from "./locks.js";
+import type { Locks } from "../api/locks.js";
 
 const lockPath = "/metasrv.v1.LockService/Lock";
 const grpc = { "content-type": "application/grpc", te: "trailers" };

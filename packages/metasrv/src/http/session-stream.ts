@@ -5,9 +5,9 @@ import { LockError } from "../model/lock-errors.js";
 import { compressedFlag, compressedUnexpectedly, EnvelopeReader, incompleteEnvelope } from "./envelope-reader.js";
 import { decode, encodeEnvelope, envelopePrefixBytes } from "./protobuf-fields.js";
 import type { RequestLog } from "./request-log.js";
-import type { ServiceDependencies } from "./routes.js";
-import { toConnectError } from "./rpc-errors.js";
-import { Session } from "./session.js";
+import type { ServiceDependencies } from "../session/service-dependencies.js";
+import { toConnectError } from "../api/rpc-errors.js";
+import { Session } from "../session/session.js";
 import { readSessionRequest, writeSessionResponse } from "./session-messages.js";
 
 const method = `${LockService.typeName}/Session`;

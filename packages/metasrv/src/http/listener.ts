@@ -8,12 +8,12 @@ import {
 } from "node:http2";
 import { createServer, type Server, type Socket } from "node:net";
 import type { Logger } from "pino";
-import { type Address, formatAddress } from "./config-address.js";
+import { type Address, formatAddress } from "../model/address.js";
 import { probeRegularly } from "./listener-probe.js";
 import { detectProtocol } from "./listener-protocol.js";
 import type { Clock } from "@metasrv/wire";
-import type { HttpHandler } from "./services/http-handler.js";
-import type { StreamHandler } from "./services/stream-handler.js";
+import type { HttpHandler } from "./http-handler.js";
+import type { StreamHandler } from "./stream-handler.js";
 
 /** What a listener is made of. */
 export interface ListenerOptions {

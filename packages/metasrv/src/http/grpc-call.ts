@@ -4,7 +4,7 @@ import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grp
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { Timer } from "@metasrv/wire";
 import type { LockError } from "../model/lock-errors.js";
-import { type Caller, canceled, deadlinePassed } from "./caller.js";
+import { type Caller, canceled, deadlinePassed } from "../api/caller.js";
 import {
   compressedFlag,
   compressedUnexpectedly,
@@ -14,8 +14,8 @@ import {
 } from "./envelope-reader.js";
 import type { GrpcMethod } from "./grpc-methods.js";
 import { RequestLog } from "./request-log.js";
-import type { ServiceDependencies } from "./routes.js";
-import { toConnectError } from "./rpc-errors.js";
+import type { ServiceDependencies } from "../session/service-dependencies.js";
+import { toConnectError } from "../api/rpc-errors.js";
 
 const contentTypes: ReadonlySet<unknown> = new Set(["application/grpc", "application/grpc+proto"]);
 

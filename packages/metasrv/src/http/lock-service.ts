@@ -1,9 +1,9 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { LockService } from "@metasrv/proto/metasrv/v1";
-import { callerOf, farEndKey } from "./caller.js";
-import { createLockCalls } from "./lock-calls.js";
-import type { ServiceDependencies } from "./routes.js";
-import { serveSession } from "./session-iterable.js";
+import { callerOf, farEndKey } from "../api/caller.js";
+import { createLockCalls } from "../api/lock-calls.js";
+import type { ServiceDependencies } from "../session/service-dependencies.js";
+import { serveSession } from "../session/session-iterable.js";
 
 /** `metasrv.v1.LockService`, as Connect serves it. */
 export function createLockService(dependencies: ServiceDependencies) {

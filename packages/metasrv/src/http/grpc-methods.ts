@@ -1,10 +1,9 @@
-import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import type { DescMessage, Message, MessageShape } from "@bufbuild/protobuf";
 import * as greptime from "@metasrv/proto/greptime/v1/meta";
 import { LockRequestSchema, LockService, RenewRequestSchema, UnlockRequestSchema } from "@metasrv/proto/metasrv/v1";
-import { createGreptimeLockCalls } from "./greptime-lock-service.js";
-import type { Caller } from "./caller.js";
-import type { GrpcCall } from "./grpc-call.js";
-import { createLockCalls } from "./lock-calls.js";
+import { createGreptimeLockCalls } from "../api/greptime-lock-service.js";
+import type { Caller } from "../api/caller.js";
+import { createLockCalls } from "../api/lock-calls.js";
 import {
   readGreptimeLockRequest,
   readGreptimeUnlockRequest,
@@ -16,14 +15,20 @@ import {
   writeRenewResponse,
 } from "./lock-messages.js";
 import { decode, encodeEnvelope, type Reader, type Writer } from "./protobuf-fields.js";
-import type { ServiceDependencies } from "./routes.js";
+import type { ServiceDependencies } from "../session/service-dependencies.js";
+
+/** A call of a unary method, as the method sees it. */
+export interface UnaryCall extends Caller {
+  /** The request, once it was read. */
+  request: Message | undefined;
+}
 
 /** A unary method, from the bytes of its request to those of its answer, prefix included. */
 export interface GrpcMethod {
   /** As service/method. */
   readonly name: string;
   /** @throws ConnectError, or what the lock store throws */
-  answer(request: Buffer, call: GrpcCall): Promise<Buffer>;
+  answer(request: Buffer, call: UnaryCall): Promise<Buffer>;
 }
 
 /** Makes a method of its parts. */

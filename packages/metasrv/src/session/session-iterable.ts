@@ -1,8 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { SessionRequest, SessionResponse } from "@metasrv/proto/metasrv/v1";
 import { LockError } from "../model/lock-errors.js";
-import type { FarEnd } from "./caller.js";
-import type { ServiceDependencies } from "./routes.js";
+import type { FarEnd } from "../api/caller.js";
+import type { ServiceDependencies } from "./service-dependencies.js";
 import { Session } from "./session.js";
 
 /**

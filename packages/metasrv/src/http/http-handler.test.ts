@@ -8,7 +8,7 @@ import { connect as connectTcp } from "node:net";
 import { text } from "node:stream/consumers";
 import { pino } from "pino";
 import { dependenciesAround } from "../../test-support/served.js";
-import { Listener } from "../listener.js";
+import { Listener } from "./listener.js";
 import { systemClock } from "@metasrv/wire";
 import { LockError } from "../model/lock-errors.js";
 import { createHttpHandler } from "./http-handler.js";
