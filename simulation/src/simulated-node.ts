@@ -201,7 +201,7 @@ export class NodeRun {
       clock: this.storeClock,
       limits,
       logger,
-      random: (bytes) => random.bytes(bytes),
+      newTicketId: () => random.bytes(16),
     });
     this.variant = variant;
     this.locks = variant.wrapLocks?.(this.store) ?? this.store;

@@ -16,7 +16,6 @@ import type { CommandLog } from "./log/command-log.js";
 import { createEtcdLog } from "./log/etcd/etcd-log.js";
 import { createMemoryLog } from "./log/memory-log.js";
 import { type Fatal } from "./model/fatal-error.js";
-import { createRandomPool } from "./random-pool.js";
 import { createHttpHandler } from "./http/http-handler.js";
 import { OpenSessions } from "./session/open-sessions.js";
 import { createProbes } from "./http/probes.js";
@@ -76,7 +75,6 @@ export async function startServer(
     clock,
     limits,
     logger,
-    random: createRandomPool(),
   });
   const shutdown = new AbortController();
   const sessions = new OpenSessions();

@@ -1,3 +1,4 @@
+import { ticketIdLength } from "@metasrv/wire";
 import { ManualClock, settled } from "@metasrv/wire/testing";
 import pino from "pino";
 import type { Ticket } from "../src/fold/ticket.js";
@@ -40,7 +41,7 @@ export class NodeFixture<Log extends CommandLog> {
       clock: this.clock,
       limits: { ...defaultLimits, ...limits },
       logger: pino({ level: "silent" }),
-      random: (bytes) => new Uint8Array(bytes).fill(0xff).fill(randoms++ & 0xff, 0, 1),
+      newTicketId: () => new Uint8Array(ticketIdLength).fill(0xff).fill(randoms++ & 0xff, 0, 1),
     });
   }
 

@@ -5,9 +5,9 @@ export const envelopePrefixBytes = 5;
 export const compressedFlag = 0b1;
 
 /** A message with its prefix, as it goes over a stream of Connect or gRPC. */
-export function enveloped(message: Uint8Array): Buffer {
+export function enveloped(message: Uint8Array, flags = 0): Buffer {
   const envelope = Buffer.allocUnsafe(envelopePrefixBytes + message.length);
-  envelope[0] = 0;
+  envelope[0] = flags;
   envelope.writeUInt32BE(message.length, 1);
   envelope.set(message, envelopePrefixBytes);
   return envelope;
@@ -36,6 +36,7 @@ export class EnvelopeReader {
   #bytes = 0;
   /** With so many bytes, it goes on. */
   #neededBytes = envelopePrefixBytes;
+  #failed = false;
 
   /** @param maxMessageBytes - the largest message that is read */
   constructor(maxMessageBytes = Infinity) {
@@ -48,19 +49,35 @@ export class EnvelopeReader {
   }
 
   /**
-   * Takes more bytes.
+   * Takes more bytes. Once it has thrown, it passes over what comes.
    *
    * @param receive - is given each message, a view of what came, and its flags
-   * @throws MessageTooLargeError
+   * @throws MessageTooLargeError, or what `receive` throws
    */
   push(chunk: Buffer, receive: (message: Buffer, flags: number) => void): void {
+    if (this.#failed) {
+      return;
+    }
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
     if (this.#bytes < this.#neededBytes) {
       return;
     }
-    let rest = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks);
-    this.#neededBytes = envelopePrefixBytes;
+    const bytes = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks, this.#bytes);
+    this.#chunks = [];
+    // Until it has ended well.
+    this.#failed = true;
+    const rest = this.#take(bytes, receive);
+    this.#failed = false;
+    if (rest.length > 0) {
+      this.#chunks.push(rest);
+    }
+    this.#bytes = rest.length;
+  }
+
+  /** Takes the messages that have come whole. @returns the rest */
+  #take(bytes: Buffer, receive: (message: Buffer, flags: number) => void): Buffer {
+    let rest = bytes;
     while (rest.length >= envelopePrefixBytes) {
       const length = rest.readUInt32BE(1);
       if (length > this.#maxMessageBytes) {
@@ -69,12 +86,12 @@ export class EnvelopeReader {
       const end = envelopePrefixBytes + length;
       if (rest.length < end) {
         this.#neededBytes = end;
-        break;
+        return rest;
       }
       receive(rest.subarray(envelopePrefixBytes, end), rest[0] ?? 0);
       rest = rest.subarray(end);
     }
-    this.#chunks = rest.length > 0 ? [rest] : [];
-    this.#bytes = rest.length;
+    this.#neededBytes = envelopePrefixBytes;
+    return rest;
   }
 }

@@ -1,16 +1,13 @@
+import { isUtf8 } from "node:buffer";
+import { wireType } from "./wire-type.js";
+
 /** Bytes that are no message. The message says where and why. */
 export class MalformedMessageError extends Error {
   override readonly name = "MalformedMessageError";
 }
 
-const varint = 0;
-const fixed64 = 1;
-const lengthDelimited = 2;
-const fixed32 = 5;
 // Short texts are made by hand: a call into Node's C++ takes longer.
 const shortText = 24;
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * Reads protobuf fields one after the other: {@link next} gives the tag, and then the value must be read, by the method
@@ -33,14 +30,19 @@ export class FieldReader {
     this.#end = message.length;
   }
 
-  /** The tag of the next field, `(number << 3) | wire type`; 0 at the end of the message. */
+  /** The tag of the next field, see {@link tagOf}; 0 at the end of the message. */
   next(): number {
-    if (this.#at === this.#end) {
+    const start = this.#at;
+    if (start === this.#end) {
       return 0;
     }
     const tag = this.uint32();
     if (tag >>> 3 === 0) {
       throw new MalformedMessageError(`field number 0 before byte ${this.#at}`);
+    }
+    const bytes = this.#at - start;
+    if (bytes > 4 && (bytes > 5 || (this.#buffer[this.#at - 1] ?? 0) > 0xf)) {
+      throw new MalformedMessageError(`a tag of more than 32 bits before byte ${this.#at}`);
     }
     return tag;
   }
@@ -67,6 +69,11 @@ export class FieldReader {
     }
     this.#at = at;
     return value >>> 0;
+  }
+
+  /** An `int32`, or an enum. */
+  int32(): number {
+    return this.uint32() | 0;
   }
 
   /** A varint that fits into a number. @throws MalformedMessageError above 2^53 - 1 */
@@ -128,11 +135,10 @@ export class FieldReader {
     if (short !== undefined) {
       return short;
     }
-    try {
-      return utf8.decode(this.#buffer.subarray(start, this.#at));
-    } catch {
+    if (!isUtf8(this.#buffer.subarray(start, this.#at))) {
       throw new MalformedMessageError(`a text that is no UTF-8 at byte ${start}`);
     }
+    return this.#buffer.toString("utf8", start, this.#at);
   }
 
   /** Bytes, as a text with one character of code 0 to 255 a byte. */
@@ -171,19 +177,43 @@ export class FieldReader {
     this.#end = end;
   }
 
-  /** Passes over the value of a field that is not known. */
-  skip(tag: number): void {
+  /**
+   * Reads a message in the message.
+   *
+   * @param read - reads it to its end
+   * @param present - what the field has so far, undefined for nothing. Protobuf merges a second message into the first;
+   *   nobody writes two, and here they are refused.
+   */
+  nested<T>(read: (reader: FieldReader) => T, present?: unknown): T {
+    if (present !== undefined) {
+      throw new MalformedMessageError(`a second message for the same field at byte ${this.#at}`);
+    }
+    const end = this.enter();
+    const message = read(this);
+    this.leave(end);
+    return message;
+  }
+
+  /**
+   * Passes over the value of a field that is not known.
+   *
+   * @param known - fields with numbers up to this one are known: such a one has the wrong wire type, and is refused
+   */
+  skip(tag: number, known = 0): void {
+    if (tag >>> 3 <= known) {
+      throw new MalformedMessageError(`wire type ${tag & 7} of field ${tag >>> 3} before byte ${this.#at}`);
+    }
     switch (tag & 7) {
-      case varint:
+      case wireType.varint:
         this.bool();
         break;
-      case fixed64:
+      case wireType.fixed64:
         this.#take(8);
         break;
-      case lengthDelimited:
+      case wireType.bytes:
         this.#take(this.uint32());
         break;
-      case fixed32:
+      case wireType.fixed32:
         this.#take(4);
         break;
       default:

@@ -1,14 +1,12 @@
 import { envelopePrefixBytes } from "./envelope.js";
+import { wireType } from "./wire-type.js";
 
 const firstCapacity = 4_096;
-const varint = 0;
-const fixed64 = 1;
-const lengthDelimited = 2;
-const fixed32 = 5;
 // Short texts are copied by hand: a call into Node's C++ takes longer.
 const shortText = 64;
 
 const maxUint64 = (1n << 64n) - 1n;
+const minInt64 = -(1n << 63n);
 
 /**
  * Writes protobuf fields into one buffer that is used again for each message; @bufbuild/protobuf's `BinaryWriter` takes
@@ -24,18 +22,21 @@ export class FieldWriter {
     return this.#length;
   }
 
-  /** An integer of any protobuf type but sint and fixed, from 0 to 2^53 - 1. */
+  /** An integer of any protobuf type but sint and fixed, from 0 to 2^53 - 1. @throws RangeError for any other number */
   uint(field: number, value: number): void {
-    this.#tag(field, varint, 10);
+    this.#tag(field, wireType.varint, 10);
     this.#varint(value);
   }
 
-  /** A `uint64`, or an `int64`, which may be negative. */
+  /** A `uint64`, or an `int64`, which may be negative. @throws RangeError for what has more than 64 bits */
   bigint(field: number, value: bigint): void {
-    this.#tag(field, varint, 10);
+    this.#tag(field, wireType.varint, 10);
     if (value >= 0n && value <= 0x1f_ffff_ffff_ffffn) {
       this.#varint(Number(value));
       return;
+    }
+    if (value < minInt64 || value > maxUint64) {
+      throw new RangeError(`${value} has more than 64 bits`);
     }
     // Negative numbers are written as the 64 bits of their two's complement.
     let rest = value & maxUint64;
@@ -46,23 +47,23 @@ export class FieldWriter {
   }
 
   bool(field: number, value: boolean): void {
-    this.#tag(field, varint, 1);
+    this.#tag(field, wireType.varint, 1);
     this.#buffer[this.#length++] = value ? 1 : 0;
   }
 
   double(field: number, value: number): void {
-    this.#tag(field, fixed64, 8);
+    this.#tag(field, wireType.fixed64, 8);
     this.#length = this.#buffer.writeDoubleLE(value, this.#length);
   }
 
   /** @param value - from 0 to 2^32 - 1 */
   fixed32(field: number, value: number): void {
-    this.#tag(field, fixed32, 4);
+    this.#tag(field, wireType.fixed32, 4);
     this.#length = this.#buffer.writeUInt32LE(value, this.#length);
   }
 
   text(field: number, value: string): void {
-    this.#tag(field, lengthDelimited, 5 + 3 * value.length);
+    this.#tag(field, wireType.bytes, 5 + 3 * value.length);
     if (value.length < shortText && this.#ascii(value)) {
       return;
     }
@@ -73,7 +74,7 @@ export class FieldWriter {
   /** Bytes that are given as a text with one character of code 0 to 255 a byte. */
   latin1(field: number, value: string): void {
     const { length } = value;
-    this.#tag(field, lengthDelimited, 5 + length);
+    this.#tag(field, wireType.bytes, 5 + length);
     this.#varint(length);
     const start = this.#length;
     if (length < shortText) {
@@ -87,7 +88,7 @@ export class FieldWriter {
   }
 
   bytes(field: number, value: Uint8Array): void {
-    this.#tag(field, lengthDelimited, 5 + value.length);
+    this.#tag(field, wireType.bytes, 5 + value.length);
     this.#varint(value.length);
     this.#buffer.set(value, this.#length);
     this.#length += value.length;
@@ -99,7 +100,7 @@ export class FieldWriter {
    * @returns what {@link close} needs to know of it
    */
   open(field: number): number {
-    this.#tag(field, lengthDelimited, 1);
+    this.#tag(field, wireType.bytes, 1);
     // One byte for the length, which is enough for most.
     return ++this.#length;
   }
@@ -119,6 +120,13 @@ export class FieldWriter {
     this.#length += length;
   }
 
+  /** Writes a message as a field. @param write - writes its fields */
+  nested<T>(field: number, message: T, write: (writer: FieldWriter, message: T) => void): void {
+    const start = this.open(field);
+    write(this, message);
+    this.close(start);
+  }
+
   /** Begins a message of its own, with the prefix that it has in a stream; {@link takeEnvelope} ends it. */
   openEnvelope(): void {
     this.#length = 0;
@@ -133,6 +141,11 @@ export class FieldWriter {
     return this.take();
   }
 
+  /** Forgets what was written since the last {@link take}. */
+  clear(): void {
+    this.#length = 0;
+  }
+
   /** What was written; the next message begins. */
   take(): Buffer {
     const message = Buffer.from(this.#buffer.subarray(0, this.#length));
@@ -141,9 +154,9 @@ export class FieldWriter {
   }
 
   /** @param bytes - how many may follow the tag at most */
-  #tag(field: number, wireType: number, bytes: number): void {
+  #tag(field: number, type: number, bytes: number): void {
     this.#reserve(2 + bytes);
-    const tag = (field << 3) | wireType;
+    const tag = (field << 3) | type;
     if (tag < 0x80) {
       this.#buffer[this.#length++] = tag;
     } else {
@@ -163,6 +176,9 @@ export class FieldWriter {
 
   #varint(value: number): void {
     let rest = value;
+    if (rest >>> 0 !== rest && (rest < 0 || !Number.isSafeInteger(rest))) {
+      throw new RangeError(`${value} is no integer from 0 to 2^53 - 1`);
+    }
     // Bitwise operators see 32 bits only.
     for (; rest > 0x7f_ff_ff_ff; rest = Math.floor(rest / 0x80)) {
       this.#buffer[this.#length++] = (rest % 0x80) | 0x80;
@@ -187,4 +203,24 @@ export class FieldWriter {
     this.#length = start + value.length;
     return true;
   }
+}
+
+const shared = new FieldWriter();
+
+/**
+ * Writes one message.
+ *
+ * @param write - writes its fields, and calls neither this nor {@link encodeEnvelope}
+ */
+export function encode<T>(message: T, write: (writer: FieldWriter, message: T) => void): Buffer {
+  shared.clear();
+  write(shared, message);
+  return shared.take();
+}
+
+/** As {@link encode}, with the prefix that a message has in a stream of gRPC or Connect. */
+export function encodeEnvelope<T>(message: T, write: (writer: FieldWriter, message: T) => void): Buffer {
+  shared.openEnvelope();
+  write(shared, message);
+  return shared.takeEnvelope();
 }

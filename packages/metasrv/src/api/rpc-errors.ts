@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { ErrorDetailSchema, Reason, type SessionFailure, SessionFailureSchema } from "@metasrv/proto/metasrv/v1";
+import { MalformedMessageError, MessageTooLargeError } from "@metasrv/wire";
 import type { Logger } from "pino";
 import { LockError, type LockErrorReason } from "../model/lock-errors.js";
 
@@ -31,8 +32,8 @@ const wireErrors: Readonly<Record<LockErrorReason, readonly [Code, Reason]>> = {
 /**
  * Turns whatever a service threw into what is sent to the caller: the one place where errors become RPC codes.
  *
- * A `LockError` keeps its message and gets its code and an `ErrorDetail`. A `ConnectError` stays as it is. Anything else
- * is a fault of this server: it is logged in full, and the caller is told only that it happened.
+ * A `LockError` keeps its message and gets its code and an `ErrorDetail`. A `ConnectError` stays as it is. A message that
+ * is malformed or too large is the caller's fault. Anything else is a fault of this server: it is logged in full, and the caller is told only that it happened.
  */
 export function toConnectError(error: unknown, logger: Logger): ConnectError {
   if (error instanceof ConnectError) {
@@ -42,6 +43,17 @@ export function toConnectError(error: unknown, logger: Logger): ConnectError {
     const [code] = wireErrors[error.reason];
     const details = [{ desc: ErrorDetailSchema, value: detailOf(error) }];
     return new ConnectError(error.message, code, undefined, details, error);
+  }
+  // As Connect itself says of such messages.
+  if (error instanceof MessageTooLargeError) {
+    const { length, max } = error;
+    return new ConnectError(
+      `message size ${length} is larger than configured readMaxBytes ${max}`,
+      Code.ResourceExhausted,
+    );
+  }
+  if (error instanceof MalformedMessageError) {
+    return new ConnectError(`parse binary: ${error.message}`, Code.Internal);
   }
   logger.error({ err: error }, "a request failed unexpectedly");
   return new ConnectError(

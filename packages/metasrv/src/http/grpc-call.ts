@@ -2,16 +2,10 @@ import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
-import type { Timer } from "@metasrv/wire";
+import { compressedFlag, EnvelopeReader, type Timer } from "@metasrv/wire";
 import type { LockError } from "../model/lock-errors.js";
 import { type Caller, canceled, deadlinePassed } from "../api/caller.js";
-import {
-  compressedFlag,
-  compressedUnexpectedly,
-  EnvelopeReader,
-  type EnvelopeReceiver,
-  incompleteEnvelope,
-} from "./envelope-reader.js";
+import { compressedUnexpectedly, incompleteEnvelope } from "./connect-errors.js";
 import type { GrpcMethod } from "./grpc-methods.js";
 import { RequestLog } from "./request-log.js";
 import type { ServiceDependencies } from "../session/service-dependencies.js";
@@ -75,7 +69,7 @@ function sendOk(this: ServerHttp2Stream): void {
 }
 
 /** One call. */
-export class GrpcCall implements Caller, EnvelopeReceiver {
+export class GrpcCall implements Caller {
   /** The request, once it was read. */
   request: Message | undefined;
   onGone: Caller["onGone"];
@@ -127,14 +121,16 @@ export class GrpcCall implements Caller, EnvelopeReceiver {
   push(chunk: Buffer): void {
     if (!this.#answered) {
       try {
-        this.#reader.push(chunk, this);
+        this.#reader.push(chunk, (message, flags) => {
+          this.#receive(message, flags);
+        });
       } catch (error) {
         this.#fail(error);
       }
     }
   }
 
-  receive(message: Buffer, flags: number): void {
+  #receive(message: Buffer, flags: number): void {
     if (this.#message !== undefined) {
       throw protocolError("received extra input message for unary method");
     }

@@ -5,16 +5,18 @@ import { createGreptimeLockCalls } from "../api/greptime-lock-service.js";
 import type { Caller } from "../api/caller.js";
 import { createLockCalls } from "../api/lock-calls.js";
 import {
-  readGreptimeLockRequest,
-  readGreptimeUnlockRequest,
+  decode,
+  encodeEnvelope,
+  type FieldReader,
+  type FieldWriter,
   readLockRequest,
   readRenewRequest,
   readUnlockRequest,
-  writeGreptimeResponse,
   writeLockResponse,
   writeRenewResponse,
-} from "./lock-messages.js";
-import { decode, encodeEnvelope, type Reader, type Writer } from "./protobuf-fields.js";
+  writeUnlockResponse,
+} from "@metasrv/wire";
+import { readGreptimeLockRequest, readGreptimeUnlockRequest, writeGreptimeResponse } from "./greptime-messages.js";
 import type { ServiceDependencies } from "../session/service-dependencies.js";
 
 /** A call of a unary method, as the method sees it. */
@@ -35,9 +37,9 @@ export interface GrpcMethod {
 function grpcMethod<Request extends DescMessage, Response>(
   name: string,
   schema: Request,
-  read: (reader: Reader, end: number) => MessageShape<Request>,
+  read: (reader: FieldReader) => MessageShape<Request>,
   answer: (request: MessageShape<Request>, caller: Caller) => Promise<Response>,
-  write: (writer: Writer, response: Response) => void,
+  write: (writer: FieldWriter, response: Response) => void,
 ): GrpcMethod {
   return {
     name,
@@ -57,7 +59,7 @@ export function createGrpcMethods({ locks, limits }: ServiceDependencies): reado
   const theirs = greptime.Lock.typeName;
   return [
     grpcMethod(`${ours}/Lock`, LockRequestSchema, readLockRequest, lock, writeLockResponse),
-    grpcMethod(`${ours}/Unlock`, UnlockRequestSchema, readUnlockRequest, unlock, () => undefined),
+    grpcMethod(`${ours}/Unlock`, UnlockRequestSchema, readUnlockRequest, unlock, writeUnlockResponse),
     grpcMethod(`${ours}/Renew`, RenewRequestSchema, readRenewRequest, renew, writeRenewResponse),
     grpcMethod(
       `${theirs}/Lock`,

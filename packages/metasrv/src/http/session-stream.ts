@@ -2,13 +2,20 @@ import { createEndStreamSerialization, endStreamFlag } from "@connectrpc/connect
 import { LockService, SessionRequestSchema } from "@metasrv/proto/metasrv/v1";
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { LockError } from "../model/lock-errors.js";
-import { compressedFlag, compressedUnexpectedly, EnvelopeReader, incompleteEnvelope } from "./envelope-reader.js";
-import { decode, encodeEnvelope, envelopePrefixBytes } from "./protobuf-fields.js";
+import {
+  compressedFlag,
+  decode,
+  encodeEnvelope,
+  enveloped,
+  EnvelopeReader,
+  readSessionRequest,
+  writeSessionResponse,
+} from "@metasrv/wire";
+import { compressedUnexpectedly, incompleteEnvelope } from "./connect-errors.js";
 import type { RequestLog } from "./request-log.js";
 import type { ServiceDependencies } from "../session/service-dependencies.js";
 import { toConnectError } from "../api/rpc-errors.js";
 import { Session } from "../session/session.js";
-import { readSessionRequest, writeSessionResponse } from "./session-messages.js";
 
 const method = `${LockService.typeName}/Session`;
 const contentType = "application/connect+proto";
@@ -62,21 +69,19 @@ export function serveSessionStream(
     ended = true;
     const metadata = new Headers();
     const end = reason === undefined ? { metadata } : { metadata, error: toConnectError(reason, logger) };
-    stream.end(endOfStream(endSerialization.serialize(end)));
+    stream.end(enveloped(endSerialization.serialize(end), endStreamFlag));
     // Whatever the client still sends, nobody reads it.
     stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
-  const receiver = {
-    receive: (message: Buffer, flags: number) => {
-      if ((flags & compressedFlag) !== 0) {
-        throw compressedUnexpectedly();
-      }
-      if ((flags & endStreamFlag) === 0) {
-        session.receive(decode(SessionRequestSchema, message, readSessionRequest));
-      }
-    },
-  };
+  function receive(message: Buffer, flags: number): void {
+    if ((flags & compressedFlag) !== 0) {
+      throw compressedUnexpectedly();
+    }
+    if ((flags & endStreamFlag) === 0) {
+      session.receive(decode(SessionRequestSchema, message, readSessionRequest));
+    }
+  }
 
   function onShutdown(): void {
     session.break(shutdownSignal.reason instanceof Error ? shutdownSignal.reason : gone());
@@ -84,7 +89,7 @@ export function serveSessionStream(
 
   stream.on("data", (chunk: Buffer) => {
     try {
-      reader.push(chunk, receiver);
+      reader.push(chunk, receive);
     } catch (error) {
       session.break(error instanceof Error ? error : gone());
     }
@@ -117,11 +122,4 @@ export function serveSessionStream(
 
 function gone(): LockError {
   return new LockError("canceled", "the client is gone");
-}
-
-function endOfStream(message: Uint8Array): Buffer {
-  const prefix = Buffer.alloc(envelopePrefixBytes);
-  prefix[0] = endStreamFlag;
-  prefix.writeUInt32BE(message.byteLength, 1);
-  return Buffer.concat([prefix, message]);
 }

@@ -1,10 +1,10 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { LockKeySchema } from "@metasrv/proto/metasrv/store/v1";
-import { FieldWriter } from "@metasrv/wire";
+import { FieldWriter, ticketIdLength } from "@metasrv/wire";
 import type { TicketRef } from "./command.js";
 import { LockError } from "./lock-errors.js";
 import { lockNameOf } from "./lock-name.js";
-import { ticketIdFrom, ticketIdLength } from "./ticket-id.js";
+import { ticketIdFrom } from "./ticket-id.js";
 
 /** What a key says. Whoever has it was given the 128 random bits of the ticket's id, and so owns the ticket. */
 export interface LockKey extends TicketRef {

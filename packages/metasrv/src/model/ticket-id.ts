@@ -4,9 +4,6 @@
  */
 export type TicketId = string & { readonly __brand: "TicketId" };
 
-/** Bytes in a ticket id. */
-export const ticketIdLength = 16;
-
 /** The id that these 16 bytes are. */
 export function ticketIdFrom(bytes: Uint8Array): TicketId {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1") as TicketId;

@@ -1,5 +1,4 @@
-import { randomBytes } from "node:crypto";
-import type { Clock } from "@metasrv/wire";
+import { type Clock, newTicketId } from "@metasrv/wire";
 import type { Logger } from "pino";
 import { Fold } from "../fold/fold.js";
 import type { Ticket } from "../fold/ticket.js";
@@ -19,7 +18,7 @@ import {
 import { decodeLockKey, type LockKey } from "../model/lock-key.js";
 import { lockNameOf, showLockName } from "../model/lock-name.js";
 import type { Member } from "../model/member.js";
-import { ticketIdFrom, ticketIdLength } from "../model/ticket-id.js";
+import { ticketIdFrom } from "../model/ticket-id.js";
 import { Admission } from "./admission.js";
 import { Alarms } from "./alarms.js";
 import type { Claim, ClaimListener, ClaimRequest } from "./claim.js";
@@ -40,8 +39,8 @@ export interface LockNodeOptions {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly logger: Logger;
-  /** Source of ticket ids; the operating system's by default. */
-  readonly random?: (bytes: number) => Uint8Array;
+  /** Makes ticket ids for requesters that have none; other ones in tests only. */
+  readonly newTicketId?: () => Uint8Array;
   /** What the log is folded into; another one in tests only. */
   readonly fold?: Fold;
 }
@@ -55,7 +54,7 @@ export class LockNode {
   readonly #clock: Clock;
   readonly #limits: Limits;
   readonly #logger: Logger;
-  readonly #random: (bytes: number) => Uint8Array;
+  readonly #newTicketId: () => Uint8Array;
   /** Who holds and who waits, on all nodes. */
   readonly #fold: Fold;
   /** The members, and which of them leads. */
@@ -77,12 +76,12 @@ export class LockNode {
   #lastContent: TicketContent | undefined;
 
   constructor(options: LockNodeOptions) {
-    const { log, clock, limits, logger, random = randomBytes, fold = new Fold() } = options;
+    const { log, clock, limits, logger, fold = new Fold() } = options;
     this.#log = log;
     this.#clock = clock;
     this.#limits = limits;
     this.#logger = logger;
-    this.#random = random;
+    this.#newTicketId = options.newTicketId ?? newTicketId;
     this.#fold = fold;
     this.#standing = new Standing(clock);
     this.#admission = new Admission(limits, fold);
@@ -176,7 +175,7 @@ export class LockNode {
    */
   claim(request: ClaimRequest, listener: ClaimListener): Claim {
     const { ttlMs, owner } = checkClaim(request, this.#limits);
-    const { name, ticketId = this.#random(ticketIdLength), attempt = 0, waitMs } = request;
+    const { name, ticketId = this.#newTicketId(), attempt = 0, waitMs } = request;
     const claim = new LocalClaim(this.#claimHost, listener);
     this.#serve(claim, {
       name: lockNameOf(name),

@@ -1,1 +1,2 @@
+export { fallBacks } from "../decode.js";
 export { ManualClock, settled } from "./manual-clock.js";

@@ -1,0 +1,299 @@
+import {
+  type Grant,
+  LockMode,
+  type LockRequest,
+  type LockResponse,
+  type LockState,
+  type Refusal,
+  type RenewRequest,
+  type RenewResponse,
+  type UnlockRequest,
+  type UnlockResponse,
+} from "@metasrv/proto/metasrv/v1";
+import type { FieldReader } from "./field-reader.js";
+import type { FieldWriter } from "./field-writer.js";
+import { noBytes, tagOf, wireType } from "./wire-type.js";
+
+// The messages of the unary calls, field by field as in lock.proto. What is 0 or empty is left out, as proto3 has it.
+
+const { varint, fixed64, bytes } = wireType;
+
+/** Writes a `LockRequest`. */
+export function writeLockRequest(writer: FieldWriter, request: LockRequest): void {
+  const { lock, ticketId, mode, ttlMs, waitMs, owner, attempt } = request;
+  if (lock.case === "name") {
+    writer.text(1, lock.value);
+  } else if (lock.case === "nameBytes") {
+    writer.bytes(2, lock.value);
+  }
+  if (ticketId.length > 0) {
+    writer.bytes(3, ticketId);
+  }
+  if (mode !== LockMode.UNSPECIFIED) {
+    writer.bigint(4, BigInt(mode));
+  }
+  if (ttlMs !== 0n) {
+    writer.bigint(5, ttlMs);
+  }
+  if (waitMs !== undefined) {
+    writer.bigint(6, waitMs);
+  }
+  if (owner !== "") {
+    writer.text(7, owner);
+  }
+  if (attempt !== 0) {
+    writer.uint(8, attempt);
+  }
+}
+
+/** Reads a `LockRequest`; its bytes are views of what is read. */
+export function readLockRequest(reader: FieldReader): LockRequest {
+  const request: LockRequest = {
+    $typeName: "metasrv.v1.LockRequest",
+    lock: { case: undefined },
+    ticketId: noBytes,
+    mode: LockMode.UNSPECIFIED,
+    ttlMs: 0n,
+    owner: "",
+    attempt: 0,
+  };
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    switch (tag) {
+      case tagOf(1, bytes):
+        request.lock = { case: "name", value: reader.text() };
+        break;
+      case tagOf(2, bytes):
+        request.lock = { case: "nameBytes", value: reader.bytes() };
+        break;
+      case tagOf(3, bytes):
+        request.ticketId = reader.bytes();
+        break;
+      case tagOf(4, varint):
+        request.mode = modeOf(reader.int32());
+        break;
+      case tagOf(5, varint):
+        request.ttlMs = reader.int64();
+        break;
+      case tagOf(6, varint):
+        request.waitMs = reader.int64();
+        break;
+      case tagOf(7, bytes):
+        request.owner = reader.text();
+        break;
+      case tagOf(8, varint):
+        request.attempt = reader.uint32();
+        break;
+      default:
+        reader.skip(tag, 8);
+    }
+  }
+  return request;
+}
+
+/** Enums are open: a mode that only newer programs know is kept as it is. */
+function modeOf(value: unknown): LockMode {
+  return value as LockMode;
+}
+
+/** Writes a `LockResponse`. */
+export function writeLockResponse(writer: FieldWriter, { outcome }: LockResponse): void {
+  if (outcome.case === "granted") {
+    writer.nested(1, outcome.value, writeGrant);
+  } else if (outcome.case === "refused") {
+    writer.nested(2, outcome.value, writeRefusal);
+  }
+}
+
+/** Reads a `LockResponse`. */
+export function readLockResponse(reader: FieldReader): LockResponse {
+  let outcome: LockResponse["outcome"] = { case: undefined };
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    switch (tag) {
+      case tagOf(1, bytes):
+        outcome = { case: "granted", value: reader.nested(readGrant, outcome.case) };
+        break;
+      case tagOf(2, bytes):
+        outcome = { case: "refused", value: reader.nested(readRefusal, outcome.case) };
+        break;
+      default:
+        reader.skip(tag, 2);
+    }
+  }
+  return { $typeName: "metasrv.v1.LockResponse", outcome };
+}
+
+/** Writes a `Grant`. */
+export function writeGrant(writer: FieldWriter, { key, token, ttlMs, waitedMs }: Grant): void {
+  if (key.length > 0) {
+    writer.bytes(1, key);
+  }
+  if (token !== 0n) {
+    writer.bigint(2, token);
+  }
+  if (ttlMs !== 0n) {
+    writer.bigint(3, ttlMs);
+  }
+  // A negative 0 is another double.
+  if (!Object.is(waitedMs, 0)) {
+    writer.double(4, waitedMs);
+  }
+}
+
+/** Reads a `Grant`; its key is a copy, because a view would keep the whole message in memory as long as the lock is held. */
+export function readGrant(reader: FieldReader): Grant {
+  const grant: Grant = { $typeName: "metasrv.v1.Grant", key: noBytes, token: 0n, ttlMs: 0n, waitedMs: 0 };
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    switch (tag) {
+      case tagOf(1, bytes):
+        grant.key = new Uint8Array(reader.bytes());
+        break;
+      case tagOf(2, varint):
+        grant.token = reader.bigint();
+        break;
+      case tagOf(3, varint):
+        grant.ttlMs = reader.int64();
+        break;
+      case tagOf(4, fixed64):
+        grant.waitedMs = reader.double();
+        break;
+      default:
+        reader.skip(tag, 4);
+    }
+  }
+  return grant;
+}
+
+/** Writes a `Refusal`. */
+export function writeRefusal(writer: FieldWriter, { state }: Refusal): void {
+  if (state !== undefined) {
+    writer.nested(1, state, writeLockState);
+  }
+}
+
+/** Reads a `Refusal`. */
+export function readRefusal(reader: FieldReader): Refusal {
+  const refusal: Refusal = { $typeName: "metasrv.v1.Refusal" };
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    if (tag === tagOf(1, bytes)) {
+      refusal.state = reader.nested(readLockState, refusal.state);
+    } else {
+      reader.skip(tag, 1);
+    }
+  }
+  return refusal;
+}
+
+/** Writes a `LockState`. */
+export function writeLockState(writer: FieldWriter, { holderOwner, holderToken, waiters }: LockState): void {
+  if (holderOwner !== "") {
+    writer.text(1, holderOwner);
+  }
+  if (holderToken !== 0n) {
+    writer.bigint(2, holderToken);
+  }
+  if (waiters !== 0) {
+    writer.uint(3, waiters);
+  }
+}
+
+/** Reads a `LockState`. */
+export function readLockState(reader: FieldReader): LockState {
+  const state: LockState = { $typeName: "metasrv.v1.LockState", holderOwner: "", holderToken: 0n, waiters: 0 };
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    switch (tag) {
+      case tagOf(1, bytes):
+        state.holderOwner = reader.text();
+        break;
+      case tagOf(2, varint):
+        state.holderToken = reader.bigint();
+        break;
+      case tagOf(3, varint):
+        state.waiters = reader.uint32();
+        break;
+      default:
+        reader.skip(tag, 3);
+    }
+  }
+  return state;
+}
+
+/** Writes an `UnlockRequest`. */
+export function writeUnlockRequest(writer: FieldWriter, { key }: UnlockRequest): void {
+  if (key.length > 0) {
+    writer.bytes(1, key);
+  }
+}
+
+/** Reads an `UnlockRequest`; its key is a view of what is read. */
+export function readUnlockRequest(reader: FieldReader): UnlockRequest {
+  const request: UnlockRequest = { $typeName: "metasrv.v1.UnlockRequest", key: noBytes };
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    if (tag === tagOf(1, bytes)) {
+      request.key = reader.bytes();
+    } else {
+      reader.skip(tag, 1);
+    }
+  }
+  return request;
+}
+
+/** Writes an `UnlockResponse`, which is empty. */
+export function writeUnlockResponse(): void {
+  // It has no fields.
+}
+
+/** Reads an `UnlockResponse`. */
+export function readUnlockResponse(reader: FieldReader): UnlockResponse {
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    reader.skip(tag);
+  }
+  return { $typeName: "metasrv.v1.UnlockResponse" };
+}
+
+/** Writes a `RenewRequest`. */
+export function writeRenewRequest(writer: FieldWriter, { key, ttlMs }: RenewRequest): void {
+  if (key.length > 0) {
+    writer.bytes(1, key);
+  }
+  if (ttlMs !== 0n) {
+    writer.bigint(2, ttlMs);
+  }
+}
+
+/** Reads a `RenewRequest`; its key is a view of what is read. */
+export function readRenewRequest(reader: FieldReader): RenewRequest {
+  const request: RenewRequest = { $typeName: "metasrv.v1.RenewRequest", key: noBytes, ttlMs: 0n };
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    switch (tag) {
+      case tagOf(1, bytes):
+        request.key = reader.bytes();
+        break;
+      case tagOf(2, varint):
+        request.ttlMs = reader.int64();
+        break;
+      default:
+        reader.skip(tag, 2);
+    }
+  }
+  return request;
+}
+
+/** Writes a `RenewResponse`. */
+export function writeRenewResponse(writer: FieldWriter, { ttlMs }: RenewResponse): void {
+  if (ttlMs !== 0n) {
+    writer.bigint(1, ttlMs);
+  }
+}
+
+/** Reads a `RenewResponse`. */
+export function readRenewResponse(reader: FieldReader): RenewResponse {
+  const response: RenewResponse = { $typeName: "metasrv.v1.RenewResponse", ttlMs: 0n };
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    if (tag === tagOf(1, varint)) {
+      response.ttlMs = reader.int64();
+    } else {
+      reader.skip(tag, 1);
+    }
+  }
+  return response;
+}

@@ -1,0 +1,189 @@
+import { create, type DescMessage, equals, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { describe, expect, test } from "@jest/globals";
+import {
+  GrantSchema,
+  LockRequestSchema,
+  LockResponseSchema,
+  LockStateSchema,
+  RefusalSchema,
+  RenewRequestSchema,
+  RenewResponseSchema,
+  SessionRequestSchema,
+  SessionResponseSchema,
+  UnlockRequestSchema,
+  UnlockResponseSchema,
+} from "@metasrv/proto/metasrv/v1";
+import fc from "fast-check";
+import { decode } from "./decode.js";
+import type { FieldReader } from "./field-reader.js";
+import { encode, type FieldWriter } from "./field-writer.js";
+import * as locks from "./lock-messages.js";
+import * as sessions from "./session-messages.js";
+import { fallBacks } from "./testing/index.js";
+
+/** A message with both of its ways. */
+interface Codec {
+  readonly schema: DescMessage;
+  readonly write: (writer: FieldWriter, message: never) => void;
+  readonly read: (reader: FieldReader) => MessageShape<DescMessage>;
+}
+
+const codecs: readonly (readonly [string, Codec])[] = [
+  ["LockRequest", { schema: LockRequestSchema, write: locks.writeLockRequest, read: locks.readLockRequest }],
+  ["LockResponse", { schema: LockResponseSchema, write: locks.writeLockResponse, read: locks.readLockResponse }],
+  ["Grant", { schema: GrantSchema, write: locks.writeGrant, read: locks.readGrant }],
+  ["Refusal", { schema: RefusalSchema, write: locks.writeRefusal, read: locks.readRefusal }],
+  ["LockState", { schema: LockStateSchema, write: locks.writeLockState, read: locks.readLockState }],
+  ["UnlockRequest", { schema: UnlockRequestSchema, write: locks.writeUnlockRequest, read: locks.readUnlockRequest }],
+  [
+    "UnlockResponse",
+    { schema: UnlockResponseSchema, write: locks.writeUnlockResponse, read: locks.readUnlockResponse },
+  ],
+  ["RenewRequest", { schema: RenewRequestSchema, write: locks.writeRenewRequest, read: locks.readRenewRequest }],
+  ["RenewResponse", { schema: RenewResponseSchema, write: locks.writeRenewResponse, read: locks.readRenewResponse }],
+  [
+    "SessionRequest",
+    { schema: SessionRequestSchema, write: sessions.writeSessionRequest, read: sessions.readSessionRequest },
+  ],
+  [
+    "SessionResponse",
+    { schema: SessionResponseSchema, write: sessions.writeSessionResponse, read: sessions.readSessionResponse },
+  ],
+];
+
+// Messages are generated from their descriptors, so that a new field is a part of them from the first day on.
+
+const scalars: Partial<Record<number, fc.Arbitrary<unknown>>> = {
+  1: fc.double({ noNaN: true }),
+  3: fc.oneof(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), fc.bigInt({ min: 0n, max: 100_000n })),
+  4: fc.oneof(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), fc.bigInt({ min: 0n, max: 100_000n })),
+  8: fc.boolean(),
+  9: fc.oneof(fc.string({ unit: "grapheme", maxLength: 100 }), fc.string({ maxLength: 20 })),
+  12: fc.uint8Array({ maxLength: 200 }),
+  13: fc.oneof(fc.nat(0xffff_ffff), fc.nat(10)),
+};
+
+// Enums are open: newer programs have more values.
+const enumValue = fc.oneof(fc.nat(12), fc.integer());
+
+type Field = DescMessage["fields"][number];
+
+function single(field: Field): fc.Arbitrary<unknown> {
+  if (field.fieldKind === "message" || (field.fieldKind === "list" && field.listKind === "message")) {
+    return messageOf(field.message);
+  }
+  const scalar = field.fieldKind === "scalar" ? scalars[field.scalar] : undefined;
+  if (scalar === undefined && field.fieldKind !== "enum") throw new Error(`no values for ${field.toString()}`);
+  return scalar ?? enumValue;
+}
+
+/** Messages with any of their fields. */
+function messageOf(schema: DescMessage): fc.Arbitrary<Record<string, unknown>> {
+  const members: Record<string, fc.Arbitrary<unknown>> = {};
+  for (const member of schema.members) {
+    if (member.kind === "oneof") {
+      const cases = member.fields.map((field) =>
+        fc.record({ case: fc.constant(field.localName), value: single(field) }),
+      );
+      members[member.localName] = fc.oneof(...cases, fc.constant({ case: undefined }));
+    } else {
+      members[member.localName] =
+        member.fieldKind === "list" ? fc.array(single(member), { maxLength: 4 }) : single(member);
+    }
+  }
+  return fc.record(members, { requiredKeys: [] });
+}
+
+function generated({ schema }: Codec): fc.Arbitrary<MessageShape<DescMessage>> {
+  return messageOf(schema).map((init) => create(schema, init));
+}
+
+/** What came out of an attempt at reading, as a text to compare. */
+function attempt({ schema }: Codec, read: () => MessageShape<DescMessage>): string {
+  try {
+    return Buffer.from(toBinary(schema, read(), { writeUnknownFields: false })).toString("hex");
+  } catch {
+    return "refused";
+  }
+}
+
+describe.each(codecs)("%s", (_name, codec) => {
+  const { schema, write, read } = codec;
+
+  test("is written as protobuf-es reads it", () => {
+    fc.assert(
+      fc.property(generated(codec), (message) => {
+        const bytes = encode(message as never, write);
+        expect(equals(schema, fromBinary(schema, bytes), message)).toBe(true);
+        expect(bytes.length).toBe(toBinary(schema, message).length);
+      }),
+    );
+  });
+
+  test("is read as protobuf-es writes it, without its help", () => {
+    const before = fallBacks();
+    fc.assert(
+      fc.property(generated(codec), (message) => {
+        const back = decode(schema, Buffer.from(toBinary(schema, message)), read);
+        expect(equals(schema, back, message)).toBe(true);
+        // A message made by hand lacks nothing that protobuf-es would need to write it.
+        expect(toBinary(schema, back)).toEqual(toBinary(schema, message));
+      }),
+    );
+    expect(fallBacks()).toBe(before);
+  });
+
+  test("is read without what only newer programs know, and without help", () => {
+    const before = fallBacks();
+    const unknown = fc.record({ field: fc.integer({ min: 100, max: 2_000 }), value: fc.nat(), text: fc.string() });
+    fc.assert(
+      fc.property(generated(codec), unknown, (message, { field, value, text }) => {
+        const more = new BinaryWriter();
+        more.tag(field, WireType.Varint).uint32(value);
+        more.tag(field + 1, WireType.LengthDelimited).string(text);
+        more.tag(field + 2, WireType.Bit32).fixed32(value);
+        more.tag(field + 3, WireType.Bit64).double(value);
+        const bytes = Buffer.concat([more.finish(), toBinary(schema, message), more.finish()]);
+        expect(equals(schema, decode(schema, bytes, read), message)).toBe(true);
+      }),
+    );
+    expect(fallBacks()).toBe(before);
+  });
+
+  test("is read from damaged bytes as protobuf-es reads them, or refused as it refuses them", () => {
+    const damage = fc.record({ at: fc.nat(300), byte: fc.nat(255), cut: fc.nat(300), whole: fc.boolean() });
+    fc.assert(
+      fc.property(generated(codec), damage, (message, { at, byte, cut, whole }) => {
+        const bytes = Buffer.from(toBinary(schema, message));
+        if (at < bytes.length) bytes[at] = byte;
+        const bad = whole ? bytes : bytes.subarray(0, cut);
+        expect(attempt(codec, () => decode(schema, bad, read))).toBe(attempt(codec, () => fromBinary(schema, bad)));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("that comes in two parts is read as protobuf-es merges them", () => {
+    fc.assert(
+      fc.property(generated(codec), generated(codec), (one, other) => {
+        const bytes = Buffer.concat([toBinary(schema, one), toBinary(schema, other)]);
+        expect(attempt(codec, () => decode(schema, bytes, read))).toBe(attempt(codec, () => fromBinary(schema, bytes)));
+      }),
+    );
+  });
+});
+
+test("a fault in a reader is thrown, and does not look like a malformed message", () => {
+  const faulty = () => {
+    throw new TypeError("a fault of ours");
+  };
+  expect(() => decode(GrantSchema, Buffer.of(), faulty)).toThrow(TypeError);
+});
+
+test("what only protobuf-es can read is counted", () => {
+  const before = fallBacks();
+  const grant = toBinary(LockResponseSchema, create(LockResponseSchema, { outcome: { case: "granted", value: {} } }));
+  decode(LockResponseSchema, Buffer.concat([grant, grant]), locks.readLockResponse);
+  expect(fallBacks()).toBe(before + 1);
+});
