@@ -1,12 +1,12 @@
 import { describe, expect, test } from "@jest/globals";
 import { getEventListeners, getMaxListeners } from "node:events";
+import { ManualClock } from "@metasrv/wire/testing";
 import { CallScope } from "./call-scope.js";
 import { Cancellation } from "./cancellation.js";
-import { FakeClock } from "./testing/fake-clock.js";
 
 describe("CallScope", () => {
   test("takes the reason of the first cause", async () => {
-    const clock = new FakeClock();
+    const clock = new ManualClock();
     const caller = new Cancellation();
     const scope = new CallScope().follow(caller).cancelAt(clock, clock.now() + 10, () => new Error("too late"));
     await clock.advance(10);
@@ -30,7 +30,7 @@ describe("CallScope", () => {
   });
 
   test("leaves nothing on what outlives it", () => {
-    const clock = new FakeClock();
+    const clock = new ManualClock();
     const caller = new Cancellation();
     const { signal } = new AbortController();
     const scope = new CallScope().follow(caller).followSignal(signal);

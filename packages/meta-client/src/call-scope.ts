@@ -1,6 +1,6 @@
 import { setMaxListeners } from "node:events";
+import { callAt, type Clock, type Timer } from "@metasrv/wire";
 import { Cancellation, type CancelListener } from "./cancellation.js";
-import { callAt, type Clock, type Timer } from "./clock.js";
 import type { RosterMember } from "./roster.js";
 
 /**

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "@jest/globals";
+import { ManualClock } from "@metasrv/wire/testing";
 import { Circuit } from "./circuit.js";
-import { FakeClock } from "./testing/fake-clock.js";
 
 const coolDown = { initialMs: 1_000, maxMs: 8_000 };
 
 describe("Circuit", () => {
   test("is closed at first, open after a failure, and closed again after the cool-down", async () => {
-    const clock = new FakeClock();
+    const clock = new ManualClock();
     const circuit = new Circuit({ clock, random: () => 1, coolDown });
     expect(circuit.openUntilMs).toBe(0);
     circuit.open();
@@ -16,7 +16,7 @@ describe("Circuit", () => {
   });
 
   test("has a cool-down that grows with failures in a row, up to its bound", async () => {
-    const clock = new FakeClock();
+    const clock = new ManualClock();
     const circuit = new Circuit({ clock, random: () => 1, coolDown });
     const coolDownsMs = [];
     for (let failure = 0; failure < 6; failure++) {
@@ -28,7 +28,7 @@ describe("Circuit", () => {
   });
 
   test("counts failures while it is open once", async () => {
-    const clock = new FakeClock();
+    const clock = new ManualClock();
     const circuit = new Circuit({ clock, random: () => 1, coolDown });
     circuit.open();
     await clock.advance(500);
@@ -40,7 +40,7 @@ describe("Circuit", () => {
   });
 
   test("begins with the shortest cool-down again after a time without failures", async () => {
-    const clock = new FakeClock();
+    const clock = new ManualClock();
     const circuit = new Circuit({ clock, random: () => 1, coolDown });
     for (let failure = 0; failure < 4; failure++) {
       circuit.open();
@@ -52,7 +52,7 @@ describe("Circuit", () => {
   });
 
   test("has jitter: up to a half less", () => {
-    const clock = new FakeClock();
+    const clock = new ManualClock();
     const circuit = new Circuit({ clock, random: () => 0, coolDown });
     circuit.open();
     expect(circuit.openUntilMs).toBe(clock.now() + 500);

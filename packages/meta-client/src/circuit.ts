@@ -1,5 +1,4 @@
-import type { BackoffOptions } from "./backoff.js";
-import type { Clock } from "./clock.js";
+import type { BackoffOptions, Clock } from "@metasrv/wire";
 
 /** What a {@link Circuit} works with. */
 export interface CircuitOptions {

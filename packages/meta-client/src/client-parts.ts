@@ -1,5 +1,5 @@
+import { backgroundClock, type Clock } from "@metasrv/wire";
 import type { ClientConfig } from "./client-options.js";
-import { systemClock, type Clock } from "./clock.js";
 import { Connection } from "./connection.js";
 import type { LockChannel } from "./lock-channel.js";
 import { SessionChannel } from "./session-channel.js";
@@ -23,7 +23,7 @@ export interface ClientParts {
 
 /** The parts of a client outside tests. */
 export const systemParts: ClientParts = {
-  clock: systemClock,
+  clock: backgroundClock,
   timing: defaultTiming,
   random: Math.random,
   createChannel: (endpoint, { protocol, tls, session }, { clock, timing }, onDraining) => {

@@ -1,8 +1,8 @@
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import type { ClientHttp2Session, ClientHttp2Stream, Http2Session, SecureClientSessionOptions } from "node:http2";
+import type { Clock } from "@metasrv/wire";
 import type { Cancellation } from "./cancellation.js";
-import type { Clock } from "./clock.js";
 
 /** The wire protocol: Connect's own, or gRPC. Both go over HTTP/2. */
 export type Protocol = "connect" | "grpc";

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
+import { ManualClock, settled } from "@metasrv/wire/testing";
 import type { MetaClientOptions } from "./client-options.js";
 import type { Member } from "./member.js";
 import { MetaClient } from "./meta-client.js";
 import { UnexpectedError } from "./meta-errors.js";
-import { FakeClock, settle } from "./testing/fake-clock.js";
 import { ScriptedChannel, granted, unlocked } from "./testing/scripted-channel.js";
 
 const startedAt = new Date(0);
@@ -14,7 +14,7 @@ function member(id: string, address: string): Member {
 
 /** A cluster that is the test: every channel that a client makes, and how servers answer. */
 class Cluster {
-  readonly clock = new FakeClock();
+  readonly clock = new ManualClock();
   readonly channels: ScriptedChannel[] = [];
   random = (): number => 0;
   readonly #options: Partial<MetaClientOptions>;
@@ -70,7 +70,7 @@ class Cluster {
   /** A server tells of the members. */
   async tell(endpoint: string, ...members: Member[]): Promise<void> {
     this.last(endpoint).watches.all.at(-1)?.request(members);
-    await settle();
+    await settled();
   }
 
   /** The address of a member turns out to be good, or not: what answers there has other members. */
@@ -265,7 +265,7 @@ describe("a client that discovers", () => {
     const meta = cluster.client(["http://a:3002", "http://b:3002"]);
     await cluster.used(meta);
     cluster.last("http://a:3002").watches.all[0]?.fail("this server is stopping");
-    await settle();
+    await settled();
     expect(cluster.last("http://b:3002").watches.all).toHaveLength(0);
     await cluster.clock.advance(1_000);
     expect(cluster.last("http://b:3002").watches.all).toHaveLength(1);

@@ -1,5 +1,5 @@
+import type { Clock } from "@metasrv/wire";
 import type { Cancellation } from "./cancellation.js";
-import type { Clock } from "./clock.js";
 import type { EndpointRing } from "./endpoint-ring.js";
 import type { LockChannel } from "./lock-channel.js";
 import { MemberEndpoints } from "./member-endpoints.js";

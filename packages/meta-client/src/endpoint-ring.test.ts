@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
+import { ManualClock, settled } from "@metasrv/wire/testing";
 import { EndpointRing, type EndpointRingOptions } from "./endpoint-ring.js";
 import type { LockChannel } from "./lock-channel.js";
 import { shuffled } from "./shuffle.js";
-import { FakeClock, settle } from "./testing/fake-clock.js";
 import { ScriptedChannel } from "./testing/scripted-channel.js";
 
 /** A ring of the endpoints, whose channels are in `channels`; `drain` is what their servers say when they are to stop. */
@@ -10,12 +10,12 @@ function setUp(
   endpoints: string[],
   options: Partial<EndpointRingOptions> = {},
 ): {
-  clock: FakeClock;
+  clock: ManualClock;
   ring: EndpointRing;
   channels: ScriptedChannel[];
   drain: Map<string, () => void>;
 } {
-  const clock = new FakeClock();
+  const clock = new ManualClock();
   const channels: ScriptedChannel[] = [];
   const drain = new Map<string, () => void>();
   const ring = new EndpointRing(endpoints, {
@@ -117,7 +117,7 @@ describe("EndpointRing that knows the members", () => {
     expect(ring.current.endpoint).toBe("b");
     ring.setMembers(["c"]);
     expect(ring.current.endpoint).toBe("c");
-    await settle();
+    await settled();
     expect(names(ring.round())).toEqual(["c", "a"]);
     const [a, b] = channels;
     expect([a?.left, a?.closed]).toEqual([[], false]);

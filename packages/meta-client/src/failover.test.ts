@@ -1,17 +1,17 @@
 import { describe, expect, test } from "@jest/globals";
+import { ManualClock } from "@metasrv/wire/testing";
 import { Cancellation } from "./cancellation.js";
-import { sleep } from "./clock.js";
+import { sleep } from "./sleep.js";
 import { EndpointFailure } from "./endpoint-failure.js";
 import { EndpointRing } from "./endpoint-ring.js";
 import { Failover, type Call } from "./failover.js";
 import { InvalidArgumentError, UnavailableError } from "./meta-errors.js";
-import { FakeClock } from "./testing/fake-clock.js";
 import { ScriptedChannel } from "./testing/scripted-channel.js";
 
 const plan = { purpose: () => 'acquire lock "x"', scope: new Cancellation(), giveUp: { afterMs: 10_000 } };
 
-function setUp(): { clock: FakeClock; failover: Failover; tried: string[]; trying: (failing: RegExp) => Attempt } {
-  const clock = new FakeClock();
+function setUp(): { clock: ManualClock; failover: Failover; tried: string[]; trying: (failing: RegExp) => Attempt } {
+  const clock = new ManualClock();
   const ring = new EndpointRing(["b", "c", "a"], {
     clock,
     random: () => 0.5,

@@ -1,5 +1,4 @@
-import { Backoff } from "./backoff.js";
-import { callAt, type Clock, type Timer } from "./clock.js";
+import { Backoff, callAt, type Clock, type Timer } from "@metasrv/wire";
 import type { RenewOutcome } from "./held-lock.js";
 import type { Validity } from "./validity.js";
 

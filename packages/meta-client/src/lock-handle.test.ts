@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
+import { settled } from "@metasrv/wire/testing";
 import type { HeldLock } from "./held-lock.js";
 import type { LockOptions } from "./lock-options.js";
 import { InvalidArgumentError, LimitExceededError, LockLostError, UnavailableError } from "./meta-errors.js";
-import { settle } from "./testing/fake-clock.js";
 import { granted, renewed, unlocked } from "./testing/scripted-channel.js";
 import { scriptedClient, type ScriptedClient } from "./testing/scripted-client.js";
 
@@ -143,7 +143,7 @@ describe("renew", () => {
     const { lock, a } = await holding();
     const outcomes = Promise.all([lock.renew(30_000), lock.renew(5_000)]);
     const first = await a.renewals.next();
-    await settle();
+    await settled();
     expect(a.renewals.all).toHaveLength(1);
     first.answer(renewed(30_000));
     (await a.renewals.next()).answer(renewed(5_000));
@@ -268,7 +268,7 @@ describe("keepAlive", () => {
     const first = await a.renewals.next();
     await clock.advance(500);
     first.answer(renewed());
-    await settle();
+    await settled();
     expect(lock.expiresAt).toBeCloseTo(startMs + 3_333.3 + 10_000, 0);
     await clock.advance(2_832);
     expect(a.renewals.all).toHaveLength(1);

@@ -1,6 +1,6 @@
+import type { Clock } from "@metasrv/wire";
 import type { CancelListener } from "./cancellation.js";
 import { checkDurationMs } from "./check-argument.js";
-import type { Clock } from "./clock.js";
 import type { Granted } from "./grant.js";
 import type { FencingToken, HeldLock, RenewOutcome } from "./held-lock.js";
 import type { Holding, LockNews, NewsListener } from "./holding.js";

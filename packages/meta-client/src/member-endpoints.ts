@@ -1,6 +1,5 @@
-import type { BackoffOptions } from "./backoff.js";
+import type { BackoffOptions, Clock } from "@metasrv/wire";
 import type { Cancellation } from "./cancellation.js";
-import type { Clock } from "./clock.js";
 import type { EndpointRing } from "./endpoint-ring.js";
 import { MemberCheck } from "./member-check.js";
 import type { Member } from "./member.js";

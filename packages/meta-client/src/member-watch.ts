@@ -1,7 +1,7 @@
-import { Backoff, type BackoffOptions } from "./backoff.js";
+import { Backoff, type BackoffOptions, type Clock } from "@metasrv/wire";
 import { CallScope } from "./call-scope.js";
 import { Cancellation } from "./cancellation.js";
-import { sleep, type Clock } from "./clock.js";
+import { sleep } from "./sleep.js";
 import { EndpointFailure } from "./endpoint-failure.js";
 import type { EndpointRing } from "./endpoint-ring.js";
 import type { LockChannel } from "./lock-channel.js";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
+import { settled } from "@metasrv/wire/testing";
 import * as publicFace from "./index.js";
 import type { HeldLock } from "./held-lock.js";
 import { ClosedError, InvalidArgumentError, LockLostError, MetaError, UnavailableError } from "./meta-errors.js";
-import { settle } from "./testing/fake-clock.js";
 import { granted, refused, renewed, unlocked } from "./testing/scripted-channel.js";
 import { scriptedClient, type ScriptedClient } from "./testing/scripted-client.js";
 
@@ -310,7 +310,7 @@ describe("close", () => {
   test("gives back a lock whose grant it crosses", async () => {
     const { meta, a } = servedClient();
     const locked = meta.lock("x").catch((error: unknown) => error);
-    await settle();
+    await settled();
     const closed = meta.close();
     const outcome = await locked;
     await closed;

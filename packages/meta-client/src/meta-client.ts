@@ -2,7 +2,7 @@ import { invalid } from "./check-argument.js";
 import { Cancellation } from "./cancellation.js";
 import { checkClientOptions, type ClientConfig, type MetaClientOptions } from "./client-options.js";
 import { systemParts, type ClientParts } from "./client-parts.js";
-import { sleep } from "./clock.js";
+import { sleep } from "./sleep.js";
 import { Discovery } from "./discovery.js";
 import { EndpointRing } from "./endpoint-ring.js";
 import { Failover } from "./failover.js";

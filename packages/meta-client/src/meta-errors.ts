@@ -83,7 +83,10 @@ export class ClosedError extends MetaError {
   }
 }
 
-/** An answer that this client has no rule for: another service, another version, or a fault of the server. */
+/**
+ * An answer that this client has no rule for: another service, another version, or a fault of the server. Or a fault of
+ * this client itself; the message says which.
+ */
 export class UnexpectedError extends MetaError {
   override readonly name = "UnexpectedError";
   readonly code = "UNEXPECTED";

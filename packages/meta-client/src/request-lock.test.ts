@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import { settled } from "@metasrv/wire/testing";
 import {
   InvalidArgumentError,
   LimitExceededError,
@@ -9,7 +10,6 @@ import {
 } from "./meta-errors.js";
 import { create } from "@bufbuild/protobuf";
 import { LockResponseSchema } from "@metasrv/proto/metasrv/v1";
-import { settle } from "./testing/fake-clock.js";
 import { granted, refused, unlocked } from "./testing/scripted-channel.js";
 import { scriptedClient } from "./testing/scripted-client.js";
 
@@ -255,6 +255,6 @@ describe("an answer that is an error", () => {
     const error = failureOf(meta.lock("x"));
     (await a.locks.next()).answer(create(LockResponseSchema));
     expect(await error).toBeInstanceOf(UnexpectedError);
-    await settle();
+    await settled();
   });
 });

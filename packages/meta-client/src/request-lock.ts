@@ -1,12 +1,11 @@
 import { LockMode, type LockRequest, type LockState } from "@metasrv/proto/metasrv/v1";
+import { type Clock, newTicketId } from "@metasrv/wire";
 import type { CallScope } from "./call-scope.js";
-import type { Clock } from "./clock.js";
 import type { EndpointFailure } from "./endpoint-failure.js";
 import type { Call, Failover } from "./failover.js";
 import type { LockOutcome } from "./grant.js";
 import { describeLock, type WireName } from "./lock-name.js";
 import { WaitTimeoutError } from "./meta-errors.js";
-import { newTicketId } from "./ticket-id.js";
 import type { Timing } from "./timing.js";
 
 /** What is asked of a lock. */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import type { LockService } from "@metasrv/proto/metasrv/v1";
+import { backgroundClock } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
-import { systemClock } from "./clock.js";
 import { Connection, type Protocol } from "./connection.js";
 import { EndpointFailure } from "./endpoint-failure.js";
 import { Holding } from "./holding.js";
@@ -26,12 +26,12 @@ async function withChannel(
     endpoint,
     protocol: options.protocol ?? "connect",
     tls: undefined,
-    clock: systemClock,
+    clock: backgroundClock,
     connectTimeoutMs: 20_000,
     pingIntervalMs: 20_000,
     pingTimeoutMs: 10_000,
   });
-  const channel = new SessionChannel({ endpoint, connection, clock: systemClock, ...defaults, ...options });
+  const channel = new SessionChannel({ endpoint, connection, clock: backgroundClock, ...defaults, ...options });
   try {
     await body(channel, server);
   } finally {

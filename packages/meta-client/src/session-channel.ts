@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { LockRequest } from "@metasrv/proto/metasrv/v1";
+import type { Clock } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
-import type { Clock } from "./clock.js";
 import { settledOrCancelled, type Connection } from "./connection.js";
 import type { LockOutcome, Renewed } from "./grant.js";
 import type { Holding } from "./holding.js";

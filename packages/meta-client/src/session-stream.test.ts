@@ -2,11 +2,11 @@ import { ConnectError, Code } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
 import { LossReason, type SessionTermsSchema } from "@metasrv/proto/metasrv/v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { ManualClock, settled } from "@metasrv/wire/testing";
 import { Cancellation } from "./cancellation.js";
 import { EndpointFailure } from "./endpoint-failure.js";
 import { SessionStream } from "./session-stream.js";
 import type { SessionWire } from "./session-wire.js";
-import { FakeClock, settle } from "./testing/fake-clock.js";
 import { routerWires } from "./testing/router-wire.js";
 import { ScriptedSessions, grantEvent, lockRequest, type ScriptedSession } from "./testing/scripted-session.js";
 
@@ -14,10 +14,14 @@ const noEnd = new Cancellation();
 const failureOf = (promise: Promise<unknown>): Promise<unknown> => promise.catch((error: unknown) => error);
 
 /** An open stream whose server is the test. */
-async function openStream(
-  terms: MessageInitShape<typeof SessionTermsSchema> = {},
-): Promise<{ stream: SessionStream; server: ScriptedSession; clock: FakeClock; held: boolean[]; drained: boolean[] }> {
-  const clock = new FakeClock();
+async function openStream(terms: MessageInitShape<typeof SessionTermsSchema> = {}): Promise<{
+  stream: SessionStream;
+  server: ScriptedSession;
+  clock: ManualClock;
+  held: boolean[];
+  drained: boolean[];
+}> {
+  const clock = new ManualClock();
   const sessions = new ScriptedSessions(terms);
   const openWire = routerWires(sessions.service);
   const held: boolean[] = [];
@@ -120,7 +124,7 @@ describe("an open session stream", () => {
     for (let beat = 1; beat <= 5; beat++) {
       await clock.advance(2_000);
       server.send();
-      await settle();
+      await settled();
     }
     expect(server.heartbeats).toBe(5);
     expect(stream.broken).toBe(false);
@@ -162,7 +166,7 @@ describe("a session stream breaks", () => {
     const stream = new SessionStream({
       endpoint: "http://a",
       openWire: routerWires({}),
-      clock: new FakeClock(),
+      clock: new ManualClock(),
       holdProcess: () => undefined,
       disconnect: () => undefined,
       onDraining: () => undefined,
@@ -177,7 +181,7 @@ describe("a session stream breaks", () => {
     const stream = new SessionStream({
       endpoint: "http://a",
       openWire: () => new Promise((resolve) => (onOpened = resolve)),
-      clock: new FakeClock(),
+      clock: new ManualClock(),
       holdProcess: () => undefined,
       disconnect: () => undefined,
       onDraining: () => undefined,
@@ -186,7 +190,7 @@ describe("a session stream breaks", () => {
     stream.close("enough");
     await expect(opening).rejects.toMatchObject({ rawMessage: "enough" });
     onOpened({ writable: true, write: () => undefined, end: () => undefined, cancel: () => cancelled++ });
-    await settle();
+    await settled();
     expect(cancelled).toBe(1);
   });
 
@@ -218,7 +222,7 @@ describe("a session stream that is left", () => {
     const { stream, server, drained } = await openStream();
     expect(stream.draining).toBe(false);
     server.drain();
-    await settle();
+    await settled();
     expect(drained).toEqual([true]);
     stream.close();
   });

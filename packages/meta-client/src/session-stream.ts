@@ -1,13 +1,16 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { LockRequest, SessionTerms } from "@metasrv/proto/metasrv/v1";
+import {
+  type LockRequest,
+  type SessionResponse,
+  SessionResponseSchema,
+  type SessionTerms,
+} from "@metasrv/proto/metasrv/v1";
+import { type Clock, decode, FieldWriter, readSessionResponse, type Timer, writeSessionCommand } from "@metasrv/wire";
 import type { Cancellation } from "./cancellation.js";
-import type { Clock, Timer } from "./clock.js";
 import type { LockOutcome, Renewed } from "./grant.js";
 import type { Holding } from "./holding.js";
-import { readNews, writeCommand, type SessionNews } from "./session-codec.js";
 import { SessionLedger } from "./session-ledger.js";
 import type { SessionWire, SessionWireListener } from "./session-wire.js";
-import { WireWriter } from "./wire-writer.js";
 
 /** What a stream is made of. */
 export interface SessionStreamOptions {
@@ -32,7 +35,7 @@ const messageBytes = 64 * 1024;
 export class SessionStream {
   readonly #options: SessionStreamOptions;
   readonly #ledger: SessionLedger;
-  readonly #writer = new WireWriter();
+  readonly #writer = new FieldWriter();
   #heartbeatDue = false;
   #receivedAtMs: number;
   #timer: Timer | undefined;
@@ -140,7 +143,7 @@ export class SessionStream {
     try {
       const wire = await this.#options.openWire({
         message: (message) => {
-          this.#hear(readNews(message));
+          this.#hear(decode(SessionResponseSchema, message, readSessionResponse));
         },
         drained: () => {
           this.#send();
@@ -191,12 +194,12 @@ export class SessionStream {
     while (this.#writer.length < messageBytes) {
       const command = this.#ledger.next(sentAtMs);
       if (command === undefined) break;
-      writeCommand(this.#writer, command);
+      writeSessionCommand(this.#writer, command);
     }
     return this.#writer.take();
   }
 
-  #hear({ events, terms, draining }: SessionNews): void {
+  #hear({ events, terms, draining }: SessionResponse): void {
     this.#receivedAtMs = this.#options.clock.now();
     if (this.#opening !== undefined) {
       if (terms === undefined) {

@@ -1,9 +1,8 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
 import { constants, type ServerHttp2Stream } from "node:http2";
-import { systemClock } from "./clock.js";
+import { backgroundClock, enveloped } from "@metasrv/wire";
 import { Connection, type Protocol } from "./connection.js";
-import { enveloped } from "./envelope.js";
 import { openSessionWire, type SessionWire } from "./session-wire.js";
 import { streamServer } from "./testing/http2-server.js";
 import { Inbox } from "./testing/inbox.js";
@@ -31,7 +30,7 @@ async function withWire(
     endpoint: `http://${server.authority}`,
     protocol,
     tls: undefined,
-    clock: systemClock,
+    clock: backgroundClock,
     connectTimeoutMs: 20_000,
     pingIntervalMs: 20_000,
     pingTimeoutMs: 10_000,

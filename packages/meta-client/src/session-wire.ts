@@ -3,8 +3,11 @@ import * as connectProtocol from "@connectrpc/connect/protocol-connect";
 import * as grpcProtocol from "@connectrpc/connect/protocol-grpc";
 import { LockService } from "@metasrv/proto/metasrv/v1";
 import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from "node:http2";
+import { compressedFlag, enveloped, EnvelopeReader, MessageTooLargeError } from "@metasrv/wire";
 import type { Connection, Protocol } from "./connection.js";
-import { enveloped, EnvelopeReader } from "./envelope.js";
+
+/** Far more than a server puts into one message. */
+const maxMessageBytes = 4 * 1024 * 1024;
 
 /** What carries a session's messages to the server. */
 export interface SessionWire {
@@ -20,7 +23,7 @@ export interface SessionWire {
 /** Is told what a wire brings; `closed` at most once, in the end. */
 export interface SessionWireListener {
   /** @throws whatever the wire is to be closed with */
-  message(message: Uint8Array): void;
+  message(message: Buffer): void;
   /** It takes more again. */
   drained(): void;
   /** @param error - absent when the server ended it well */
@@ -94,9 +97,10 @@ class Http2Wire implements SessionWire {
     this.#stream = stream;
     this.#framing = framing;
     this.#listener = listener;
-    const reader = new EnvelopeReader((flags, message) => {
+    const reader = new EnvelopeReader(maxMessageBytes);
+    const receive = (message: Buffer, flags: number): void => {
       this.#received(flags, message);
-    });
+    };
     let broken: Error | undefined;
     stream.on("response", (headers) => {
       this.#headers = webHeaders(headers);
@@ -107,7 +111,7 @@ class Http2Wire implements SessionWire {
     stream.on("data", (chunk: Buffer) => {
       heard();
       this.#try(() => {
-        reader.push(chunk);
+        reader.push(chunk, receive);
       });
     });
     stream.on("trailers", (trailers: IncomingHttpHeaders) => {
@@ -147,6 +151,7 @@ class Http2Wire implements SessionWire {
 
   #received(flags: number, message: Buffer): void {
     if (this.#over) return;
+    if ((flags & compressedFlag) !== 0) throw unreadable("compressed");
     if (this.#framing.endFlag !== undefined && (flags & this.#framing.endFlag) !== 0) this.#last = message;
     else this.#listener.message(message);
   }
@@ -166,7 +171,7 @@ class Http2Wire implements SessionWire {
     try {
       step();
     } catch (error) {
-      this.#close(ConnectError.from(error));
+      this.#close(error instanceof MessageTooLargeError ? unreadable("too long") : ConnectError.from(error));
       this.#stream.close(constants.NGHTTP2_CANCEL);
     }
   }
@@ -176,6 +181,13 @@ class Http2Wire implements SessionWire {
     this.#over = true;
     this.#listener.closed(error);
   }
+}
+
+function unreadable(what: string): ConnectError {
+  return new ConnectError(
+    `a message of the server is ${what}; check that nothing on the way to metasrv changes its answers`,
+    Code.Internal,
+  );
 }
 
 function cutOff(cause?: Error): ConnectError {

@@ -1,4 +1,4 @@
-import type { BackoffOptions } from "./backoff.js";
+import type { BackoffOptions } from "@metasrv/wire";
 
 /** The durations that rule calls and connections, in milliseconds. Not configurable; tests shorten them. */
 export interface Timing {

@@ -87,4 +87,19 @@ describe("translateError", () => {
     const error = new TypeError("a bug");
     expect(translateError(error, call)).toMatchObject({ cause: error });
   });
+
+  test.each([
+    ["thrown here", new TypeError("x is not a function")],
+    ["wrapped by Connect", ConnectError.from(new RangeError("Invalid array length"))],
+  ])("a mistake in code, %s, is not a failed endpoint", (_, error) => {
+    const translated = translateError(error, call);
+    expect(translated).toBeInstanceOf(UnexpectedError);
+    expect(translated.message).toContain("A fault of meta-client itself");
+    expect(translated.cause).toBe(error);
+  });
+
+  test("a TypeError with a code is Node's, of the connection", () => {
+    const error = ConnectError.from(Object.assign(new TypeError("bad"), { code: "ERR_HTTP2_INVALID_SESSION" }));
+    expect(translateError(error, call)).toBeInstanceOf(EndpointFailure);
+  });
 });

@@ -17,7 +17,7 @@ export interface FailedCall {
   readonly sent: boolean;
 }
 
-type Kind = "invalid-argument" | "wait-timeout" | "lost" | "limit" | "endpoint" | "unexpected";
+type Kind = "invalid-argument" | "wait-timeout" | "lost" | "limit" | "endpoint" | "unexpected" | "own-fault";
 
 // A reason that is added to the contract does not compile until it has its place here.
 const kindOfReason: Record<Exclude<Reason, Reason.UNSPECIFIED>, Kind> = {
@@ -72,6 +72,11 @@ export function translateError(error: unknown, call: FailedCall): EndpointFailur
           "Check that metasrv is what listens there, and that it is not older than this client.",
         { cause: error },
       );
+    case "own-fault":
+      return new UnexpectedError(
+        `A fault of meta-client itself, not of ${call.endpoint}: ${message}. Please report it, with the stack of the cause.`,
+        { cause: error },
+      );
   }
 }
 
@@ -81,6 +86,7 @@ function kindOf(error: ConnectError, detail: ErrorDetail | undefined): Kind {
     const known = (kindOfReason as Partial<Record<Reason, Kind>>)[detail.reason];
     if (known !== undefined) return known;
   }
+  if (isOwnFault(error.cause)) return "own-fault";
   switch (error.code) {
     case Code.InvalidArgument:
       return "invalid-argument";
@@ -100,6 +106,12 @@ function kindOf(error: ConnectError, detail: ErrorDetail | undefined): Kind {
     default:
       return "unexpected";
   }
+}
+
+/** Whether the cause can only come from a mistake in code: a retry elsewhere would hide it. Node's own errors have a code. */
+function isOwnFault(cause: unknown): boolean {
+  const isMistake = cause instanceof TypeError || cause instanceof RangeError || cause instanceof ReferenceError;
+  return isMistake && !isNodeError(cause);
 }
 
 /** Whether the cause is Node's own error, of a socket, TLS or HTTP/2: connect-node calls what it has no rule for "internal". */

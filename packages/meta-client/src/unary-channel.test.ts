@@ -2,8 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
 import { ErrorDetailSchema, LockRequestSchema, Reason, type LockService } from "@metasrv/proto/metasrv/v1";
+import { backgroundClock } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
-import { systemClock } from "./clock.js";
 import { Connection, type ConnectionOptions, type Protocol } from "./connection.js";
 import { EndpointFailure } from "./endpoint-failure.js";
 import { Holding } from "./holding.js";
@@ -28,13 +28,13 @@ async function withServer(
     endpoint,
     protocol: "connect",
     tls: undefined,
-    clock: systemClock,
+    clock: backgroundClock,
     connectTimeoutMs: 20_000,
     pingIntervalMs: 20_000,
     pingTimeoutMs: 10_000,
     ...options,
   });
-  const channel = new UnaryChannel(endpoint, connection, systemClock);
+  const channel = new UnaryChannel(endpoint, connection, backgroundClock);
   try {
     await body(channel, running);
   } finally {
@@ -85,7 +85,7 @@ describe.each<Protocol>(["connect", "grpc"])("UnaryChannel over %s", (protocol) 
       },
     });
     await withServer(server, { protocol }, async (channel) => {
-      const beforeMs = systemClock.now();
+      const beforeMs = backgroundClock.now();
       const locked = await channel.lock(lockRequest, noEnd);
       expect(locked).toMatchObject({ kind: "granted", grant: { token: grant.token, ttlMs: 5_000 } });
       expect(seen).toEqual([lockRequest]);
@@ -94,7 +94,7 @@ describe.each<Protocol>(["connect", "grpc"])("UnaryChannel over %s", (protocol) 
       const renewed = await channel.renew(holding, 9_000, noEnd);
       expect(renewed.ttlMs).toBe(9_000);
       expect(renewed.sentAtMs).toBeGreaterThanOrEqual(beforeMs);
-      expect(renewed.sentAtMs).toBeLessThan(systemClock.now());
+      expect(renewed.sentAtMs).toBeLessThan(backgroundClock.now());
       expect(seen.slice(1)).toMatchObject([{ key: grant.key }, { key: grant.key, ttlMs: 9_000n }]);
     });
   });

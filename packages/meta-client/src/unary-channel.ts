@@ -1,7 +1,7 @@
 import { createClient, type CallOptions, type Client } from "@connectrpc/connect";
 import { LockService, type LockRequest } from "@metasrv/proto/metasrv/v1";
+import type { Clock } from "@metasrv/wire";
 import type { Cancellation } from "./cancellation.js";
-import type { Clock } from "./clock.js";
 import { ClusterCalls } from "./cluster-calls.js";
 import type { Connection } from "./connection.js";
 import { readOutcome, type LockOutcome, type Renewed } from "./grant.js";

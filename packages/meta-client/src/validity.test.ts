@@ -1,13 +1,13 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { ManualClock } from "@metasrv/wire/testing";
 import { LockLostError } from "./meta-errors.js";
-import { FakeClock } from "./testing/fake-clock.js";
 import { marginMs, Validity } from "./validity.js";
 
 const ranOut = (): LockLostError => new LockLostError("ran out");
 
-function validity(ttlMs = 10_000): { clock: FakeClock; valid: Validity; startMs: number } {
-  const clock = new FakeClock();
+function validity(ttlMs = 10_000): { clock: ManualClock; valid: Validity; startMs: number } {
+  const clock = new ManualClock();
   const startMs = clock.now();
   return { clock, startMs, valid: new Validity({ clock, startedAtMs: startMs, ttlMs, ranOut }) };
 }

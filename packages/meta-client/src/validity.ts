@@ -1,5 +1,5 @@
+import { callAt, type Clock, type Timer } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
-import { callAt, type Clock, type Timer } from "./clock.js";
 import type { LockLostError } from "./meta-errors.js";
 
 const marginPartOfTtl = 0.05;

@@ -35,7 +35,7 @@ export function routerWires(service: Partial<ServiceImpl<typeof LockService>>) {
     async function read(): Promise<void> {
       try {
         for await (const response of client.session(requests.all(abort.signal), { signal: abort.signal })) {
-          listener.message(toBinary(SessionResponseSchema, response));
+          listener.message(Buffer.from(toBinary(SessionResponseSchema, response)));
         }
         if (!abort.signal.aborted) listener.closed(undefined);
       } catch (error) {

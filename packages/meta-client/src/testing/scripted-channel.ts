@@ -10,8 +10,8 @@ import {
   type RenewResponse,
   type UnlockResponse,
 } from "@metasrv/proto/metasrv/v1";
+import type { Clock } from "@metasrv/wire";
 import type { Cancellation } from "../cancellation.js";
-import type { Clock } from "../clock.js";
 import { EndpointFailure } from "../endpoint-failure.js";
 import { readOutcome, type LockOutcome, type Renewed } from "../grant.js";
 import type { Holding } from "../holding.js";

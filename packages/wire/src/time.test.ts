@@ -1,7 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
-import { Cancellation } from "./cancellation.js";
-import { callAt, sleep, systemClock } from "./clock.js";
-import { FakeClock, settle } from "./testing/fake-clock.js";
+import { ManualClock } from "./testing/index.js";
+import { callAt, systemClock } from "./time.js";
 
 describe("systemClock", () => {
   test("never fires before its own time has come", async () => {
@@ -26,7 +25,7 @@ describe("systemClock", () => {
 
 describe("callAt", () => {
   test("calls back later, also for what is past", async () => {
-    const clock = new FakeClock();
+    const clock = new ManualClock();
     let called = 0;
     callAt(clock, clock.now() - 5, () => called++);
     expect(called).toBe(0);
@@ -35,25 +34,12 @@ describe("callAt", () => {
   });
 
   test("can be taken back, also when it has been set again", async () => {
-    const clock = new FakeClock();
+    const clock = new ManualClock();
     let called = 0;
     const timer = callAt(clock, Infinity, () => called++);
     await clock.advance(2 ** 32);
     timer.cancel();
     expect(clock.timers).toBe(0);
     expect(called).toBe(0);
-  });
-});
-
-describe("sleep", () => {
-  test("ends when it is cancelled, and leaves no timer", async () => {
-    const clock = new FakeClock();
-    const scope = new Cancellation();
-    const slept = sleep(clock, 1_000, scope);
-    await settle();
-    scope.cancel(new Error("enough"));
-    await expect(slept).rejects.toThrow("enough");
-    expect(clock.timers).toBe(0);
-    await expect(sleep(clock, 1_000, scope)).rejects.toThrow("enough");
   });
 });
