@@ -76,9 +76,13 @@ export class TranscriptRun {
 
   #patternOf(shown: string, groups: Map<string, string>): string {
     const known = this.#actual.get(shown);
-    if (known !== undefined) return escapeRegExp(known);
+    if (known !== undefined) {
+      return escapeRegExp(known);
+    }
     const group = groups.get(shown);
-    if (group !== undefined) return String.raw`\k<${group}>`;
+    if (group !== undefined) {
+      return String.raw`\k<${group}>`;
+    }
     groups.set(shown, `v${groups.size}`);
     return `(?<v${groups.size - 1}>${named})`;
   }

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
-import { cp, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { existsSync } from "node:fs";
+import { cp, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -16,14 +16,18 @@ const run = promisify(execFile);
 export async function unpackedDebianPackage(name: string): Promise<string> {
   const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "metasrv-testing");
   const folder = join(cache, name);
-  if (existsSync(folder)) return folder;
+  if (existsSync(folder)) {
+    return folder;
+  }
   const work = await mkdtemp(join(tmpdir(), "metasrv-package-"));
   try {
     const archives = join(work, "archives");
     await download(name, work, archives);
     const root = join(work, "root");
     for (const file of await readdir(archives)) {
-      if (file.endsWith(".deb")) await run("dpkg", ["-x", join(archives, file), root]);
+      if (file.endsWith(".deb")) {
+        await run("dpkg", ["-x", join(archives, file), root]);
+      }
     }
     // It takes its final name when it is complete, so another process that does the same is no danger.
     await mkdir(cache, { recursive: true });
@@ -31,7 +35,9 @@ export async function unpackedDebianPackage(name: string): Promise<string> {
     await cp(root, complete, { recursive: true, verbatimSymlinks: true });
     await rename(complete, folder).catch(async (error: unknown) => {
       await rm(complete, { recursive: true });
-      if (!existsSync(folder)) throw error;
+      if (!existsSync(folder)) {
+        throw error;
+      }
     });
     return folder;
   } catch (error) {

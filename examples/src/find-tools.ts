@@ -24,7 +24,9 @@ export async function findPython(): Promise<Python> {
   const named = process.env.PYTHON_BIN;
   const candidates = named === undefined ? [...inPath("python3"), systemPython] : [named];
   for (const command of candidates) {
-    if (await hasGrpc({ command, env: {} })) return { command, env: {} };
+    if (await hasGrpc({ command, env: {} })) {
+      return { command, env: {} };
+    }
   }
   const root = await unpackedDebianPackage("python3-grpcio");
   const libraries = await readdir(join(root, "usr/lib"));
@@ -38,7 +40,9 @@ export async function findPython(): Promise<Python> {
         .join(delimiter),
     },
   };
-  if (await hasGrpc(python)) return python;
+  if (await hasGrpc(python)) {
+    return python;
+  }
   throw new Error(`${python.command} cannot import grpc: apt-get install python3-grpcio, or set PYTHON_BIN`);
 }
 

@@ -16,7 +16,9 @@ test("the example keeps its promises, ten times as fast", async () => {
     },
   });
   const { code } = await child.exited;
-  if (code !== 0) throw new Error(`it ended with ${code}; ${child.tail}`);
+  if (code !== 0) {
+    throw new Error(`it ended with ${code}; ${child.tail}`);
+  }
 
   const [first = "", ...rest] = lines.map(
     (line) => /^\[ *\d+\.\d\d s\] (?<what>.*)$/u.exec(line)?.groups?.what ?? line,

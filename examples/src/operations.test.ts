@@ -45,8 +45,12 @@ test("the commands of the operations guide make a cluster of three servers over 
       "MEMBER_ROLE_FOLLOWER",
     ]);
   } finally {
-    if (shell.pid !== undefined) process.kill(-shell.pid, "SIGKILL");
-    if (shell.exitCode === null && shell.signalCode === null) await once(shell, "exit");
+    if (shell.pid !== undefined) {
+      process.kill(-shell.pid, "SIGKILL");
+    }
+    if (shell.exitCode === null && shell.signalCode === null) {
+      await once(shell, "exit");
+    }
     await rm(data, { recursive: true, force: true, maxRetries: 10 });
   }
 }, 120_000);

@@ -18,7 +18,9 @@ async function runExample(address: string): Promise<Map<string, number>> {
     },
   });
   const { code } = await child.exited;
-  if (code !== 0) throw new Error(`it ended with ${code}; ${child.tail}`);
+  if (code !== 0) {
+    throw new Error(`it ended with ${code}; ${child.tail}`);
+  }
   return new Map(
     lines.map((line) => {
       const { seconds, what = line } = /^\[ *(?<seconds>\d+\.\d\d) s\] (?<what>.*)$/u.exec(line)?.groups ?? {};

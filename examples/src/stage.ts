@@ -39,7 +39,9 @@ export function say(text: string): number {
 
 /** @throws Error when a promise of the lock service is broken */
 export function check(kept: boolean, broken: string): void {
-  if (!kept) throw new Error(`broken promise: ${broken}`);
+  if (!kept) {
+    throw new Error(`broken promise: ${broken}`);
+  }
 }
 
 /** Runs scenarios, one after the other, on a real etcd and a real metasrv. The process fails if one of them does. */

@@ -37,7 +37,9 @@ describe("what the guides show is what happens:", () => {
       });
       const steps = await stepsOf("other-languages.md");
       expect(steps.length).toBeGreaterThan(10);
-      for (const step of steps) await run.run(step);
+      for (const step of steps) {
+        await run.run(step);
+      }
     },
     timeoutMs,
   );
@@ -57,7 +59,9 @@ describe("what the guides show is what happens:", () => {
       });
       const steps = await stepsOf("server.md");
       expect(steps.length).toBeGreaterThan(3);
-      for (const step of steps) await run.run(step);
+      for (const step of steps) {
+        await run.run(step);
+      }
     },
     timeoutMs,
   );

@@ -5,7 +5,7 @@ import type { FaultPlan } from "./inject/run-faults.js";
 import { runFaults } from "./inject/run-faults.js";
 import type { Network } from "./network/network.js";
 import { Random } from "./random.js";
-import { type Summary, summarize } from "./report/summary.js";
+import { summarize, type Summary } from "./report/summary.js";
 import { Stage, type StageOptions } from "./stage/stage.js";
 
 /** What a campaign is. */
@@ -43,10 +43,15 @@ export async function runCampaign(options: CampaignOptions): Promise<Summary> {
       keep ||= !signal.aborted;
       throw error;
     } finally {
-      if (keep) await stage.writeRecords();
+      if (keep) {
+        await stage.writeRecords();
+      }
     }
   } finally {
-    if (keep) say(`the journals are in ${folder}`);
-    else await rm(folder, { recursive: true, force: true });
+    if (keep) {
+      say(`the journals are in ${folder}`);
+    } else {
+      await rm(folder, { recursive: true, force: true });
+    }
   }
 }

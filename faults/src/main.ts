@@ -1,3 +1,5 @@
+import { runCampaign } from "./campaign.js";
+import { allFaults, faultOf } from "./inject/catalogue.js";
 import { createNamespaceNetwork } from "./network/namespace-network.js";
 import {
   canHavePrivateNetwork,
@@ -6,8 +8,6 @@ import {
   runInPrivateNetwork,
 } from "./network/private-network.js";
 import { proxyNetwork } from "./network/proxy-network.js";
-import { runCampaign } from "./campaign.js";
-import { allFaults, faultOf } from "./inject/catalogue.js";
 import { type Options, parseOptions, usage } from "./options.js";
 import { circumstances } from "./report/circumstances.js";
 import { printSummary } from "./report/print-summary.js";
@@ -44,7 +44,9 @@ async function main(options: Options): Promise<number> {
   const command = ["npm run faults --", ...process.argv.slice(2), ...(seedGiven(process.argv) ? [] : ["--seed", seed])];
   const report = { summary, verdicts, command: command.join(" "), circumstances: await circumstances() };
   console.log(`written: ${await writeResults(report)}`);
-  if (minutes >= fullMinutes && network.kind === "namespaces") console.log(`written: ${await writeDocument(report)}`);
+  if (minutes >= fullMinutes && network.kind === "namespaces") {
+    console.log(`written: ${await writeDocument(report)}`);
+  }
   return summary.violations.length > 0 || verdicts.some(({ kept }) => !kept) ? 1 : 0;
 }
 

@@ -50,7 +50,9 @@ export function parseOptions(args: readonly string[]): Options {
     }),
   ].filter(({ times }) => times > 0);
   const minutes = Number(values.minutes ?? (first.length > 0 ? 0 : 3));
-  if (!(minutes >= 0)) throw new Error(`--minutes: expected a number, got "${values.minutes ?? ""}"`);
+  if (!(minutes >= 0)) {
+    throw new Error(`--minutes: expected a number, got "${values.minutes ?? ""}"`);
+  }
   return {
     minutes,
     first,
@@ -62,6 +64,8 @@ export function parseOptions(args: readonly string[]): Options {
 
 function count(option: string, text: string): number {
   const number = Number(text);
-  if (!Number.isInteger(number) || number < 0) throw new Error(`${option}: expected a whole number, got "${text}"`);
+  if (!Number.isInteger(number) || number < 0) {
+    throw new Error(`${option}: expected a whole number, got "${text}"`);
+  }
   return number;
 }

@@ -30,7 +30,9 @@ export class Random {
   /** @throws Error when there is nothing to pick from */
   pick<Item>(items: readonly Item[]): Item {
     const item = items[Math.floor(this.next() * items.length)];
-    if (item === undefined) throw new Error("there is nothing to pick from");
+    if (item === undefined) {
+      throw new Error("there is nothing to pick from");
+    }
     return item;
   }
 

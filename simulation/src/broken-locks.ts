@@ -1,5 +1,5 @@
-import type { Claim, ClaimListener, ClaimRequest, Grant, LossReason } from "../../packages/metasrv/src/node/claim.js";
 import type { Locks } from "../../packages/metasrv/src/api/locks.js";
+import type { Claim, ClaimListener, ClaimRequest, Grant, LossReason } from "../../packages/metasrv/src/node/claim.js";
 
 /** What the services use of a lock store, but for what a subclass changes. */
 class WrappedLocks implements Locks {

@@ -4,8 +4,8 @@ import type {
   CommandLog,
   CommandWaiter,
   LogFold,
-  MembershipListener,
   LogListener,
+  MembershipListener,
   Urgency,
 } from "../../packages/metasrv/src/log/command-log.js";
 import type { Command, Outcome } from "../../packages/metasrv/src/model/command.js";

@@ -1,6 +1,6 @@
-import type { Grant } from "../../packages/metasrv/src/node/claim.js";
 import { decodeLockKey, type LockKey } from "../../packages/metasrv/src/model/lock-key.js";
 import type { LockName } from "../../packages/metasrv/src/model/lock-name.js";
+import type { Grant } from "../../packages/metasrv/src/node/claim.js";
 import { History, type HistoryObserver, type TicketLife } from "./history.js";
 import type { Revision } from "./store/simulated-store.js";
 import type { Trace } from "./trace.js";

@@ -1,5 +1,5 @@
-import type { Grant } from "../../packages/metasrv/src/node/claim.js";
 import { LockError, type LockErrorReason } from "../../packages/metasrv/src/model/lock-errors.js";
+import type { Grant } from "../../packages/metasrv/src/node/claim.js";
 import type { NodeRun } from "./simulated-node.js";
 
 /** What a client sends. */

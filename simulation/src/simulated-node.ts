@@ -1,6 +1,7 @@
 import type { SessionCommand } from "@metasrv/proto/metasrv/v1";
 import type { Clock } from "@metasrv/wire";
 import pino from "pino";
+import type { Locks } from "../../packages/metasrv/src/api/locks.js";
 import { Fold } from "../../packages/metasrv/src/fold/fold.js";
 import type { CommandLog } from "../../packages/metasrv/src/log/command-log.js";
 import { EtcdLog, type EtcdLogParts } from "../../packages/metasrv/src/log/etcd/etcd-log.js";
@@ -8,7 +9,6 @@ import { FatalError } from "../../packages/metasrv/src/model/fatal-error.js";
 import { defaultLimits } from "../../packages/metasrv/src/model/limits.js";
 import { shuttingDown } from "../../packages/metasrv/src/model/lock-errors.js";
 import { LockNode } from "../../packages/metasrv/src/node/lock-node.js";
-import type { Locks } from "../../packages/metasrv/src/api/locks.js";
 import { OpenSessions } from "../../packages/metasrv/src/session/open-sessions.js";
 import type { SessionDependencies } from "../../packages/metasrv/src/session/session.js";
 import type { EventQueue } from "./event-queue.js";

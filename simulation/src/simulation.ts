@@ -1,11 +1,11 @@
 import { EventQueue } from "./event-queue.js";
 import { Faults } from "./faults.js";
-import { InvariantError, Invariants } from "./invariants.js";
+import { type InvariantError, Invariants } from "./invariants.js";
+import type { ClientVariant } from "./lock-user.js";
 import { Network } from "./network.js";
 import { withOwnGlobals } from "./own-globals.js";
 import { drawProfile, type Profile } from "./profile.js";
 import { Random } from "./random.js";
-import type { ClientVariant } from "./lock-user.js";
 import { SimulatedClient } from "./simulated-client.js";
 import { type NodeRun, type NodeVariant, SimulatedNode } from "./simulated-node.js";
 import { SimulatedStore } from "./store/simulated-store.js";

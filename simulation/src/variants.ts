@@ -1,6 +1,8 @@
+import type { Locks } from "../../packages/metasrv/src/api/locks.js";
 import { Fold } from "../../packages/metasrv/src/fold/fold.js";
 import { losesChunks, trimsTooMuch, writesForGoneMembers } from "./broken-clients.js";
 import { BlurredFold, DivergingFold, ForgetfulFold } from "./broken-folds.js";
+import { EarlyUnlocks, HoldsEndWithSession, MovedIsExpired, RenumberedGrants } from "./broken-locks.js";
 import {
   ExpiryEndsAnyHold,
   GhostsStay,
@@ -12,8 +14,6 @@ import {
   TtlWhileWaiting,
   UnlockWithoutToken,
 } from "./broken-logs.js";
-import type { Locks } from "../../packages/metasrv/src/api/locks.js";
-import { EarlyUnlocks, HoldsEndWithSession, MovedIsExpired, RenumberedGrants } from "./broken-locks.js";
 import type { Invariant } from "./invariants.js";
 import { unlocksTheLatest } from "./mistaken-commands.js";
 import type { Variant } from "./simulation.js";

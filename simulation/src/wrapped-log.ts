@@ -2,8 +2,8 @@ import type {
   CommandLog,
   CommandWaiter,
   LogFold,
-  MembershipListener,
   LogListener,
+  MembershipListener,
   Urgency,
 } from "../../packages/metasrv/src/log/command-log.js";
 import type { Command } from "../../packages/metasrv/src/model/command.js";

@@ -1,10 +1,10 @@
+import type { ChildProcessByStdio } from "node:child_process";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { setTimeout as sleep } from "node:timers/promises";
-import type { ChildProcessByStdio } from "node:child_process";
 import type { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Host } from "./host.js";
 
 /** How a process ended. */
@@ -94,7 +94,9 @@ export class Child {
   /** Sends a signal and resolves at once, or for SIGKILL when the process has ended. Does nothing after its end. */
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     this.#process.kill(signal);
-    if (signal === "SIGKILL") await this.exited;
+    if (signal === "SIGKILL") {
+      await this.exited;
+    }
   }
 
   /**
@@ -119,6 +121,8 @@ export class Child {
 
   #remember(line: string): void {
     this.#tail.push(line);
-    if (this.#tail.length > TAIL_LINES) this.#tail.shift();
+    if (this.#tail.length > TAIL_LINES) {
+      this.#tail.shift();
+    }
   }
 }

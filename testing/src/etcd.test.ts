@@ -2,8 +2,8 @@ import { access, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "@jest/globals";
-import { startEtcd, startEtcdCluster } from "./etcd.js";
 import type { Etcd } from "./etcd.js";
+import { startEtcd, startEtcdCluster } from "./etcd.js";
 import { leakCheck } from "./leak-check.js";
 import { until } from "./until.js";
 
@@ -13,7 +13,9 @@ async function call(etcd: Etcd, method: string, request: object): Promise<Record
     headers: { connection: "close" },
     body: JSON.stringify(request),
   });
-  if (!response.ok) throw new Error(await response.text());
+  if (!response.ok) {
+    throw new Error(await response.text());
+  }
   return (await response.json()) as Record<string, unknown>;
 }
 
@@ -45,7 +47,9 @@ describe("startEtcd", () => {
   test("three members are one cluster, which outlives one of them", async () => {
     await using cluster = await startEtcdCluster(3);
     const [first, second, third] = cluster.members;
-    if (first === undefined || second === undefined || third === undefined) throw new Error("three were asked for");
+    if (first === undefined || second === undefined || third === undefined) {
+      throw new Error("three were asked for");
+    }
     expect(cluster.endpoints).toEqual([first.endpoint, second.endpoint, third.endpoint]);
     await until(async () => (await cluster.leader()) !== undefined, { what: "a leader", timeoutMs: 15_000 });
     await first.kill();

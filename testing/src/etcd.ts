@@ -3,10 +3,10 @@ import { get } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Child } from "./child.js";
 import type { Exit } from "./child.js";
-import { freePorts } from "./free-port.js";
+import { Child } from "./child.js";
 import { leaderOf } from "./etcd-leader.js";
+import { freePorts } from "./free-port.js";
 import type { Host } from "./host.js";
 import { findOrInstall } from "./tools.js";
 
@@ -61,13 +61,17 @@ const HEALTHY_WITHIN_MS = 20_000;
 /** Starts an etcd of its own on free ports of 127.0.0.1 and resolves when it is healthy. */
 export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
   const [member] = (await startEtcdCluster(1, options)).members;
-  if (member === undefined) throw new Error("a cluster of one has a member");
+  if (member === undefined) {
+    throw new Error("a cluster of one has a member");
+  }
   return member;
 }
 
 /** Starts a cluster of etcd members on free ports of 127.0.0.1 and resolves when all are healthy. */
 export async function startEtcdCluster(size: number, options: EtcdOptions = {}): Promise<EtcdCluster> {
-  if (size !== 1 && options.dataDir !== undefined) throw new Error("members cannot share one dataDir");
+  if (size !== 1 && options.dataDir !== undefined) {
+    throw new Error("members cannot share one dataDir");
+  }
   const bin = options.bin ?? (await findOrInstall("etcd"));
   for (let attempt = 1; ; attempt++) {
     const cluster = await places(size, options.hosts ?? []);
@@ -89,7 +93,9 @@ export async function startEtcdCluster(size: number, options: EtcdOptions = {}):
       };
     } catch (error) {
       await Promise.all(members.map((member) => member[Symbol.asyncDispose]()));
-      if (!isPortTaken(error) || attempt === START_ATTEMPTS) throw error;
+      if (!isPortTaken(error) || attempt === START_ATTEMPTS) {
+        throw error;
+      }
     }
   }
 }
@@ -156,8 +162,12 @@ class Member implements Etcd {
     this.#child = child;
     const deadline = performance.now() + HEALTHY_WITHIN_MS;
     while (!(await isHealthy(this.endpoint))) {
-      if (child.exit !== undefined) throw new Error(`etcd ended with code ${child.exit.code}; ${child.tail}`);
-      if (performance.now() > deadline) throw new Error(`etcd is not healthy yet; ${child.tail}`);
+      if (child.exit !== undefined) {
+        throw new Error(`etcd ended with code ${child.exit.code}; ${child.tail}`);
+      }
+      if (performance.now() > deadline) {
+        throw new Error(`etcd is not healthy yet; ${child.tail}`);
+      }
       await sleep(20);
     }
   }
@@ -177,11 +187,15 @@ class Member implements Etcd {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#child?.kill();
-    if (this.#removesData) await rm(this.dataDir, { recursive: true, force: true });
+    if (this.#removesData) {
+      await rm(this.dataDir, { recursive: true, force: true });
+    }
   }
 
   #started(): Child {
-    if (this.#child === undefined) throw new Error("etcd was not started");
+    if (this.#child === undefined) {
+      throw new Error("etcd was not started");
+    }
     return this.#child;
   }
 }

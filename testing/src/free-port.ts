@@ -18,9 +18,13 @@ export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();
   while (ports.size < count) {
     const port = randomInt(FIRST_PORT, LAST_PORT + 1);
-    if (given.has(port)) continue;
+    if (given.has(port)) {
+      continue;
+    }
     given.add(port);
-    if (await isFree(port)) ports.add(port);
+    if (await isFree(port)) {
+      ports.add(port);
+    }
   }
   return [...ports];
 }

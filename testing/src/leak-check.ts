@@ -34,7 +34,9 @@ export function leakCheck(): () => Promise<void> {
 function openResources(): Map<string, number> {
   const counts = new Map<string, number>();
   for (const type of process.getActiveResourcesInfo()) {
-    if (WATCHED.has(type)) counts.set(type, (counts.get(type) ?? 0) + 1);
+    if (WATCHED.has(type)) {
+      counts.set(type, (counts.get(type) ?? 0) + 1);
+    }
   }
   return counts;
 }

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
-import { Child } from "./child.js";
 import type { Exit } from "./child.js";
+import { Child } from "./child.js";
 import type { Host } from "./host.js";
 
 /** One line of the server's JSON log. */
@@ -51,7 +51,9 @@ export async function startMetasrv(options: MetasrvOptions = {}): Promise<Metasr
   if (!args.some((arg) => arg.startsWith("--bind-addr"))) {
     args.push("--bind-addr", `${options.host?.address ?? "127.0.0.1"}:0`);
   }
-  if (options.store !== undefined) args.push("--store-addrs", options.store);
+  if (options.store !== undefined) {
+    args.push("--store-addrs", options.store);
+  }
 
   const log = new Log();
   const child = await Child.start({
@@ -67,7 +69,9 @@ export async function startMetasrv(options: MetasrvOptions = {}): Promise<Metasr
     log.first(predicate, timeoutMs, child);
   try {
     const { address } = await waitForLog(({ msg }) => msg === "listening", 15_000);
-    if (typeof address !== "string") throw new Error(`metasrv did not log its address; ${child.tail}`);
+    if (typeof address !== "string") {
+      throw new Error(`metasrv did not log its address; ${child.tail}`);
+    }
     return {
       address,
       url: `http://${address}`,
@@ -99,14 +103,20 @@ class Log {
 
   add(text: string): void {
     const line = parse(text);
-    if (line === undefined) return;
+    if (line === undefined) {
+      return;
+    }
     this.lines.push(line);
-    for (const watcher of [...this.#watchers]) watcher(line);
+    for (const watcher of [...this.#watchers]) {
+      watcher(line);
+    }
   }
 
   async first(predicate: (line: LogLine) => boolean, timeoutMs: number, child: Child): Promise<LogLine> {
     const past = this.lines.find(predicate);
-    if (past !== undefined) return past;
+    if (past !== undefined) {
+      return past;
+    }
     return await new Promise((resolve, reject) => {
       const settle = (outcome: () => void): void => {
         clearTimeout(timer);

@@ -38,10 +38,14 @@ export class TcpPipe {
       this.#enqueue({ dueAt: performance.now() + options.latencyMs() });
     });
     to.on("drain", () => {
-      if (!this.#paused && !this.#stopped) from.resume();
+      if (!this.#paused && !this.#stopped) {
+        from.resume();
+      }
     });
     // Unread bytes stay in the kernel, so the sender feels the pause as it would feel a dead network.
-    if (this.#paused) from.pause();
+    if (this.#paused) {
+      from.pause();
+    }
   }
 
   /** Holds back what arrives from now on and what waits for its delay. */
@@ -71,7 +75,9 @@ export class TcpPipe {
   #flush(): void {
     clearTimeout(this.#timer);
     for (let parcel = this.#queue[0]; parcel !== undefined; parcel = this.#queue[0]) {
-      if (this.#paused || this.#stopped) return;
+      if (this.#paused || this.#stopped) {
+        return;
+      }
       const early = parcel.dueAt - performance.now();
       if (early > 0) {
         this.#timer = setTimeout(() => {
@@ -90,6 +96,8 @@ export class TcpPipe {
       return;
     }
     const passed = this.#options.pass(chunk);
-    if (passed !== undefined && !this.#to.write(passed)) this.#from.pause();
+    if (passed !== undefined && !this.#to.write(passed)) {
+      this.#from.pause();
+    }
   }
 }

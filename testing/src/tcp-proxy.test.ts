@@ -1,11 +1,11 @@
 import { once } from "node:events";
-import { connect, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
+import { connect, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { leakCheck } from "./leak-check.js";
-import { startTcpProxy } from "./tcp-proxy.js";
 import type { TcpProxy } from "./tcp-proxy.js";
+import { startTcpProxy } from "./tcp-proxy.js";
 import { until } from "./until.js";
 
 // A server that sends back what it gets, and remembers it.

@@ -1,6 +1,6 @@
 import { once } from "node:events";
-import { connect, createServer } from "node:net";
 import type { Server, Socket } from "node:net";
+import { connect, createServer } from "node:net";
 import { freePorts } from "./free-port.js";
 import { TcpPipe } from "./tcp-pipe.js";
 
@@ -54,7 +54,9 @@ export async function startTcpProxy(options: TcpProxyOptions): Promise<TcpProxy>
       await proxy.accept();
       return proxy;
     } catch (error) {
-      if (attempt === START_ATTEMPTS) throw error;
+      if (attempt === START_ATTEMPTS) {
+        throw error;
+      }
     }
   }
 }
@@ -97,12 +99,16 @@ class Proxy implements TcpProxy {
 
   pause(direction: Direction): void {
     this.#paused[direction] = true;
-    for (const { pipes } of this.#connections) pipes[direction].pause();
+    for (const { pipes } of this.#connections) {
+      pipes[direction].pause();
+    }
   }
 
   resume(direction: Direction): void {
     this.#paused[direction] = false;
-    for (const { pipes } of [...this.#connections]) pipes[direction].resume();
+    for (const { pipes } of [...this.#connections]) {
+      pipes[direction].resume();
+    }
   }
 
   setLatency(direction: Direction, latencyMs: number): void {
@@ -110,7 +116,9 @@ class Proxy implements TcpProxy {
   }
 
   cut(): void {
-    for (const connection of [...this.#connections]) this.#break(connection);
+    for (const connection of [...this.#connections]) {
+      this.#break(connection);
+    }
   }
 
   refuse(): void {
@@ -119,7 +127,9 @@ class Proxy implements TcpProxy {
   }
 
   async accept(): Promise<void> {
-    if (this.#server !== undefined) return;
+    if (this.#server !== undefined) {
+      return;
+    }
     const server = createServer({ allowHalfOpen: true }, (client) => {
       this.#connect(client);
     });
@@ -138,7 +148,9 @@ class Proxy implements TcpProxy {
     this.refuse();
     this.cut();
     const closed = [...this.#sockets].map((socket) => new Promise((resolve) => socket.once("close", resolve)));
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets) {
+      socket.destroy();
+    }
     await Promise.all(closed);
   }
 
@@ -161,7 +173,9 @@ class Proxy implements TcpProxy {
       });
       socket.on("close", () => {
         this.#sockets.delete(socket);
-        if (client.closed && upstream.closed) this.#connections.delete(connection);
+        if (client.closed && upstream.closed) {
+          this.#connections.delete(connection);
+        }
       });
     }
   }
@@ -181,9 +195,13 @@ class Proxy implements TcpProxy {
   /** What of a chunk may go to the target; undefined when this was done here, because the connection ends with it. */
   #beforeTarget(connection: Connection, chunk: Buffer): Buffer | undefined {
     const limit = this.#cutAfter;
-    if (limit === undefined) return chunk;
+    if (limit === undefined) {
+      return chunk;
+    }
     limit.left -= chunk.length;
-    if (limit.left > 0) return chunk;
+    if (limit.left > 0) {
+      return chunk;
+    }
     this.#cutAfter = undefined;
     const last = chunk.subarray(0, chunk.length + limit.left);
     this.bytes.toTarget += last.length;

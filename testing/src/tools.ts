@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
-import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { accessSync, constants } from "node:fs";
+import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
@@ -36,7 +36,9 @@ export async function findOrInstall(name: ToolName): Promise<string> {
   const tool: Tool = TOOLS[name];
   const own = process.env[tool.variable];
   if (own !== undefined && own !== "") {
-    if (!isExecutable(own)) throw new Error(`${tool.variable} is set to ${own}, which is no executable file`);
+    if (!isExecutable(own)) {
+      throw new Error(`${tool.variable} is set to ${own}, which is no executable file`);
+    }
     return own;
   }
   const directories = (process.env.PATH ?? "").split(delimiter).filter((directory) => directory !== "");
@@ -57,7 +59,9 @@ async function installed(name: ToolName, tool: Tool): Promise<string> {
   const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "metasrv-testing");
   const folder = join(cache, name);
   const program = join(folder, "run");
-  if (isExecutable(program)) return program;
+  if (isExecutable(program)) {
+    return program;
+  }
   // Everything happens in a folder of our own, which takes its final name when it is complete: another process that
   // does the same at the same time is no danger.
   const work = await mkdtemp(join(tmpdir(), `metasrv-install-${name}-`));
@@ -72,7 +76,9 @@ async function installed(name: ToolName, tool: Tool): Promise<string> {
     await run("cp", ["-a", `${root}/.`, complete]);
     await rename(complete, folder).catch(async (error: unknown) => {
       await rm(complete, { recursive: true, force: true });
-      if (!isExecutable(program)) throw error;
+      if (!isExecutable(program)) {
+        throw error;
+      }
     });
     return program;
   } catch (error) {
@@ -108,7 +114,9 @@ async function download(debianPackage: string, work: string): Promise<void> {
 
 async function unpack(archives: string, root: string): Promise<void> {
   const packages = (await readdir(archives)).filter((file) => file.endsWith(".deb"));
-  for (const file of packages) await run("dpkg", ["-x", join(archives, file), root]);
+  for (const file of packages) {
+    await run("dpkg", ["-x", join(archives, file), root]);
+  }
 }
 
 /** A script that becomes the program, so that its pid is the program's, with the libraries that came with it. */
@@ -116,7 +124,9 @@ async function wrapper(name: ToolName, root: string): Promise<string> {
   const program = ["usr/bin", "usr/sbin"]
     .map((directory) => join(directory, name))
     .find((p) => isExecutable(join(root, p)));
-  if (program === undefined) throw new Error(`no program ${name} in the package`);
+  if (program === undefined) {
+    throw new Error(`no program ${name} in the package`);
+  }
   const libraries = await readdir(join(root, "usr/lib")).catch(() => []);
   const path = libraries.filter((directory) => directory.includes("-linux-")).map((d) => `$here/usr/lib/${d}`);
   return [

@@ -19,7 +19,9 @@ export async function until(predicate: () => boolean | Promise<boolean>, options
   const { what, timeoutMs = 5_000, intervalMs = 10 } = options;
   const deadline = performance.now() + timeoutMs;
   while (!(await predicate())) {
-    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms for ${what}`);
+    if (performance.now() > deadline) {
+      throw new Error(`waited ${timeoutMs} ms for ${what}`);
+    }
     await sleep(intervalMs);
   }
 }

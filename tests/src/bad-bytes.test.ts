@@ -163,7 +163,9 @@ async function answerToPing(socket: Socket): Promise<void> {
   let read = Buffer.alloc(0);
   for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
     read = Buffer.concat([read, chunk as Buffer]);
-    if (read.includes(answer)) return;
+    if (read.includes(answer)) {
+      return;
+    }
   }
 }
 

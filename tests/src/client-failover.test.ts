@@ -84,13 +84,19 @@ test("a client that was given one server finds the others, spreads over them, an
     const members = (await client?.members()) ?? [];
     expect(members.map(({ address }) => address)).toEqual(addresses);
     expect(members.map(({ role }) => role)).toEqual(["leader", "follower", "follower"]);
-    for (const { startedAt } of members) expect(Math.abs(Date.now() - startedAt.getTime())).toBeLessThan(60_000);
+    for (const { startedAt } of members) {
+      expect(Math.abs(Date.now() - startedAt.getTime())).toBeLessThan(60_000);
+    }
 
     const held = await Promise.all(clients.map((each, n) => each.lock(`found/${n}`, { keepAlive: true })));
     await until(async () => (await membersInUse(clients)).size === 3, { what: "clients at all three servers" });
     await seed.kill();
-    for (const lock of held) expect(await lock.renew()).toBe("renewed");
-    for (const lock of held) expect(lock.signal.aborted).toBe(false);
+    for (const lock of held) {
+      expect(await lock.renew()).toBe("renewed");
+    }
+    for (const lock of held) {
+      expect(lock.signal.aborted).toBe(false);
+    }
     await Promise.all(held.map((lock) => lock.release()));
   } finally {
     await Promise.all(clients.map((each) => each.close()));

@@ -27,7 +27,9 @@ test("metasrv dump prints what is held and what waits as JSON lines without ids,
   expect(running).toEqual(expected);
   expect(running[1]?.holds).toBeUndefined();
   const text = JSON.stringify(running);
-  for (const encoding of ["hex", "base64", "latin1"] as const) expect(text).not.toContain(ticketId.toString(encoding));
+  for (const encoding of ["hex", "base64", "latin1"] as const) {
+    expect(text).not.toContain(ticketId.toString(encoding));
+  }
 
   waiter.granted.catch(() => undefined);
   await node.kill();

@@ -1,8 +1,8 @@
 import { afterAll, expect, test } from "@jest/globals";
 import { leakCheck, startEtcd, startMetasrv, until } from "@metasrv/testing";
+import { ticketsIn } from "./in-store.js";
 import { LockLoad } from "./lock-load.js";
 import { PlainLocks } from "./plain-locks.js";
-import { ticketsIn } from "./in-store.js";
 
 test("an etcd that is killed in the middle of load and comes back: nothing doubled, nothing lost, nothing left", async () => {
   await using etcd = await startEtcd();

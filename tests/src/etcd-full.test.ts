@@ -55,9 +55,13 @@ test("a lock whose TTL passes while etcd is out of space is free once there is s
 async function fill(store: Etcd3): Promise<void> {
   const value = Buffer.alloc(256 * 1024);
   try {
-    for (let index = 0; index < 100; index++) await store.put(`filling/${index}`).value(value);
+    for (let index = 0; index < 100; index++) {
+      await store.put(`filling/${index}`).value(value);
+    }
   } catch (error) {
-    if (error instanceof Error && error.message.includes("space exceeded")) return;
+    if (error instanceof Error && error.message.includes("space exceeded")) {
+      return;
+    }
     throw error;
   }
   throw new Error("etcd took more than its quota");
@@ -68,7 +72,9 @@ async function makeRoom(store: Etcd3): Promise<void> {
   await store.kv.compact({ revision: header.revision, physical: true });
   await store.maintenance.defragment();
   const { alarms } = await store.maintenance.alarm({ action: "Get" });
-  for (const { memberID, alarm } of alarms) await store.maintenance.alarm({ action: "Deactivate", memberID, alarm });
+  for (const { memberID, alarm } of alarms) {
+    await store.maintenance.alarm({ action: "Deactivate", memberID, alarm });
+  }
 }
 
 afterAll(leakCheck());

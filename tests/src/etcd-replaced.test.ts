@@ -33,7 +33,9 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  for (const server of servers) await server[Symbol.asyncDispose]();
+  for (const server of servers) {
+    await server[Symbol.asyncDispose]();
+  }
   await proxy[Symbol.asyncDispose]();
   await etcd[Symbol.asyncDispose]();
   await rm(backupDir, { recursive: true, force: true });
@@ -52,7 +54,9 @@ async function replace(changed: () => Promise<void>, how: "restored" | "wiped"):
   proxy.cut();
   await etcd.stop();
   await rm(etcd.dataDir, { recursive: true });
-  if (how === "restored") await cp(backupDir, etcd.dataDir, { recursive: true });
+  if (how === "restored") {
+    await cp(backupDir, etcd.dataDir, { recursive: true });
+  }
   await etcd.restart();
   await changed();
   await proxy.accept();
@@ -94,18 +98,24 @@ async function tokensRiseOver(replaced: () => Promise<void>): Promise<void> {
   try {
     const before: bigint[] = [];
     for (let round = 0; round < 20; round++) {
-      for (const locks of all) before.push(await tokenOf(locks, "fenced"));
+      for (const locks of all) {
+        before.push(await tokenOf(locks, "fenced"));
+      }
     }
     await replaced();
     const after: bigint[] = [];
-    for (const locks of all) after.push(await tokenOf(locks, "fenced"));
+    for (const locks of all) {
+      after.push(await tokenOf(locks, "fenced"));
+    }
     for (let index = 1; index < before.length; index++) {
       expect(before[index]).toBeGreaterThan(before[index - 1] ?? 0n);
     }
     expect(after[0]).toBeGreaterThan(before.at(-1) ?? 0n);
     expect(after[1]).toBeGreaterThan(after[0] ?? 0n);
   } finally {
-    for (const locks of all) locks[Symbol.dispose]();
+    for (const locks of all) {
+      locks[Symbol.dispose]();
+    }
   }
 }
 
@@ -114,7 +124,9 @@ async function goesOn(): Promise<void> {
   await using load = new LockLoad({ endpoints: servers.map(({ url }) => [url]), workers: 16, locks: ["x", "y"] });
   await load.proceeds(100);
   expect(await load.stop()).toEqual([]);
-  for (const server of servers) expect(server.logs.some(({ level }) => level === 60)).toBe(false);
+  for (const server of servers) {
+    expect(server.logs.some(({ level }) => level === 60)).toBe(false);
+  }
 }
 
 /** Writes what is none of ours until the store's revision is beyond what the servers have seen. */
@@ -122,7 +134,9 @@ async function overtake(revision: bigint): Promise<void> {
   const client = new Etcd3({ hosts: etcd.endpoint });
   for (;;) {
     const { header } = await client.put("elsewhere").value("x");
-    if (BigInt(header.revision) > revision + 50n) break;
+    if (BigInt(header.revision) > revision + 50n) {
+      break;
+    }
   }
   client.close();
 }
@@ -171,7 +185,9 @@ describe("an etcd that was wiped", () => {
   test("while no server runs: tokens rise", async () => {
     await tokensRiseOver(async () => {
       const addresses = servers.map(({ address }) => address);
-      for (const server of servers) expect(await server.stop()).toBe(0);
+      for (const server of servers) {
+        expect(await server.stop()).toBe(0);
+      }
       await replace(() => Promise.resolve(), "wiped");
       servers = await Promise.all(
         addresses.map((address) => startMetasrv({ store: proxy.address, args: ["--bind-addr", address] })),
@@ -192,7 +208,9 @@ describe("an etcd restored in the middle of load", () => {
     await Promise.all(servers.map(noticed));
     await load.proceeds(200);
     expect(await load.stop()).toEqual([]);
-    for (const server of servers) expect(server.logs.some(({ level }) => level === 60)).toBe(false);
+    for (const server of servers) {
+      expect(server.logs.some(({ level }) => level === 60)).toBe(false);
+    }
   }, 90_000);
 });
 

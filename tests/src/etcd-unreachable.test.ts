@@ -10,8 +10,8 @@ import {
   until,
 } from "@metasrv/testing";
 import { Etcd3 } from "etcd3";
-import { PlainLocks, rpcFailure } from "./plain-locks.js";
 import { memberKeys, ticketsIn } from "./in-store.js";
+import { PlainLocks, rpcFailure } from "./plain-locks.js";
 
 let etcd: Etcd;
 let store: Etcd3;

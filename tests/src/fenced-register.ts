@@ -11,8 +11,12 @@ export class FencedRegister {
   #writing = false;
 
   async write(token: bigint): Promise<void> {
-    if (token <= this.#lastToken) this.violations.push(`token ${token} came after ${this.#lastToken}`);
-    if (this.#writing) this.violations.push(`token ${token} came during a write`);
+    if (token <= this.#lastToken) {
+      this.violations.push(`token ${token} came after ${this.#lastToken}`);
+    }
+    if (this.#writing) {
+      this.violations.push(`token ${token} came during a write`);
+    }
     this.#lastToken = token;
     this.#writing = true;
     await turn();

@@ -24,20 +24,28 @@ test("what others put under the prefix is warned of once a server, by name, and 
   using locks = new PlainLocks(node.url);
   const held = await locks.lock("held", { ttlMs: 60_000 });
 
-  for (const key of keys) await store.put(key).value(garbage);
+  for (const key of keys) {
+    await store.put(key).value(garbage);
+  }
   await lease.put("metasrv/@/members/0e").value(garbage);
   // Under the id of a member that there is, too.
   const [member = ""] = (await store.getAll().prefix("metasrv/@/members/").keys()).filter((key) => key.length > 30);
   const entry = `metasrv/@/log/${member.slice(member.lastIndexOf("/") + 1)}/${"9".repeat(16)}`;
   await store.put(entry).value(garbage);
   const all = [...keys, "metasrv/@/members/0e", entry].sort();
-  for (const key of all) await node.waitForLog((line) => line.key === key);
-  for (const key of keys) await store.put(key).value(garbage);
+  for (const key of all) {
+    await node.waitForLog((line) => line.key === key);
+  }
+  for (const key of keys) {
+    await store.put(key).value(garbage);
+  }
 
   // A server that comes later finds what is among the entries and the members in its first listing.
   await using later = await startMetasrv({ store: etcd.endpoint });
   const listed = all.filter((key) => /\/(?:log|members)\//.test(key));
-  for (const key of listed) await later.waitForLog((line) => line.key === key);
+  for (const key of listed) {
+    await later.waitForLog((line) => line.key === key);
+  }
   {
     await using load = new LockLoad({ endpoints: [[node.url], [later.url]], workers: 8, locks: ["a", "b"] });
     await load.proceeds(100);
@@ -46,7 +54,9 @@ test("what others put under the prefix is warned of once a server, by name, and 
   expect(await locks.state("held")).toMatchObject({ holderToken: held.token });
   await locks.unlock(held);
   expect([warnedOf(node), warnedOf(later)]).toEqual([all, listed]);
-  for (const key of keys) expect(await store.get(key).buffer()).toEqual(garbage);
+  for (const key of keys) {
+    expect(await store.get(key).buffer()).toEqual(garbage);
+  }
   await lease.revoke();
   store.close();
 });

@@ -2,9 +2,9 @@ import { randomBytes } from "node:crypto";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { Child, type Etcd, leakCheck, type Metasrv, startEtcd, startMetasrv } from "@metasrv/testing";
 import { Etcd3 } from "etcd3";
+import { ticketsIn, ticketTextsIn } from "./in-store.js";
 import { LeftTickets } from "./left-tickets.js";
 import { PlainLocks } from "./plain-locks.js";
-import { ticketsIn, ticketTextsIn } from "./in-store.js";
 
 let etcd: Etcd;
 let store: Etcd3;

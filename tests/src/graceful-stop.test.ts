@@ -4,8 +4,8 @@ import { connect } from "node:net";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { type Etcd, leakCheck, startEtcd, startMetasrv, startTcpProxy, until } from "@metasrv/testing";
 import { Etcd3 } from "etcd3";
-import { PlainLocks, rpcFailure } from "./plain-locks.js";
 import { memberKeys, ticketsIn } from "./in-store.js";
+import { PlainLocks, rpcFailure } from "./plain-locks.js";
 
 const boundMs = 5_000;
 

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import type { Grant, LockNode } from "@metasrv/metasrv";
 import { type Etcd, leakCheck, startEtcd, startTcpProxy, type TcpProxy, until } from "@metasrv/testing";
 import { Etcd3 } from "etcd3";
-import { type NodeInProcess, startNodeInProcess } from "./node-in-process.js";
 import { memberKeys, ticketsIn } from "./in-store.js";
+import { type NodeInProcess, startNodeInProcess } from "./node-in-process.js";
 
 // A node that was cut off or stopped does not know yet that its lease is gone. What it asked for arrives at etcd when
 // others have served its clients long since: it must not leave a ticket that nobody serves, in everybody's way.
@@ -90,7 +90,9 @@ async function afterTheLease<T>(act: () => Promise<T>, spared?: string): Promise
   proxy.pause("toTarget");
   const outcome = Promise.allSettled([act()]);
   for (const key of await memberKeys(client, prefix)) {
-    if (key !== spared) await client.leaseClient.leaseRevoke({ ID: leaseOf(key) });
+    if (key !== spared) {
+      await client.leaseClient.leaseRevoke({ ID: leaseOf(key) });
+    }
   }
   proxy.resume("toTarget");
   const [settled] = await outcome;

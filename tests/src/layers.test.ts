@@ -38,7 +38,9 @@ async function importsOf(name: string): Promise<Import[]> {
   const src = join(packages, name, "src");
   const imports: Import[] = [];
   for (const file of await readdir(src, { recursive: true })) {
-    if (!file.endsWith(".ts") || file.endsWith(".test.ts") || file.startsWith("gen/")) continue;
+    if (!file.endsWith(".ts") || file.endsWith(".test.ts") || file.startsWith("gen/")) {
+      continue;
+    }
     const text = await readFile(join(src, file), "utf8");
     for (const { fileName } of ts.preProcessFile(text).importedFiles) {
       const isOwn = fileName.startsWith(".");
@@ -52,21 +54,31 @@ async function importsOf(name: string): Promise<Import[]> {
 /** The files of one circle of imports, or nothing. */
 function circle(imports: readonly Import[]): readonly string[] {
   const next = new Map<string, string[]>();
-  for (const { from, to } of imports) next.set(from, [...(next.get(from) ?? []), to]);
+  for (const { from, to } of imports) {
+    next.set(from, [...(next.get(from) ?? []), to]);
+  }
   const done = new Set<string>();
   const visit = (file: string, path: readonly string[]): readonly string[] => {
-    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
-    if (done.has(file)) return [];
+    if (path.includes(file)) {
+      return [...path.slice(path.indexOf(file)), file];
+    }
+    if (done.has(file)) {
+      return [];
+    }
     for (const to of next.get(file) ?? []) {
       const found = visit(to, [...path, file]);
-      if (found.length > 0) return found;
+      if (found.length > 0) {
+        return found;
+      }
     }
     done.add(file);
     return [];
   };
   for (const file of next.keys()) {
     const found = visit(file, []);
-    if (found.length > 0) return found;
+    if (found.length > 0) {
+      return found;
+    }
   }
   return [];
 }

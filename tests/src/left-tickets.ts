@@ -24,7 +24,9 @@ export class LeftTickets {
     try {
       await until(isEmpty, { what: "the test's tickets to be gone", timeoutMs: 10_000 });
     } catch (error) {
-      for (const ticket of left) this.#told.add(ticket);
+      for (const ticket of left) {
+        this.#told.add(ticket);
+      }
       throw new Error(`left behind: ${left.join(", ")}`, { cause: error });
     }
   }

@@ -27,7 +27,9 @@ export class LockLoad implements AsyncDisposable {
     this.#workers = Array.from({ length: workers }, (_, worker) => {
       const place = places[worker % places.length];
       const client = this.#clients[Math.floor(worker / places.length) % this.#clients.length];
-      if (place === undefined || client === undefined) throw new Error("load needs a lock and an endpoint");
+      if (place === undefined || client === undefined) {
+        throw new Error("load needs a lock and an endpoint");
+      }
       return this.#work(client, ...place);
     });
   }

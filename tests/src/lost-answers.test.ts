@@ -11,10 +11,10 @@ import {
   until,
 } from "@metasrv/testing";
 import { Etcd3 } from "etcd3";
+import { entryKeys, ticketsIn, ticketTextsIn } from "./in-store.js";
 import { LeftTickets } from "./left-tickets.js";
 import { LockLoad } from "./lock-load.js";
 import { PlainLocks, rpcFailure } from "./plain-locks.js";
-import { entryKeys, ticketsIn, ticketTextsIn } from "./in-store.js";
 
 // metasrv reaches etcd through a proxy; the test looks into etcd directly, and so knows when a transaction was committed
 // whose answer it then takes away.
@@ -63,7 +63,9 @@ test("of a try-lock: it is granted", async () => {
     () => locks.tryLock("a"),
     async () => (await tickets("a")) === 1,
   );
-  if (grant.$typeName !== "metasrv.v1.Grant") throw new Error("refused, though it holds the lock itself");
+  if (grant.$typeName !== "metasrv.v1.Grant") {
+    throw new Error("refused, though it holds the lock itself");
+  }
   await locks.unlock(grant);
 });
 

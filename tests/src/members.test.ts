@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { createClient } from "@connectrpc/connect";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { type ClusterMember, ClusterService, MemberRole } from "@metasrv/proto/metasrv/v1";
 import { type Etcd, leakCheck, startEtcd, startMetasrv } from "@metasrv/testing";
 import { openRpcClient } from "./rpc-client.js";
@@ -46,7 +46,9 @@ test("who watches sees a member come, and one that was killed go after the membe
   const seen = watch[Symbol.asyncIterator]();
   const nextMembers = async () => {
     const next = await seen.next();
-    if (next.done === true) throw new Error("the watch has ended");
+    if (next.done === true) {
+      throw new Error("the watch has ended");
+    }
     return described(next.value.members);
   };
   expect(await nextMembers()).toEqual([`LEADER ${leader.address}`, `FOLLOWER ${follower.address}`]);

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { MetaClient } from "@metasrv/meta-client";
 import { type Etcd, leakCheck, startEtcd, startMetasrv, until } from "@metasrv/testing";
 import { Etcd3 } from "etcd3";
-import { PlainLocks, rpcFailure } from "./plain-locks.js";
 import { memberKeys, ticketsIn } from "./in-store.js";
+import { PlainLocks, rpcFailure } from "./plain-locks.js";
 
 let etcd: Etcd;
 let store: Etcd3;

@@ -1,8 +1,8 @@
 import { afterAll, expect, test } from "@jest/globals";
 import { leakCheck, startEtcd, startMetasrv, until } from "@metasrv/testing";
 import { Etcd3 } from "etcd3";
-import { PlainLocks, rpcFailure } from "./plain-locks.js";
 import { memberKeys, ticketsIn } from "./in-store.js";
+import { PlainLocks, rpcFailure } from "./plain-locks.js";
 
 test("a node that was stopped for longer than its lease tells no grant when it goes on, and takes no lock away", async () => {
   await using etcd = await startEtcd();

@@ -24,7 +24,9 @@ export class PlainLocks implements Disposable {
 
   async lock(name: string, ask: PlainAsk = {}): Promise<Grant> {
     const answer = await this.#ask(name, ask);
-    if (answer.$typeName === "metasrv.v1.Grant") return answer;
+    if (answer.$typeName === "metasrv.v1.Grant") {
+      return answer;
+    }
     throw new Error("refused");
   }
 
@@ -52,7 +54,9 @@ export class PlainLocks implements Disposable {
   /** Who stands in the way; undefined when nobody does. */
   async state(name: string): Promise<LockState | undefined> {
     const answer = await this.tryLock(name);
-    if (answer.$typeName === "metasrv.v1.LockState") return answer;
+    if (answer.$typeName === "metasrv.v1.LockState") {
+      return answer;
+    }
     await this.unlock(answer);
     return undefined;
   }
@@ -77,8 +81,12 @@ export class PlainLocks implements Disposable {
       owner,
       ...(waitMs !== undefined && { waitMs: BigInt(waitMs) }),
     });
-    if (outcome.case === "granted") return outcome.value;
-    if (outcome.value?.state === undefined) throw new Error("neither granted nor refused with a reason");
+    if (outcome.case === "granted") {
+      return outcome.value;
+    }
+    if (outcome.value?.state === undefined) {
+      throw new Error("neither granted nor refused with a reason");
+    }
     return outcome.value.state;
   }
 }
@@ -96,7 +104,9 @@ export async function rpcFailure(call: Promise<unknown>): Promise<RpcFailure> {
   try {
     await call;
   } catch (thrown) {
-    if (!(thrown instanceof ConnectError)) throw thrown;
+    if (!(thrown instanceof ConnectError)) {
+      throw thrown;
+    }
     error = thrown;
     const detail = error.findDetails(ErrorDetailSchema)[0];
     return {

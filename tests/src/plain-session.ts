@@ -34,8 +34,12 @@ export class PlainSession {
   async message(predicate: (message: SessionResponse) => boolean = () => true): Promise<SessionResponse> {
     for (;;) {
       const next = await this.#responses.next();
-      if (next.done === true) throw new Error("the session has ended");
-      if (predicate(next.value)) return next.value;
+      if (next.done === true) {
+        throw new Error("the session has ended");
+      }
+      if (predicate(next.value)) {
+        return next.value;
+      }
     }
   }
 
@@ -47,7 +51,10 @@ export class PlainSession {
 
   /** Resolves when the session has ended well; rejects with what it ended with. */
   async ended(): Promise<void> {
-    while ((await this.#responses.next()).done !== true);
+    let response = await this.#responses.next();
+    while (response.done !== true) {
+      response = await this.#responses.next();
+    }
   }
 
   async *#sent(): AsyncGenerator<SessionRequest> {

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { createClient } from "@connectrpc/connect";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "@metasrv/proto/grpc/health/v1";
 import { LockService } from "@metasrv/proto/metasrv/v1";
 import { type Etcd, freePorts, leakCheck, startEtcd, startMetasrv, startTcpProxy, until } from "@metasrv/testing";

@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { type Etcd, leakCheck, type Metasrv, startEtcd, startMetasrv } from "@metasrv/testing";
 import { Etcd3 } from "etcd3";
+import { ticketTextsIn } from "./in-store.js";
 import { LeftTickets } from "./left-tickets.js";
 import { LockLoad } from "./lock-load.js";
 import { PlainLocks, rpcFailure } from "./plain-locks.js";
-import { ticketTextsIn } from "./in-store.js";
 
 let etcd: Etcd;
 let store: Etcd3;
@@ -137,7 +137,9 @@ test("a text and its UTF-8 bytes are one lock", async () => {
 
 test("under load from both nodes no lock is granted twice", async () => {
   const [first, second] = nodes;
-  if (first === undefined || second === undefined) throw new Error("there are two nodes");
+  if (first === undefined || second === undefined) {
+    throw new Error("there are two nodes");
+  }
   await using load = new LockLoad({
     endpoints: [[first.url], [second.url]],
     workers: 40,
@@ -151,7 +153,9 @@ afterAll(async () => {
   here[Symbol.dispose]();
   there[Symbol.dispose]();
   store.close();
-  for (const node of nodes) await node[Symbol.asyncDispose]();
+  for (const node of nodes) {
+    await node[Symbol.asyncDispose]();
+  }
   await etcd[Symbol.asyncDispose]();
 });
 afterAll(leakCheck());

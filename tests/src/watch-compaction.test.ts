@@ -1,9 +1,9 @@
 import { afterAll, expect, test } from "@jest/globals";
 import { leakCheck, startEtcd, startMetasrv, startTcpProxy, until } from "@metasrv/testing";
 import { Etcd3 } from "etcd3";
+import { ticketsIn } from "./in-store.js";
 import { LockLoad } from "./lock-load.js";
 import { PlainLocks, rpcFailure } from "./plain-locks.js";
-import { ticketsIn } from "./in-store.js";
 
 test("a node whose watch was compacted away lists again: no grant missed, none doubled", async () => {
   await using etcd = await startEtcd();
@@ -25,7 +25,9 @@ test("a node whose watch was compacted away lists again: no grant missed, none d
   await elsewhere.unlock(waitedFor);
   await elsewhere.unlock(lost);
   const taken = await elsewhere.lock("lost", { owner: "meanwhile", ttlMs: 60_000 });
-  for (let round = 0; round < 20; round++) await elsewhere.unlock(await elsewhere.lock("passing"));
+  for (let round = 0; round < 20; round++) {
+    await elsewhere.unlock(await elsewhere.lock("passing"));
+  }
   const { header } = await store.kv.range({ key: Buffer.from("x") });
   await store.kv.compact({ revision: header.revision, physical: true });
   proxy.cut();
@@ -37,7 +39,9 @@ test("a node whose watch was compacted away lists again: no grant missed, none d
   await until(async () => (await locks.state("lost"))?.holderToken === taken.token, { what: "the node to see it" });
   expect(await locks.tryLock("lost")).toMatchObject({ holderOwner: "meanwhile", holderToken: taken.token });
   expect(await rpcFailure(locks.renew(lost))).toMatchObject({ reason: "NOT_HELD" });
-  for (const held of [kept, grant, taken]) await locks.unlock(held);
+  for (const held of [kept, grant, taken]) {
+    await locks.unlock(held);
+  }
 
   // And it goes on: events after the listing are seen as before.
   {

@@ -1,6 +1,6 @@
 import { type MethodDefinition, Server, ServerCredentials } from "@grpc/grpc-js";
-import { announce } from "./announce.js";
 import { encodeGrant } from "../wire/lock-messages.js";
+import { announce } from "./announce.js";
 
 /**
  * A grpc-js server with the paths of metasrv's lock service that does nothing: it does not even decode requests, and

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { Child, findOrInstall } from "@metasrv/testing";
 import { cpuSeconds } from "../measure/process-usage.js";
 import type { Sample } from "../measure/sample.js";
-import { encodeLockRequest } from "../wire/lock-messages.js";
 import { cycleTtlMs } from "../peers/lock-client.js";
+import { encodeLockRequest } from "../wire/lock-messages.js";
 
 const watchEveryMs = 20;
 

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { readFile, statfs } from "node:fs/promises";
-import { cpus, release, tmpdir, totalmem, type } from "node:os";
 import { createRequire } from "node:module";
+import { cpus, release, tmpdir, totalmem, type } from "node:os";
 import { promisify } from "node:util";
 import { findOrInstall, type ToolName } from "@metasrv/testing";
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Etcd } from "@metasrv/testing";
 import { DriverProcess } from "../driver/driver-process.js";
-import { databaseSize, type DatabaseSize, defragment } from "../measure/database-size.js";
+import { type DatabaseSize, databaseSize, defragment } from "../measure/database-size.js";
 import { readEtcdMetrics } from "../measure/etcd-metrics.js";
 import type { Figure } from "../measure/figure.js";
 import { startBenchEtcd } from "../servers/etcd.js";

@@ -3,8 +3,11 @@ export function byLock<Item extends { readonly lock: string }>(items: Iterable<I
   const groups = new Map<string, Item[]>();
   for (const item of items) {
     const group = groups.get(item.lock);
-    if (group === undefined) groups.set(item.lock, [item]);
-    else group.push(item);
+    if (group === undefined) {
+      groups.set(item.lock, [item]);
+    } else {
+      group.push(item);
+    }
   }
   return groups;
 }

@@ -1,5 +1,5 @@
 import type { Ask } from "../history/ask.js";
-import { beliefOf, type Belief } from "../history/belief.js";
+import { type Belief, beliefOf } from "../history/belief.js";
 import { byLock } from "./by-lock.js";
 import { at, type Violation } from "./violation.js";
 
@@ -24,7 +24,9 @@ function overlaps(lock: string, beliefs: readonly Belief[]): Violation[] {
         what: `${describe(longest)} and ${describe(belief)} both believed to hold ${lock}`,
       });
     }
-    if (longest === undefined || belief.toUs > longest.toUs) longest = belief;
+    if (longest === undefined || belief.toUs > longest.toUs) {
+      longest = belief;
+    }
   }
   return violations;
 }

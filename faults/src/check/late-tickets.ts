@@ -22,7 +22,9 @@ export function lateTickets(asks: readonly Ask[], tickets: readonly TicketLife[]
   const asksById = new Map(asks.map((ask) => [ask.id, ask]));
   return tickets.flatMap((ticket) => {
     const ask = asksById.get(ticket.ask);
-    if (ask?.token === undefined || ask.unlockedUs === undefined) return [];
+    if (ask?.token === undefined || ask.unlockedUs === undefined) {
+      return [];
+    }
     const lastedUs = (ticket.goneUs ?? Infinity) - ticket.createdUs;
     // By token, not by the clock: the store tells of it a little later.
     return ticket.token > ask.token && ticket.createdUs > ask.unlockedUs && lastedUs > onSightUs

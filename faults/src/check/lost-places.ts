@@ -22,8 +22,12 @@ export function lostPlaces(asks: readonly Ask[], tickets: readonly TicketLife[])
   return asks.flatMap((ask) => {
     const [first, second] = groups.get(ask.id) ?? [];
     const { goneUs, gonePlace } = first ?? {};
-    if (goneUs === undefined || gonePlace === undefined || first === undefined || second === undefined) return [];
-    if (ask.waitMs !== undefined || first.token === ask.token) return [];
+    if (goneUs === undefined || gonePlace === undefined || first === undefined || second === undefined) {
+      return [];
+    }
+    if (ask.waitMs !== undefined || first.token === ask.token) {
+      return [];
+    }
     const waited = (locks.get(ask.lock) ?? []).some(
       (other) => other.token < first.token && (other.gonePlace === undefined || other.gonePlace > gonePlace),
     );

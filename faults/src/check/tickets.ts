@@ -9,8 +9,11 @@ export function ticketsByAsk(tickets: readonly TicketLife[]): Map<string, Ticket
   const groups = new Map<string, TicketLife[]>();
   for (const ticket of tickets) {
     const group = groups.get(ticket.ask);
-    if (group === undefined) groups.set(ticket.ask, [ticket]);
-    else group.push(ticket);
+    if (group === undefined) {
+      groups.set(ticket.ask, [ticket]);
+    } else {
+      group.push(ticket);
+    }
   }
   return groups;
 }
@@ -28,7 +31,9 @@ export function checkTickets({ asks, tickets }: Pick<History, "asks" | "tickets"
 }
 
 function checkGrant(ask: Ask, tickets: readonly TicketLife[]): Violation[] {
-  if (ask.token === undefined) return [];
+  if (ask.token === undefined) {
+    return [];
+  }
   const ticket = tickets.find(({ token, lock }) => token === ask.token && lock === ask.lock);
   if (ticket === undefined) {
     const what = `${ask.id} was granted ${ask.lock} with token ${ask.token}, which the store never gave to it`;
@@ -36,7 +41,9 @@ function checkGrant(ask: Ask, tickets: readonly TicketLife[]): Violation[] {
   }
   const belief = beliefOf(ask);
   // The store tells of a removal only after it: whoever still believed then did so for too long.
-  if (belief === undefined || ticket.goneUs === undefined || belief.toUs <= ticket.goneUs) return [];
+  if (belief === undefined || ticket.goneUs === undefined || belief.toUs <= ticket.goneUs) {
+    return [];
+  }
   const untilText = Number.isFinite(belief.toUs) ? at(belief.toUs) : "the end";
   const what = `${ask.id} believed to hold ${ask.lock} (token ${ask.token}) until ${untilText}, but its ticket was gone at ${at(ticket.goneUs)}`;
   return [{ rule: "holds are kept", what }];
@@ -45,7 +52,9 @@ function checkGrant(ask: Ask, tickets: readonly TicketLife[]): Violation[] {
 function doubled(tickets: readonly TicketLife[]): Violation[] {
   return tickets.flatMap((ticket, index) => {
     const next = tickets[index + 1];
-    if (next === undefined || (ticket.gonePlace !== undefined && ticket.gonePlace < next.token)) return [];
+    if (next === undefined || (ticket.gonePlace !== undefined && ticket.gonePlace < next.token)) {
+      return [];
+    }
     const what = `${ticket.ask} had two tickets at once for ${ticket.lock}: ${ticket.token} and ${next.token}`;
     return [{ rule: "one ticket an ask", what }];
   });

@@ -15,10 +15,16 @@ export function checkUnlocks({ asks, tickets, faults }: Pick<History, "asks" | "
   return asks.flatMap((ask): Violation[] => {
     const { token, unlockedUs } = ask;
     const ticket = groups.get(ask.id)?.find((candidate) => candidate.token === token);
-    if (unlockedUs === undefined || ticket === undefined) return [];
+    if (unlockedUs === undefined || ticket === undefined) {
+      return [];
+    }
     const goneUs = ticket.goneUs ?? Infinity;
-    if (goneUs <= unlockedUs + toldWithinUs) return [];
-    if (Number.isFinite(goneUs) && storeFaults.some((span) => touches(span, unlockedUs, goneUs))) return [];
+    if (goneUs <= unlockedUs + toldWithinUs) {
+      return [];
+    }
+    if (Number.isFinite(goneUs) && storeFaults.some((span) => touches(span, unlockedUs, goneUs))) {
+      return [];
+    }
     const gone = Number.isFinite(goneUs) ? `went at ${at(goneUs)}` : "never went";
     const what = `${ask.id} was told at ${at(unlockedUs)} that ${ask.lock} is unlocked, but its ticket ${ticket.token} ${gone}`;
     return [{ rule: "unlocks take effect", what }];

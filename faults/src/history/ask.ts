@@ -38,7 +38,9 @@ export function asksOf(process: string, events: readonly HistoryEvent[], diedUs?
       asks.set(id, { id, process, lock, ttlMs, keepAlive, askedUs, errors: [], ...rest });
     } else if ("ask" in event) {
       const ask = asks.get(event.ask);
-      if (ask !== undefined) note(ask, event);
+      if (ask !== undefined) {
+        note(ask, event);
+      }
     }
   }
   return [...asks.values()];

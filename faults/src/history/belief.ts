@@ -14,7 +14,9 @@ export interface Belief {
  */
 export function beliefOf(ask: Ask): Belief | undefined {
   const { token, grantedUs, untilUs, overUs, doneUs, diedUs, keepAlive } = ask;
-  if (token === undefined || grantedUs === undefined || untilUs === undefined) return undefined;
+  if (token === undefined || grantedUs === undefined || untilUs === undefined) {
+    return undefined;
+  }
   // Without a last word, a lock that was kept alive may have been believed in until its client died.
   const saidUs = keepAlive && doneUs === undefined && overUs === undefined ? Infinity : untilUs;
   const toUs = Math.min(saidUs, overUs ?? Infinity, doneUs ?? Infinity, diedUs ?? Infinity);

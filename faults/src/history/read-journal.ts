@@ -6,7 +6,9 @@ import type { HistoryEvent } from "./event.js";
 export async function readJournal(path: string): Promise<HistoryEvent[]> {
   const events: HistoryEvent[] = [];
   for await (const line of createInterface({ input: createReadStream(path) })) {
-    if (line.endsWith("}")) events.push(JSON.parse(line) as HistoryEvent);
+    if (line.endsWith("}")) {
+      events.push(JSON.parse(line) as HistoryEvent);
+    }
   }
   return events;
 }

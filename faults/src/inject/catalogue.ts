@@ -10,6 +10,8 @@ export const allFaults: readonly Fault[] = [...nodeFaults, ...linkFaults, ...sto
 /** @throws Error that names the kinds there are */
 export function faultOf(kind: string): Fault {
   const fault = allFaults.find((candidate) => candidate.kind === kind);
-  if (fault !== undefined) return fault;
+  if (fault !== undefined) {
+    return fault;
+  }
   throw new Error(`there is no fault "${kind}"; expected one of ${allFaults.map((known) => known.kind).join(", ")}`);
 }

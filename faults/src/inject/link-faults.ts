@@ -9,7 +9,9 @@ function cut(kind: string, title: string, sides: readonly Side[], way: Way, ms: 
     async inject({ stage, random, wait }) {
       const node = random.pick(await stage.servingNodes());
       try {
-        for (const side of sides) await node.links.cut(side, way);
+        for (const side of sides) {
+          await node.links.cut(side, way);
+        }
         await wait(ms);
       } finally {
         await node.links.heal();

@@ -60,7 +60,9 @@ function* faultsOf({ first, mixed, forMs }: FaultPlan, stage: Stage, random: Ran
   const endMs = performance.now() + forMs;
   while (performance.now() < endMs && possible.length > 0) {
     for (const fault of random.shuffled(possible)) {
-      if (performance.now() >= endMs) return;
+      if (performance.now() >= endMs) {
+        return;
+      }
       yield fault;
     }
   }

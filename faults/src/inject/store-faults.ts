@@ -4,7 +4,9 @@ import type { Fault, Scene } from "./fault.js";
 
 async function leaderOf({ etcd }: Stage): Promise<Etcd> {
   const leader = await etcd.leader();
-  if (leader === undefined) throw new Error("etcd has no leader; expected one when everything is well");
+  if (leader === undefined) {
+    throw new Error("etcd has no leader; expected one when everything is well");
+  }
   return leader;
 }
 

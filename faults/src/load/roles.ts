@@ -30,7 +30,9 @@ export const queuer: Role = async (worker) => {
   await worker.withLock(worker.random.pick(hotLocks), { ttlMs: longTtlMs }, async (hold) => {
     await worker.write(hold);
     await worker.workWhileHeld(hold, worker.random.between(1, 15));
-    if (!hold.lock.signal.aborted) await worker.write(hold);
+    if (!hold.lock.signal.aborted) {
+      await worker.write(hold);
+    }
   });
   await worker.pause(worker.random.between(1, 40));
 };
@@ -72,7 +74,9 @@ export const keeper: Role = async (worker) => {
   await worker.withLock(`kept/${worker.name}`, { ttlMs: longTtlMs }, async (hold) => {
     await worker.write(hold);
     await worker.workWhileHeld(hold, worker.random.between(2_000, 15_000));
-    if (!hold.lock.signal.aborted) await worker.write(hold);
+    if (!hold.lock.signal.aborted) {
+      await worker.write(hold);
+    }
   });
 };
 
@@ -80,9 +84,13 @@ export const keeper: Role = async (worker) => {
 export const careless: Role = async (worker) => {
   const ttlMs = Math.round(worker.random.between(200, 800));
   const hold = await worker.lock(worker.random.pick(carelessLocks), { ttlMs });
-  if (hold === undefined) return;
+  if (hold === undefined) {
+    return;
+  }
   await worker.write(hold);
-  if (worker.random.chance(0.3)) return;
+  if (worker.random.chance(0.3)) {
+    return;
+  }
   if (worker.random.chance(0.2)) {
     await worker.pause(ttlMs + worker.random.between(50, 300));
     await worker.write(hold);

@@ -115,7 +115,9 @@ export class Worker {
     const ask = this.#ask(name, wish);
     try {
       const lock = await acquire(ask);
-      if (lock !== null) return this.#granted(ask, name, lock);
+      if (lock !== null) {
+        return this.#granted(ask, name, lock);
+      }
       this.#parts.journal.write({ kind: "refused", atUs: nowUs(), ask, why: "taken" });
     } catch (error) {
       this.#refusedOrFailed(ask, error);

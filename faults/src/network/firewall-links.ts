@@ -32,8 +32,12 @@ export class FirewallLinks implements NodeLinks {
     // What does not belong to the port at which the node serves goes to the store, or comes from it.
     const negation = side === "clients" ? [] : ["!"];
     const port = this.#ends.address.slice(this.#ends.address.lastIndexOf(":") + 1);
-    if (way !== "out") await this.#firewall("-A", "INPUT", "-p", "tcp", ...negation, "--dport", port, "-j", "DROP");
-    if (way !== "in") await this.#firewall("-A", "OUTPUT", "-p", "tcp", ...negation, "--sport", port, "-j", "DROP");
+    if (way !== "out") {
+      await this.#firewall("-A", "INPUT", "-p", "tcp", ...negation, "--dport", port, "-j", "DROP");
+    }
+    if (way !== "in") {
+      await this.#firewall("-A", "OUTPUT", "-p", "tcp", ...negation, "--sport", port, "-j", "DROP");
+    }
   }
 
   slow(side: Side, latencyMs: number): void {

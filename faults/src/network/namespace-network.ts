@@ -30,7 +30,9 @@ export async function createNamespaceNetwork(machines: Machines): Promise<Networ
   };
   const hostOf = (kind: keyof Machines, index: number): Host => {
     const host = hosts[kind][index];
-    if (host === undefined) throw new Error(`there is no machine for ${kind} ${index}`);
+    if (host === undefined) {
+      throw new Error(`there is no machine for ${kind} ${index}`);
+    }
     return host;
   };
   return {

@@ -28,7 +28,9 @@ export async function runInPrivateNetwork(): Promise<number> {
   const args = ["--pdeathsig", "KILL", "--", "unshare", "--net", "--mount", process.execPath, ...process.argv.slice(1)];
   const child = spawn("setpriv", args, { stdio: "inherit", env: { ...process.env, [marker]: "1" } });
   // A terminal sends SIGINT to the child as well, which takes the second one as it takes the first.
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => child.kill(signal));
+  }
   const [code] = (await once(child, "close")) as [number | null];
   return code ?? 1;
 }

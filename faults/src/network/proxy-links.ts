@@ -30,8 +30,12 @@ export class ProxyLinks implements NodeLinks {
     const inward = side === "clients" ? "toTarget" : "toClient";
     const outward = side === "clients" ? "toClient" : "toTarget";
     for (const proxy of this.#proxies[side]) {
-      if (way !== "out") proxy.pause(inward);
-      if (way !== "in") proxy.pause(outward);
+      if (way !== "out") {
+        proxy.pause(inward);
+      }
+      if (way !== "in") {
+        proxy.pause(outward);
+      }
     }
     return Promise.resolve();
   }

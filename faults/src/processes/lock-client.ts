@@ -20,7 +20,9 @@ async function run(index: number, role: Role): Promise<void> {
   await using client = new MetaClient({ endpoints: options.endpoints });
   const parts = { name, client, journal, resource, random: new Random(random.seed()), ending: ending.signal };
   const worker = new Worker(parts);
-  while (!worker.ending) await role(worker);
+  while (!worker.ending) {
+    await role(worker);
+  }
 }
 
 process.once("SIGTERM", () => {

@@ -20,7 +20,9 @@ test("the resource outlives clients that go away before they have read its answe
     for (let client = 0; client < 10; client++) {
       const socket = connect(path);
       await once(socket, "connect");
-      for (const write of writes) socket.write(`${JSON.stringify(write)}\n`);
+      for (const write of writes) {
+        socket.write(`${JSON.stringify(write)}\n`);
+      }
       // Something of an answer has come, and is left unread.
       await once(socket, "readable");
       socket.destroy();

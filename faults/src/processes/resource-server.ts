@@ -14,8 +14,11 @@ const fence = new Fence();
 function answer({ id, ask, lock, token }: WriteRequest): WriteAnswer {
   const verdict = fence.judge(lock, BigInt(token));
   const event = { atUs: nowUs(), ask, lock, token } as const;
-  if (verdict.taken) journal.write({ kind: "written", ...event });
-  else journal.write({ kind: "fenced", ...event, highest: verdict.highest.toString() });
+  if (verdict.taken) {
+    journal.write({ kind: "written", ...event });
+  } else {
+    journal.write({ kind: "fenced", ...event, highest: verdict.highest.toString() });
+  }
   return { id, taken: verdict.taken };
 }
 

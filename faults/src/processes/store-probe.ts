@@ -1,6 +1,6 @@
-import { createStoreClient } from "../store-client.js";
 import { Journal } from "../history/journal.js";
 import { nowUs } from "../monotonic.js";
+import { createStoreClient } from "../store-client.js";
 
 // Puts to the store beside the locks, to see when the store itself serves. Every put is a new one, so that none that
 // hangs in a dead member hides a store that serves again. Arguments: the endpoints, the journal's path.
@@ -14,7 +14,9 @@ const maxInFlight = 100;
 
 let inFlight = 0;
 const timer = setInterval(() => {
-  if (inFlight < maxInFlight) void put();
+  if (inFlight < maxInFlight) {
+    void put();
+  }
 }, intervalMs);
 
 async function put(): Promise<void> {

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { cpus, loadavg, type, release } from "node:os";
+import { cpus, loadavg, release, type } from "node:os";
 import { promisify } from "node:util";
 import { findOrInstall } from "@metasrv/testing";
 

@@ -23,11 +23,15 @@ export function gapsDuring(span: FaultSpan, history: Pick<History, "asks" | "put
 function probesOf({ asks, endUs }: Pick<History, "asks" | "endUs">): Map<string, number[]> {
   const probes = new Map<string, { grantsUs: number[]; last: Ask }>();
   for (const ask of asks) {
-    if (!ask.lock.startsWith(probePrefix)) continue;
+    if (!ask.lock.startsWith(probePrefix)) {
+      continue;
+    }
     const probe = probes.get(ask.lock) ?? { grantsUs: [], last: ask };
     probes.set(ask.lock, probe);
     probe.last = ask;
-    if (ask.grantedUs !== undefined) probe.grantsUs.push(ask.grantedUs);
+    if (ask.grantedUs !== undefined) {
+      probe.grantsUs.push(ask.grantedUs);
+    }
   }
   return new Map(
     [...probes].map(([lock, { grantsUs, last }]) => [
@@ -42,7 +46,9 @@ function longestGapUs({ beginUs, endUs }: FaultSpan, timesUs: readonly number[])
   let longest = 0;
   let before: number | undefined;
   for (const time of timesUs) {
-    if (before !== undefined) longest = Math.max(longest, Math.min(time, endUs) - Math.max(before, beginUs));
+    if (before !== undefined) {
+      longest = Math.max(longest, Math.min(time, endUs) - Math.max(before, beginUs));
+    }
     before = time;
   }
   return longest;

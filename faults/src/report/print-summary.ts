@@ -12,11 +12,17 @@ export function printSummary(summary: Summary, verdicts: readonly Verdict[]): vo
   for (const { kind, target, lostHolds, lostPlaces, lateTickets, errors } of effects) {
     const notes = { "hold lost": lostHolds, "place lost": lostPlaces, "late ticket": lateTickets, error: errors };
     for (const [what, texts] of Object.entries(notes)) {
-      for (const text of texts.slice(0, shownOfEach)) console.log(`${kind} (${target}): ${what}: ${text}`);
+      for (const text of texts.slice(0, shownOfEach)) {
+        console.log(`${kind} (${target}): ${what}: ${text}`);
+      }
     }
   }
-  for (const text of strayErrors) console.log(`while nothing was wrong: error: ${text}`);
-  for (const { rule, what } of violations) console.log(`VIOLATION of "${rule}": ${what}`);
+  for (const text of strayErrors) {
+    console.log(`while nothing was wrong: error: ${text}`);
+  }
+  for (const { rule, what } of violations) {
+    console.log(`VIOLATION of "${rule}": ${what}`);
+  }
   console.log(
     `${acquisitions} acquisitions in ${Math.round(seconds)} s, ${writes.taken} writes taken, ` +
       `${writes.refused} refused by the fence, ${violations.length} violations`,

@@ -4,7 +4,7 @@ import { lostPlaces } from "../check/lost-places.js";
 import type { Violation } from "../check/violation.js";
 import type { FaultSpan, History } from "../history/history.js";
 import { longTtlMs } from "../load/roles.js";
-import { gapsDuring, type Gaps } from "./gaps.js";
+import { type Gaps, gapsDuring } from "./gaps.js";
 
 /** What one fault did to those who use the locks. */
 export interface FaultEffect extends Gaps {

@@ -5,7 +5,9 @@ export class Fence {
   /** Whether a write with this token is taken; if not, which token is too high for it. */
   judge(name: string, token: bigint): { readonly taken: true } | { readonly taken: false; readonly highest: bigint } {
     const highest = this.#highest.get(name) ?? 0n;
-    if (token < highest) return { taken: false, highest };
+    if (token < highest) {
+      return { taken: false, highest };
+    }
     this.#highest.set(name, token);
     return { taken: true };
   }

@@ -50,7 +50,9 @@ export class LockClient implements AsyncDisposable {
   /** Kills the process; what it held and waited for is left to the service. */
   async kill(): Promise<void> {
     const life = this.#lives.at(-1);
-    if (life !== undefined) life.diedUs = nowUs();
+    if (life !== undefined) {
+      life.diedUs = nowUs();
+    }
     await this.#child?.kill();
   }
 

@@ -50,7 +50,9 @@ export class LockNode implements AsyncDisposable {
 
   /** Sends a signal; for SIGKILL, the default, resolves when the process has ended. */
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
-    if (signal === "SIGKILL") this.#toEnd = this.#started;
+    if (signal === "SIGKILL") {
+      this.#toEnd = this.#started;
+    }
     await this.#started.kill(signal);
   }
 
@@ -62,7 +64,9 @@ export class LockNode implements AsyncDisposable {
   async stop(): Promise<void> {
     this.#toEnd = this.#started;
     const code = await this.#started.stop();
-    if (code !== 0) throw new Error(`${this.name} ended with code ${code} after SIGTERM; expected 0`);
+    if (code !== 0) {
+      throw new Error(`${this.name} ended with code ${code} after SIGTERM; expected 0`);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -73,13 +77,17 @@ export class LockNode implements AsyncDisposable {
 
   #watch(server: Metasrv): void {
     void server.exited.then(({ code, signal }) => {
-      if (this.#toEnd === server) return;
+      if (this.#toEnd === server) {
+        return;
+      }
       this.#crash ??= `${this.name} ended by itself (code ${code}, signal ${signal}); ${server.tail}`;
     });
   }
 
   get #started(): Metasrv {
-    if (this.#server === undefined) throw new Error(`${this.name} was not started`);
+    if (this.#server === undefined) {
+      throw new Error(`${this.name} was not started`);
+    }
     return this.#server;
   }
 }

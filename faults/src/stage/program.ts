@@ -24,10 +24,14 @@ export async function startProgram({ path, args, host }: ProgramOptions): Promis
     env: Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== "NODE_OPTIONS")),
     host,
     onStdoutLine: (line) => {
-      if (line === "ready") sayReady?.();
+      if (line === "ready") {
+        sayReady?.();
+      }
     },
   });
   const exit = await Promise.race([ready, child.exited]);
-  if (exit === undefined) return child;
+  if (exit === undefined) {
+    return child;
+  }
   throw new Error(`${path} ended (code ${exit.code}, signal ${exit.signal}) before it was ready; ${child.tail}`);
 }

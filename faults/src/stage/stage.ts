@@ -13,8 +13,8 @@ import { LockClient } from "./lock-client.js";
 import { LockNode } from "./lock-node.js";
 import { memberAddresses } from "./members.js";
 import { startProgram } from "./program.js";
-import { writeLines } from "./write-lines.js";
 import { TicketRecorder } from "./ticket-recorder.js";
+import { writeLines } from "./write-lines.js";
 
 /** How large a stage is. */
 export interface StageOptions {
@@ -98,12 +98,18 @@ export class Stage implements AsyncDisposable {
   async well(): Promise<void> {
     const isWell = async (): Promise<boolean> => {
       const { crash } = this.nodes.find((node) => node.crash !== undefined) ?? {};
-      if (crash !== undefined) throw new Error(crash);
+      if (crash !== undefined) {
+        throw new Error(crash);
+      }
       for (const [path, { exit, tail }] of this.#programs) {
-        if (exit === undefined) continue;
+        if (exit === undefined) {
+          continue;
+        }
         throw new Error(`${path} ended by itself (code ${exit.code}, signal ${exit.signal}); ${tail}`);
       }
-      if ((await this.etcd.leader()) === undefined) return false;
+      if ((await this.etcd.leader()) === undefined) {
+        return false;
+      }
       const addresses = new Set((await memberAddresses(this.store).catch(() => new Map<string, string>())).values());
       return this.nodes.every(({ links }) => addresses.has(links.clientAddress));
     };
@@ -120,7 +126,9 @@ export class Stage implements AsyncDisposable {
     await until(isEmpty, { what: "all tickets to be gone", timeoutMs: emptyWithinMs, intervalMs: 100 }).catch(
       () => undefined,
     );
-    if (recorder.trouble !== undefined) throw new Error(`the watch on the store broke: ${recorder.trouble}`);
+    if (recorder.trouble !== undefined) {
+      throw new Error(`the watch on the store broke: ${recorder.trouble}`);
+    }
     const resource = await readJournal(join(this.#folder, "resource.jsonl"));
     const puts = await readJournal(join(this.#folder, "store-probe.jsonl"));
     return {
@@ -138,7 +146,9 @@ export class Stage implements AsyncDisposable {
   /** Writes down, beside the journals, what the nodes have logged and which tickets there were. */
   async writeRecords(): Promise<void> {
     await writeLines(join(this.#folder, "tickets.jsonl"), this.recorder.tickets);
-    for (const node of this.nodes) await writeLines(join(this.#folder, `${node.name}.jsonl`), node.logs);
+    for (const node of this.nodes) {
+      await writeLines(join(this.#folder, `${node.name}.jsonl`), node.logs);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -190,7 +200,9 @@ export class Stage implements AsyncDisposable {
   }
 
   get #started(): StoreParts {
-    if (this.#parts === undefined) throw new Error("the stage was not started");
+    if (this.#parts === undefined) {
+      throw new Error("the stage was not started");
+    }
     return this.#parts;
   }
 }

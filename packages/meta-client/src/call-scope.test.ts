@@ -1,5 +1,5 @@
-import { describe, expect, test } from "@jest/globals";
 import { getEventListeners, getMaxListeners } from "node:events";
+import { describe, expect, test } from "@jest/globals";
 import { ManualClock } from "@metasrv/wire/testing";
 import { CallScope } from "./call-scope.js";
 import { Cancellation } from "./cancellation.js";

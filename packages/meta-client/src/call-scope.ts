@@ -26,7 +26,9 @@ export class CallScope extends Cancellation implements CancelListener, RosterMem
 
   /** Is cancelled when the signal aborts, for the same reason. A scope follows one signal at most. */
   followSignal(signal: AbortSignal | undefined): this {
-    if (signal === undefined) return this;
+    if (signal === undefined) {
+      return this;
+    }
     const onAbort = (): void => {
       this.cancel(signal.reason);
     };

@@ -48,7 +48,9 @@ describe("Cancellation", () => {
     ["after", false],
   ])("has a signal that aborts with it, also when it is asked for %s", (_, early) => {
     const cancellation = new Cancellation();
-    if (early) expect(cancellation.signal.aborted).toBe(false);
+    if (early) {
+      expect(cancellation.signal.aborted).toBe(false);
+    }
     cancellation.cancel("enough");
     expect(cancellation.signal.reason).toBe("enough");
     expect(cancellation.signal).toBe(cancellation.signal);

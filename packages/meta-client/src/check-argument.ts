@@ -13,30 +13,42 @@ export function invalid(argument: string, expected: string, got: unknown): Inval
  * @throws InvalidArgumentError unless it is a whole number, `leastMs` at least
  */
 export function checkDurationMs(argument: string, value: unknown, leastMs: 0 | 1): number | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value === "number" && Number.isSafeInteger(value) && value >= leastMs) return value;
+  if (value === undefined) {
+    return undefined;
+  }
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= leastMs) {
+    return value;
+  }
   throw invalid(argument, `a whole number of milliseconds, ${leastMs} or more`, value);
 }
 
 /** @throws InvalidArgumentError unless it is a boolean or absent */
 export function checkBoolean(argument: string, value: unknown): boolean | undefined {
-  if (value === undefined || typeof value === "boolean") return value;
+  if (value === undefined || typeof value === "boolean") {
+    return value;
+  }
   throw invalid(argument, "true or false", value);
 }
 
 /** @throws InvalidArgumentError unless it is a text or absent */
 export function checkText(argument: string, value: unknown): string | undefined {
-  if (value === undefined || typeof value === "string") return value;
+  if (value === undefined || typeof value === "string") {
+    return value;
+  }
   throw invalid(argument, "a text", value);
 }
 
 /** @throws InvalidArgumentError unless it is an AbortSignal or absent */
 export function checkSignal(argument: string, value: unknown): AbortSignal | undefined {
-  if (value === undefined || value instanceof AbortSignal) return value;
+  if (value === undefined || value instanceof AbortSignal) {
+    return value;
+  }
   throw invalid(argument, "an AbortSignal", value);
 }
 
 /** @throws InvalidArgumentError unless it is an object */
 export function checkObject(argument: string, value: unknown, expected: string): asserts value is object {
-  if (typeof value !== "object" || value === null) throw invalid(argument, expected, value);
+  if (typeof value !== "object" || value === null) {
+    throw invalid(argument, expected, value);
+  }
 }

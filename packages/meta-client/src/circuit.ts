@@ -31,8 +31,12 @@ export class Circuit {
   open(): void {
     const { clock, random, coolDown } = this.#options;
     const nowMs = clock.now();
-    if (this.#openUntilMs > nowMs) return;
-    if (nowMs > this.#openUntilMs + coolDown.maxMs) this.#failures = 0;
+    if (this.#openUntilMs > nowMs) {
+      return;
+    }
+    if (nowMs > this.#openUntilMs + coolDown.maxMs) {
+      this.#failures = 0;
+    }
     const longestMs = Math.min(coolDown.initialMs * 2 ** this.#failures++, coolDown.maxMs);
     this.#openUntilMs = nowMs + longestMs * (0.5 + random() / 2);
   }

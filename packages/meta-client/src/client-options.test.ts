@@ -1,5 +1,5 @@
-import { describe, expect, test } from "@jest/globals";
 import { hostname } from "node:os";
+import { describe, expect, test } from "@jest/globals";
 import { checkClientOptions } from "./client-options.js";
 import { InvalidArgumentError } from "./meta-errors.js";
 

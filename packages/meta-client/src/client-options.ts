@@ -67,7 +67,9 @@ export function checkClientOptions(options: unknown): ClientConfig {
     throw invalid("firstEndpoint", '"random" or "listed"', firstEndpoint);
   }
   const session = checkBoolean("session", flags.session) ?? true;
-  if (tls !== undefined) checkObject("tls", tls, "an object such as { ca }");
+  if (tls !== undefined) {
+    checkObject("tls", tls, "an object such as { ca }");
+  }
   return {
     endpoints: [...new Set(endpoints.map((endpoint, index) => checkEndpoint(`endpoints[${index}]`, endpoint)))],
     protocol: protocol ?? "connect",

@@ -28,7 +28,9 @@ export const systemParts: ClientParts = {
   random: Math.random,
   createChannel: (endpoint, { protocol, tls, session }, { clock, timing }, onDraining) => {
     const connection = new Connection({ endpoint, protocol, tls, clock, ...timing });
-    if (!session) return new UnaryChannel(endpoint, connection, clock);
+    if (!session) {
+      return new UnaryChannel(endpoint, connection, clock);
+    }
     const { connectTimeoutMs: openTimeoutMs, attemptTimeoutMs: leaveTimeoutMs } = timing;
     return new SessionChannel({ endpoint, connection, clock, openTimeoutMs, leaveTimeoutMs, onDraining });
   },

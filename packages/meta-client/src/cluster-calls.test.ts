@@ -1,9 +1,9 @@
-import { afterEach, describe, expect, test } from "@jest/globals";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
-import { MemberRole, type ClusterService } from "@metasrv/proto/metasrv/v1";
+import { afterEach, describe, expect, test } from "@jest/globals";
+import { type ClusterService, MemberRole } from "@metasrv/proto/metasrv/v1";
 import { Cancellation } from "./cancellation.js";
 import { checkClientOptions } from "./client-options.js";
 import { systemParts } from "./client-parts.js";
@@ -13,12 +13,14 @@ import type { Member } from "./member.js";
 import { UnexpectedError } from "./meta-errors.js";
 import { lockServer } from "./testing/http2-server.js";
 import { Inbox } from "./testing/inbox.js";
-import { ScriptedSessions, grantEvent } from "./testing/scripted-session.js";
+import { grantEvent, ScriptedSessions } from "./testing/scripted-session.js";
 
 const opened: AsyncDisposable[] = [];
 
 afterEach(async () => {
-  for (const each of opened.splice(0).reverse()) await each[Symbol.asyncDispose]();
+  for (const each of opened.splice(0).reverse()) {
+    await each[Symbol.asyncDispose]();
+  }
 });
 
 const leader = {

@@ -1,9 +1,9 @@
-import { createClient, type Client } from "@connectrpc/connect";
+import { type Client, createClient } from "@connectrpc/connect";
 import { ClusterService } from "@metasrv/proto/metasrv/v1";
 import type { Cancellation } from "./cancellation.js";
 import type { Connection } from "./connection.js";
 import { EndpointFailure } from "./endpoint-failure.js";
-import { readMember, type Member } from "./member.js";
+import { type Member, readMember } from "./member.js";
 import { translateError } from "./translate-error.js";
 
 /** Asks one endpoint which servers there are. */
@@ -35,7 +35,9 @@ export class ClusterCalls {
   async watch(scope: Cancellation, onMembers: (members: readonly Member[]) => void): Promise<never> {
     return this.#translated(scope, async () => {
       for await (const { members } of this.#service.watchMembers({}, { signal: scope.signal })) {
-        if (!scope.cancelled) onMembers(members.map(readMember));
+        if (!scope.cancelled) {
+          onMembers(members.map(readMember));
+        }
       }
       throw new EndpointFailure(this.#endpoint, "the server ended the watch", true);
     });
@@ -47,7 +49,9 @@ export class ClusterCalls {
       return await call();
     } catch (error) {
       scope.throwIfCancelled();
-      if (error instanceof EndpointFailure) throw error;
+      if (error instanceof EndpointFailure) {
+        throw error;
+      }
       throw translateError(error, { endpoint: this.#endpoint, sent: true });
     }
   }

@@ -1,6 +1,6 @@
+import type { ClientHttp2Session, ClientHttp2Stream, Http2Session, SecureClientSessionOptions } from "node:http2";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import type { ClientHttp2Session, ClientHttp2Stream, Http2Session, SecureClientSessionOptions } from "node:http2";
 import type { Clock } from "@metasrv/wire";
 import type { Cancellation } from "./cancellation.js";
 
@@ -67,8 +67,12 @@ export class Connection {
    */
   async ready(scope: Cancellation): Promise<void> {
     scope.throwIfCancelled();
-    if (this.#ended) throw closed();
-    if (this.#sessions.state() === "open") return;
+    if (this.#ended) {
+      throw closed();
+    }
+    if (this.#sessions.state() === "open") {
+      return;
+    }
     this.#opening ??= this.#open().finally(() => {
       this.#opening = undefined;
     });
@@ -91,12 +95,16 @@ export class Connection {
 
   /** The connection, if there is one, keeps the process alive until {@link release} was called as often as this. */
   hold(): void {
-    if (++this.#holds === 1) this.#sessions.updateHold();
+    if (++this.#holds === 1) {
+      this.#sessions.updateHold();
+    }
   }
 
   /** Takes one {@link hold} back. */
   release(): void {
-    if (--this.#holds === 0) this.#sessions.updateHold();
+    if (--this.#holds === 0) {
+      this.#sessions.updateHold();
+    }
   }
 
   /** Breaks the connection and all calls on it. The next call makes another. */
@@ -116,7 +124,9 @@ export class Connection {
       this.#sessions.abort(new ConnectError(`no connection within ${this.#connectTimeoutMs} ms`, Code.Unavailable));
     });
     try {
-      if ((await this.#sessions.connect()) !== "error") return;
+      if ((await this.#sessions.connect()) !== "error") {
+        return;
+      }
       throw ConnectError.from(this.#sessions.error() ?? "the connection was closed", Code.Unavailable);
     } finally {
       timer.cancel();
@@ -153,9 +163,14 @@ class Sessions extends Http2SessionManager {
   }
 
   updateHold(): void {
-    if (this.#current === undefined || this.#current.destroyed) return;
-    if (this.#holds()) this.#current.ref();
-    else this.#current.unref();
+    if (this.#current === undefined || this.#current.destroyed) {
+      return;
+    }
+    if (this.#holds()) {
+      this.#current.ref();
+    } else {
+      this.#current.unref();
+    }
   }
 
   override async request(

@@ -4,7 +4,7 @@ import type { MetaClientOptions } from "./client-options.js";
 import type { Member } from "./member.js";
 import { MetaClient } from "./meta-client.js";
 import { UnexpectedError } from "./meta-errors.js";
-import { ScriptedChannel, granted, unlocked } from "./testing/scripted-channel.js";
+import { granted, ScriptedChannel, unlocked } from "./testing/scripted-channel.js";
 
 const startedAt = new Date(0);
 
@@ -56,7 +56,9 @@ class Cluster {
   /** The last channel to that endpoint. */
   last(endpoint: string): ScriptedChannel {
     const channel = this.to(endpoint).at(-1);
-    if (channel === undefined) throw new Error(`nobody has gone to ${endpoint}`);
+    if (channel === undefined) {
+      throw new Error(`nobody has gone to ${endpoint}`);
+    }
     return channel;
   }
 
@@ -316,7 +318,9 @@ describe("a client that discovers", () => {
       await meta.close();
     }
     expect(counts.size).toBe(3);
-    for (const count of counts.values()) expect(Math.abs(count - 100)).toBeLessThan(40);
+    for (const count of counts.values()) {
+      expect(Math.abs(count - 100)).toBeLessThan(40);
+    }
   });
 });
 

@@ -2,9 +2,9 @@ import type { Clock } from "@metasrv/wire";
 import type { Cancellation } from "./cancellation.js";
 import type { EndpointRing } from "./endpoint-ring.js";
 import type { LockChannel } from "./lock-channel.js";
+import type { Member } from "./member.js";
 import { MemberEndpoints } from "./member-endpoints.js";
 import { MemberWatch } from "./member-watch.js";
-import type { Member } from "./member.js";
 import type { Timing } from "./timing.js";
 
 /** What a {@link Discovery} works with. */

@@ -128,7 +128,9 @@ describe("EndpointRing that knows the members", () => {
     const { ring, channels } = setUp(["a"]);
     ring.setMembers(["a", "b"]);
     const b = channels[1];
-    if (b === undefined) throw new Error("expected a channel");
+    if (b === undefined) {
+      throw new Error("expected a channel");
+    }
     b.leave = () => new Promise(() => undefined);
     ring.setMembers(["a"]);
     await ring.close(0);
@@ -174,5 +176,7 @@ test("shuffled puts things in any order with the same chance", () => {
     counts.set(order, (counts.get(order) ?? 0) + 1);
   }
   expect([...counts.keys()].sort()).toEqual(["abc", "acb", "bac", "bca", "cab", "cba"]);
-  for (const count of counts.values()) expect(Math.abs(count - 1_000)).toBeLessThan(150);
+  for (const count of counts.values()) {
+    expect(Math.abs(count - 1_000)).toBeLessThan(150);
+  }
 });

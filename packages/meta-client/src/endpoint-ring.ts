@@ -36,7 +36,9 @@ export class EndpointRing {
     this.#given = new Set(given);
     this.#endpoints = given.map((endpoint) => this.#create(endpoint));
     const [first] = this.#endpoints;
-    if (first === undefined) throw new RangeError("a ring has at least one channel");
+    if (first === undefined) {
+      throw new RangeError("a ring has at least one channel");
+    }
     this.#current = first;
   }
 
@@ -63,7 +65,9 @@ export class EndpointRing {
   /** The channel failed: another is in use from now on, unless another call has moved on already. */
   leave(channel: LockChannel): void {
     this.#endpoints.find((each) => each.channel === channel)?.circuit.open();
-    if (this.#draining?.channel === channel) this.#draining = undefined;
+    if (this.#draining?.channel === channel) {
+      this.#draining = undefined;
+    }
     if (this.#current.channel === channel) {
       this.#current = this.#ranked().find((each) => each.channel !== channel) ?? this.#current;
     }
@@ -77,25 +81,37 @@ export class EndpointRing {
    */
   setMembers(members: Iterable<string>): void {
     this.#members = new Set(members);
-    for (const endpoint of this.#members) if (!this.#has(endpoint)) this.#join(endpoint);
+    for (const endpoint of this.#members) {
+      if (!this.#has(endpoint)) {
+        this.#join(endpoint);
+      }
+    }
     for (const endpoint of [...this.#endpoints]) {
       const url = endpoint.channel.endpoint;
-      if (!this.#members.has(url) && !this.#given.has(url)) this.#part(endpoint);
+      if (!this.#members.has(url) && !this.#given.has(url)) {
+        this.#part(endpoint);
+      }
     }
-    if (this.#draining?.channel === this.current) this.#drain(this.#draining);
+    if (this.#draining?.channel === this.current) {
+      this.#drain(this.#draining);
+    }
   }
 
   /** Goes to any of the members, each with the same chance. What waits or is held elsewhere stays there. */
   spread(): void {
     const members = this.#endpoints.filter(({ channel }) => this.#members.has(channel.endpoint));
     const chosen = members[Math.floor(this.#options.random() * members.length)];
-    if (chosen?.circuit.openUntilMs === 0) this.#goTo(chosen);
+    if (chosen?.circuit.openUntilMs === 0) {
+      this.#goTo(chosen);
+    }
   }
 
   /** Goes to the endpoint of this URL, which has proved good. What waits or is held elsewhere stays there. */
   use(url: string): void {
     const chosen = this.#endpoints.find(({ channel }) => channel.endpoint === url);
-    if (chosen !== undefined) this.#goTo(chosen);
+    if (chosen !== undefined) {
+      this.#goTo(chosen);
+    }
   }
 
   /** Closes every channel, each within that time. */
@@ -113,7 +129,9 @@ export class EndpointRing {
   }
 
   #goTo(chosen: Endpoint): void {
-    if (chosen === this.#current) return;
+    if (chosen === this.#current) {
+      return;
+    }
     const { channel } = this.#current;
     this.#current = chosen;
     void channel.leave("at leisure");
@@ -143,7 +161,9 @@ export class EndpointRing {
   /** The server is about to stop. Where there is no other, it serves on until there is. */
   #drain(endpoint: Endpoint): void {
     this.#draining = this.size === 1 ? endpoint : undefined;
-    if (this.#draining !== undefined) return;
+    if (this.#draining !== undefined) {
+      return;
+    }
     this.leave(endpoint.channel);
     void endpoint.channel.leave("now");
   }

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "@jest/globals";
 import { ManualClock } from "@metasrv/wire/testing";
 import { Cancellation } from "./cancellation.js";
-import { sleep } from "./sleep.js";
 import { EndpointFailure } from "./endpoint-failure.js";
 import { EndpointRing } from "./endpoint-ring.js";
-import { Failover, type Call } from "./failover.js";
+import { type Call, Failover } from "./failover.js";
 import { InvalidArgumentError, UnavailableError } from "./meta-errors.js";
+import { sleep } from "./sleep.js";
 import { ScriptedChannel } from "./testing/scripted-channel.js";
 
 const plan = { purpose: () => 'acquire lock "x"', scope: new Cancellation(), giveUp: { afterMs: 10_000 } };
@@ -25,7 +25,9 @@ function setUp(): { clock: ManualClock; failover: Failover; tried: string[]; try
     (failing: RegExp): Attempt =>
     (channel) => {
       tried.push(channel.endpoint);
-      if (!failing.test(channel.endpoint)) return Promise.resolve(channel.endpoint);
+      if (!failing.test(channel.endpoint)) {
+        return Promise.resolve(channel.endpoint);
+      }
       return Promise.reject(new EndpointFailure(channel.endpoint, `${channel.endpoint} is down`, false));
     };
   return { clock, failover: new Failover({ clock, ring, backoff, deadPeerMs: 1_000 }), tried, trying };
@@ -57,7 +59,9 @@ describe("Failover", () => {
     const called = failover.call({
       ...plan,
       attempt: (channel, scope) => {
-        if (pausedAtMs.at(-1) !== clock.now()) pausedAtMs.push(clock.now());
+        if (pausedAtMs.at(-1) !== clock.now()) {
+          pausedAtMs.push(clock.now());
+        }
         return trying(serving ? /none/ : /./)(channel, scope);
       },
     });
@@ -77,7 +81,9 @@ describe("Failover", () => {
     const called = failover.call({
       ...plan,
       attempt: async ({ endpoint }, scope) => {
-        if (attempts++ === 10) return endpoint;
+        if (attempts++ === 10) {
+          return endpoint;
+        }
         await sleep(clock, 4_000, scope);
         throw new EndpointFailure(endpoint, "the server is about to stop", true, { heardAtMs: clock.now() });
       },
@@ -141,7 +147,9 @@ describe("Failover", () => {
       ...plan,
       attempt: async (channel) => {
         tried.push(channel.endpoint);
-        if (tried.length > 9) return "granted";
+        if (tried.length > 9) {
+          return "granted";
+        }
         await sleep(clock, 3_600_000, new Cancellation());
         throw new EndpointFailure(channel.endpoint, "connection lost", true);
       },
@@ -156,7 +164,9 @@ describe("Failover", () => {
       ...plan,
       attempt: (channel, scope) => {
         tried.push(channel.endpoint);
-        if (tried.length > 1) return Promise.resolve("answered");
+        if (tried.length > 1) {
+          return Promise.resolve("answered");
+        }
         return new Promise((_, reject) => {
           scope.listen({ onCancel: reject });
         });

@@ -1,11 +1,11 @@
 import { Backoff, type BackoffOptions, type Clock } from "@metasrv/wire";
 import { CallScope } from "./call-scope.js";
 import type { Cancellation } from "./cancellation.js";
-import { sleep } from "./sleep.js";
 import { EndpointFailure } from "./endpoint-failure.js";
 import type { EndpointRing } from "./endpoint-ring.js";
 import type { LockChannel } from "./lock-channel.js";
 import { UnavailableError } from "./meta-errors.js";
+import { sleep } from "./sleep.js";
 
 /** A call, and how persistent it is. */
 export interface Call<T> {
@@ -73,7 +73,9 @@ export class Failover {
           leftMs = this.#failed(call, outage, channel, startedAtMs, error);
         }
       }
-      if ("rounds" in call.giveUp && rounds >= call.giveUp.rounds) throw unavailable(call, outage);
+      if ("rounds" in call.giveUp && rounds >= call.giveUp.rounds) {
+        throw unavailable(call, outage);
+      }
       await sleep(this.#clock, Math.min(backoff.nextMs(), leftMs), call.scope);
       round = this.#ring.round();
     }
@@ -85,18 +87,28 @@ export class Failover {
    */
   #failed(call: Call<unknown>, outage: Outage, channel: LockChannel, startedAtMs: number, error: unknown): number {
     call.scope.throwIfCancelled();
-    if (!(error instanceof EndpointFailure)) throw error;
+    if (!(error instanceof EndpointFailure)) {
+      throw error;
+    }
     this.#ring.leave(channel);
     call.onFailure?.(error);
     outage.failures.set(channel.endpoint, error);
     const nowMs = this.#clock.now();
-    if (outage.sinceMs === undefined || this.#wasServed(nowMs - startedAtMs, call)) outage.sinceMs = nowMs;
+    if (outage.sinceMs === undefined || this.#wasServed(nowMs - startedAtMs, call)) {
+      outage.sinceMs = nowMs;
+    }
     // Its server kept the request until then: what failed before is another story.
-    else if (error.heardAtMs !== undefined && error.heardAtMs > startedAtMs) outage.sinceMs = error.heardAtMs;
-    if (!("afterMs" in call.giveUp)) return Infinity;
+    else if (error.heardAtMs !== undefined && error.heardAtMs > startedAtMs) {
+      outage.sinceMs = error.heardAtMs;
+    }
+    if (!("afterMs" in call.giveUp)) {
+      return Infinity;
+    }
     const leftMs = outage.sinceMs + call.giveUp.afterMs - nowMs;
     // However long it took: not before every endpoint had its chance.
-    if (leftMs <= 0 && outage.failures.size === this.#ring.size) throw unavailable(call, outage);
+    if (leftMs <= 0 && outage.failures.size === this.#ring.size) {
+      throw unavailable(call, outage);
+    }
     return leftMs;
   }
 

@@ -29,12 +29,17 @@ export class Holding {
   /** From now on the listener is told. */
   listen(listener: NewsListener): void {
     this.#listener = listener;
-    if (this.#unheard !== undefined) listener.hear(this.#unheard);
+    if (this.#unheard !== undefined) {
+      listener.hear(this.#unheard);
+    }
   }
 
   /** A server has something to say of the lock. */
   tell(news: LockNews): void {
-    if (this.#listener === undefined) this.#unheard = news;
-    else this.#listener.hear(news);
+    if (this.#listener === undefined) {
+      this.#unheard = news;
+    } else {
+      this.#listener.hear(news);
+    }
   }
 }

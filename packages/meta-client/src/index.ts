@@ -1,11 +1,11 @@
-export { MetaClient } from "./meta-client.js";
-export type { LockRequest, LockResult, UnlockRequest, UnlockResult } from "./original-form.js";
 export type { MetaClientOptions } from "./client-options.js";
-export type { LockOptions, TryLockOptions } from "./lock-options.js";
-export type { LockName } from "./lock-name.js";
-export type { FencingToken, HeldLock, RenewOutcome } from "./held-lock.js";
-export type { Member } from "./member.js";
 export type { Protocol, TlsOptions } from "./connection.js";
+export type { FencingToken, HeldLock, RenewOutcome } from "./held-lock.js";
+export type { LockName } from "./lock-name.js";
+export type { LockOptions, TryLockOptions } from "./lock-options.js";
+export type { Member } from "./member.js";
+export { MetaClient } from "./meta-client.js";
+export type { EndpointTrouble, MetaErrorCode, WaitTimeoutDetails } from "./meta-errors.js";
 export {
   ClosedError,
   InvalidArgumentError,
@@ -16,4 +16,4 @@ export {
   UnexpectedError,
   WaitTimeoutError,
 } from "./meta-errors.js";
-export type { EndpointTrouble, MetaErrorCode, WaitTimeoutDetails } from "./meta-errors.js";
+export type { LockRequest, LockResult, UnlockRequest, UnlockResult } from "./original-form.js";

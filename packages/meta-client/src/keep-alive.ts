@@ -44,7 +44,9 @@ export class KeepAlive {
 
   /** Does not wait for the time of the next renewal. */
   renewNow(): void {
-    if (this.#stopped) return;
+    if (this.#stopped) {
+      return;
+    }
     this.#timer?.cancel();
     void this.#tick();
   }
@@ -67,11 +69,18 @@ export class KeepAlive {
   }
 
   async #tick(): Promise<void> {
-    if (this.#clock.now() >= this.#renewUntilMs) return;
+    if (this.#clock.now() >= this.#renewUntilMs) {
+      return;
+    }
     // A refusal, such as of a store that is full, may pass as well as a silence: ask until the lock is over.
     const outcome = await this.#renew().catch(() => "unknown" as const);
-    if (this.#stopped || outcome === "lost") return;
-    if (outcome === "renewed") this.#scheduleNext();
-    else this.#scheduleRetry();
+    if (this.#stopped || outcome === "lost") {
+      return;
+    }
+    if (outcome === "renewed") {
+      this.#scheduleNext();
+    } else {
+      this.#scheduleRetry();
+    }
   }
 }

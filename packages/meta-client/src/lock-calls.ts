@@ -5,8 +5,8 @@ import type { Holding } from "./holding.js";
 import { describeLock } from "./lock-name.js";
 import type { Member } from "./member.js";
 import { ClosedError, LockLostError } from "./meta-errors.js";
+import { type CallParts, type LockAsk, requestLock, waitTimeout } from "./request-lock.js";
 import { Roster } from "./roster.js";
-import { requestLock, waitTimeout, type LockAsk, type CallParts } from "./request-lock.js";
 
 /** A held lock, as calls about it need it. */
 export interface HeldKey {
@@ -45,7 +45,9 @@ export class LockCalls {
    */
   async acquire(ask: LockAsk): Promise<Granted> {
     const outcome = await this.#ask(ask);
-    if (outcome.kind === "granted") return outcome.grant;
+    if (outcome.kind === "granted") {
+      return outcome.grant;
+    }
     throw waitTimeout(ask, outcome.state);
   }
 
@@ -70,7 +72,9 @@ export class LockCalls {
         attemptTimeoutMs: () => Math.min(this.#parts.timing.attemptTimeoutMs, Math.max(leftMs() / 3, 1)),
         giveUp: { rounds: 1 },
         onFailure: ({ maybeApplied }) => {
-          if (maybeApplied) onUnanswered();
+          if (maybeApplied) {
+            onUnanswered();
+          }
         },
       });
     } finally {
@@ -100,11 +104,17 @@ export class LockCalls {
       return true;
     } catch (error) {
       // After an attempt without an answer, "not held" most likely means that it was this call which released it.
-      if (error instanceof LockLostError) return maybeReleased;
+      if (error instanceof LockLostError) {
+        return maybeReleased;
+      }
       throw error;
     } finally {
       this.#unlocks.delete(scope);
-      if (this.#unlocks.size === 0) for (const resolve of this.#onUnlocked.splice(0)) resolve();
+      if (this.#unlocks.size === 0) {
+        for (const resolve of this.#onUnlocked.splice(0)) {
+          resolve();
+        }
+      }
     }
   }
 
@@ -127,18 +137,24 @@ export class LockCalls {
   /** Rejects what waits for a lock or a renewal, and whatever is asked for from now on; unlocks go on. */
   stopAsking(): void {
     this.#closed = true;
-    for (const scope of this.#asks.all()) scope.cancel(new ClosedError());
+    for (const scope of this.#asks.all()) {
+      scope.cancel(new ClosedError());
+    }
   }
 
   /** Resolves once no unlock is under way. */
   unlocked(): Promise<void> {
-    if (this.#unlocks.size === 0) return Promise.resolve();
+    if (this.#unlocks.size === 0) {
+      return Promise.resolve();
+    }
     return new Promise((resolve) => this.#onUnlocked.push(resolve));
   }
 
   /** Rejects the unlocks that are still under way. */
   stopUnlocking(): void {
-    for (const scope of this.#unlocks.all()) scope.cancel(new ClosedError());
+    for (const scope of this.#unlocks.all()) {
+      scope.cancel(new ClosedError());
+    }
   }
 
   async #ask(ask: LockAsk): Promise<LockOutcome> {
@@ -146,7 +162,9 @@ export class LockCalls {
     const scope = this.#openAsk().followSignal(ask.signal);
     try {
       const outcome = await requestLock(ask, scope, this.#parts);
-      if (outcome.kind === "granted") this.#checkWanted(ask, outcome.grant, scope);
+      if (outcome.kind === "granted") {
+        this.#checkWanted(ask, outcome.grant, scope);
+      }
       return outcome;
     } finally {
       this.#endAsk(scope);
@@ -156,7 +174,9 @@ export class LockCalls {
   // Nobody may get a lock that was not wanted any more when it came, nor one that was over by then.
   #checkWanted(ask: LockAsk, { holding, grantedAtMs, ttlMs }: Granted, scope: CallScope): void {
     const over = grantedAtMs + ttlMs <= this.#parts.clock.now();
-    if (!over && !scope.cancelled) return;
+    if (!over && !scope.cancelled) {
+      return;
+    }
     const described = describeLock(ask.lock.value);
     // Not waited for: it ends with its TTL in any case.
     this.unlock({ holding, described }).catch(() => undefined);
@@ -168,7 +188,9 @@ export class LockCalls {
   }
 
   #openAsk(): CallScope {
-    if (this.#closed) throw new ClosedError();
+    if (this.#closed) {
+      throw new ClosedError();
+    }
     const scope = new CallScope();
     this.#asks.add(scope);
     return scope;

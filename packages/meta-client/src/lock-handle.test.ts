@@ -4,7 +4,7 @@ import type { HeldLock } from "./held-lock.js";
 import type { LockOptions } from "./lock-options.js";
 import { InvalidArgumentError, LimitExceededError, LockLostError, UnavailableError } from "./meta-errors.js";
 import { granted, renewed, unlocked } from "./testing/scripted-channel.js";
-import { scriptedClient, type ScriptedClient } from "./testing/scripted-client.js";
+import { type ScriptedClient, scriptedClient } from "./testing/scripted-client.js";
 
 const notHeld = new LockLostError("the key does not hold its lock");
 
@@ -310,8 +310,11 @@ describe("keepAlive", () => {
     let serving = false;
     for (const channel of [a, b]) {
       channel.renewals.always((call) => {
-        if (serving) call.answer(renewed());
-        else call.fail();
+        if (serving) {
+          call.answer(renewed());
+        } else {
+          call.fail();
+        }
       });
     }
     await clock.advance(8_000);

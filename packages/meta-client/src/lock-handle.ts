@@ -77,7 +77,9 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
   /** The lock is over: lost, or by its holder's clock. */
   onCancel(): void {
     this.#keepAlive?.stop();
-    if (this.#released === undefined) this.#options.onOver(this);
+    if (this.#released === undefined) {
+      this.#options.onOver(this);
+    }
   }
 
   get key(): Uint8Array {
@@ -116,7 +118,9 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
       this.#keepAlive?.renewNow();
       return;
     }
-    if (this.#isOver()) return;
+    if (this.#isOver()) {
+      return;
+    }
     this.#gone = true;
     const how = news === "expired" ? "has reached the end of its TTL at the server" : "was released by somebody else";
     this.#validity.lose(new LockLostError(`${this.#subject} ${how}. Stop what it guards.`));
@@ -140,7 +144,9 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
   }
 
   async #renew(ttlMs: number): Promise<RenewOutcome> {
-    if (this.#isOver()) return "lost";
+    if (this.#isOver()) {
+      return "lost";
+    }
     this.#validity.ask(ttlMs);
     let unanswered = false as boolean;
     try {
@@ -151,21 +157,30 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
         onUnanswered: () => (unanswered = true),
       });
       // That attempt may still arrive, after a later renewal for a longer TTL.
-      if (unanswered) this.#validity.doubt(ttlMs);
+      if (unanswered) {
+        this.#validity.doubt(ttlMs);
+      }
       this.#validity.confirm(renewed.sentAtMs, renewed.ttlMs);
       this.#lastTrouble = undefined;
       return this.#isOver() ? "lost" : "renewed";
     } catch (error) {
       this.#lastTrouble = error;
-      if (this.#isOver()) return "lost";
+      if (this.#isOver()) {
+        return "lost";
+      }
       if (error instanceof LockLostError) {
         this.#gone = true;
         this.#validity.lose(new LockLostError(`${this.#subject} is lost: ${error.message}`, { cause: error }));
         return "lost";
       }
-      if (unanswered) this.#validity.doubt(ttlMs);
-      else this.#validity.dismiss();
-      if (error instanceof UnavailableError) return "unknown";
+      if (unanswered) {
+        this.#validity.doubt(ttlMs);
+      } else {
+        this.#validity.dismiss();
+      }
+      if (error instanceof UnavailableError) {
+        return "unknown";
+      }
       throw error;
     }
   }
@@ -178,11 +193,15 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
     this.#keepAlive?.stop();
     this.#validity.stop();
     try {
-      if (this.#gone) return;
+      if (this.#gone) {
+        return;
+      }
       const leftMs = this.#validity.over.cancelled ? lateReleaseMs : Math.max(this.expiresAt - this.#clock.now(), 1);
       await this.#calls.unlock(this, Math.min(leftMs, this.#options.unavailableAfterMs));
     } catch (error) {
-      if (!this.#validity.over.cancelled && this.expiresAt > this.#clock.now()) throw error;
+      if (!this.#validity.over.cancelled && this.expiresAt > this.#clock.now()) {
+        throw error;
+      }
     } finally {
       this.#options.onOver(this);
     }

@@ -16,13 +16,19 @@ const longestShownName = 80;
  */
 export function toWireName(name: unknown): WireName {
   if (typeof name === "string") {
-    if (name === "") throw invalid("name", "a text or bytes of at least 1 byte", name);
+    if (name === "") {
+      throw invalid("name", "a text or bytes of at least 1 byte", name);
+    }
     // Encoded as UTF-8 every lone surrogate becomes U+FFFD, so different texts would be one lock.
-    if (/\p{Surrogate}/u.test(name)) throw invalid("name", "a well-formed text (no lone surrogates), or bytes", name);
+    if (/\p{Surrogate}/u.test(name)) {
+      throw invalid("name", "a well-formed text (no lone surrogates), or bytes", name);
+    }
     return { case: "name", value: name };
   }
   if (name instanceof Uint8Array) {
-    if (name.length === 0) throw invalid("name", "a text or bytes of at least 1 byte", name);
+    if (name.length === 0) {
+      throw invalid("name", "a text or bytes of at least 1 byte", name);
+    }
     // A copy: a retry must ask for the same lock whatever the caller does to its buffer meanwhile.
     return { case: "nameBytes", value: Uint8Array.from(name) };
   }

@@ -56,6 +56,8 @@ export function checkLockOptions(options: unknown): CheckedLockOptions {
 /** As {@link checkLockOptions}, for a request that never waits. */
 export function checkTryLockOptions(options: unknown): CheckedLockOptions {
   const checked = checkLockOptions(options);
-  if (checked.waitMs === undefined) return checked;
+  if (checked.waitMs === undefined) {
+    return checked;
+  }
   throw invalid("waitMs", "absent, because tryLock never waits (lock does)", checked.waitMs);
 }

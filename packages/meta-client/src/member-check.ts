@@ -1,8 +1,8 @@
 import { Backoff, type BackoffOptions, type Clock, type Timer } from "@metasrv/wire";
 import { CallScope } from "./call-scope.js";
+import type { Cancellation } from "./cancellation.js";
 import type { Member } from "./member.js";
 import { ClosedError, UnavailableError } from "./meta-errors.js";
-import type { Cancellation } from "./cancellation.js";
 
 /** What a {@link MemberCheck} works with. */
 export interface MemberCheckOptions {
@@ -52,7 +52,9 @@ export class MemberCheck {
 
   async #attempt(): Promise<void> {
     const good = await this.#ask();
-    if (this.#scope.cancelled) return;
+    if (this.#scope.cancelled) {
+      return;
+    }
     if (good) {
       this.#options.onVerified();
       return;

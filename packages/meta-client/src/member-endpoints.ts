@@ -1,8 +1,8 @@
 import type { BackoffOptions, Clock } from "@metasrv/wire";
 import type { Cancellation } from "./cancellation.js";
 import type { EndpointRing } from "./endpoint-ring.js";
-import { MemberCheck } from "./member-check.js";
 import type { Member } from "./member.js";
+import { MemberCheck } from "./member-check.js";
 
 /** What {@link MemberEndpoints} works with. */
 export interface MemberEndpointsOptions {
@@ -44,16 +44,24 @@ export class MemberEndpoints {
     const ids = new Map<string, string>();
     for (const { id, address } of members) {
       const url = memberUrl(address, toldBy);
-      if (url !== undefined) ids.set(this.#givenByHost.get(url.host) ?? url.origin, id);
+      if (url !== undefined) {
+        ids.set(this.#givenByHost.get(url.host) ?? url.origin, id);
+      }
     }
     // A cluster has members. Whoever says otherwise knows nothing.
-    if (ids.size === 0) return;
+    if (ids.size === 0) {
+      return;
+    }
     this.#forgetOthers(ids);
     const firstAttempts: Promise<void>[] = [];
     for (const [endpoint, id] of ids) {
       const goes = this.#told && this.#ids.get(endpoint) !== id && this.#drawsNew(ids.size);
-      if (this.#options.given.includes(endpoint)) this.#good.add(endpoint);
-      if (this.#checks.has(endpoint) || (this.#good.has(endpoint) && !goes)) continue;
+      if (this.#options.given.includes(endpoint)) {
+        this.#good.add(endpoint);
+      }
+      if (this.#checks.has(endpoint) || (this.#good.has(endpoint) && !goes)) {
+        continue;
+      }
       firstAttempts.push(this.#check(endpoint, id, goes));
     }
     this.#ids = ids;
@@ -68,17 +76,25 @@ export class MemberEndpoints {
 
   /** Nothing is checked any more. */
   stop(): void {
-    for (const check of this.#checks.values()) check.stop();
+    for (const check of this.#checks.values()) {
+      check.stop();
+    }
     this.#checks.clear();
   }
 
   #forgetOthers(ids: ReadonlyMap<string, string>): void {
     for (const [endpoint, check] of this.#checks) {
-      if (ids.has(endpoint)) continue;
+      if (ids.has(endpoint)) {
+        continue;
+      }
       check.stop();
       this.#checks.delete(endpoint);
     }
-    for (const endpoint of this.#good) if (!ids.has(endpoint)) this.#good.delete(endpoint);
+    for (const endpoint of this.#good) {
+      if (!ids.has(endpoint)) {
+        this.#good.delete(endpoint);
+      }
+    }
   }
 
   /** Whether this client is one of those that go to a server which has just joined: each member gets an equal share. */
@@ -101,7 +117,9 @@ export class MemberEndpoints {
         this.#checks.delete(endpoint);
         this.#good.add(endpoint);
         this.#apply();
-        if (goes) ring.use(endpoint);
+        if (goes) {
+          ring.use(endpoint);
+        }
       },
     });
     this.#checks.set(endpoint, check);
@@ -116,7 +134,9 @@ export class MemberEndpoints {
 /** Where a member is reached; undefined if its address means "here" on any machine, or is none. */
 function memberUrl(address: string, toldBy: string): URL | undefined {
   const text = `${new URL(toldBy).protocol}//${address}`;
-  if (!URL.canParse(text)) return undefined;
+  if (!URL.canParse(text)) {
+    return undefined;
+  }
   const url = new URL(text);
   return ["0.0.0.0", "[::]"].includes(url.hostname) || url.host === "" || url.pathname !== "/" ? undefined : url;
 }

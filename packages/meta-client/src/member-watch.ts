@@ -1,12 +1,12 @@
 import { Backoff, type BackoffOptions, type Clock } from "@metasrv/wire";
 import { CallScope } from "./call-scope.js";
 import { Cancellation } from "./cancellation.js";
-import { sleep } from "./sleep.js";
 import { EndpointFailure } from "./endpoint-failure.js";
 import type { EndpointRing } from "./endpoint-ring.js";
 import type { LockChannel } from "./lock-channel.js";
 import type { Member } from "./member.js";
 import { ClosedError } from "./meta-errors.js";
+import { sleep } from "./sleep.js";
 
 /** What a {@link MemberWatch} works with. */
 export interface MemberWatchOptions {
@@ -30,7 +30,9 @@ export class MemberWatch {
 
   /** Does nothing the second time. */
   start(): void {
-    if (this.#started) return;
+    if (this.#started) {
+      return;
+    }
     this.#started = true;
     void this.#run();
   }
@@ -50,7 +52,9 @@ export class MemberWatch {
       const channel = ring.round().find((each) => each !== last) ?? ring.current;
       const startedAtMs = clock.now();
       const served = await this.#watch(channel);
-      if (clock.now() - startedAtMs > pauses.maxMs) backoff.reset();
+      if (clock.now() - startedAtMs > pauses.maxMs) {
+        backoff.reset();
+      }
       last = channel;
       const pauseMs = served ? backoff.nextMs() : pauses.maxMs;
       await sleep(clock, pauseMs, this.#stopped, false).catch(() => undefined);

@@ -1,4 +1,4 @@
-import { MemberRole, type ClusterMember } from "@metasrv/proto/metasrv/v1";
+import { type ClusterMember, MemberRole } from "@metasrv/proto/metasrv/v1";
 
 /** A server of the cluster. */
 export interface Member {

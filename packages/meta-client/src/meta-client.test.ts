@@ -1,10 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import { settled } from "@metasrv/wire/testing";
-import * as publicFace from "./index.js";
 import type { HeldLock } from "./held-lock.js";
+import * as publicFace from "./index.js";
 import { ClosedError, InvalidArgumentError, LockLostError, MetaError, UnavailableError } from "./meta-errors.js";
 import { granted, refused, renewed, unlocked } from "./testing/scripted-channel.js";
-import { scriptedClient, type ScriptedClient } from "./testing/scripted-client.js";
+import { type ScriptedClient, scriptedClient } from "./testing/scripted-client.js";
 
 const { MetaClient } = publicFace;
 const notHeld = new LockLostError("the key does not hold its lock");
@@ -250,8 +250,12 @@ describe("close", () => {
     const errors = Promise.all(pending.map((call) => call.catch((error: unknown) => error)));
     await a.locks.next();
     await meta.close();
-    for (const error of await errors) expect(error).toBeInstanceOf(ClosedError);
-    for (const call of a.locks.all) expect(call.signal.aborted).toBe(true);
+    for (const error of await errors) {
+      expect(error).toBeInstanceOf(ClosedError);
+    }
+    for (const call of a.locks.all) {
+      expect(call.signal.aborted).toBe(true);
+    }
     await expect(meta.lock("x")).rejects.toThrow("The client is closed. Make a new MetaClient to go on.");
     await expect(meta.tryLock("x")).rejects.toThrow(ClosedError);
     await expect(meta.unlock({ key: Uint8Array.of(1) })).rejects.toThrow(ClosedError);

@@ -1,32 +1,32 @@
-import { invalid } from "./check-argument.js";
 import { Cancellation } from "./cancellation.js";
+import { invalid } from "./check-argument.js";
 import { checkClientOptions, type ClientConfig, type MetaClientOptions } from "./client-options.js";
-import { systemParts, type ClientParts } from "./client-parts.js";
-import { sleep } from "./sleep.js";
+import { type ClientParts, systemParts } from "./client-parts.js";
 import { Discovery } from "./discovery.js";
 import { EndpointRing } from "./endpoint-ring.js";
 import { Failover } from "./failover.js";
 import type { Granted } from "./grant.js";
 import type { HeldLock } from "./held-lock.js";
 import { Holding } from "./holding.js";
-import type { LockChannel } from "./lock-channel.js";
-import type { Member } from "./member.js";
 import { LockCalls } from "./lock-calls.js";
+import type { LockChannel } from "./lock-channel.js";
 import { LockHandle } from "./lock-handle.js";
-import { toWireName, type LockName } from "./lock-name.js";
+import { type LockName, toWireName } from "./lock-name.js";
 import {
+  type CheckedLockOptions,
   checkLockOptions,
   checkTryLockOptions,
-  type CheckedLockOptions,
   type LockOptions,
   type TryLockOptions,
 } from "./lock-options.js";
+import type { Member } from "./member.js";
 import { ClosedError } from "./meta-errors.js";
-import { Roster } from "./roster.js";
-import type { LockAsk } from "./request-lock.js";
-import { shuffled } from "./shuffle.js";
-import { checkLockRequest, checkUnlockRequest } from "./original-form.js";
 import type { LockRequest, LockResult, UnlockRequest, UnlockResult } from "./original-form.js";
+import { checkLockRequest, checkUnlockRequest } from "./original-form.js";
+import type { LockAsk } from "./request-lock.js";
+import { Roster } from "./roster.js";
+import { shuffled } from "./shuffle.js";
+import { sleep } from "./sleep.js";
 
 /**
  * A client of a metasrv cluster's locks.
@@ -99,7 +99,9 @@ export class MetaClient implements AsyncDisposable {
    */
   lock(request: LockRequest): Promise<LockResult>;
   async lock(target: LockName | LockRequest, options: LockOptions = {}): Promise<HeldLock | LockResult> {
-    if (typeof target !== "string" && !(target instanceof Uint8Array)) return this.#lockPlainly(target);
+    if (typeof target !== "string" && !(target instanceof Uint8Array)) {
+      return this.#lockPlainly(target);
+    }
     const checked = checkLockOptions(options);
     const grant = await this.#calls.acquire(this.#ask(target, checked));
     return this.#hold(target, grant, checked, false);
@@ -134,7 +136,9 @@ export class MetaClient implements AsyncDisposable {
       | [options: LockOptions | undefined, body: (lock: HeldLock) => Promise<T> | T]
   ): Promise<T> {
     const [options, body] = rest.length === 1 ? [{}, rest[0]] : rest;
-    if (typeof body !== "function") throw invalid("body", "a function that is called with the lock", body);
+    if (typeof body !== "function") {
+      throw invalid("body", "a function that is called with the lock", body);
+    }
     const checked = checkLockOptions(options ?? {});
     const grant = await this.#calls.acquire(this.#ask(name, checked));
     const lock = this.#hold(name, grant, checked, true);
@@ -152,7 +156,9 @@ export class MetaClient implements AsyncDisposable {
    */
   async unlock(request: UnlockRequest): Promise<UnlockResult> {
     const key = checkUnlockRequest(request);
-    if (this.#closing !== undefined) throw new ClosedError();
+    if (this.#closing !== undefined) {
+      throw new ClosedError();
+    }
     this.#discovery?.start();
     return { released: await this.#calls.unlock({ holding: new Holding(key), described: "the lock of a key" }) };
   }
@@ -163,7 +169,9 @@ export class MetaClient implements AsyncDisposable {
    * @throws UnavailableError, ClosedError; UnexpectedError when the server is older than this client
    */
   members(): Promise<readonly Member[]> {
-    if (this.#closing === undefined) this.#discovery?.start();
+    if (this.#closing === undefined) {
+      this.#discovery?.start();
+    }
     return this.#calls.members();
   }
 
@@ -185,7 +193,9 @@ export class MetaClient implements AsyncDisposable {
     const { clock, timing } = this.#parts;
     this.#discovery?.stop();
     this.#calls.stopAsking();
-    for (const handle of this.#held.all()) void handle.abandon();
+    for (const handle of this.#held.all()) {
+      void handle.abandon();
+    }
     const untilMs = clock.now() + timing.closeReleaseMs;
     const bound = new Cancellation();
     const timeUp = sleep(clock, timing.closeReleaseMs, bound).catch(() => undefined);
@@ -227,7 +237,9 @@ export class MetaClient implements AsyncDisposable {
     });
     this.#held.add(handle);
     grant.holding.listen(handle);
-    if (this.#closing === undefined) return handle;
+    if (this.#closing === undefined) {
+      return handle;
+    }
     // Closed between the grant's arrival and here.
     void handle.abandon();
     throw new ClosedError();

@@ -30,7 +30,10 @@ describe("NumberTable", () => {
     expect(numbers).toEqual([2 ** 32 - 2, 2 ** 32 - 1, 1, 2]);
     const again = new NumberTable<string>(2 ** 32 - 1);
     again.set(again.next(), "long held");
-    for (let number = again.next(); number < 1_000; number = again.next());
+    let number = again.next();
+    while (number < 1_000) {
+      number = again.next();
+    }
     expect(again.get(1)).toBe("long held");
   });
 
@@ -64,7 +67,9 @@ describe("NumberTable", () => {
             }
           }
           expect(new Map(table.entries())).toEqual(map);
-          for (const [number, value] of map) expect(table.get(number)).toBe(value);
+          for (const [number, value] of map) {
+            expect(table.get(number)).toBe(value);
+          }
         },
       ),
       { numRuns: 30 },

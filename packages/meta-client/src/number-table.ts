@@ -37,16 +37,22 @@ export class NumberTable<T> {
   /** @param number - as {@link next} gave it last, or one that is in use */
   set(number: number, value: T): void {
     const slot = this.#slot(number);
-    if (this.#numbers[slot] !== number) this.#size++;
+    if (this.#numbers[slot] !== number) {
+      this.#size++;
+    }
     this.#numbers[slot] = number;
     this.#values[slot] = value;
     // Always half empty, so that a free number is never far.
-    if (2 * this.#size > this.#numbers.length) this.#grow();
+    if (2 * this.#size > this.#numbers.length) {
+      this.#grow();
+    }
   }
 
   delete(number: number): void {
     const slot = this.#slot(number);
-    if (this.#numbers[slot] !== number) return;
+    if (this.#numbers[slot] !== number) {
+      return;
+    }
     this.#numbers[slot] = 0;
     this.#values[slot] = undefined;
     this.#size--;
@@ -57,7 +63,9 @@ export class NumberTable<T> {
     const entries: [number, T][] = [];
     this.#numbers.forEach((number, slot) => {
       const value = this.#values[slot];
-      if (number !== 0 && value !== undefined) entries.push([number, value]);
+      if (number !== 0 && value !== undefined) {
+        entries.push([number, value]);
+      }
     });
     return entries;
   }

@@ -31,7 +31,9 @@ export function checkLockRequest(request: unknown): { name: LockName; ttlMs: num
   checkObject("request", request, 'a name, or an object such as { name: "orders", expireSecs: 60 }');
   const { name, expireSecs } = request as { name: LockName; expireSecs: unknown };
   const ttlMs = typeof expireSecs === "number" ? Math.round(expireSecs * 1000) : NaN;
-  if (Number.isSafeInteger(ttlMs) && ttlMs > 0) return { name, ttlMs };
+  if (Number.isSafeInteger(ttlMs) && ttlMs > 0) {
+    return { name, ttlMs };
+  }
   throw invalid("expireSecs", "a positive number of seconds", expireSecs);
 }
 
@@ -42,7 +44,9 @@ export function checkLockRequest(request: unknown): { name: LockName; ttlMs: num
 export function checkUnlockRequest(request: unknown): Uint8Array {
   checkObject("request", request, "an object such as { key }");
   const { key } = request as { key: unknown };
-  if (key instanceof Uint8Array && key.length > 0) return Uint8Array.from(key);
+  if (key instanceof Uint8Array && key.length > 0) {
+    return Uint8Array.from(key);
+  }
   // Not shown: what came may be most of a key.
   const got = key instanceof Uint8Array ? "no bytes at all" : `of type ${typeof key}`;
   throw new InvalidArgumentError(`key must be the bytes that lock() answered with, but is ${got}.`);

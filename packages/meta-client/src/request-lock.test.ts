@@ -1,4 +1,6 @@
+import { create } from "@bufbuild/protobuf";
 import { describe, expect, test } from "@jest/globals";
+import { LockResponseSchema } from "@metasrv/proto/metasrv/v1";
 import { settled } from "@metasrv/wire/testing";
 import {
   InvalidArgumentError,
@@ -8,8 +10,6 @@ import {
   UnexpectedError,
   WaitTimeoutError,
 } from "./meta-errors.js";
-import { create } from "@bufbuild/protobuf";
-import { LockResponseSchema } from "@metasrv/proto/metasrv/v1";
 import { granted, refused, unlocked } from "./testing/scripted-channel.js";
 import { scriptedClient } from "./testing/scripted-client.js";
 
@@ -143,7 +143,9 @@ describe("a wait that is bounded", () => {
     (await b.locks.next()).fail("connect ETIMEDOUT", false);
     await clock.advance(0);
     await clock.advance(5_000);
-    for (const call of [...a.locks.all, ...b.locks.all]) call.fail("connect ECONNREFUSED", false);
+    for (const call of [...a.locks.all, ...b.locks.all]) {
+      call.fail("connect ECONNREFUSED", false);
+    }
     expect(await error).toMatchObject({
       name: "WaitTimeoutError",
       message: expect.stringContaining("no server has answered by then; last, http://b:3002 failed: connect ETIMEDOUT"),
@@ -188,9 +190,13 @@ describe("tryLock", () => {
   test("gives up after two rounds", async () => {
     const { meta, clock, a, b } = scriptedClient();
     const error = failureOf(meta.tryLock("x"));
-    for (const channel of [a, b]) (await channel.locks.next()).fail();
+    for (const channel of [a, b]) {
+      (await channel.locks.next()).fail();
+    }
     await clock.advance(1_000);
-    for (const channel of [a, b]) (await channel.locks.next()).fail();
+    for (const channel of [a, b]) {
+      (await channel.locks.next()).fail();
+    }
     expect(await error).toBeInstanceOf(UnavailableError);
   });
 });

@@ -78,9 +78,13 @@ export function waitTimeout(ask: LockAsk, state: LockState | undefined): WaitTim
 }
 
 function describeState(state: LockState | undefined): string {
-  if (state === undefined) return "it is taken";
+  if (state === undefined) {
+    return "it is taken";
+  }
   const { holderOwner, holderToken, waiters } = state;
-  if (holderToken === 0n) return `nobody holds it, but ${waiters} wait for it`;
+  if (holderToken === 0n) {
+    return `nobody holds it, but ${waiters} wait for it`;
+  }
   const holder = holderOwner === "" ? "an unnamed owner" : JSON.stringify(holderOwner);
   return `it is held by ${holder} (token ${holderToken}), and ${waiters} wait for it`;
 }

@@ -4,7 +4,9 @@ import { Roster } from "./roster.js";
 test("a roster holds what was added and not deleted", () => {
   const roster = new Roster<{ name: string; rosterPlace: number }>();
   const [a, b, c] = ["a", "b", "c"].map((name) => ({ name, rosterPlace: 0 }));
-  if (a === undefined || b === undefined || c === undefined) throw new Error("three were made");
+  if (a === undefined || b === undefined || c === undefined) {
+    throw new Error("three were made");
+  }
   roster.add(a);
   roster.delete(b);
   roster.add(b);

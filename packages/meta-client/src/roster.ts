@@ -26,9 +26,13 @@ export class Roster<T extends RosterMember> {
   /** Does nothing when it is not there. */
   delete(member: T): void {
     const place = member.rosterPlace;
-    if (this.#members[place] !== member) return;
+    if (this.#members[place] !== member) {
+      return;
+    }
     const last = this.#members.pop();
-    if (last === undefined || last === member) return;
+    if (last === undefined || last === member) {
+      return;
+    }
     this.#members[place] = last;
     last.rosterPlace = place;
   }

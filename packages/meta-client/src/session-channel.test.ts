@@ -1,5 +1,5 @@
-import { describe, expect, test } from "@jest/globals";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import { describe, expect, test } from "@jest/globals";
 import type { LockService } from "@metasrv/proto/metasrv/v1";
 import { backgroundClock } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
@@ -8,7 +8,7 @@ import { EndpointFailure } from "./endpoint-failure.js";
 import { Holding } from "./holding.js";
 import { SessionChannel, type SessionChannelOptions } from "./session-channel.js";
 import { lockServer, silentServer, type TestServer } from "./testing/http2-server.js";
-import { ScriptedSessions, grantEvent, lockRequest } from "./testing/scripted-session.js";
+import { grantEvent, lockRequest, ScriptedSessions } from "./testing/scripted-session.js";
 
 const noEnd = new Cancellation();
 const defaults = { openTimeoutMs: 10_000, leaveTimeoutMs: 10_000, onDraining: () => undefined };
@@ -71,7 +71,9 @@ describe.each<Protocol>(["connect", "grpc"])("SessionChannel over %s", (protocol
       session.send([1, grantEvent({ key: Uint8Array.of(1) })], [2, { case: "refused", value: {} }]);
       const locked = await one;
       await expect(other).resolves.toMatchObject({ kind: "refused" });
-      if (locked.kind !== "granted") throw new Error("expected a grant");
+      if (locked.kind !== "granted") {
+        throw new Error("expected a grant");
+      }
       const { holding } = locked.grant;
       const renewed = channel.renew(holding, 5_000, noEnd);
       session.send([(await session.nextOne("renew")).number, { case: "renewed", value: { ttlMs: 5_000n } }]);

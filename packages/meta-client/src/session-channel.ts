@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { LockRequest } from "@metasrv/proto/metasrv/v1";
 import type { Clock } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
-import { settledOrCancelled, type Connection } from "./connection.js";
+import { type Connection, settledOrCancelled } from "./connection.js";
 import type { LockOutcome, Renewed } from "./grant.js";
 import type { Holding } from "./holding.js";
 import type { LockChannel } from "./lock-channel.js";
@@ -72,9 +72,13 @@ export class SessionChannel implements LockChannel {
   async leave(when: "now" | "at leisure"): Promise<void> {
     await this.#opening?.catch(() => undefined);
     const stream = this.#stream;
-    if (stream === undefined) return;
+    if (stream === undefined) {
+      return;
+    }
     await stream.leave(when === "now" ? this.#options.leaveTimeoutMs : undefined);
-    if (this.#stream === stream && this.#opening === undefined) this.#options.connection.close();
+    if (this.#stream === stream && this.#opening === undefined) {
+      this.#options.connection.close();
+    }
   }
 
   async close(withinMs: number): Promise<void> {
@@ -93,7 +97,9 @@ export class SessionChannel implements LockChannel {
 
   /** What a request can go through at once. */
   get #way(): Way | undefined {
-    if (this.#stream?.broken === false) return this.#stream;
+    if (this.#stream?.broken === false) {
+      return this.#stream;
+    }
     return this.#unsupported ? this.#unary : undefined;
   }
 
@@ -123,8 +129,11 @@ export class SessionChannel implements LockChannel {
       openWire: (listener) => openSessionWire(connection, listener),
       clock,
       holdProcess: (hold) => {
-        if (hold) connection.hold();
-        else connection.release();
+        if (hold) {
+          connection.hold();
+        } else {
+          connection.release();
+        }
       },
       disconnect: (reason) => {
         connection.close(reason);
@@ -137,14 +146,18 @@ export class SessionChannel implements LockChannel {
     try {
       await stream.open();
     } catch (error) {
-      if (ConnectError.from(error).code !== Code.Unimplemented) throw error;
+      if (ConnectError.from(error).code !== Code.Unimplemented) {
+        throw error;
+      }
       this.#unsupported = true;
       return this.#unary;
     } finally {
       timer.cancel();
     }
     this.#stream = stream;
-    if (stream.draining) onDraining();
+    if (stream.draining) {
+      onDraining();
+    }
     return stream;
   }
 }

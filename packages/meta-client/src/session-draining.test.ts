@@ -1,15 +1,17 @@
-import { afterEach, describe, expect, test } from "@jest/globals";
 import { once } from "node:events";
 import { Code } from "@connectrpc/connect";
+import { afterEach, describe, expect, test } from "@jest/globals";
 import { LossReason, Reason } from "@metasrv/proto/metasrv/v1";
 import { MetaClient } from "./meta-client.js";
 import { lockServer } from "./testing/http2-server.js";
-import { ScriptedSessions, grantEvent, type ScriptedSession } from "./testing/scripted-session.js";
+import { grantEvent, type ScriptedSession, ScriptedSessions } from "./testing/scripted-session.js";
 
 const opened: AsyncDisposable[] = [];
 
 afterEach(async () => {
-  for (const each of opened.splice(0).reverse()) await each[Symbol.asyncDispose]();
+  for (const each of opened.splice(0).reverse()) {
+    await each[Symbol.asyncDispose]();
+  }
 });
 
 /** A client of so many servers that are the test, which uses them in that order. */
@@ -40,7 +42,9 @@ const superseded = {
 function answerUnlocks(session: ScriptedSession): void {
   session.messages.always((commands) => {
     for (const { number, command } of commands) {
-      if (command.case === "unlock") session.send([number, { case: "unlocked", value: {} }]);
+      if (command.case === "unlock") {
+        session.send([number, { case: "unlocked", value: {} }]);
+      }
     }
   });
 }
@@ -162,7 +166,9 @@ describe("a server that is about to stop", () => {
     const { meta, servers } = await clientOf(1);
     const locked = meta.lock("x");
     const session = await servers[0]?.opened.next();
-    if (session === undefined) throw new Error("expected a session");
+    if (session === undefined) {
+      throw new Error("expected a session");
+    }
     const { number } = await session.nextOne("lock");
     session.drain();
     session.send([number, grantEvent()]);

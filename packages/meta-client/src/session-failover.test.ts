@@ -1,18 +1,20 @@
-import { afterEach, describe, expect, test } from "@jest/globals";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
+import { afterEach, describe, expect, test } from "@jest/globals";
 import { LossReason } from "@metasrv/proto/metasrv/v1";
 import type { MetaClientOptions } from "./client-options.js";
-import { LockLostError } from "./meta-errors.js";
 import { MetaClient } from "./meta-client.js";
+import { LockLostError } from "./meta-errors.js";
 import { lockServer, type TestServer } from "./testing/http2-server.js";
-import { ScriptedSessions, grantEvent, type ScriptedSession } from "./testing/scripted-session.js";
+import { grantEvent, type ScriptedSession, ScriptedSessions } from "./testing/scripted-session.js";
 
 const opened: AsyncDisposable[] = [];
 
 afterEach(async () => {
-  for (const each of opened.splice(0).reverse()) await each[Symbol.asyncDispose]();
+  for (const each of opened.splice(0).reverse()) {
+    await each[Symbol.asyncDispose]();
+  }
 });
 
 /** A client of two servers that are the test, `a` in use first. */
@@ -41,7 +43,9 @@ async function grant(session: ScriptedSession, key: Uint8Array): Promise<number>
 function answerUnlocks(session: ScriptedSession): void {
   session.messages.always((commands) => {
     for (const { number, command } of commands) {
-      if (command.case === "unlock") session.send([number, { case: "unlocked", value: {} }]);
+      if (command.case === "unlock") {
+        session.send([number, { case: "unlocked", value: {} }]);
+      }
     }
   });
 }
@@ -125,7 +129,9 @@ describe("a lock that a server tells of", () => {
     expect(renewal.value).toMatchObject({ lock: 0, key: Uint8Array.of(1) });
     const before = lock.expiresAt;
     session.send([renewal.number, { case: "renewed", value: { ttlMs: 60_000n } }]);
-    while (lock.expiresAt === before) await new Promise((resolve) => setTimeout(resolve, 1));
+    while (lock.expiresAt === before) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
     const released = lock.release();
     expect((await session.nextOne("unlock")).value).toMatchObject({ lock: renewal.number });
     await released;

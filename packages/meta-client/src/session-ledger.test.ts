@@ -1,11 +1,11 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
-import { LossReason, Reason, SessionEventSchema, type SessionCommand } from "@metasrv/proto/metasrv/v1";
+import { LossReason, Reason, type SessionCommand, SessionEventSchema } from "@metasrv/proto/metasrv/v1";
 import { Cancellation } from "./cancellation.js";
 import { EndpointFailure } from "./endpoint-failure.js";
 import type { LockOutcome } from "./grant.js";
-import { Holding, type LockNews } from "./holding.js";
+import type { Holding, LockNews } from "./holding.js";
 import { LimitExceededError, LockLostError, UnexpectedError } from "./meta-errors.js";
 import { SessionLedger, type SessionLedgerOptions } from "./session-ledger.js";
 import { grantEvent, lockRequest } from "./testing/scripted-session.js";
@@ -48,7 +48,9 @@ class Harness {
   /** The one command that leaves now. */
   sentOne(): SessionCommand {
     const [command, ...others] = this.sent();
-    if (command === undefined || others.length > 0) throw new Error("expected one command");
+    if (command === undefined || others.length > 0) {
+      throw new Error("expected one command");
+    }
     return command;
   }
 
@@ -69,7 +71,9 @@ class Harness {
 }
 
 function grantOf(outcome: LockOutcome): Extract<LockOutcome, { kind: "granted" }>["grant"] {
-  if (outcome.kind !== "granted") throw new Error("expected a grant");
+  if (outcome.kind !== "granted") {
+    throw new Error("expected a grant");
+  }
   return outcome.grant;
 }
 
@@ -139,7 +143,9 @@ describe("a command", () => {
     const long = await harness.held();
     expect(long.number).toBe(2 ** 32 - 2);
     const numbers: number[] = [];
-    for (let count = 0; count < 3; count++) numbers.push((await harness.held()).number);
+    for (let count = 0; count < 3; count++) {
+      numbers.push((await harness.held()).number);
+    }
     expect(numbers).toEqual([2 ** 32 - 1, 1, 2]);
   });
 });
@@ -326,7 +332,9 @@ describe("the end of a session", () => {
     const cause = new Error("reset");
     harness.ledger.end("connection lost", cause);
     const later = failureOf(harness.ledger.lock(lockRequest("x"), noEnd));
-    for (const error of [sent, waiting, later]) expect(await error).toBeInstanceOf(EndpointFailure);
+    for (const error of [sent, waiting, later]) {
+      expect(await error).toBeInstanceOf(EndpointFailure);
+    }
     expect(await sent).toMatchObject({ message: "connection lost", maybeApplied: true, heardAtMs: 1_000, cause });
     expect(await waiting).toMatchObject({ maybeApplied: false, heardAtMs: undefined });
     expect(await later).toMatchObject({ maybeApplied: false });

@@ -2,12 +2,12 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { LockRequest, SessionCommand, SessionEvent } from "@metasrv/proto/metasrv/v1";
 import type { Cancellation } from "./cancellation.js";
 import { EndpointFailure } from "./endpoint-failure.js";
-import { readGrant, type LockOutcome, type Renewed } from "./grant.js";
+import { type LockOutcome, readGrant, type Renewed } from "./grant.js";
 import { Holding, type LockNews } from "./holding.js";
 import { LockLostError } from "./meta-errors.js";
 import { NumberTable } from "./number-table.js";
-import { OutgoingCommand, PendingCommand, renewCommand, unlockCommand } from "./session-command.js";
 import type { AnswerTo, SessionAnswer } from "./session-command.js";
+import { OutgoingCommand, PendingCommand, renewCommand, unlockCommand } from "./session-command.js";
 import { errorOf, newsOf } from "./session-news.js";
 import { translateError } from "./translate-error.js";
 
@@ -89,7 +89,9 @@ export class SessionLedger {
       this.#outgoing.length = 0;
       this.#left = 0;
     }
-    if (command !== undefined) command.sentAtMs = sentAtMs;
+    if (command !== undefined) {
+      command.sentAtMs = sentAtMs;
+    }
     return command;
   }
 
@@ -97,14 +99,18 @@ export class SessionLedger {
   handle({ number, event }: SessionEvent): void {
     const about = this.#inUse.get(number);
     if (event.case === "lost") {
-      if (about instanceof Holding) this.#lose(number, about, newsOf(event.value));
+      if (about instanceof Holding) {
+        this.#lose(number, about, newsOf(event.value));
+      }
     } else if (about instanceof PendingCommand) {
       this.#inUse.delete(number);
       if (about.moved) {
         about.to.scope.unlisten(about);
         this.#moved--;
       } else {
-        if (!about.withdrawn) this.#letGo(about);
+        if (!about.withdrawn) {
+          this.#letGo(about);
+        }
         this.#settle(about, event);
       }
     } else if (event.case === "granted") {
@@ -124,15 +130,20 @@ export class SessionLedger {
   leave(moving: boolean, onLeft: () => void): void {
     this.#leaving = { moving, onLeft };
     for (const [number, about] of this.#inUse.entries()) {
-      if (about instanceof Holding) this.#hand(about, moving);
-      else if (moving && !about.withdrawn && (about.waits || about.sentAtMs === undefined)) this.#move(number, about);
+      if (about instanceof Holding) {
+        this.#hand(about, moving);
+      } else if (moving && !about.withdrawn && (about.waits || about.sentAtMs === undefined)) {
+        this.#move(number, about);
+      }
     }
     this.#checkLeft();
   }
 
   /** The session is over: those who wait are told, and the holders of locks that nobody watches over any more. */
   end(message: string, cause: unknown): void {
-    if (this.#over !== undefined) return;
+    if (this.#over !== undefined) {
+      return;
+    }
     this.#over = { message, cause };
     for (const [number, about] of this.#inUse.entries()) {
       if (about instanceof Holding) {
@@ -163,15 +174,23 @@ export class SessionLedger {
 
   /** From now on the lock is named by its key, as other servers know it; that it is theirs then will be no news. */
   #hand(holding: Holding, now: boolean): void {
-    if (holding.servedBy !== this) return;
+    if (holding.servedBy !== this) {
+      return;
+    }
     holding.servedBy = undefined;
-    if (now) holding.tell("unwatched");
+    if (now) {
+      holding.tell("unwatched");
+    }
   }
 
   #checkLeft(): void {
-    if (this.#leaving === undefined || this.#awaited > 0 || this.#moved > 0) return;
+    if (this.#leaving === undefined || this.#awaited > 0 || this.#moved > 0) {
+      return;
+    }
     const { moving, onLeft } = this.#leaving;
-    if (!moving && this.#inUse.size > 0) return;
+    if (!moving && this.#inUse.size > 0) {
+      return;
+    }
     this.#leaving = undefined;
     onLeft();
   }
@@ -179,7 +198,9 @@ export class SessionLedger {
   #ask(command: SessionCommand["command"], holding: Holding | undefined, scope: Cancellation): Promise<SessionAnswer> {
     return new Promise((resolve, reject) => {
       scope.throwIfCancelled();
-      if (this.#over !== undefined) throw this.#failure(false);
+      if (this.#over !== undefined) {
+        throw this.#failure(false);
+      }
       this.#add(command, { holding, scope, resolve, reject });
     });
   }
@@ -189,12 +210,16 @@ export class SessionLedger {
     const pending = new PendingCommand(number, command, to, this.#withdraw);
     this.#inUse.set(number, pending);
     to.scope.listen(pending);
-    if (++this.#awaited === 1) this.#options.onBusy(true);
+    if (++this.#awaited === 1) {
+      this.#options.onBusy(true);
+    }
     this.#send(pending);
   }
 
   #send(command: OutgoingCommand): void {
-    if (this.#over !== undefined) return;
+    if (this.#over !== undefined) {
+      return;
+    }
     this.#outgoing.push(command);
     this.#options.onOutgoing(command.command.case === "unlock");
   }
@@ -202,15 +227,22 @@ export class SessionLedger {
   /** Nobody waits for its answer any more. */
   #letGo(pending: PendingCommand): void {
     pending.to.scope.unlisten(pending);
-    if (--this.#awaited === 0) this.#options.onBusy(false);
+    if (--this.#awaited === 0) {
+      this.#options.onBusy(false);
+    }
   }
 
   #withdrawn(pending: PendingCommand): void {
     const { number, command, sentAtMs, to } = pending;
-    if (pending.moved) this.#moved--;
-    else this.#letGo(pending);
+    if (pending.moved) {
+      this.#moved--;
+    } else {
+      this.#letGo(pending);
+    }
     // An unlock or a renewal that has left may still take effect: what its answer says of the lock's number counts.
-    if (sentAtMs === undefined || command.case === "lock") this.#inUse.delete(number);
+    if (sentAtMs === undefined || command.case === "lock") {
+      this.#inUse.delete(number);
+    }
     if (sentAtMs !== undefined && command.case === "lock") {
       this.#send(new OutgoingCommand(this.#inUse.next(), { case: "cancel", value: number }));
     }
@@ -231,7 +263,9 @@ export class SessionLedger {
         to.resolve({ kind: "refused", state: event.value.state });
         break;
       case "unlocked":
-        if (lock !== 0 && to.holding !== undefined) this.#lose(lock, to.holding);
+        if (lock !== 0 && to.holding !== undefined) {
+          this.#lose(lock, to.holding);
+        }
         to.resolve(undefined);
         break;
       case "renewed":
@@ -283,16 +317,24 @@ export class SessionLedger {
     this.#inUse.set(number, holding);
     holding.servedBy = this;
     holding.servedAs = number;
-    if (this.#leaving !== undefined) this.#hand(holding, this.#leaving.moving);
+    if (this.#leaving !== undefined) {
+      this.#hand(holding, this.#leaving.moving);
+    }
   }
 
   /** The server does not serve the lock under this number any more. */
   #lose(number: number, holding: Holding, news?: LockNews): void {
-    if (this.#inUse.get(number) === holding) this.#inUse.delete(number);
+    if (this.#inUse.get(number) === holding) {
+      this.#inUse.delete(number);
+    }
     const here = holding.servedBy === this && holding.servedAs === number;
-    if (here) holding.servedBy = undefined;
+    if (here) {
+      holding.servedBy = undefined;
+    }
     // What this server's clock says, or that it does not watch any more, means nothing when the lock is served elsewhere:
     // it may not have heard yet of a renewal there. A release is one everywhere.
-    if (news !== undefined && (here || news === "released")) holding.tell(news);
+    if (news !== undefined && (here || news === "released")) {
+      holding.tell(news);
+    }
   }
 }

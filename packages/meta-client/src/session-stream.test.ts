@@ -1,14 +1,14 @@
-import { ConnectError, Code } from "@connectrpc/connect";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
 import { LossReason, type SessionTermsSchema } from "@metasrv/proto/metasrv/v1";
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import { ManualClock, settled } from "@metasrv/wire/testing";
 import { Cancellation } from "./cancellation.js";
 import { EndpointFailure } from "./endpoint-failure.js";
 import { SessionStream } from "./session-stream.js";
 import type { SessionWire } from "./session-wire.js";
 import { routerWires } from "./testing/router-wire.js";
-import { ScriptedSessions, grantEvent, lockRequest, type ScriptedSession } from "./testing/scripted-session.js";
+import { grantEvent, lockRequest, type ScriptedSession, ScriptedSessions } from "./testing/scripted-session.js";
 
 const noEnd = new Cancellation();
 const failureOf = (promise: Promise<unknown>): Promise<unknown> => promise.catch((error: unknown) => error);
@@ -53,7 +53,9 @@ describe("an open session stream", () => {
     await server.next();
     server.send([1, grantEvent()]);
     const outcome = await locked;
-    if (outcome.kind !== "granted") throw new Error("not granted");
+    if (outcome.kind !== "granted") {
+      throw new Error("not granted");
+    }
     let turnOver = false;
     setImmediate(() => (turnOver = true));
     const others = failureOf(stream.lock(lockRequest("y"), noEnd));
@@ -268,7 +270,9 @@ describe("a session stream that is left", () => {
     expect(outcome).toMatchObject({ kind: "granted" });
     expect(stream.broken).toBe(false);
     const news: string[] = [];
-    if (outcome.kind === "granted") outcome.grant.holding.listen({ hear: (each) => news.push(each) });
+    if (outcome.kind === "granted") {
+      outcome.grant.holding.listen({ hear: (each) => news.push(each) });
+    }
     server.send([number, { case: "lost", value: LossReason.RELEASED }]);
     await left;
     expect(await server.ended).toBe(true);
@@ -282,7 +286,9 @@ describe("a session stream that is left", () => {
     server.send([number, grantEvent()]);
     const outcome = await locked;
     const news: string[] = [];
-    if (outcome.kind === "granted") outcome.grant.holding.listen({ hear: (each) => news.push(each) });
+    if (outcome.kind === "granted") {
+      outcome.grant.holding.listen({ hear: (each) => news.push(each) });
+    }
     const left = stream.leave();
     server.send([number, { case: "lost", value: LossReason.MOVED }]);
     await left;

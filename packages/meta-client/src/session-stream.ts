@@ -105,7 +105,9 @@ export class SessionStream {
    * heard of it, or the stream is broken.
    */
   async end(): Promise<void> {
-    if (this.#broken) return;
+    if (this.#broken) {
+      return;
+    }
     this.#finish("the client was closed");
     this.#options.holdProcess(true);
     await this.#over;
@@ -120,7 +122,9 @@ export class SessionStream {
    *   has so long; absent: what waits here or is held stays as long as it lasts
    */
   async leave(withinMs?: number): Promise<void> {
-    if (this.#broken) return;
+    if (this.#broken) {
+      return;
+    }
     const timer =
       withinMs === undefined
         ? undefined
@@ -152,8 +156,11 @@ export class SessionStream {
           this.#break(error ?? new ConnectError("the server ended the session", Code.Unavailable));
         },
       });
-      if (this.#broken) wire.cancel();
-      else this.#wire = wire;
+      if (this.#broken) {
+        wire.cancel();
+      } else {
+        this.#wire = wire;
+      }
     } catch (error) {
       this.#break(error);
     }
@@ -166,19 +173,26 @@ export class SessionStream {
   }
 
   #scheduleSend(urgent: boolean): void {
-    if (this.#sendScheduled === "urgent" || (this.#sendScheduled === "soon" && !urgent)) return;
+    if (this.#sendScheduled === "urgent" || (this.#sendScheduled === "soon" && !urgent)) {
+      return;
+    }
     this.#sendScheduled = urgent ? "urgent" : "soon";
     const send = (): void => {
       this.#sendScheduled = "no";
       this.#send();
     };
-    if (urgent) process.nextTick(send);
-    else setImmediate(send);
+    if (urgent) {
+      process.nextTick(send);
+    } else {
+      setImmediate(send);
+    }
   }
 
   #send(): void {
     const wire = this.#wire;
-    if (wire === undefined || this.#ended) return;
+    if (wire === undefined || this.#ended) {
+      return;
+    }
     while (wire.writable && (this.#ledger.hasOutgoing || this.#heartbeatDue)) {
       this.#heartbeatDue = false;
       wire.write(this.#message());
@@ -193,7 +207,9 @@ export class SessionStream {
     const sentAtMs = this.#options.clock.now();
     while (this.#writer.length < messageBytes) {
       const command = this.#ledger.next(sentAtMs);
-      if (command === undefined) break;
+      if (command === undefined) {
+        break;
+      }
       writeSessionCommand(this.#writer, command);
     }
     return this.#writer.take();
@@ -211,7 +227,9 @@ export class SessionStream {
       this.#opening = undefined;
       return;
     }
-    for (const event of events) this.#ledger.handle(event);
+    for (const event of events) {
+      this.#ledger.handle(event);
+    }
     if (draining) {
       this.#draining = true;
       this.#options.onDraining();
@@ -235,7 +253,9 @@ export class SessionStream {
   }
 
   #giveUp(reason: ConnectError): void {
-    if (this.#broken) return;
+    if (this.#broken) {
+      return;
+    }
     // To a server on Node, a request that is reset looks like one that ends well, after which it would keep nothing for a
     // client that comes back. Nor is the connection to be trusted any more.
     this.#options.disconnect(reason);
@@ -243,7 +263,9 @@ export class SessionStream {
   }
 
   #break(error: unknown): void {
-    if (this.#broken) return;
+    if (this.#broken) {
+      return;
+    }
     this.#broken = true;
     this.#timer?.cancel();
     this.#wire?.cancel();

@@ -1,6 +1,6 @@
+import { constants, type ServerHttp2Stream } from "node:http2";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
-import { constants, type ServerHttp2Stream } from "node:http2";
 import { backgroundClock, enveloped } from "@metasrv/wire";
 import { Connection, type Protocol } from "./connection.js";
 import { openSessionWire, type SessionWire } from "./session-wire.js";
@@ -136,8 +136,11 @@ describe("a session's wire ends", () => {
       server.write(greeting);
       server.end(bytes);
       const error = await closed;
-      if (expected === undefined) expect(error).toBeUndefined();
-      else expect(error).toMatchObject(expected);
+      if (expected === undefined) {
+        expect(error).toBeUndefined();
+      } else {
+        expect(error).toMatchObject(expected);
+      }
       expect(messages.all).toEqual(["hello"]);
     });
   });
@@ -158,8 +161,11 @@ describe("a session's wire ends", () => {
       });
       server.end(greeting);
       const error = await closed;
-      if (expected === undefined) expect(error).toBeUndefined();
-      else expect(error).toMatchObject(expected);
+      if (expected === undefined) {
+        expect(error).toBeUndefined();
+      } else {
+        expect(error).toMatchObject(expected);
+      }
     });
   });
 

@@ -1,8 +1,8 @@
+import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
 import * as connectProtocol from "@connectrpc/connect/protocol-connect";
 import * as grpcProtocol from "@connectrpc/connect/protocol-grpc";
 import { LockService } from "@metasrv/proto/metasrv/v1";
-import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from "node:http2";
 import { compressedFlag, enveloped, EnvelopeReader, MessageTooLargeError } from "@metasrv/wire";
 import type { Connection, Protocol } from "./connection.js";
 
@@ -49,19 +49,27 @@ const framings: Record<Protocol, Framing> = {
     },
     endFlag: connectProtocol.endStreamFlag,
     checkEnd: ({ last }) => {
-      if (last === undefined) throw cutOff();
+      if (last === undefined) {
+        throw cutOff();
+      }
       const { error } = connectProtocol.endStreamFromJson(last);
-      if (error !== undefined) throw error;
+      if (error !== undefined) {
+        throw error;
+      }
     },
   },
   grpc: {
     requestHeaders: grpcProtocol.requestHeader(true, undefined, undefined),
     checkResponse: (status, headers) => {
       const { headerError } = grpcProtocol.validateResponse(status, headers);
-      if (headerError !== undefined) throw headerError;
+      if (headerError !== undefined) {
+        throw headerError;
+      }
     },
     checkEnd: ({ headers, trailers }) => {
-      if (!headers.has(grpcProtocol.headerGrpcStatus) && !trailers.has(grpcProtocol.headerGrpcStatus)) throw cutOff();
+      if (!headers.has(grpcProtocol.headerGrpcStatus) && !trailers.has(grpcProtocol.headerGrpcStatus)) {
+        throw cutOff();
+      }
       grpcProtocol.validateTrailer(trailers, headers);
     },
   },
@@ -121,7 +129,9 @@ class Http2Wire implements SessionWire {
       this.#ended();
     });
     stream.on("drain", () => {
-      if (!this.#over) listener.drained();
+      if (!this.#over) {
+        listener.drained();
+      }
     });
     stream.on("error", (error: Error) => {
       broken = error;
@@ -144,16 +154,25 @@ class Http2Wire implements SessionWire {
   }
 
   cancel(): void {
-    if (this.#over) return;
+    if (this.#over) {
+      return;
+    }
     this.#over = true;
     this.#stream.close(constants.NGHTTP2_CANCEL);
   }
 
   #received(flags: number, message: Buffer): void {
-    if (this.#over) return;
-    if ((flags & compressedFlag) !== 0) throw unreadable("compressed");
-    if (this.#framing.endFlag !== undefined && (flags & this.#framing.endFlag) !== 0) this.#last = message;
-    else this.#listener.message(message);
+    if (this.#over) {
+      return;
+    }
+    if ((flags & compressedFlag) !== 0) {
+      throw unreadable("compressed");
+    }
+    if (this.#framing.endFlag !== undefined && (flags & this.#framing.endFlag) !== 0) {
+      this.#last = message;
+    } else {
+      this.#listener.message(message);
+    }
   }
 
   /** The server has ended its side. */
@@ -167,7 +186,9 @@ class Http2Wire implements SessionWire {
 
   /** Does a step of what came; where it throws, that is what the stream is over with. */
   #try(step: () => void): void {
-    if (this.#over) return;
+    if (this.#over) {
+      return;
+    }
     try {
       step();
     } catch (error) {
@@ -177,7 +198,9 @@ class Http2Wire implements SessionWire {
   }
 
   #close(error: ConnectError | undefined): void {
-    if (this.#over) return;
+    if (this.#over) {
+      return;
+    }
     this.#over = true;
     this.#listener.closed(error);
   }
@@ -198,7 +221,11 @@ function cutOff(cause?: Error): ConnectError {
 function webHeaders(received: IncomingHttpHeaders): Headers {
   const headers = new Headers();
   for (const [name, values = []] of Object.entries(received)) {
-    if (!name.startsWith(":")) for (const value of [values].flat()) headers.append(name, value);
+    if (!name.startsWith(":")) {
+      for (const value of [values].flat()) {
+        headers.append(name, value);
+      }
+    }
   }
   return headers;
 }

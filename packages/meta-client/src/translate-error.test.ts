@@ -1,7 +1,7 @@
-import { Code, ConnectError } from "@connectrpc/connect";
 import { create } from "@bufbuild/protobuf";
-import { ErrorDetailSchema, LockStateSchema, Reason } from "@metasrv/proto/metasrv/v1";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
+import { ErrorDetailSchema, LockStateSchema, Reason } from "@metasrv/proto/metasrv/v1";
 import { EndpointFailure } from "./endpoint-failure.js";
 import {
   InvalidArgumentError,

@@ -1,13 +1,13 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { ErrorDetailSchema, Reason, type ErrorDetail } from "@metasrv/proto/metasrv/v1";
+import { type ErrorDetail, ErrorDetailSchema, Reason } from "@metasrv/proto/metasrv/v1";
 import { EndpointFailure } from "./endpoint-failure.js";
 import {
   InvalidArgumentError,
   LimitExceededError,
   LockLostError,
+  type MetaError,
   UnexpectedError,
   WaitTimeoutError,
-  type MetaError,
 } from "./meta-errors.js";
 
 /** Where a failed call went. */
@@ -84,9 +84,13 @@ function kindOf(error: ConnectError, detail: ErrorDetail | undefined): Kind {
   if (detail !== undefined && detail.reason !== Reason.UNSPECIFIED) {
     // A newer server can send a reason that is not in the table.
     const known = (kindOfReason as Partial<Record<Reason, Kind>>)[detail.reason];
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      return known;
+    }
   }
-  if (isOwnFault(error.cause)) return "own-fault";
+  if (isOwnFault(error.cause)) {
+    return "own-fault";
+  }
   switch (error.code) {
     case Code.InvalidArgument:
       return "invalid-argument";

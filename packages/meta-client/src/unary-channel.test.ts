@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
-import { ErrorDetailSchema, LockRequestSchema, Reason, type LockService } from "@metasrv/proto/metasrv/v1";
+import { ErrorDetailSchema, LockRequestSchema, type LockService, Reason } from "@metasrv/proto/metasrv/v1";
 import { backgroundClock } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
 import { Connection, type ConnectionOptions, type Protocol } from "./connection.js";
@@ -115,8 +115,9 @@ describe.each<Protocol>(["connect", "grpc"])("UnaryChannel over %s", (protocol) 
       const error = await failureOf(channel.lock(lockRequest, noEnd));
       expect(error).toBeInstanceOf(expected);
       expect(error).toMatchObject({ message: "because" });
-      if (expected === WaitTimeoutError)
+      if (expected === WaitTimeoutError) {
         expect(error).toMatchObject({ holderOwner: "bob", holderToken: 7n, waiters: 3 });
+      }
     });
   });
 

@@ -1,10 +1,10 @@
-import { createClient, type CallOptions, type Client } from "@connectrpc/connect";
-import { LockService, type LockRequest } from "@metasrv/proto/metasrv/v1";
+import { type CallOptions, type Client, createClient } from "@connectrpc/connect";
+import { type LockRequest, LockService } from "@metasrv/proto/metasrv/v1";
 import type { Clock } from "@metasrv/wire";
 import type { Cancellation } from "./cancellation.js";
 import { ClusterCalls } from "./cluster-calls.js";
 import type { Connection } from "./connection.js";
-import { readOutcome, type LockOutcome, type Renewed } from "./grant.js";
+import { type LockOutcome, readOutcome, type Renewed } from "./grant.js";
 import type { Holding } from "./holding.js";
 import type { LockChannel } from "./lock-channel.js";
 import type { Member } from "./member.js";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
-import fc from "fast-check";
 import { ManualClock } from "@metasrv/wire/testing";
+import fc from "fast-check";
 import { LockLostError } from "./meta-errors.js";
 import { marginMs, Validity } from "./validity.js";
 
@@ -128,16 +128,22 @@ describe("Validity", () => {
         let late: number[] = [];
         const receive = (ttlMs: number): boolean => {
           const held = serverEndsMs > clock.now();
-          if (held) serverEndsMs = clock.now() + ttlMs;
+          if (held) {
+            serverEndsMs = clock.now() + ttlMs;
+          }
           return held;
         };
         for (const { idleMs, ttlMs, fate, travelMs } of steps) {
           await clock.advance(idleMs);
-          if (valid.signal.aborted) return;
+          if (valid.signal.aborted) {
+            return;
+          }
           const sentAtMs = clock.now();
           valid.ask(ttlMs);
           await clock.advance(travelMs);
-          if (fate === "late") late.push(ttlMs);
+          if (fate === "late") {
+            late.push(ttlMs);
+          }
           const held = (fate === "confirmed" || fate === "answer lost") && receive(ttlMs);
           if (fate === "confirmed" && held) {
             valid.confirm(sentAtMs, ttlMs);

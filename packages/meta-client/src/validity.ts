@@ -77,7 +77,9 @@ export class Validity {
 
   /** The server renewed: the lock is held for `ttlMs` from when the request was sent. Comes too late after the signal. */
   confirm(sentAtMs: number, ttlMs: number): void {
-    if (this.#over.cancelled) return;
+    if (this.#over.cancelled) {
+      return;
+    }
     this.#ttlMs = ttlMs;
     this.#confirmedUntilMs = sentAtMs + Math.min(ttlMs, this.#doubtfulTtlMs);
     this.dismiss();
@@ -99,7 +101,9 @@ export class Validity {
 
   /** The lock is not held any more. Changes nothing after {@link stop}. */
   lose(reason: LockLostError): void {
-    if (this.#stopped) return;
+    if (this.#stopped) {
+      return;
+    }
     this.#timer?.cancel();
     this.#over.cancel(reason);
   }
@@ -112,7 +116,9 @@ export class Validity {
 
   #arm(): void {
     this.#timer?.cancel();
-    if (this.#stopped || this.#over.cancelled) return;
+    if (this.#stopped || this.#over.cancelled) {
+      return;
+    }
     const ttlMs = Math.min(this.#ttlMs, this.#askedTtlMs, this.#doubtfulTtlMs);
     this.#timer = callAt(this.#clock, this.expiresAtMs - marginMs(ttlMs), () => {
       this.lose(this.#ranOut());

@@ -1,10 +1,10 @@
-import { afterEach, describe, expect, test } from "@jest/globals";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, test } from "@jest/globals";
 import { version } from "./version.js";
 
 /** The command as users run it, so these tests need the package to be built. */

@@ -1,6 +1,6 @@
-import { Command, CommanderError, Option } from "commander";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Command, CommanderError, Option } from "commander";
 import { type Logger, pino } from "pino";
 import {
   configFrom,

@@ -1,6 +1,6 @@
-import { afterEach, describe, expect, test } from "@jest/globals";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { afterEach, describe, expect, test } from "@jest/globals";
 import { Lock } from "@metasrv/proto/greptime/v1/meta";
 import { ErrorDetailSchema, LockService, Reason } from "@metasrv/proto/metasrv/v1";
 import { type RunningServer, startServer } from "./server.js";

@@ -1,5 +1,7 @@
 import { setTimeout } from "node:timers/promises";
+import { type Clock, systemClock } from "@metasrv/wire";
 import { type Logger, pino } from "pino";
+import { Readiness } from "./api/readiness.js";
 import {
   advertisedAddress,
   advertisesWildcard,
@@ -8,20 +10,18 @@ import {
   type ConfigInput,
   type StoreConfig,
 } from "./config.js";
+import { createHttpHandler } from "./http/http-handler.js";
 import { Listener } from "./http/listener.js";
-import { type Clock, systemClock } from "@metasrv/wire";
-import { LockError } from "./model/lock-errors.js";
-import { LockNode } from "./node/lock-node.js";
+import { createProbes } from "./http/probes.js";
+import { createRoutes } from "./http/routes.js";
+import { createStreamHandler } from "./http/stream-handler.js";
 import type { CommandLog } from "./log/command-log.js";
 import { createEtcdLog } from "./log/etcd/etcd-log.js";
 import { createMemoryLog } from "./log/memory-log.js";
-import { type Fatal } from "./model/fatal-error.js";
-import { createHttpHandler } from "./http/http-handler.js";
+import type { Fatal } from "./model/fatal-error.js";
+import { LockError } from "./model/lock-errors.js";
+import { LockNode } from "./node/lock-node.js";
 import { OpenSessions } from "./session/open-sessions.js";
-import { createProbes } from "./http/probes.js";
-import { Readiness } from "./api/readiness.js";
-import { createRoutes } from "./http/routes.js";
-import { createStreamHandler } from "./http/stream-handler.js";
 import { sendAwayWhenUnready } from "./session/unready.js";
 import { version } from "./version.js";
 

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { createRequire } from "node:module";
+import fc from "fast-check";
 import protobuf from "protobufjs";
 
 /** A message as protobufjs writes it from plain values: 64-bit numbers are decimal, bytes are buffers. */

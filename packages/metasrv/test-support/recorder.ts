@@ -1,5 +1,5 @@
-import type { ClaimListener, Grant, LossReason } from "../src/node/claim.js";
 import type { LockError, LockState } from "../src/model/lock-errors.js";
+import type { ClaimListener, Grant, LossReason } from "../src/node/claim.js";
 
 /** Remembers what a claim's listener was told. */
 export class Recorder implements ClaimListener {

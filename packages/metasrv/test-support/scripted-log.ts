@@ -1,16 +1,16 @@
+import { Fold } from "../src/fold/fold.js";
 import type {
   CommandLog,
   CommandWaiter,
   LogFold,
-  MembershipListener,
   LogListener,
+  MembershipListener,
   Urgency,
 } from "../src/log/command-log.js";
 import type { Command, LoggedEntry } from "../src/model/command.js";
 import { knownLevel } from "../src/model/command.js";
 import { LockError, notAMember } from "../src/model/lock-errors.js";
 import type { Member, StoredMember } from "../src/model/member.js";
-import { Fold } from "../src/fold/fold.js";
 
 /** A command that waits for the test to say what becomes of it. */
 export class ScriptedCommand {

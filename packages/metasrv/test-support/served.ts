@@ -1,22 +1,22 @@
-import { createGrpcTransport } from "@connectrpc/connect-node";
-import { type Transport, createRouterTransport } from "@connectrpc/connect";
 import { getEventListeners } from "node:events";
-import { connect, type ClientHttp2Session, type IncomingHttpHeaders } from "node:http2";
-import { type Logger, pino } from "pino";
-import { Listener } from "../src/http/listener.js";
+import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
+import { createRouterTransport, type Transport } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
 import { systemClock } from "@metasrv/wire";
+import { type Logger, pino } from "pino";
+import type { Cluster, Locks } from "../src/api/locks.js";
+import { Readiness } from "../src/api/readiness.js";
+import { createHttpHandler } from "../src/http/http-handler.js";
+import { Listener } from "../src/http/listener.js";
+import { createProbes } from "../src/http/probes.js";
+import { createRoutes } from "../src/http/routes.js";
+import { createStreamHandler } from "../src/http/stream-handler.js";
+import { createMemoryLog } from "../src/log/memory-log.js";
 import { defaultLimits, type Limits } from "../src/model/limits.js";
 import { LockError } from "../src/model/lock-errors.js";
 import { LockNode } from "../src/node/lock-node.js";
-import { createMemoryLog } from "../src/log/memory-log.js";
-import { createHttpHandler } from "../src/http/http-handler.js";
-import type { Cluster, Locks } from "../src/api/locks.js";
 import { OpenSessions } from "../src/session/open-sessions.js";
-import { createProbes } from "../src/http/probes.js";
-import { Readiness } from "../src/api/readiness.js";
-import { createRoutes } from "../src/http/routes.js";
 import type { ServiceDependencies } from "../src/session/service-dependencies.js";
-import { createStreamHandler } from "../src/http/stream-handler.js";
 
 /** What is served, and how. */
 export interface ServedOptions {

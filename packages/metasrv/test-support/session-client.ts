@@ -1,7 +1,7 @@
 import { LockMode, LossReason, Reason, type SessionCommand, type SessionEvent } from "@metasrv/proto/metasrv/v1";
-import { defaultLimits, type Limits } from "../src/model/limits.js";
-import { createMemoryLog } from "../src/log/memory-log.js";
 import type { CommandLog } from "../src/log/command-log.js";
+import { createMemoryLog } from "../src/log/memory-log.js";
+import { defaultLimits, type Limits } from "../src/model/limits.js";
 import { Session } from "../src/session/session.js";
 import { settled } from "./manual-clock.js";
 import { idBytes, NodeFixture } from "./node-fixture.js";

@@ -4,7 +4,7 @@ import { defaultLimits } from "../src/model/limits.js";
 import type { LockError } from "../src/model/lock-errors.js";
 import { decodeLockKey } from "../src/model/lock-key.js";
 import { type LockName, lockNameOf } from "../src/model/lock-name.js";
-import { ticketIdFrom, type TicketId } from "../src/model/ticket-id.js";
+import { type TicketId, ticketIdFrom } from "../src/model/ticket-id.js";
 
 /** Remembers what becomes of a command. */
 export class Told implements CommandWaiter {

@@ -1,6 +1,6 @@
-import { expect, test } from "@jest/globals";
-import { ScalarType } from "@bufbuild/protobuf";
 import type { DescField, DescFile } from "@bufbuild/protobuf";
+import { ScalarType } from "@bufbuild/protobuf";
+import { expect, test } from "@jest/globals";
 import { file_greptime_v1_meta_lock } from "./gen/greptime/v1/meta/lock_pb.js";
 
 // Clients in the field depend on every line of this table. When this test fails, the .proto file is wrong.

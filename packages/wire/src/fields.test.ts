@@ -1,5 +1,5 @@
-import { expect, test } from "@jest/globals";
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { EnvelopeReader } from "./envelope.js";
 import { FieldReader, MalformedMessageError } from "./field-reader.js";

@@ -74,7 +74,9 @@ function single(field: Field): fc.Arbitrary<unknown> {
     return messageOf(field.message);
   }
   const scalar = field.fieldKind === "scalar" ? scalars[field.scalar] : undefined;
-  if (scalar === undefined && field.fieldKind !== "enum") throw new Error(`no values for ${field.toString()}`);
+  if (scalar === undefined && field.fieldKind !== "enum") {
+    throw new Error(`no values for ${field.toString()}`);
+  }
   return scalar ?? enumValue;
 }
 
@@ -156,7 +158,9 @@ describe.each(codecs)("%s", (_name, codec) => {
     fc.assert(
       fc.property(generated(codec), damage, (message, { at, byte, cut, whole }) => {
         const bytes = Buffer.from(toBinary(schema, message));
-        if (at < bytes.length) bytes[at] = byte;
+        if (at < bytes.length) {
+          bytes[at] = byte;
+        }
         const bad = whole ? bytes : bytes.subarray(0, cut);
         expect(attempt(codec, () => decode(schema, bad, read))).toBe(attempt(codec, () => fromBinary(schema, bad)));
       }),

@@ -1,6 +1,6 @@
+import type { SessionResponse, SessionTerms } from "@metasrv/proto/metasrv/v1";
 import { Cancellation } from "../../../packages/meta-client/src/cancellation.js";
 import { SessionLedger } from "../../../packages/meta-client/src/session-ledger.js";
-import type { SessionResponse, SessionTerms } from "@metasrv/proto/metasrv/v1";
 import type { ClientWayOptions } from "../client-way.js";
 import type { SimulatedNode } from "../simulated-node.js";
 import type { ProcessClock } from "../simulated-process.js";

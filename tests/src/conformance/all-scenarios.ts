@@ -1,3 +1,4 @@
+import type { Scenario } from "./scenario.js";
 import { cancelScenarios } from "./scenarios/cancel.js";
 import { exclusionScenarios } from "./scenarios/exclusion.js";
 import { expiryScenarios } from "./scenarios/expiry.js";
@@ -13,7 +14,6 @@ import { tokenScenarios } from "./scenarios/tokens.js";
 import { tryLockScenarios } from "./scenarios/try-lock.js";
 import { unlockScenarios } from "./scenarios/unlock.js";
 import { waitScenarios } from "./scenarios/wait.js";
-import type { Scenario } from "./scenario.js";
 
 /** Everything that makes a lock service of a backend, by subject. */
 export const allScenarios: Readonly<Record<string, readonly Scenario[]>> = {

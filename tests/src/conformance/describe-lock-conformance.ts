@@ -10,7 +10,9 @@ export function describeLockConformance(title: string, backend: LockBackend): vo
   describe(title, () => {
     let driver: LockDriver | undefined;
     const opened = (): LockDriver => {
-      if (driver === undefined) throw new Error("the backend was not opened");
+      if (driver === undefined) {
+        throw new Error("the backend was not opened");
+      }
       return driver;
     };
 
@@ -25,7 +27,9 @@ export function describeLockConformance(title: string, backend: LockBackend): vo
 
     for (const [subject, scenarios] of Object.entries(allScenarios)) {
       describe(subject, () => {
-        for (const scenario of scenarios) define(scenario, backend, opened);
+        for (const scenario of scenarios) {
+          define(scenario, backend, opened);
+        }
       });
     }
   });

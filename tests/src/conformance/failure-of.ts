@@ -5,7 +5,9 @@ export async function failureOf(call: Promise<unknown>): Promise<DriverError> {
   try {
     await call;
   } catch (error) {
-    if (error instanceof DriverError) return error;
+    if (error instanceof DriverError) {
+      return error;
+    }
     throw error;
   }
   throw new Error("the call was expected to fail");

@@ -1,8 +1,8 @@
+import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { ClusterService, LockService } from "@metasrv/proto/metasrv/v1";
-import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
-import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from "node:net";
 
 /** A server on a free port of this machine. */
 export interface TestServer extends AsyncDisposable {
@@ -25,11 +25,15 @@ async function listen(server: Server, goAway: () => void): Promise<TestServer> {
   return {
     authority: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     reset() {
-      for (const socket of sockets) socket.resetAndDestroy();
+      for (const socket of sockets) {
+        socket.resetAndDestroy();
+      }
     },
     goAway,
     async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
+      for (const socket of sockets) {
+        socket.destroy();
+      }
       await new Promise((resolve) => server.close(resolve));
     },
   };

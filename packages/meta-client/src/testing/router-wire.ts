@@ -2,9 +2,9 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ConnectError, createClient, createRouterTransport, type ServiceImpl } from "@connectrpc/connect";
 import {
   LockService,
+  type SessionRequest,
   SessionRequestSchema,
   SessionResponseSchema,
-  type SessionRequest,
 } from "@metasrv/proto/metasrv/v1";
 import type { SessionWire, SessionWireListener } from "../session-wire.js";
 
@@ -37,9 +37,13 @@ export function routerWires(service: Partial<ServiceImpl<typeof LockService>>) {
         for await (const response of client.session(requests.all(abort.signal), { signal: abort.signal })) {
           listener.message(Buffer.from(toBinary(SessionResponseSchema, response)));
         }
-        if (!abort.signal.aborted) listener.closed(undefined);
+        if (!abort.signal.aborted) {
+          listener.closed(undefined);
+        }
       } catch (error) {
-        if (!abort.signal.aborted) listener.closed(ConnectError.from(error));
+        if (!abort.signal.aborted) {
+          listener.closed(ConnectError.from(error));
+        }
       }
     }
   };
@@ -58,10 +62,13 @@ class Requests {
     for (;;) {
       // A mere end would tell the server that the client ended the session well.
       signal.throwIfAborted();
-      if (this.#waiting.length === 0) await new Promise<void>((resolve) => (this.#wake = resolve));
-      else {
+      if (this.#waiting.length === 0) {
+        await new Promise<void>((resolve) => (this.#wake = resolve));
+      } else {
         const message = this.#waiting.shift();
-        if (message === undefined) return;
+        if (message === undefined) {
+          return;
+        }
         yield fromBinary(SessionRequestSchema, message);
       }
     }

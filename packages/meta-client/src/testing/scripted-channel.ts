@@ -1,19 +1,19 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
-  LockResponseSchema,
-  RenewResponseSchema,
-  UnlockResponseSchema,
   type GrantSchema,
   type LockRequest,
   type LockResponse,
+  LockResponseSchema,
   type LockStateSchema,
   type RenewResponse,
+  RenewResponseSchema,
   type UnlockResponse,
+  UnlockResponseSchema,
 } from "@metasrv/proto/metasrv/v1";
 import type { Clock } from "@metasrv/wire";
 import type { Cancellation } from "../cancellation.js";
 import { EndpointFailure } from "../endpoint-failure.js";
-import { readOutcome, type LockOutcome, type Renewed } from "../grant.js";
+import { type LockOutcome, readOutcome, type Renewed } from "../grant.js";
 import type { Holding } from "../holding.js";
 import type { LockChannel } from "../lock-channel.js";
 import type { Member } from "../member.js";

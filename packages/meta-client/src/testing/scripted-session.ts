@@ -1,8 +1,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import {
-  LockMode,
   type GrantSchema,
+  LockMode,
   type LockRequest,
   type LockService,
   type SessionCommand,
@@ -43,7 +43,9 @@ export class ScriptedSession {
     kind: K,
   ): Promise<{ number: number; value: Extract<SessionCommand["command"], { case: K }>["value"] }> {
     const [command, ...others] = await this.next();
-    if (command?.command.case !== kind || others.length > 0) throw new Error(`expected one ${kind}`);
+    if (command?.command.case !== kind || others.length > 0) {
+      throw new Error(`expected one ${kind}`);
+    }
     return { number: command.number, value: command.command.value as never };
   }
 
@@ -72,23 +74,33 @@ export class ScriptedSession {
     void this.#read(requests, signal);
     for (;;) {
       const next = this.#outgoing.shift();
-      if (next !== undefined) yield next;
-      else if (this.#over?.error !== undefined) throw this.#over.error;
-      else if (this.#over !== undefined) return;
-      else await new Promise<void>((resolve) => (this.#wake = resolve));
+      if (next !== undefined) {
+        yield next;
+      } else if (this.#over?.error !== undefined) {
+        throw this.#over.error;
+      } else if (this.#over !== undefined) {
+        return;
+      } else {
+        await new Promise<void>((resolve) => (this.#wake = resolve));
+      }
     }
   }
 
   async #read(requests: AsyncIterable<SessionRequest>, signal: AbortSignal): Promise<void> {
     try {
       for await (const { commands } of requests) {
-        if (commands.length > 0) this.messages.push(commands);
-        else this.heartbeats++;
+        if (commands.length > 0) {
+          this.messages.push(commands);
+        } else {
+          this.heartbeats++;
+        }
       }
       // Requests that were reset end well at first sight; only a moment later Node says what it was.
       await new Promise((resolve) => setImmediate(resolve));
       this.#end(!signal.aborted);
-      if (!signal.aborted) this.end();
+      if (!signal.aborted) {
+        this.end();
+      }
     } catch {
       // Nothing is answered: the adapter would report that nobody can hear it.
       this.#end(false);

@@ -1,8 +1,8 @@
-import { describe, expect, jest, test } from "@jest/globals";
 import { Code, ConnectError, createContextValues, createHandlerContext } from "@connectrpc/connect";
+import { describe, expect, jest, test } from "@jest/globals";
 import { LockService } from "@metasrv/proto/metasrv/v1";
-import type { ClaimListener, Grant } from "../node/claim.js";
 import { LockError } from "../model/lock-errors.js";
+import type { ClaimListener, Grant } from "../node/claim.js";
 import { awaitClaim } from "./await-claim.js";
 import { callerOf, farEndKey } from "./caller.js";
 

@@ -1,5 +1,5 @@
-import type { ClaimRequest, Grant } from "../node/claim.js";
 import type { LockState } from "../model/lock-errors.js";
+import type { ClaimRequest, Grant } from "../node/claim.js";
 import type { Caller } from "./caller.js";
 import type { Locks } from "./locks.js";
 

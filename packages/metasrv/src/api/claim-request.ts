@@ -1,6 +1,6 @@
 import { LockMode, type LockRequest } from "@metasrv/proto/metasrv/v1";
-import type { ClaimRequest } from "../node/claim.js";
 import { LockError } from "../model/lock-errors.js";
+import type { ClaimRequest } from "../node/claim.js";
 
 /** The modes known here; a newer caller may send others. */
 const modes: ReadonlySet<LockMode> = new Set([LockMode.UNSPECIFIED, LockMode.EXCLUSIVE]);

@@ -1,11 +1,11 @@
-import { describe, expect, test } from "@jest/globals";
 import { Code, createClient, createRouterTransport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
+import { describe, expect, test } from "@jest/globals";
 import { ClusterService, ErrorDetailSchema, MemberRole, Reason } from "@metasrv/proto/metasrv/v1";
 import { nodeOfThree } from "../../test-support/node-fixture.js";
 import { dependenciesAround, Served } from "../../test-support/served.js";
-import { LockError } from "../model/lock-errors.js";
 import { createRoutes } from "../http/routes.js";
+import { LockError } from "../model/lock-errors.js";
 
 async function startNode() {
   const node = await nodeOfThree();

@@ -1,6 +1,6 @@
 import type { Grant, Refusal } from "@metasrv/proto/metasrv/v1";
-import type { Grant as StoreGrant } from "../node/claim.js";
 import type { LockState } from "../model/lock-errors.js";
+import type { Grant as StoreGrant } from "../node/claim.js";
 
 /** A grant, as it is sent. */
 export function grantMessage({ key, token, ttlMs, waitedMs }: StoreGrant): Grant {

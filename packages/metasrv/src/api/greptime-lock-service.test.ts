@@ -1,5 +1,5 @@
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { Lock } from "@metasrv/proto/greptime/v1/meta";
 import { type Served, ways } from "../../test-support/served.js";
 import type { LockNode } from "../node/lock-node.js";

@@ -1,5 +1,5 @@
-import { describe, expect, test } from "@jest/globals";
 import { Code, createClient, createRouterTransport } from "@connectrpc/connect";
+import { describe, expect, test } from "@jest/globals";
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "@metasrv/proto/grpc/health/v1";
 import { ManualClock } from "../../test-support/manual-clock.js";
 import { createHealthService } from "./health-service.js";

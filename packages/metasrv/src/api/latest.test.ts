@@ -1,5 +1,5 @@
-import { describe, expect, test } from "@jest/globals";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { describe, expect, test } from "@jest/globals";
 import { settled } from "../../test-support/manual-clock.js";
 import { LockError, shuttingDown } from "../model/lock-errors.js";
 import { latest } from "./latest.js";

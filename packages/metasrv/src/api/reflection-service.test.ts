@@ -1,4 +1,3 @@
-import { describe, expect, test } from "@jest/globals";
 import { create, createFileRegistry, fromBinary } from "@bufbuild/protobuf";
 import {
   FieldDescriptorProto_Label,
@@ -8,6 +7,7 @@ import {
 } from "@bufbuild/protobuf/wkt";
 import { Code, createClient, createRouterTransport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
+import { describe, expect, test } from "@jest/globals";
 import {
   ServerReflection,
   type ServerReflectionRequest,

@@ -5,8 +5,8 @@ import type {
   ServerReflectionRequest,
   ServerReflectionResponseSchema,
 } from "@metasrv/proto/grpc/reflection/v1";
-import { untilAborted } from "./until-aborted.js";
 import { encodeFiles, ReflectedFiles } from "./reflected-files.js";
+import { untilAborted } from "./until-aborted.js";
 
 type Response = MessageInitShape<typeof ServerReflectionResponseSchema>;
 type Answer = NonNullable<Response["messageResponse"]>;

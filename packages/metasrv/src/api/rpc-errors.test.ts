@@ -1,5 +1,5 @@
-import { describe, expect, jest, test } from "@jest/globals";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { describe, expect, jest, test } from "@jest/globals";
 import { ErrorDetailSchema, Reason } from "@metasrv/proto/metasrv/v1";
 import { pino } from "pino";
 import { LockError, type LockErrorReason } from "../model/lock-errors.js";

@@ -1,5 +1,5 @@
-import { Code, ConnectError } from "@connectrpc/connect";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorDetailSchema, Reason, type SessionFailure, SessionFailureSchema } from "@metasrv/proto/metasrv/v1";
 import { MalformedMessageError, MessageTooLargeError } from "@metasrv/wire";
 import type { Logger } from "pino";

@@ -1,6 +1,6 @@
+import type { FoldSnapshot, LogBase } from "../log/command-log.js";
 import type { StateHash } from "../model/command.js";
 import type { SnapshotPart, SnapshotTicket, WriterProgress } from "../model/snapshot.js";
-import type { FoldSnapshot, LogBase } from "../log/command-log.js";
 import type { Ticket } from "./ticket.js";
 
 /** What a walk begins with. */

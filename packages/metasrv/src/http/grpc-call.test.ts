@@ -1,5 +1,8 @@
+import { once } from "node:events";
+import { constants } from "node:http2";
+import { gzipSync } from "node:zlib";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { toBinary, type MessageInitShape, create, fromBinary } from "@bufbuild/protobuf";
 import { LockRequestSchema as GreptimeLockRequestSchema } from "@metasrv/proto/greptime/v1/meta";
 import {
   LockRequestSchema,
@@ -7,13 +10,10 @@ import {
   RenewRequestSchema,
   UnlockRequestSchema,
 } from "@metasrv/proto/metasrv/v1";
-import { once } from "node:events";
-import { constants } from "node:http2";
-import { gzipSync } from "node:zlib";
 import { pino } from "pino";
 import { envelope, type RawAnswer, rawRequest, Served } from "../../test-support/served.js";
-import { LockError, type LockErrorReason } from "../model/lock-errors.js";
 import type { Locks } from "../api/locks.js";
+import { LockError, type LockErrorReason } from "../model/lock-errors.js";
 
 const lockPath = "/metasrv.v1.LockService/Lock";
 const grpc = { "content-type": "application/grpc", te: "trailers" };

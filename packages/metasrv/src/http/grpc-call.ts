@@ -1,15 +1,15 @@
+import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
-import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { compressedFlag, EnvelopeReader, type Timer } from "@metasrv/wire";
-import type { LockError } from "../model/lock-errors.js";
 import { type Caller, canceled, deadlinePassed } from "../api/caller.js";
+import { toConnectError } from "../api/rpc-errors.js";
+import type { LockError } from "../model/lock-errors.js";
+import type { ServiceDependencies } from "../session/service-dependencies.js";
 import { compressedUnexpectedly, incompleteEnvelope } from "./connect-errors.js";
 import type { GrpcMethod } from "./grpc-methods.js";
-import { RequestLog } from "./request-log.js";
-import type { ServiceDependencies } from "../session/service-dependencies.js";
-import { toConnectError } from "../api/rpc-errors.js";
+import type { RequestLog } from "./request-log.js";
 
 const contentTypes: ReadonlySet<unknown> = new Set(["application/grpc", "application/grpc+proto"]);
 

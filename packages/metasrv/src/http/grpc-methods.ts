@@ -1,9 +1,6 @@
 import type { DescMessage, Message, MessageShape } from "@bufbuild/protobuf";
 import * as greptime from "@metasrv/proto/greptime/v1/meta";
 import { LockRequestSchema, LockService, RenewRequestSchema, UnlockRequestSchema } from "@metasrv/proto/metasrv/v1";
-import { createGreptimeLockCalls } from "../api/greptime-lock-service.js";
-import type { Caller } from "../api/caller.js";
-import { createLockCalls } from "../api/lock-calls.js";
 import {
   decode,
   encodeEnvelope,
@@ -16,8 +13,11 @@ import {
   writeRenewResponse,
   writeUnlockResponse,
 } from "@metasrv/wire";
-import { readGreptimeLockRequest, readGreptimeUnlockRequest, writeGreptimeResponse } from "./greptime-messages.js";
+import type { Caller } from "../api/caller.js";
+import { createGreptimeLockCalls } from "../api/greptime-lock-service.js";
+import { createLockCalls } from "../api/lock-calls.js";
 import type { ServiceDependencies } from "../session/service-dependencies.js";
+import { readGreptimeLockRequest, readGreptimeUnlockRequest, writeGreptimeResponse } from "./greptime-messages.js";
 
 /** A call of a unary method, as the method sees it. */
 export interface UnaryCall extends Caller {

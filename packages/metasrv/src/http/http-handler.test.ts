@@ -1,17 +1,17 @@
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { once } from "node:events";
+import { type ClientHttp2Session, connect as connectHttp2, constants } from "node:http2";
+import { connect as connectTcp } from "node:net";
+import { text } from "node:stream/consumers";
 import { create, createFileRegistry, type DescMethodServerStreaming } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { once } from "node:events";
-import { connect as connectHttp2, type ClientHttp2Session, constants } from "node:http2";
-import { connect as connectTcp } from "node:net";
-import { text } from "node:stream/consumers";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { systemClock } from "@metasrv/wire";
 import { pino } from "pino";
 import { dependenciesAround } from "../../test-support/served.js";
-import { Listener } from "./listener.js";
-import { systemClock } from "@metasrv/wire";
 import { LockError } from "../model/lock-errors.js";
 import { createHttpHandler } from "./http-handler.js";
+import { Listener } from "./listener.js";
 import { createRoutes } from "./routes.js";
 
 const logger = pino({ level: "silent" });

@@ -1,5 +1,11 @@
 import { setMaxListeners } from "node:events";
+import { constants } from "node:http2";
 import { type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
+import {
+  createLinkedAbortController,
+  type UniversalHandler,
+  type UniversalServerRequest,
+} from "@connectrpc/connect/protocol";
 import {
   compressionBrotli,
   compressionGzip,
@@ -7,12 +13,6 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
-import {
-  createLinkedAbortController,
-  type UniversalHandler,
-  type UniversalServerRequest,
-} from "@connectrpc/connect/protocol";
-import { constants } from "node:http2";
 import type { Logger } from "pino";
 import { type FarEnd, farEndKey } from "../api/caller.js";
 import type { Probe } from "./probes.js";

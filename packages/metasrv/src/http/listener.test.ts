@@ -1,12 +1,12 @@
-import { afterEach, describe, expect, test } from "@jest/globals";
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { connect as connectTcp, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
-import { pino } from "pino";
-import { Listener } from "./listener.js";
+import { afterEach, describe, expect, test } from "@jest/globals";
 import { systemClock } from "@metasrv/wire";
+import { pino } from "pino";
 import type { HttpHandler } from "./http-handler.js";
+import { Listener } from "./listener.js";
 
 const logger = pino({ level: "silent" });
 const clock = systemClock;

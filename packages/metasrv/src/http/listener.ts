@@ -7,12 +7,12 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import { createServer, type Server, type Socket } from "node:net";
+import type { Clock } from "@metasrv/wire";
 import type { Logger } from "pino";
 import { type Address, formatAddress } from "../model/address.js";
+import type { HttpHandler } from "./http-handler.js";
 import { probeRegularly } from "./listener-probe.js";
 import { detectProtocol } from "./listener-protocol.js";
-import type { Clock } from "@metasrv/wire";
-import type { HttpHandler } from "./http-handler.js";
 import type { StreamHandler } from "./stream-handler.js";
 
 /** What a listener is made of. */

@@ -1,6 +1,6 @@
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import {
   ErrorDetailSchema,
   type Grant,

@@ -1,14 +1,14 @@
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { once } from "node:events";
 import { type IncomingMessage, request as requestHttp1 } from "node:http";
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
 import { text } from "node:stream/consumers";
-import { pino } from "pino";
-import { Listener } from "./listener.js";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { systemClock } from "@metasrv/wire";
-import { createHttpHandler } from "./http-handler.js";
-import { createProbes } from "./probes.js";
+import { pino } from "pino";
 import { Readiness } from "../api/readiness.js";
+import { createHttpHandler } from "./http-handler.js";
+import { Listener } from "./listener.js";
+import { createProbes } from "./probes.js";
 
 const clock = systemClock;
 const logger = pino({ level: "silent" });

@@ -1,5 +1,5 @@
-import { describe, expect, test } from "@jest/globals";
 import { createClient, createRouterTransport } from "@connectrpc/connect";
+import { describe, expect, test } from "@jest/globals";
 import { Lock } from "@metasrv/proto/greptime/v1/meta";
 import { LockService } from "@metasrv/proto/metasrv/v1";
 import { pino } from "pino";

@@ -1,6 +1,6 @@
 import type { ConnectError, Interceptor } from "@connectrpc/connect";
-import { RequestLog, type RequestLogOptions } from "./request-log.js";
 import { toConnectError } from "../api/rpc-errors.js";
+import { RequestLog, type RequestLogOptions } from "./request-log.js";
 
 /** Stands around every call: turns what is thrown into what is sent, and logs one line a call at debug. */
 export function createRequestInterceptor(options: RequestLogOptions): Interceptor {

@@ -3,8 +3,8 @@ import type { ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { LockRequestSchema as GreptimeLockRequestSchema } from "@metasrv/proto/greptime/v1/meta";
 import { LockRequestSchema } from "@metasrv/proto/metasrv/v1";
-import type { Logger } from "pino";
 import type { Clock } from "@metasrv/wire";
+import type { Logger } from "pino";
 
 /** What a request log is made of. */
 export interface RequestLogOptions {

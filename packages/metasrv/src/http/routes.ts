@@ -6,10 +6,10 @@ import { ClusterService, LockService } from "@metasrv/proto/metasrv/v1";
 import { createClusterService } from "../api/cluster-service.js";
 import { createGreptimeLockService } from "../api/greptime-lock-service.js";
 import { createHealthService } from "../api/health-service.js";
-import { createLockService } from "./lock-service.js";
 import { createReflectionService } from "../api/reflection-service.js";
-import { createRequestInterceptor } from "./request-interceptor.js";
 import type { ServiceDependencies } from "../session/service-dependencies.js";
+import { createLockService } from "./lock-service.js";
+import { createRequestInterceptor } from "./request-interceptor.js";
 
 /** Registers every service of this server, for a listener or, in tests, for `createRouterTransport`. */
 export function createRoutes(dependencies: ServiceDependencies): (router: ConnectRouter) => void {

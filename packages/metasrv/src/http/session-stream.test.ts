@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { type ClientHttp2Stream, constants } from "node:http2";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import {
   ErrorDetailSchema,
   LockService,
@@ -13,7 +14,6 @@ import {
   type SessionResponse,
   SessionResponseSchema,
 } from "@metasrv/proto/metasrv/v1";
-import { type ClientHttp2Stream, constants } from "node:http2";
 import { pino } from "pino";
 import { envelope, type RawAnswer, rawRequest, Served, type ServedOptions } from "../../test-support/served.js";
 

@@ -1,7 +1,6 @@
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { createEndStreamSerialization, endStreamFlag } from "@connectrpc/connect/protocol-connect";
 import { LockService, SessionRequestSchema } from "@metasrv/proto/metasrv/v1";
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
-import { LockError } from "../model/lock-errors.js";
 import {
   compressedFlag,
   decode,
@@ -11,11 +10,12 @@ import {
   readSessionRequest,
   writeSessionResponse,
 } from "@metasrv/wire";
+import { toConnectError } from "../api/rpc-errors.js";
+import { LockError } from "../model/lock-errors.js";
+import type { ServiceDependencies } from "../session/service-dependencies.js";
+import { Session } from "../session/session.js";
 import { compressedUnexpectedly, incompleteEnvelope } from "./connect-errors.js";
 import type { RequestLog } from "./request-log.js";
-import type { ServiceDependencies } from "../session/service-dependencies.js";
-import { toConnectError } from "../api/rpc-errors.js";
-import { Session } from "../session/session.js";
 
 const method = `${LockService.typeName}/Session`;
 const contentType = "application/connect+proto";

@@ -1,10 +1,10 @@
 import { setMaxListeners } from "node:events";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import { createGrpcMethods } from "./grpc-methods.js";
-import { GrpcCall, isPlainGrpc } from "./grpc-call.js";
-import { isPlainSession, serveSessionStream } from "./session-stream.js";
-import { RequestLog } from "./request-log.js";
 import type { ServiceDependencies } from "../session/service-dependencies.js";
+import { GrpcCall, isPlainGrpc } from "./grpc-call.js";
+import { createGrpcMethods } from "./grpc-methods.js";
+import { RequestLog } from "./request-log.js";
+import { isPlainSession, serveSessionStream } from "./session-stream.js";
 
 /** Answers the HTTP/2 streams that it knows to handle; of the others it says `false`, and leaves them alone. */
 export type StreamHandler = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean;

@@ -1,7 +1,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { describe, expect, test } from "@jest/globals";
 import { TicketContentSchema } from "@metasrv/proto/metasrv/store/v1";
 import { FieldReader, FieldWriter } from "@metasrv/wire";
-import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { anyContent } from "../../test-support/generated-entry.js";
 import type { TicketContent } from "../model/command.js";

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { describe, expect, test } from "@jest/globals";
 import { CommandSchema, EntrySchema } from "@metasrv/proto/metasrv/store/v1";
 import { FieldWriter, MalformedMessageError } from "@metasrv/wire";
-import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { anyEntry, entryOf, messageOf } from "../../test-support/generated-entry.js";
 import {

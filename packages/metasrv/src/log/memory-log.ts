@@ -1,5 +1,5 @@
 import { type Command, commandsPerEntry, knownLevel } from "../model/command.js";
-import { type Fatal } from "../model/fatal-error.js";
+import type { Fatal } from "../model/fatal-error.js";
 import { shuttingDown } from "../model/lock-errors.js";
 import type { Member } from "../model/member.js";
 import type { CommandLog, CommandWaiter, LogFold, LogListener, MembershipListener } from "./command-log.js";

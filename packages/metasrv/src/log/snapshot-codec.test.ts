@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { BaseSchema, type SnapshotChunk, SnapshotChunkSchema } from "@metasrv/proto/metasrv/store/v1";
 import { describe, expect, test } from "@jest/globals";
+import { BaseSchema, type SnapshotChunk, SnapshotChunkSchema } from "@metasrv/proto/metasrv/store/v1";
 import fc from "fast-check";
 import { anyPart, chunkOf, partOf } from "../../test-support/generated-chunk.js";
 import { anyNumber, anyToken, anyUint32 } from "../../test-support/generated-entry.js";

@@ -1,7 +1,7 @@
 import { ticketIdLength } from "@metasrv/wire";
-import type { ClaimRequest } from "./claim.js";
 import type { Limits } from "../model/limits.js";
 import { LockError } from "../model/lock-errors.js";
+import type { ClaimRequest } from "./claim.js";
 
 /**
  * Checks a request against the limits and fills in the defaults.

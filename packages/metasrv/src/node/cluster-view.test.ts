@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
-import { pino } from "pino";
 import { ManualClock } from "@metasrv/wire/testing";
+import { pino } from "pino";
 import { nodeOfThree, scriptedNode } from "../../test-support/node-fixture.js";
 import { ScriptedLog } from "../../test-support/scripted-log.js";
 import { defaultLimits } from "../model/limits.js";

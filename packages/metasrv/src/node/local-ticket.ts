@@ -7,8 +7,8 @@ import type { LockName } from "../model/lock-name.js";
 import type { TicketId } from "../model/ticket-id.js";
 import { Alarm } from "./alarms.js";
 import type { ClaimListener, LossReason } from "./claim.js";
-import { next, type TicketEffect, type TicketEvent, type TicketState } from "./ticket-state.js";
 import type { ServedTicket, TicketHost } from "./ticket-host.js";
+import { next, type TicketEffect, type TicketEvent, type TicketState } from "./ticket-state.js";
 
 /** What a request says of the ticket that it asks for. */
 export interface TicketRequest extends TicketRef {

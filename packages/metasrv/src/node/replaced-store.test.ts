@@ -2,9 +2,9 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import { pino } from "pino";
 import { type FakeEtcd, noAnswer, promptly } from "../../test-support/fake-etcd.js";
 import { goOn, LogStage, type LogStageOptions } from "../../test-support/log-stage.js";
+import { tokenOfKey } from "../../test-support/told.js";
 import { defaultLimits } from "../model/limits.js";
 import type { LockError } from "../model/lock-errors.js";
-import { tokenOfKey } from "../../test-support/told.js";
 import type { ClaimRequest } from "./claim.js";
 import { LockNode } from "./lock-node.js";
 

@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { SessionRequest, SessionResponse } from "@metasrv/proto/metasrv/v1";
-import { LockError } from "../model/lock-errors.js";
 import type { FarEnd } from "../api/caller.js";
+import { LockError } from "../model/lock-errors.js";
 import type { ServiceDependencies } from "./service-dependencies.js";
 import { Session } from "./session.js";
 

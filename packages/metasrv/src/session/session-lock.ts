@@ -1,7 +1,7 @@
 import { LossReason, type SessionEvent } from "@metasrv/proto/metasrv/v1";
-import type { Claim, ClaimListener, Grant, LossReason as LossReasonName } from "../node/claim.js";
-import { type LockError, type LockState, notHeld } from "../model/lock-errors.js";
 import { grantMessage, refusalMessage } from "../api/grant-messages.js";
+import { type LockError, type LockState, notHeld } from "../model/lock-errors.js";
+import type { Claim, ClaimListener, Grant, LossReason as LossReasonName } from "../node/claim.js";
 
 /** What a lock needs of its session. */
 export interface SessionLockHost {

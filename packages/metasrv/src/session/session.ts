@@ -7,10 +7,10 @@ import type {
   SessionUnlock,
 } from "@metasrv/proto/metasrv/v1";
 import { type Gather, gatherByEventLoop } from "@metasrv/wire";
-import { LockError, notHeld, shuttingDown } from "../model/lock-errors.js";
 import { claimRequest } from "../api/claim-request.js";
-import type { ServiceDependencies } from "./service-dependencies.js";
 import { toSessionFailure } from "../api/rpc-errors.js";
+import { LockError, notHeld, shuttingDown } from "../model/lock-errors.js";
+import type { ServiceDependencies } from "./service-dependencies.js";
 import { SessionLock, type SessionLockHost } from "./session-lock.js";
 import { SessionOutbox } from "./session-outbox.js";
 import { SessionPulse } from "./session-pulse.js";

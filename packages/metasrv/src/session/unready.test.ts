@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import { pino } from "pino";
 import { ManualClock } from "../../test-support/manual-clock.js";
-import { OpenSessions } from "./open-sessions.js";
 import { Readiness } from "../api/readiness.js";
+import { OpenSessions } from "./open-sessions.js";
 import { sendAwayWhenUnready } from "./unready.js";
 
 function setUp({ hasPeers = true } = {}) {

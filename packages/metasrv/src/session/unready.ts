@@ -1,8 +1,8 @@
-import type { Logger } from "pino";
 import type { Clock } from "@metasrv/wire";
+import type { Logger } from "pino";
+import type { Readiness } from "../api/readiness.js";
 import { LockError } from "../model/lock-errors.js";
 import type { OpenSessions } from "./open-sessions.js";
-import type { Readiness } from "../api/readiness.js";
 
 /** What is needed to send clients away. */
 export interface SendAwayOptions {

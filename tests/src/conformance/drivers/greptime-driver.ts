@@ -1,8 +1,8 @@
 import { type Client, createClient } from "@connectrpc/connect";
 import { Lock } from "@metasrv/proto/greptime/v1/meta";
+import { openRpcClient, type RpcClient, type Wire } from "../../rpc-client.js";
 import { DriverError, type DriverGrant, type LockAsk, type LockDriver } from "../lock-driver.js";
 import type { EtcdView } from "./etcd-side.js";
-import { openRpcClient, type RpcClient, type Wire } from "../../rpc-client.js";
 import { wireError } from "./wire-error.js";
 import { WireNode, type WireStore } from "./wire-node.js";
 
@@ -21,7 +21,9 @@ class GreptimeDriver implements LockDriver {
     this.#node = node;
     this.#rpc = rpc;
     this.#client = createClient(Lock, rpc.transport);
-    if (node.etcd !== undefined) this.etcd = node.etcd;
+    if (node.etcd !== undefined) {
+      this.etcd = node.etcd;
+    }
   }
 
   async lock(name: Uint8Array, { ttlMs = 0, signal }: LockAsk = {}): Promise<DriverGrant> {

@@ -1,7 +1,7 @@
 import { type CommandLog, createEtcdLog, createMemoryLog, defaultLimits, LockError, LockNode } from "@metasrv/metasrv";
 import { systemClock as clock } from "@metasrv/wire";
 import { pino } from "pino";
-import { type DriverGrant, DriverError, type LockAsk, type LockDriver, type TryLockAnswer } from "../lock-driver.js";
+import { DriverError, type DriverGrant, type LockAsk, type LockDriver, type TryLockAnswer } from "../lock-driver.js";
 import { EtcdView } from "./etcd-side.js";
 
 const logger = pino({ level: "silent" });
@@ -40,7 +40,9 @@ class LockNodeDriver implements LockDriver {
   private constructor(createLog: () => CommandLog, node: LockNode, etcd: EtcdView | undefined) {
     this.#createLog = createLog;
     this.#node = node;
-    if (etcd !== undefined) this.etcd = etcd;
+    if (etcd !== undefined) {
+      this.etcd = etcd;
+    }
   }
 
   static async open(createLog: () => CommandLog, etcd: EtcdView | undefined): Promise<LockDriver> {
@@ -49,7 +51,9 @@ class LockNodeDriver implements LockDriver {
 
   async lock(name: Uint8Array, ask: LockAsk = {}): Promise<DriverGrant> {
     const answer = await this.#claim(name, ask);
-    if ("granted" in answer) return answer.granted;
+    if ("granted" in answer) {
+      return answer.granted;
+    }
     throw new DriverError("other", "refused without having asked for that");
   }
 
@@ -115,7 +119,9 @@ class LockNodeDriver implements LockDriver {
     } catch (error) {
       throw driverError(error);
     } finally {
-      if (onAbort !== undefined) signal?.removeEventListener("abort", onAbort);
+      if (onAbort !== undefined) {
+        signal?.removeEventListener("abort", onAbort);
+      }
     }
   }
 }
@@ -131,13 +137,17 @@ async function unlessNotHeld<T extends string>(done: T, call: Promise<unknown>):
     await call;
     return done;
   } catch (error) {
-    if (error instanceof LockError && error.reason === "not-held") return "not-held";
+    if (error instanceof LockError && error.reason === "not-held") {
+      return "not-held";
+    }
     throw driverError(error);
   }
 }
 
 function driverError(error: unknown): DriverError {
-  if (error instanceof DriverError) return error;
+  if (error instanceof DriverError) {
+    return error;
+  }
   return error instanceof LockError
     ? new DriverError(error.reason, error, error.state)
     : new DriverError("other", error);

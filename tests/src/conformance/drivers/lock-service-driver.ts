@@ -2,9 +2,9 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, createClient } from "@connectrpc/connect";
 import type { LockRequestSchema, LockState } from "@metasrv/proto/metasrv/v1";
 import { LockService } from "@metasrv/proto/metasrv/v1";
+import { openRpcClient, type RpcClient, type Wire } from "../../rpc-client.js";
 import { DriverError, type DriverGrant, type LockAsk, type LockDriver, type TryLockAnswer } from "../lock-driver.js";
 import type { EtcdView } from "./etcd-side.js";
-import { openRpcClient, type RpcClient, type Wire } from "../../rpc-client.js";
 import { unlessNotHeld, wireError } from "./wire-error.js";
 import { WireNode, type WireStore } from "./wire-node.js";
 
@@ -23,12 +23,16 @@ class LockServiceDriver implements LockDriver {
     this.#node = node;
     this.#rpc = rpc;
     this.#client = createClient(LockService, rpc.transport);
-    if (node.etcd !== undefined) this.etcd = node.etcd;
+    if (node.etcd !== undefined) {
+      this.etcd = node.etcd;
+    }
   }
 
   async lock(name: Uint8Array, ask: LockAsk = {}): Promise<DriverGrant> {
     const answer = await this.#ask(name, ask);
-    if ("granted" in answer) return answer.granted;
+    if ("granted" in answer) {
+      return answer.granted;
+    }
     throw new DriverError("other", "refused without having asked for that");
   }
 

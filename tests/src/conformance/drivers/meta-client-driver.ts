@@ -29,7 +29,9 @@ class MetaClientDriver implements LockDriver {
   constructor(node: WireNode, client: MetaClient) {
     this.#node = node;
     this.#client = client;
-    if (node.etcd !== undefined) this.etcd = node.etcd;
+    if (node.etcd !== undefined) {
+      this.etcd = node.etcd;
+    }
   }
 
   async lock(name: Uint8Array, ask: LockAsk = {}): Promise<DriverGrant> {
@@ -43,7 +45,9 @@ class MetaClientDriver implements LockDriver {
   async tryLock(name: Uint8Array, ask: LockAsk = {}): Promise<TryLockAnswer> {
     try {
       const lock = await this.#client.tryLock(name, ask);
-      if (lock !== null) return { granted: this.#keep(lock) };
+      if (lock !== null) {
+        return { granted: this.#keep(lock) };
+      }
       return { refused: { holderOwner: "", holderToken: 0n, waiters: 0 } };
     } catch (error) {
       throw driverError(error, ask.signal);
@@ -60,10 +64,14 @@ class MetaClientDriver implements LockDriver {
 
   async renew(key: Uint8Array, ttlMs?: number): Promise<"renewed" | "not-held"> {
     const handle = this.#handles.get(Buffer.from(key).toString("hex"));
-    if (handle === undefined) throw new DriverError("invalid-key", "the client renews only what it holds");
+    if (handle === undefined) {
+      throw new DriverError("invalid-key", "the client renews only what it holds");
+    }
     try {
       const outcome = await handle.renew(ttlMs);
-      if (outcome === "unknown") throw new Error("the outcome of the renewal is not known");
+      if (outcome === "unknown") {
+        throw new Error("the outcome of the renewal is not known");
+      }
       return outcome === "renewed" ? "renewed" : "not-held";
     } catch (error) {
       throw driverError(error);
@@ -94,7 +102,9 @@ class MetaClientDriver implements LockDriver {
 }
 
 function driverError(error: unknown, signal?: AbortSignal): DriverError {
-  if (signal?.aborted === true && error === signal.reason) return new DriverError("aborted", error);
+  if (signal?.aborted === true && error === signal.reason) {
+    return new DriverError("aborted", error);
+  }
   if (error instanceof WaitTimeoutError) {
     const { holderOwner = "", holderToken = 0n, waiters = 0 } = error;
     return new DriverError("wait-timed-out", error, { holderOwner, holderToken, waiters });

@@ -9,7 +9,9 @@ export function wireError(error: unknown, signal?: AbortSignal): DriverError {
     return new DriverError("aborted", error);
   }
   const detail = error instanceof ConnectError ? error.findDetails(ErrorDetailSchema)[0] : undefined;
-  if (detail === undefined || detail.reason === Reason.UNSPECIFIED) return new DriverError("other", error);
+  if (detail === undefined || detail.reason === Reason.UNSPECIFIED) {
+    return new DriverError("other", error);
+  }
   const reason = Reason[detail.reason].toLowerCase().replaceAll("_", "-") as LockErrorReason;
   return new DriverError(reason, error, detail.state);
 }
@@ -21,7 +23,9 @@ export async function unlessNotHeld<T extends string>(done: T, call: Promise<unk
     return done;
   } catch (error) {
     const failure = wireError(error);
-    if (failure.reason === "not-held") return "not-held";
+    if (failure.reason === "not-held") {
+      return "not-held";
+    }
     throw failure;
   }
 }

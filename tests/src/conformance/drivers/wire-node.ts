@@ -1,9 +1,9 @@
 import { createClient } from "@connectrpc/connect";
 import { LockService, type LockState } from "@metasrv/proto/metasrv/v1";
 import { type Metasrv, startMetasrv } from "@metasrv/testing";
-import { EtcdView } from "./etcd-side.js";
-import type { LockDriver } from "../lock-driver.js";
 import { openRpcClient, type RpcClient } from "../../rpc-client.js";
+import type { LockDriver } from "../lock-driver.js";
+import { EtcdView } from "./etcd-side.js";
 
 /** Where the locks of a node over the wire are kept: in its memory, or in an etcd under a prefix. */
 export type WireStore = "memory" | { readonly endpoint: string; readonly prefix?: string };
@@ -47,7 +47,9 @@ export class WireNode implements AsyncDisposable {
       const { holderOwner, holderToken, waiters } = outcome.value.state;
       return { holderOwner, holderToken, waiters } as LockState;
     }
-    if (outcome.case === "granted") await client.unlock({ key: outcome.value.key });
+    if (outcome.case === "granted") {
+      await client.unlock({ key: outcome.value.key });
+    }
     return { holderOwner: "", holderToken: 0n, waiters: 0 } as LockState;
   }
 

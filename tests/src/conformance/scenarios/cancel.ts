@@ -15,7 +15,9 @@ export const cancelScenarios: readonly Scenario[] = [
       abort.abort();
       expect((await failureOf(waiter.granted)).reason).toBe("aborted");
       await waitersAre(driver, lock, 0);
-      if (driver.etcd !== undefined) expect(await driver.tickets(lock)).toHaveLength(1);
+      if (driver.etcd !== undefined) {
+        expect(await driver.tickets(lock)).toHaveLength(1);
+      }
       await driver.unlock(key);
     },
   },
@@ -30,7 +32,9 @@ export const cancelScenarios: readonly Scenario[] = [
         abort.abort();
         return failure;
       });
-      for (const failure of await Promise.all(failures)) expect(failure.reason).toBe("aborted");
+      for (const failure of await Promise.all(failures)) {
+        expect(failure.reason).toBe("aborted");
+      }
       await driver.unlock(key);
       const next = await driver.lock(lock);
       await waitersAre(driver, lock, 0);

@@ -14,14 +14,20 @@ export const exclusionScenarios: readonly Scenario[] = [
       const places = Array.from({ length: locks }, () => ({ name: name(), inside: 0, counter: 0, lastToken: 0n }));
       const work = async (worker: number): Promise<void> => {
         const place = places[worker % locks];
-        if (place === undefined) throw new Error("every worker has a place");
+        if (place === undefined) {
+          throw new Error("every worker has a place");
+        }
         for (let round = 0; round < rounds; round++) {
           const { key, token } = await driver.lock(place.name, { ttlMs: 60_000 });
           expect(++place.inside).toBe(1);
-          if (has("tokens")) expect(token).toBeGreaterThan(place.lastToken);
+          if (has("tokens")) {
+            expect(token).toBeGreaterThan(place.lastToken);
+          }
           place.lastToken = token;
           const read = place.counter;
-          for (let turns = worker % 5; turns >= 0; turns--) await turn();
+          for (let turns = worker % 5; turns >= 0; turns--) {
+            await turn();
+          }
           place.counter = read + 1;
           place.inside--;
           await driver.unlock(key);

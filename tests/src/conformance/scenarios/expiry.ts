@@ -29,7 +29,9 @@ export const expiryScenarios: readonly Scenario[] = [
       const ttl = ttlMs(150);
       const { key } = await driver.lock(lock);
       const waiters = [];
-      for (let place = 0; place < 2; place++) waiters.push(await queueUp(driver, lock, { ttlMs: ttl }));
+      for (let place = 0; place < 2; place++) {
+        waiters.push(await queueUp(driver, lock, { ttlMs: ttl }));
+      }
       const last = await queueUp(driver, lock);
       const unlockedAt = performance.now();
       await driver.unlock(key);

@@ -68,7 +68,9 @@ interface Planted extends AsyncDisposable {
 /** Puts keys into etcd; disposing takes them out again. The value is no message of ours. */
 async function plant({ client }: EtcdSide, keys: readonly string[]): Promise<Planted> {
   const value = Buffer.from([0xff, 0xff, 0xff]);
-  for (const key of keys) await client.put(key).value(value);
+  for (const key of keys) {
+    await client.put(key).value(value);
+  }
   return {
     keys,
     unchanged: async () => {
@@ -76,12 +78,16 @@ async function plant({ client }: EtcdSide, keys: readonly string[]): Promise<Pla
       return found.every(({ kvs: [kv] }) => kv?.version === "1" && kv.value.equals(value));
     },
     async [Symbol.asyncDispose]() {
-      for (const key of keys) await client.delete().key(key);
+      for (const key of keys) {
+        await client.delete().key(key);
+      }
     },
   };
 }
 
 function requireEtcd(etcd: EtcdSide | undefined): EtcdSide {
-  if (etcd === undefined) throw new Error('a backend without etcd needs the exemption "etcd"');
+  if (etcd === undefined) {
+    throw new Error('a backend without etcd needs the exemption "etcd"');
+  }
   return etcd;
 }

@@ -32,7 +32,9 @@ export const nameScenarios: readonly Scenario[] = [
     async run({ driver }) {
       const inTime = () => AbortSignal.timeout(20_000);
       const grants = await Promise.all(names.map((lock) => driver.lock(lock, { ttlMs: 60_000, signal: inTime() })));
-      for (const lock of names) expect((await driver.observe(lock)).holderToken).toBeGreaterThan(0n);
+      for (const lock of names) {
+        expect((await driver.observe(lock)).holderToken).toBeGreaterThan(0n);
+      }
       for (const [index, { key }] of grants.entries()) {
         expect(await driver.unlock(key)).toBe("released");
         await becomesFree(driver, names[index] ?? Buffer.of());

@@ -9,7 +9,9 @@ export const prefixScenarios: readonly Scenario[] = [
     needs: ["etcd"],
     async run({ driver, name }) {
       const { etcd } = driver;
-      if (etcd === undefined) throw new Error('a backend without etcd needs the exemption "etcd"');
+      if (etcd === undefined) {
+        throw new Error('a backend without etcd needs the exemption "etcd"');
+      }
       const prefixes = [`${etcd.prefix}2`, `${etcd.prefix}/inner`];
       const neighbours = await Promise.all(prefixes.map((prefix) => etcd.neighbour(prefix)));
       try {
@@ -26,7 +28,9 @@ async function hasOneWorldFor(drivers: readonly LockDriver[], lock: Uint8Array):
   const grants = await Promise.all(drivers.map((driver) => driver.lock(lock, { signal })));
   // No key opens the others' locks.
   for (const [index, driver] of drivers.entries()) {
-    for (const { key } of grants.filter((_, other) => other !== index)) await driver.unlock(key);
+    for (const { key } of grants.filter((_, other) => other !== index)) {
+      await driver.unlock(key);
+    }
   }
   for (const [index, driver] of drivers.entries()) {
     expect(await driver.tickets(lock)).toHaveLength(1);

@@ -10,7 +10,9 @@ export const tryLockScenarios: readonly Scenario[] = [
     async run({ driver, name }) {
       const lock = name();
       const answer = await driver.tryLock(lock);
-      if (!("granted" in answer)) throw new Error("refused");
+      if (!("granted" in answer)) {
+        throw new Error("refused");
+      }
       expect((await driver.observe(lock)).holderToken).toBe(answer.granted.token);
       await driver.unlock(answer.granted.key);
     },
@@ -25,7 +27,9 @@ export const tryLockScenarios: readonly Scenario[] = [
       expect(await driver.observe(lock)).toMatchObject({ waiters: 0 });
       await driver.unlock(key);
       const answer = await driver.tryLock(lock);
-      if (!("granted" in answer)) throw new Error("refused");
+      if (!("granted" in answer)) {
+        throw new Error("refused");
+      }
       await driver.unlock(answer.granted.key);
     },
   },
@@ -52,7 +56,9 @@ export const tryLockScenarios: readonly Scenario[] = [
       const grants = answers.flatMap((answer) => ("granted" in answer ? [answer.granted] : []));
       expect(grants).toHaveLength(1);
       await waitersAre(driver, lock, 0);
-      for (const { key } of grants) expect(await driver.unlock(key)).toBe("released");
+      for (const { key } of grants) {
+        expect(await driver.unlock(key)).toBe("released");
+      }
     },
   },
 ];

@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import { type Command, knownLevel, type StateHash } from "../../model/command.js";
 import type { Fatal } from "../../model/fatal-error.js";
 import type { Member, StoredMember } from "../../model/member.js";
-import type { CommandLog, CommandWaiter, LogFold, MembershipListener, LogListener, Urgency } from "../command-log.js";
+import type { CommandLog, CommandWaiter, LogFold, LogListener, MembershipListener, Urgency } from "../command-log.js";
 import { decodeBase, type StoredBase } from "../snapshot-codec.js";
 import { Committer } from "./committer.js";
 import { DatabaseSize } from "./database-size.js";

@@ -1,6 +1,6 @@
-import { MalformedMessageError } from "@metasrv/wire";
-import { fromBinary, toBinary, create } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { MemberSchema } from "@metasrv/proto/metasrv/store/v1";
+import { MalformedMessageError } from "@metasrv/wire";
 import type { Entry } from "../../model/command.js";
 import type { Member, StoredMember } from "../../model/member.js";
 import type { LogFold } from "../command-log.js";

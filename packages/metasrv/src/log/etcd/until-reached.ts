@@ -1,7 +1,7 @@
 import type { Clock } from "@metasrv/wire";
 import { isProgramFault } from "../../model/fatal-error.js";
-import type { Pauses } from "./pauses.js";
 import { asError, storeUnreachable } from "./etcd-errors.js";
+import type { Pauses } from "./pauses.js";
 
 /** What {@link untilReached} works with. */
 export interface UntilReachedOptions {

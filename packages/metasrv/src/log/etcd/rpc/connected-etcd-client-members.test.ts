@@ -1,7 +1,7 @@
+import type { ServerHttp2Stream } from "node:http2";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from "@jest/globals";
 import { type Etcd, type EtcdCluster, leakCheck, startEtcdCluster, until } from "@metasrv/testing";
 import { systemClock } from "@metasrv/wire";
-import type { ServerHttp2Stream } from "node:http2";
 import { answer, Far } from "../../../../test-support/grpc-far.js";
 import { createEtcdClient } from "./connected-etcd-client.js";
 import type { EtcdClient } from "./etcd-client.js";

@@ -1,9 +1,9 @@
-import { afterAll, afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { leakCheck } from "@metasrv/testing";
-import { enveloped, systemClock } from "@metasrv/wire";
 import { once } from "node:events";
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { type AddressInfo, createServer as createMuteServer, type Socket } from "node:net";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { leakCheck } from "@metasrv/testing";
+import { enveloped, systemClock } from "@metasrv/wire";
 import { answer, Far } from "../../../../test-support/grpc-far.js";
 import { GrpcConnection } from "./grpc-connection.js";
 

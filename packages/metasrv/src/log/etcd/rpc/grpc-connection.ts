@@ -1,4 +1,3 @@
-import { type Clock, enveloped, EnvelopeReader } from "@metasrv/wire";
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
@@ -7,6 +6,7 @@ import {
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from "node:http2";
+import { type Clock, enveloped, EnvelopeReader } from "@metasrv/wire";
 import { grpcCode, grpcError, type GrpcStatus, grpcStatusOf } from "./grpc-status.js";
 
 /** A call with many messages both ways. */
