@@ -100,7 +100,8 @@ export class ModelLog {
         break;
       }
       case "raiseFloor":
-        if (token <= command.value.token) {
+        // As of the entry's first command: an offset counts for what follows in the same entry too.
+        if ((revision + this.#offset) * 4096n <= command.value.token) {
           this.#offset = command.value.token / 4096n + 1n - revision;
         }
         break;

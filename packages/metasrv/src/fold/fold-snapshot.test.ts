@@ -83,4 +83,14 @@ describe("a fold that begins with a snapshot", () => {
     expect(() => loadedFrom(fold, snapshot, [{ tickets: [second, first], writers: [] }])).not.toThrow();
     expect(() => loadedFrom(fold, snapshot, [])).toThrow(/snapshot at revision 1 .* restore etcd from a backup/);
   });
+
+  test("cannot be finished once another was begun or the table was read anew", () => {
+    const fold = new Fold();
+    const first = fold.snapshot();
+    const second = fold.snapshot();
+    expect([first.isValid, second.isValid]).toEqual([false, true]);
+    first.end();
+    fold.become(fold.fresh(fold.base));
+    expect(second.isValid).toBe(false);
+  });
 });

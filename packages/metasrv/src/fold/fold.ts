@@ -131,10 +131,7 @@ export class Fold implements LogFold {
     if (ofAnotherStore && this.nextToken > this.#outdatedBefore) {
       this.#outdatedBefore = this.nextToken;
     }
-    if (this.#walk !== undefined) {
-      this.#walk.isValid = false;
-      this.#walk = undefined;
-    }
+    this.#endWalk();
     this.#base = fresh.#base;
     this.#revision = fresh.#revision;
     this.#table = fresh.#table;
@@ -209,10 +206,10 @@ export class Fold implements LogFold {
   }
 
   loaded(hash: StateHash): void {
-    const tickets = this.#loading.sort((a, b) => (a.token < b.token ? -1 : 1));
+    const tickets = this.#loading;
     this.#loading = [];
+    this.#table.addAll(tickets);
     for (const ticket of tickets) {
-      this.#table.add(ticket);
       this.#hash.add(ticket);
     }
     this.#hash.mark(this.#revision);
@@ -225,6 +222,7 @@ export class Fold implements LogFold {
   }
 
   snapshot(): FoldSnapshot {
+    this.#endWalk();
     const walk = new SnapshotWalk({
       base: this.base,
       hash: this.hash,
@@ -240,6 +238,14 @@ export class Fold implements LogFold {
     });
     this.#walk = walk;
     return walk;
+  }
+
+  /** A walk that is not finished can no longer be: nobody tells it of changes any more. */
+  #endWalk(): void {
+    if (this.#walk !== undefined) {
+      this.#walk.isValid = false;
+      this.#walk = undefined;
+    }
   }
 
   #execute(command: Command, writer: string, revision: bigint, index: number): Outcome {

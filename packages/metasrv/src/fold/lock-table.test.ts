@@ -99,6 +99,26 @@ describe("a table", () => {
     );
   });
 
+  test("takes the tickets of a snapshot in any order, and has the same queues as if each had come in its turn", () => {
+    const queues = Array.from({ length: 12 }, (_, n) => n + 1);
+    fc.assert(
+      fc.property(fc.shuffledSubarray(queues), (tokens) => {
+        const loaded = new LockTable();
+        loaded.addAll(tokens.map((token) => ticket(token, "abc"[token % 3])));
+        const grown = new LockTable();
+        for (const token of [...tokens].sort((a, b) => a - b)) {
+          grown.add(ticket(token, "abc"[token % 3]));
+        }
+        const seen = (table: LockTable) =>
+          [...table.tickets()]
+            .sort((a, b) => Number(a.token - b.token))
+            .map(({ token, holds, previous, next }) => [token, holds, previous?.token, next?.token]);
+        expect(seen(loaded)).toEqual(seen(grown));
+        expect(locks.map((name) => loaded.state(name))).toEqual(locks.map((name) => grown.state(name)));
+      }),
+    );
+  });
+
   test("gives nobody a turn when a waiter goes, wherever in the queue it was", () => {
     for (const leaves of [1, 2, 3]) {
       const table = new LockTable();

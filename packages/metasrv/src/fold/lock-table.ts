@@ -1,6 +1,7 @@
 import type { TicketRef } from "../model/command.js";
 import type { LockState } from "../model/lock-errors.js";
 import type { LockName } from "../model/lock-name.js";
+import { ShardedMap } from "./sharded-map.js";
 import type { Ticket } from "./ticket.js";
 import { TicketMap } from "./ticket-map.js";
 
@@ -26,7 +27,7 @@ class Queue {
  */
 export class LockTable {
   readonly #tickets = new TicketMap<Ticket>();
-  readonly #queues = new Map<LockName, Queue>();
+  readonly #queues = new ShardedMap<LockName, Queue>();
 
   /** Number of tickets. */
   get size(): number {
@@ -65,23 +66,20 @@ export class LockTable {
 
   /** Adds a ticket at the end of its queue: its token is the highest of all. */
   add(ticket: Ticket): void {
-    this.#tickets.set(ticket);
-    let queue = this.#queues.get(ticket.name);
-    if (queue === undefined) {
-      queue = new Queue(ticket.name);
-      this.#queues.set(ticket.name, queue);
+    this.#append(ticket);
+  }
+
+  /** Adds tickets of any order to a table that is empty. */
+  addAll(tickets: readonly Ticket[]): void {
+    const unsorted = new Set<Queue>();
+    for (const ticket of tickets) {
+      const queue = this.#append(ticket);
+      if (ticket.previous !== undefined && ticket.previous.token > ticket.token) {
+        unsorted.add(queue);
+      }
     }
-    ticket.previous = queue.tail;
-    if (queue.tail === undefined) {
-      queue.head = ticket;
-    } else {
-      queue.tail.next = ticket;
-    }
-    queue.tail = ticket;
-    queue.size++;
-    if (queue.holders === 0) {
-      ticket.holds = true;
-      queue.holders = 1;
+    for (const queue of unsorted) {
+      sort(queue);
     }
   }
 
@@ -120,6 +118,49 @@ export class LockTable {
       queue.holders--;
     }
     return settle(queue);
+  }
+
+  #append(ticket: Ticket): Queue {
+    this.#tickets.set(ticket);
+    let queue = this.#queues.get(ticket.name);
+    if (queue === undefined) {
+      queue = new Queue(ticket.name);
+      this.#queues.set(ticket.name, queue);
+    }
+    link(ticket, queue);
+    return queue;
+  }
+}
+
+/** Adds a ticket at the end of its lock's queue. */
+function link(ticket: Ticket, queue: Queue): void {
+  ticket.previous = queue.tail;
+  ticket.next = undefined;
+  if (queue.tail === undefined) {
+    queue.head = ticket;
+  } else {
+    queue.tail.next = ticket;
+  }
+  queue.tail = ticket;
+  queue.size++;
+  ticket.holds = queue.holders === 0;
+  if (ticket.holds) {
+    queue.holders = 1;
+  }
+}
+
+function sort(queue: Queue): void {
+  const tickets: Ticket[] = [];
+  for (let ticket = queue.head; ticket !== undefined; ticket = ticket.next) {
+    tickets.push(ticket);
+  }
+  tickets.sort((a, b) => (a.token < b.token ? -1 : 1));
+  queue.head = undefined;
+  queue.tail = undefined;
+  queue.size = 0;
+  queue.holders = 0;
+  for (const ticket of tickets) {
+    link(ticket, queue);
   }
 }
 

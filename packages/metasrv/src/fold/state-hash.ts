@@ -16,6 +16,7 @@ export class TableHash {
   readonly #lows = new Int32Array(kept);
   readonly #highs = new Int32Array(kept);
   #entries = 0;
+  readonly #sum = new Sum();
 
   get low(): number {
     return this.#low >>> 0;
@@ -47,17 +48,18 @@ export class TableHash {
   }
 
   #count({ name, id, token, content, memberId, attempt }: Ticket, sign: 1 | -1): void {
-    const texts = mixText(mixText(mixText(0x811c_9dc5, id), memberId), name);
-    const rest = mix(mix(texts, content.ttlMs), (attempt << 1) | (content.resumable ? 1 : 0));
-    const low = mix(rest, lowBits(token));
-    this.#low = (this.#low + sign * low) | 0;
-    this.#high = (this.#high + sign * mix(low ^ 0x9e37_79b1, content.owner.length)) | 0;
+    const sum = this.#sum.begin().text(id).text(memberId).text(name).text(content.owner);
+    sum.number(content.ttlMs).number((attempt << 1) | (content.resumable ? 1 : 0));
+    this.#add(sum.number(lowBits(token)), sign);
   }
 
   #countHold({ token }: Ticket, sign: 1 | -1): void {
-    const hold = mix(0x85eb_ca77, lowBits(token));
-    this.#low = (this.#low + sign * hold) | 0;
-    this.#high = (this.#high + sign * mix(hold, 1)) | 0;
+    this.#add(this.#sum.begin().number(lowBits(token)), sign);
+  }
+
+  #add({ low, high }: Sum, sign: 1 | -1): void {
+    this.#low = (this.#low + sign * low) | 0;
+    this.#high = (this.#high + sign * high) | 0;
   }
 
   /** The table has everything up to this revision, and nothing after it. */
@@ -86,15 +88,34 @@ function lowBits(token: bigint): number {
   return Number(BigInt.asUintN(32, token));
 }
 
-function mixText(sum: number, text: string): number {
-  let result = sum;
-  for (let at = 0; at < text.length; at++) {
-    result = Math.imul(result ^ text.charCodeAt(at), 0x0100_0193);
-  }
-  return result ^ (result >>> 15);
-}
+/** Two 32-bit hashes of the same fields, by different numbers. */
+class Sum {
+  low = 0;
+  high = 0;
 
-function mix(sum: number, value: number): number {
-  const result = Math.imul(sum ^ value, 0xcc9e2d51);
-  return Math.imul(result ^ (result >>> 15), 0x1b873593);
+  begin(): this {
+    this.low = 0x811c_9dc5 | 0;
+    this.high = 0x9e37_79b1 | 0;
+    return this;
+  }
+
+  text(text: string): this {
+    let { low, high } = this;
+    for (let at = 0; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      low = Math.imul(low ^ code, 0x0100_0193);
+      high = Math.imul(high ^ code, 0x85eb_ca77);
+    }
+    this.low = low;
+    this.high = high;
+    return this.number(text.length);
+  }
+
+  number(value: number): this {
+    const low = Math.imul(this.low ^ value, 0xcc9e_2d51);
+    this.low = Math.imul(low ^ (low >>> 15), 0x1b87_3593);
+    const high = Math.imul(this.high ^ value, 0xc2b2_ae3d);
+    this.high = Math.imul(high ^ (high >>> 13), 0x27d4_eb2f);
+    return this;
+  }
 }

@@ -1,5 +1,6 @@
 import type { TicketRef } from "../model/command.js";
 import type { TicketId } from "../model/ticket-id.js";
+import { ShardedMap } from "./sharded-map.js";
 
 /** One string for a ticket's name and id; all ids have the same length. */
 export function ticketRefKey({ name, id }: TicketRef): string {
@@ -11,7 +12,7 @@ export function ticketRefKey({ name, id }: TicketRef): string {
  * tickets of one id and several names, which no well-behaved requester makes, are kept aside.
  */
 export class TicketMap<Entry extends TicketRef> {
-  readonly #entries = new Map<TicketId, Entry>();
+  readonly #entries = new ShardedMap<TicketId, Entry>();
   /** Those whose id was taken by a ticket of another name, by {@link ticketRefKey}. */
   readonly #others = new Map<string, Entry>();
 
@@ -24,13 +25,13 @@ export class TicketMap<Entry extends TicketRef> {
     if (entry?.name === ticket.name) {
       return entry;
     }
-    return this.#others.size === 0 ? undefined : this.#others.get(ticketRefKey(ticket));
+    return this.#others.size > 0 ? this.#others.get(ticketRefKey(ticket)) : undefined;
   }
 
   /** Adds an entry, in place of the one of the same ticket. */
   set(entry: Entry): void {
     const first = this.#entries.get(entry.id);
-    if (first?.name === entry.name || (first === undefined && !this.#others.has(ticketRefKey(entry)))) {
+    if (first === undefined ? !this.#isAside(entry) : first.name === entry.name) {
       this.#entries.set(entry.id, entry);
     } else {
       this.#others.set(ticketRefKey(entry), entry);
@@ -48,5 +49,9 @@ export class TicketMap<Entry extends TicketRef> {
   *values(): Generator<Entry> {
     yield* this.#entries.values();
     yield* this.#others.values();
+  }
+
+  #isAside(ticket: TicketRef): boolean {
+    return this.#others.size > 0 && this.#others.has(ticketRefKey(ticket));
   }
 }

@@ -59,7 +59,7 @@ export interface FoldSnapshot {
   readonly isValid: boolean;
   readonly base: LogBase;
   readonly hash: StateHash;
-  /** At most `tickets` tickets more; undefined once that was all. */
+  /** At most `tickets` tickets more; undefined once that was all. They change with the table: use them at once. */
   next(tickets: number): SnapshotPart | undefined;
   /** It is not needed any more. */
   end(): void;
