@@ -27,7 +27,7 @@ class Queue {
  */
 export class LockTable {
   readonly #tickets = new TicketMap<Ticket>();
-  readonly #queues = new ShardedMap<LockName, Queue>();
+  readonly #queues = new ShardedMap<LockName, Queue>(hashOf);
 
   /** Number of tickets. */
   get size(): number {
@@ -175,4 +175,13 @@ function settle(queue: Queue): readonly Ticket[] {
   head.holds = true;
   queue.holders = 1;
   return [head];
+}
+
+/** Of the whole name: names of many shapes differ at any place. */
+function hashOf(name: LockName): number {
+  let hash = name.length;
+  for (let at = 0; at < name.length; at++) {
+    hash = Math.imul(hash ^ name.charCodeAt(at), 0x0100_0193);
+  }
+  return hash ^ (hash >>> 15);
 }

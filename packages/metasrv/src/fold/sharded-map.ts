@@ -7,7 +7,13 @@ const shardCount = 256;
  */
 export class ShardedMap<Key extends string, Value> {
   readonly #shards = Array.from({ length: shardCount }, () => new Map<Key, Value>());
+  readonly #hash: (key: Key) => number;
   #size = 0;
+
+  /** @param hash - spreads keys over the parts: its lowest 8 bits say which */
+  constructor(hash: (key: Key) => number) {
+    this.#hash = hash;
+  }
 
   get size(): number {
     return this.#size;
@@ -43,11 +49,7 @@ export class ShardedMap<Key extends string, Value> {
   }
 
   #shardOf(key: Key): Map<Key, Value> {
-    let sum = 0;
-    for (let at = 0; at < key.length; at++) {
-      sum = Math.imul(sum ^ key.charCodeAt(at), 0x0100_0193);
-    }
-    const shard = this.#shards[(sum ^ (sum >>> 15)) & (shardCount - 1)];
+    const shard = this.#shards[this.#hash(key) & (shardCount - 1)];
     if (shard === undefined) {
       throw new Error("a key has no shard");
     }

@@ -12,7 +12,7 @@ export function ticketRefKey({ name, id }: TicketRef): string {
  * tickets of one id and several names, which no well-behaved requester makes, are kept aside.
  */
 export class TicketMap<Entry extends TicketRef> {
-  readonly #entries = new ShardedMap<TicketId, Entry>();
+  readonly #entries = new ShardedMap<TicketId, Entry>(lastByte);
   /** Those whose id was taken by a ticket of another name, by {@link ticketRefKey}. */
   readonly #others = new Map<string, Entry>();
 
@@ -54,4 +54,9 @@ export class TicketMap<Entry extends TicketRef> {
   #isAside(ticket: TicketRef): boolean {
     return this.#others.size > 0 && this.#others.has(ticketRefKey(ticket));
   }
+}
+
+/** Ids are random, or count: either way their last byte differs. */
+function lastByte(id: TicketId): number {
+  return id.charCodeAt(id.length - 1);
 }

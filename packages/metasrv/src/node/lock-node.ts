@@ -142,12 +142,14 @@ export class LockNode {
    */
   async stop(): Promise<void> {
     this.#standing.stop();
+    // One for all: a million errors with their stacks take longer than stopping may.
+    const reason = shuttingDown();
     for (const local of this.#locals()) {
       if (local.state !== "held" && !local.resumable) {
         // Nobody can go on with it at another member.
-        local.giveUp(shuttingDown());
+        local.giveUp(reason);
       } else if (!["removing", "leftOver", "withdrawn"].includes(local.state)) {
-        local.dispatch("abandon", shuttingDown());
+        local.dispatch("abandon", reason);
       }
     }
     await new Promise<void>((resolve) => {
@@ -251,8 +253,9 @@ export class LockNode {
       this.#logger.warn({ memberId }, "membership lost: no grants until this node has joined again");
       this.#standing.lost();
       this.cluster.changed();
+      const reason = notAMember();
       for (const local of this.#locals()) {
-        local.dispatch("abandon", notAMember());
+        local.dispatch("abandon", reason);
       }
     },
   };
