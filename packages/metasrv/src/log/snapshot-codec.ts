@@ -122,57 +122,49 @@ export function decodeChunk(message: Buffer): SnapshotPart {
   }
 }
 
-/** A ticket whose content and member are known by their indexes only: they follow the tickets. */
-interface IndexedTicket {
-  readonly name: string;
-  readonly id: string;
-  readonly token: bigint;
-  readonly content: number;
-  readonly member: number;
-  readonly attempt: number;
-}
-
+/** Contents and members follow the tickets that name them: the message is read twice. */
 function readChunk(message: Buffer): SnapshotPart {
-  const reader = new FieldReader(message);
   const memberIds: string[] = [];
   const contents: TicketContent[] = [];
-  const indexed: IndexedTicket[] = [];
   const writers: WriterProgress[] = [];
-  for (let field = reader.next(); field !== 0; field = reader.next()) {
+  const tickets: SnapshotTicket[] = [];
+  const first = new FieldReader(message);
+  for (let field = first.next(); field !== 0; field = first.next()) {
     switch (field) {
       case tag(1, bytes):
-        memberIds.push(reader.text());
+        memberIds.push(first.text());
         break;
       case tag(2, bytes):
-        contents.push(readContent(reader));
-        break;
-      case tag(3, bytes):
-        indexed.push(readTicket(reader));
+        contents.push(readContent(first));
         break;
       case tag(4, bytes):
-        writers.push(progressOf(fromBinary(WriterProgressSchema, reader.bytes())));
+        writers.push(progressOf(fromBinary(WriterProgressSchema, first.bytes())));
         break;
       default:
-        reader.skip(field);
+        first.skip(field);
     }
   }
-  const tickets = indexed.map(({ name, id, token, content, member, attempt }): SnapshotTicket => {
-    const known = contents[content];
-    const memberId = memberIds[member];
-    if (known === undefined || memberId === undefined) {
-      throw new Error("a ticket names a content or a member that is not there");
+  const second = new FieldReader(message);
+  for (let field = second.next(); field !== 0; field = second.next()) {
+    if (field === tag(3, bytes)) {
+      tickets.push(readTicket(second, contents, memberIds));
+    } else {
+      second.skip(field);
     }
-    return { name: name as LockName, id: id as TicketId, token, content: known, memberId, attempt };
-  });
+  }
   return { tickets, writers };
 }
 
-function readTicket(reader: FieldReader): IndexedTicket {
+function readTicket(
+  reader: FieldReader,
+  contents: readonly TicketContent[],
+  memberIds: readonly string[],
+): SnapshotTicket {
   let name = "";
   let id = "";
   let token = 0n;
-  let content = 0;
-  let member = 0;
+  let contentIndex = 0;
+  let memberIndex = 0;
   let attempt = 0;
   const end = reader.enter();
   for (let field = reader.next(); field !== 0; field = reader.next()) {
@@ -187,10 +179,10 @@ function readTicket(reader: FieldReader): IndexedTicket {
         token = reader.bigint();
         break;
       case tag(4, varint):
-        content = reader.uint32();
+        contentIndex = reader.uint32();
         break;
       case tag(5, varint):
-        member = reader.uint32();
+        memberIndex = reader.uint32();
         break;
       case tag(6, varint):
         attempt = reader.uint32();
@@ -200,7 +192,12 @@ function readTicket(reader: FieldReader): IndexedTicket {
     }
   }
   reader.leave(end);
-  return { name, id, token, content, member, attempt };
+  const content = contents[contentIndex];
+  const memberId = memberIds[memberIndex];
+  if (content === undefined || memberId === undefined) {
+    throw new Error("a ticket names a content or a member that is not there");
+  }
+  return { name: name as LockName, id: id as TicketId, token, content, memberId, attempt };
 }
 
 const kinds: Readonly<Record<Outcome["kind"], OutcomeKind>> = {

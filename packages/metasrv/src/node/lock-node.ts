@@ -463,7 +463,7 @@ export class LockNode {
 
   /** Tickets that are this node's and that nobody here has asked for: those that may be held are kept for a full TTL. */
   #serveStrays(refs: readonly TicketRef[] | undefined): void {
-    const tickets = refs?.map((ref) => this.#fold.get(ref)) ?? [...this.#fold.tickets()];
+    const tickets = refs?.map((ref) => this.#fold.get(ref)) ?? this.#fold.tickets();
     for (const ticket of tickets) {
       if (ticket !== undefined && ticket.follower === undefined && this.#host.isMember(ticket.memberId)) {
         this.#serveOrphan(ticket, { kind: ticket.holds ? "holds" : "waits", token: ticket.token, moved: true });
@@ -493,11 +493,12 @@ export class LockNode {
   }
 
   *#locals(): Generator<LocalTicket> {
-    const shown = [...this.#fold.tickets()].flatMap(({ follower }) =>
-      follower instanceof LocalTicket ? follower : [],
-    );
-    yield* shown;
-    yield* [...this.#unshown.values()];
+    for (const { follower } of this.#fold.tickets()) {
+      if (follower instanceof LocalTicket) {
+        yield follower;
+      }
+    }
+    yield* this.#unshown.values();
   }
 
   #contentOf(ttlMs: number, owner: string, resumable: boolean): TicketContent {

@@ -100,14 +100,14 @@ export class Takeover {
   }
 
   async #takeOver(): Promise<void> {
-    const { fold, logger, leads } = this.#options;
+    const { fold, cluster, logger, leads } = this.#options;
     if (!leads()) {
       return;
     }
     const holding: Ticket[] = [];
     const waiting: Ticket[] = [];
     for (const ticket of fold.tickets()) {
-      if (this.#isOrphan(ticket) && this.#doomed.get(ticket) !== ticket.memberId) {
+      if (!cluster.has(ticket.memberId) && this.#doomed.get(ticket) !== ticket.memberId) {
         (ticket.holds ? holding : waiting).push(ticket);
       }
     }
