@@ -40,7 +40,7 @@ try {
       : await runSoak({ minutes: soakMinutes, out, signal, log });
   process.exitCode = good ? 0 : 1;
 } catch (error) {
-  // What fails after an interrupt fails because of it.
+  // After an interrupt, failures come from the interrupt.
   console.error(signal.aborted ? String(signal.reason) : error);
   process.exitCode = 1;
 }

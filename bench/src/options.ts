@@ -6,9 +6,9 @@ export interface Options {
   readonly quick: boolean;
   /** Ids of the only workloads to run; absent: all. */
   readonly only: readonly string[] | undefined;
-  /** Instead of workloads, a mixed load of so many minutes. */
+  /** If set, a mixed load runs for this many minutes instead of the workloads. */
   readonly soakMinutes: number | undefined;
-  /** What numbers of a million tickets or locks are multiplied by. */
+  /** The factor for numbers of a million tickets or locks. */
   readonly scale: number;
   /** Folder for the results; absent: `docs` for a full run, `bench/results` for any other. */
   readonly out: string | undefined;

@@ -11,7 +11,6 @@ import { textTable } from "./report/text-table.js";
 import { allWorkloads } from "./workloads/all-workloads.js";
 import type { Context, Plan } from "./workloads/workload.js";
 
-/** What a run needs. */
 export interface RunOptions {
   readonly options: Options;
   /** Folder for the results. */
@@ -23,7 +22,10 @@ export interface RunOptions {
 const quickPlan = { quick: true, rounds: 3, roundMs: 1_000, warmUpMs: 3_000, warmUpSteps: 1 };
 const fullPlan = { quick: false, rounds: 3, roundMs: 2_000, warmUpMs: 4_000, warmUpSteps: 8 };
 
-/** Runs the workloads asked for, prints and writes what came of them; whether no target was missed. */
+/**
+ * Runs the workloads that were asked for, and prints and writes the results. Resolves with whether no target was
+ * missed.
+ */
 export async function runBenchmark({ options, out, signal, log }: RunOptions): Promise<boolean> {
   const plan: Plan = { ...(options.quick ? quickPlan : fullPlan), scale: options.scale };
   const machine = await describeMachine();

@@ -5,7 +5,8 @@ import { faultOf } from "./inject/catalogue.js";
 import { proxyNetwork } from "./network/proxy-network.js";
 
 test("a short campaign of real processes breaks no promise", async () => {
-  // What a killed client held ends with its TTL: that comes first, so that nobody waits for it at the end.
+  // The locks that a killed client held end with their TTL. Its fault comes first, so that nobody waits for that at the
+  // end.
   const kinds = ["client-kill", "metasrv-kill", "etcd-compaction", "etcd-leader-kill", "rolling-restart"];
   const summary = await runCampaign({
     network: proxyNetwork,

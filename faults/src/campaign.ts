@@ -8,7 +8,7 @@ import { Random } from "./random.js";
 import { summarize, type Summary } from "./report/summary.js";
 import { Stage, type StageOptions } from "./stage/stage.js";
 
-/** What a campaign is. */
+/** What a campaign does. */
 export interface CampaignOptions {
   readonly network: Network;
   readonly sizes: Omit<StageOptions, "network" | "random" | "folder">;
@@ -16,14 +16,14 @@ export interface CampaignOptions {
   readonly seed: number;
   /** Whether to keep the journals in any case. */
   readonly keep: boolean;
-  /** Ends it early: it rejects with the signal's reason, and leaves nothing behind. */
+  /** Ends the campaign early: it rejects with the signal's reason, and leaves nothing behind. */
   readonly signal: AbortSignal;
   readonly say: (text: string) => void;
 }
 
 /**
- * Starts everything, injects the faults, ends everything, and checks what happened. The journals are kept, and their
- * folder is named, when something was wrong.
+ * Starts everything, injects the faults, ends everything, and checks what happened. If something was wrong, the
+ * journals are kept and their folder is named.
  *
  * @throws Error when something did not recover, or could not be started or ended
  */

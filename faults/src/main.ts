@@ -14,7 +14,7 @@ import { printSummary } from "./report/print-summary.js";
 import { judge } from "./report/promises.js";
 import { writeDocument, writeResults } from "./report/write-results.js";
 
-/** A campaign of at least so many minutes is one to be shown. */
+/** A campaign of at least this many minutes is published. */
 const fullMinutes = 3;
 
 const sizes = { storeMembers: 3, nodes: 3, clients: 3, workersPerClient: 22 };

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 
-// Also when this file is run from its source, as tests do: the programs are always the built ones.
+// The path of a built program, also when this file is run from its source, as in tests.
 function program(name: string): string {
   return fileURLToPath(new URL(`../dist/processes/${name}.js`, import.meta.url));
 }

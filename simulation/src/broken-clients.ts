@@ -2,7 +2,7 @@ import type { EtcdLogParts } from "../../packages/metasrv/src/log/etcd/etcd-log.
 import type { EtcdClient, EtcdTxn } from "../../packages/metasrv/src/log/etcd/rpc/etcd-client.js";
 import { storeKeys } from "./store/store-client.js";
 
-/** Entries are written without a look at whether their member is there. */
+/** Entries are written even if their member's key is gone. */
 export function writesForGoneMembers(parts: EtcdLogParts): EtcdLogParts {
   return {
     ...parts,
@@ -11,7 +11,7 @@ export function writesForGoneMembers(parts: EtcdLogParts): EtcdLogParts {
   };
 }
 
-/** The base is pointed to a snapshot of which not every chunk is there. */
+/** The base names a snapshot that lacks some of its chunks. */
 export function losesChunks(parts: EtcdLogParts): EtcdLogParts {
   return withTxn(parts, (txn) => ({
     ...txn,
@@ -19,7 +19,7 @@ export function losesChunks(parts: EtcdLogParts): EtcdLogParts {
   }));
 }
 
-/** Trimming deletes all entries of a member, those that no snapshot covers too. */
+/** Trimming deletes all entries of a member, even those that no snapshot covers. */
 export function trimsTooMuch(parts: EtcdLogParts): EtcdLogParts {
   return withTxn(parts, (txn) => ({
     ...txn,
@@ -30,7 +30,7 @@ export function trimsTooMuch(parts: EtcdLogParts): EtcdLogParts {
   }));
 }
 
-/** Snapshots and trimming alone go this way: entries are written by `parts.txn`. */
+/** Only snapshots and trimming use this client. Entries are written by `parts.txn`. */
 function withTxn(parts: EtcdLogParts, changed: (txn: EtcdTxn) => EtcdTxn): EtcdLogParts {
   const { client } = parts;
   const wrapped: EtcdClient = {

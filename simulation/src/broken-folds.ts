@@ -22,7 +22,7 @@ export class ForgetfulFold extends Fold {
   }
 }
 
-/** On one node alone, every so often, a command is taken for another. */
+/** On one node, every now and then, the fold takes a command for another one. */
 export class DivergingFold extends Fold {
   #applied = 0;
 
@@ -44,7 +44,7 @@ export class DivergingFold extends Fold {
   }
 }
 
-/** A snapshot has tickets as they are when it comes to them, and not as they were when it was begun. */
+/** A snapshot has each ticket as it is when the walk comes to it, not as it was when the snapshot was begun. */
 export class BlurredFold extends Fold {
   constructor(base: LogBase = start) {
     super(base);
@@ -57,7 +57,7 @@ export class BlurredFold extends Fold {
   override snapshot(): FoldSnapshot {
     const real = super.snapshot();
     const { base, hash } = this;
-    // Without this, the fold would go on noting what changes.
+    // Otherwise the fold would go on noting what changes.
     real.end();
     const tickets = this.tickets();
     let writers = real.next(0)?.writers ?? [];

@@ -1,7 +1,7 @@
 import type { Locks } from "../../packages/metasrv/src/api/locks.js";
 import type { Claim, ClaimListener, ClaimRequest, Grant, LossReason } from "../../packages/metasrv/src/node/claim.js";
 
-/** What the services use of a lock store, but for what a subclass changes. */
+/** What the services use of a node, unchanged unless a subclass changes it. */
 class WrappedLocks implements Locks {
   readonly #below: Locks;
 
@@ -36,10 +36,10 @@ class WrappedLocks implements Locks {
   protected readonly changed: (claim: Claim, told: WrappedListener) => Claim = (claim) => claim;
 }
 
-/** Passes on what it is told. */
+/** Passes on everything that it is told. */
 class WrappedListener implements ClaimListener {
   protected readonly below: ClaimListener;
-  /** Once it is granted. */
+  /** Set once the lock is granted. */
   key: Uint8Array | undefined;
 
   constructor(below: ClaimListener) {
@@ -64,7 +64,7 @@ class WrappedListener implements ClaimListener {
   }
 }
 
-/** The token that is told is another than the ticket's. */
+/** The token that is told is not the ticket's. */
 export class RenumberedGrants extends WrappedLocks {
   readonly #next: () => bigint;
 
@@ -91,7 +91,7 @@ class RenumberingListener extends WrappedListener {
   }
 }
 
-/** When a session is over, what was held on it is released, wherever it is served by then. */
+/** When a session is over, the locks that were held on it are released, even those that another node serves by then. */
 export class HoldsEndWithSession extends WrappedLocks {
   protected override readonly changed = (claim: Claim, told: WrappedListener): Claim => ({
     cancel: () => {
@@ -108,7 +108,7 @@ export class HoldsEndWithSession extends WrappedLocks {
   });
 }
 
-/** An unlock is answered before the store has answered. */
+/** An unlock is answered before the log has taken it. */
 export class EarlyUnlocks extends WrappedLocks {
   protected override readonly changed = (claim: Claim): Claim => ({
     cancel: () => {
@@ -125,7 +125,7 @@ export class EarlyUnlocks extends WrappedLocks {
   });
 }
 
-/** A lock that went to another node is told to have expired. */
+/** A client is told that a lock has expired when it moved to another node. */
 export class MovedIsExpired extends WrappedLocks {
   protected override listener(listener: ClaimListener): WrappedListener {
     return new ExpiringListener(listener);
@@ -139,5 +139,5 @@ class ExpiringListener extends WrappedListener {
 }
 
 function ignore(): void {
-  // It then ends with its TTL.
+  // The lock then ends with its TTL.
 }

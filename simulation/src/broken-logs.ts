@@ -12,7 +12,7 @@ import type { Command, Outcome } from "../../packages/metasrv/src/model/command.
 import type { Member } from "../../packages/metasrv/src/model/member.js";
 import { WrappedLog } from "./wrapped-log.js";
 
-/** The node believes to be a member for ever once it was one: nothing keeps it from telling a grant too late. */
+/** A node that was a member once believes that it is one for ever. Nothing keeps it from telling a grant too late. */
 export class NoLeaseGuard extends WrappedLog {
   override join(member: Omit<Member, "level">, listener: MembershipListener): Promise<void> {
     return super.join(member, {
@@ -23,13 +23,13 @@ export class NoLeaseGuard extends WrappedLog {
         listener.extended(Number.POSITIVE_INFINITY);
       },
       lost: () => {
-        // Not heard of.
+        // The node does not hear of it.
       },
     });
   }
 }
 
-/** After its membership has lapsed, the node goes on with all its tickets, timers and grants as the new member. */
+/** After its membership has ended, the node goes on as the new member with all its tickets, timers and grants. */
 export class SilentRejoin extends WrappedLog {
   override join(member: Omit<Member, "level">, listener: MembershipListener): Promise<void> {
     return super.join(member, {
@@ -40,14 +40,14 @@ export class SilentRejoin extends WrappedLog {
         listener.extended(aliveUntilMs);
       },
       lost: () => {
-        // The next `extended` lets it tell grants again, and it has never given its tickets up.
+        // The next `extended` lets the node tell grants again. It has never given its tickets up.
         listener.extended(0);
       },
     });
   }
 }
 
-/** The leader removes what it has just taken over from a member that is gone, as if nothing were left of the TTL. */
+/** The leader removes a ticket right after it has taken it over, as if its TTL were over. */
 export class TakeoverWithoutTtl extends WrappedLog {
   override append(command: Command, waiter: CommandWaiter, urgency: Urgency): void {
     const { below } = this;
@@ -78,7 +78,7 @@ export class TakeoverThatPurges extends WrappedLog {
   }
 }
 
-/** The expiry of a hold that was renewed elsewhere ends it. */
+/** When a TTL passes, the hold ends even if it was renewed at another node. */
 export class ExpiryEndsAnyHold extends WrappedLog {
   override append(command: Command, waiter: CommandWaiter, urgency: Urgency): void {
     const expires = command.kind === "remove" && command.cause === "expired";
@@ -86,7 +86,7 @@ export class ExpiryEndsAnyHold extends WrappedLog {
   }
 }
 
-/** An unlock removes whoever holds with the ticket's id, whatever its token. */
+/** An unlock removes the ticket of that id, whatever its token is. */
 export class UnlockWithoutToken extends WrappedLog {
   #fold: LogFold | undefined;
 
@@ -102,7 +102,7 @@ export class UnlockWithoutToken extends WrappedLog {
   }
 }
 
-/** A ticket whose creation was given up is not removed when it turns up. */
+/** A ticket whose creation was given up is not removed when it is created after all. */
 export class GhostsStay extends WrappedLog {
   readonly #givenUp = new Set<string>();
 
@@ -129,7 +129,7 @@ export class GhostsStay extends WrappedLog {
   }
 }
 
-/** The TTL runs from the creation of the ticket on, while it waits too. */
+/** The TTL runs from the creation of the ticket, even while it waits. */
 export class TtlWhileWaiting extends WrappedLog {
   readonly #clock: Clock;
 
@@ -155,7 +155,7 @@ export class TtlWhileWaiting extends WrappedLog {
   }
 }
 
-/** What was committed before a try-lock is not looked at. */
+/** A try-lock is refused without a look at what was committed before it. */
 export class HastyRefusals extends WrappedLog {
   override catchUp(): Promise<void> {
     return Promise.resolve();

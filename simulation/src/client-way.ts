@@ -11,11 +11,11 @@ export type ClientCall =
   | { readonly kind: "unlock"; readonly holding: Holding }
   | { readonly kind: "renew"; readonly holding: Holding; readonly ttlMs: number };
 
-/** A grant as the client counts it. */
+/** A grant, with the moment from which the client counts it. */
 export interface ClientGrant {
   readonly holding: Holding;
   readonly ttlMs: number;
-  /** When it began at the earliest, on the client's clock. */
+  /** The earliest moment at which it can have begun, on the client's clock. */
   readonly countsFromMs: number;
 }
 
@@ -40,16 +40,16 @@ export interface Attempt {
   drop(): void;
 }
 
-/** How the calls of one client process travel. */
+/** How the calls of one client process reach nodes. */
 export interface ClientWay {
-  /** Whether a request needs a ticket id of the client's own. */
+  /** Whether a request must have a ticket id that the client chose. */
   readonly needsIds: boolean;
   call(node: SimulatedNode, call: ClientCall): Attempt;
-  /** The connection to a node breaks, and with it what was on its way. */
+  /** The connection to a node breaks. Everything that was on its way is lost. */
   lose(node: SimulatedNode): void;
-  /** Something that the client does with its connection to a node, of its own accord. */
+  /** The client does something with its connection to a node without need. */
   stir(node: SimulatedNode): void;
-  /** The client is done. */
+  /** The client has ended. */
   close(): void;
 }
 
@@ -87,15 +87,15 @@ export class UnaryWay implements ClientWay {
   }
 
   lose(): void {
-    // There is no connection but that of a call.
+    // There is no connection besides that of a call.
   }
 
   stir(): void {
-    // There is no connection but that of a call.
+    // There is no connection besides that of a call.
   }
 
   close(): void {
-    // There is no connection but that of a call.
+    // There is no connection besides that of a call.
   }
 }
 

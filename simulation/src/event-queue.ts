@@ -1,9 +1,9 @@
-/** Something that will happen, unless it is taken back. */
+/** Something that will happen, unless it is cancelled. */
 export interface Scheduled {
   cancel(): void;
 }
 
-/** One thing that happens at one moment of simulated time. */
+/** Something that happens at one moment of simulated time. */
 export class SimulatedEvent implements Scheduled {
   readonly atMs: number;
   readonly order: number;
@@ -23,14 +23,14 @@ export class SimulatedEvent implements Scheduled {
   }
 }
 
-/** All that will happen, in one order, and the only source of time. */
+/** Everything that will happen, in one order. It is the only source of time. */
 export class EventQueue {
   #nowMs = 0;
   #order = 0;
   /** A binary heap: no event comes before the one at half its index. */
   readonly #heap: SimulatedEvent[] = [];
 
-  /** The simulated time that no process knows: each has a clock of its own. */
+  /** The simulated time. No process knows it: each has a clock of its own. */
   get nowMs(): number {
     return this.#nowMs;
   }
@@ -55,7 +55,7 @@ export class EventQueue {
     return this.at(this.#nowMs + delayMs, label, run);
   }
 
-  /** Takes the next event out; time is then as late as it is. */
+  /** Takes out the next event. Its time is now the simulated time. */
   next(): SimulatedEvent | undefined {
     for (;;) {
       const event = this.#pop();

@@ -8,7 +8,7 @@ import type { StoreCluster } from "./store/store-cluster.js";
 import type { LinkFaults } from "./store/store-link.js";
 import type { Trace } from "./trace.js";
 
-/** What can be made to fail. */
+/** What can fail. */
 export interface FaultTargets {
   readonly queue: EventQueue;
   readonly trace: Trace;
@@ -21,7 +21,7 @@ export interface FaultTargets {
   readonly clients: readonly SimulatedClient[];
 }
 
-/** Makes something fail now and then, and heals it some time later, until everything is calmed down. */
+/** Lets something fail now and then, and repairs it some time later, until everything is calmed down. */
 export class Faults {
   readonly #targets: FaultTargets;
   readonly #repairs = new Set<() => void>();
@@ -33,7 +33,7 @@ export class Faults {
     this.#scheduleNext();
   }
 
-  /** Heals everything; nothing fails from now on. */
+  /** Repairs everything. Nothing fails from now on. */
   calmDown(): void {
     this.#calm = true;
     for (const repair of [...this.#repairs]) {
@@ -199,7 +199,7 @@ export class Faults {
     linkFaults.doubled = probability;
   }
 
-  /** Repairs after a while, or when everything is calmed down. */
+  /** Repairs after some time, or when everything is calmed down. */
   #later(what: string, repair: () => void): void {
     const { queue, random, profile } = this.#targets;
     const once = () => {

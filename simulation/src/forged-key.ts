@@ -3,7 +3,7 @@ import { ticketIdFrom } from "../../packages/metasrv/src/model/ticket-id.js";
 import type { TicketLife } from "./history.js";
 import type { Random } from "./random.js";
 
-/** A key that was never given out, as near to the ticket's own as it gets. */
+/** A key that was never given out, but is almost the ticket's own. */
 export function forgedKey({ name, id, token }: TicketLife, random: Random): LockKey & { readonly key: Uint8Array } {
   const forged = random.pick([
     { name, id: ticketIdFrom(random.bytes(16)), token },

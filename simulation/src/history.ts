@@ -13,12 +13,12 @@ export interface TicketLife {
   readonly token: bigint;
   readonly owner: string;
   memberId: string;
-  /** When it came to be the first of its lock; undefined while it waits. */
+  /** When it became the first ticket of its lock; undefined while it waits. */
   heldSinceMs: number | undefined;
   removedAtMs: number | undefined;
 }
 
-/** Told of every change as the history has it. */
+/** Told every change of the log. */
 export interface HistoryObserver {
   created(life: TicketLife, others: readonly TicketLife[]): void;
   changed(life: TicketLife): void;
@@ -26,14 +26,14 @@ export interface HistoryObserver {
   member(id: string, lives: boolean): void;
 }
 
-/** What really happened in the log, revision by revision, whatever any node has heard of it. */
+/** What really happened in the log, revision by revision, whatever nodes have heard of it. */
 export class History {
   readonly #now: () => number;
   readonly #observer: HistoryObserver;
   /** Absent until the log's base is there. */
   #model: ModelLog | undefined;
   readonly #lives = new Map<string, TicketLife>();
-  /** When the last ticket of a lock went, where it has none now. */
+  /** For each lock without tickets: when its last ticket went. */
   readonly #freeSinceMs = new Map<string, number>();
 
   constructor(now: () => number, observer: HistoryObserver) {

@@ -5,7 +5,7 @@ import { decodeLockKey, type LockKey } from "../../packages/metasrv/src/model/lo
 import type { ClientGrant } from "./client-way.js";
 import type { ProcessClock } from "./simulated-process.js";
 
-/** A lock that a client was granted, with the client's own counting of how long it surely holds it. */
+/** A lock that a client was granted, and how long the client counts that it surely holds it. */
 export class Hold implements NewsListener {
   readonly holding: Holding;
   readonly lockKey: LockKey;
@@ -17,8 +17,9 @@ export class Hold implements NewsListener {
   #onNews: (news: LockNews) => void = () => undefined;
 
   /**
-   * @param countsFromMs - from when the TTL counts, less what clocks may be off
-   * @param marginCounts - whether the client's margin makes up for clocks at different rates; else it is held to its count
+   * @param countsFromMs - the moment from which the TTL counts, less the error of the clocks
+   * @param marginCounts - whether the client's margin makes up for clocks at different rates; otherwise the client must
+   *   be right without it
    */
   constructor(clock: ProcessClock, { holding, ttlMs }: ClientGrant, countsFromMs: number, marginCounts: boolean) {
     this.holding = holding;
@@ -28,13 +29,15 @@ export class Hold implements NewsListener {
     this.validity = new Validity({ clock, startedAtMs: countsFromMs, ttlMs, ranOut: lost });
   }
 
-  /** Whether the client surely holds now, by its own clock. Its timers may be late, so they are not asked. */
+  /**
+   * Whether the client surely holds the lock now, by its own clock. Its timers do not decide, because they may be late.
+   */
   believed(): boolean {
     const marginToKeepMs = this.#marginCounts ? marginMs(this.validity.ttlMs) : 0;
     return !this.#over && this.#clock.now() < this.validity.expiresAtMs - marginToKeepMs;
   }
 
-  /** Whether a node said that it is not held any more. */
+  /** Whether a node said that the lock is not held any more. */
   get gone(): boolean {
     return this.#gone;
   }
@@ -57,7 +60,7 @@ export class Hold implements NewsListener {
     return this.validity.expiresAtMs - this.#clock.now();
   }
 
-  /** The client gives it back, or has heard that it is gone. */
+  /** The client gives the lock back, or has heard that it is gone. */
   end(): void {
     this.#over = true;
     this.validity.stop();

@@ -18,7 +18,7 @@ export class InvariantError extends Error {
   }
 }
 
-/** A client that believes to hold, or not. */
+/** A client that may believe that it holds a lock. */
 export interface Believer {
   readonly name: string;
   /** The lock and token that it surely holds now, by its own clock. */
@@ -27,7 +27,7 @@ export interface Believer {
 
 const maxNameBytes = 1024;
 
-/** Holds what nodes tell and clients believe against what really happened in the store, at every step. */
+/** Compares what nodes tell and what clients believe with what really happened in the log, at every step. */
 export class Invariants {
   readonly #trace: Trace;
   readonly #now: () => number;
@@ -35,7 +35,7 @@ export class Invariants {
   readonly #believed = new Map<LockName, bigint>();
   readonly #members = new Set<string>();
   readonly history: History;
-  /** The first violation. It is kept, not thrown, because the code under test might catch it. */
+  /** The first violation. It is kept and not thrown, because the code under test might catch it. */
   violation: InvariantError | undefined;
   grants = 0;
 
@@ -46,7 +46,7 @@ export class Invariants {
     this.history = new History(now, this.#historyObserver);
   }
 
-  /** Members that the store has. */
+  /** The members whose keys are in the store. */
   get members(): ReadonlySet<string> {
     return this.#members;
   }
@@ -79,7 +79,7 @@ export class Invariants {
     }
   }
 
-  /** A client believes to hold from now on. */
+  /** A client believes from now on that it holds a lock. */
   believes(client: string, { name, token }: LockKey): void {
     this.#trace.add(`${client} believes to hold ${name}, token ${token.toString()}`);
     const last = this.#believed.get(name) ?? 0n;
@@ -92,7 +92,7 @@ export class Invariants {
     }
   }
 
-  /** A client was told that it does not hold any more, while it believed so or not. */
+  /** A client was told that it does not hold a lock any more. It may still have believed that it does. */
   lost(client: string, { name, token }: LockKey, news: "expired" | "released", believed: boolean): void {
     this.#trace.add(`${client} is told that ${name}, token ${token.toString()}, is ${news}`);
     if (believed) {
@@ -105,19 +105,21 @@ export class Invariants {
     }
   }
 
-  /** The time that no clock has, in milliseconds. */
+  /** The simulated time, which no clock shows, in milliseconds. */
   get nowMs(): number {
     return this.#now();
   }
 
-  /** A try-lock that was asked for at `sinceMs` was refused: at some moment since then, the lock was taken. */
+  /**
+   * A try-lock that was asked for at `sinceMs` was refused. So the lock must have been taken at some moment since then.
+   */
   refused(client: string, name: LockName, sinceMs: number): void {
     if (this.history.wasFreeSince(name, sinceMs)) {
       this.fail("I9", `${client} was refused ${name}, which nobody has held since it asked`);
     }
   }
 
-  /** A node ends itself, because it cannot know any more who holds which lock. */
+  /** A node ends itself, because it can no longer know who holds which lock. */
   fatal(node: string, error: Error): void {
     this.fail("code", `${node} ended itself: ${error.message}`);
   }
@@ -184,14 +186,14 @@ export class Invariants {
     },
   };
 
-  /** A ticket of a member that is gone would be in the way of others until the leader has given it a full TTL. */
+  /** A ticket that a gone member serves would block others until the leader has given it a full TTL. */
   #checkServed({ name, token, memberId }: TicketLife): void {
     if (!this.#members.has(memberId)) {
       this.fail("I7", `token ${token.toString()} of ${name} was written for the member ${memberId}, which is gone`);
     }
   }
 
-  /** Two clients never believe at once that they hold one lock, whatever the store says. */
+  /** No two clients may believe at the same time that they hold one lock, whatever the log says. */
   checkBeliefs(): void {
     const holders = new Map<LockName, string>();
     for (const client of this.#believers()) {

@@ -11,17 +11,17 @@ import type { Random } from "./random.js";
 import type { SimulatedNode } from "./simulated-node.js";
 import type { ProcessClock, SimulatedProcess } from "./simulated-process.js";
 
-/** Where a client can be made wrong on purpose. */
+/** What a client does wrong on purpose. */
 export interface ClientVariant {
   /** Every attempt of a request is a new ticket. */
   readonly freshIds?: boolean;
   /** Every attempt of a request says that it is the first. */
   readonly forgetsToCount?: boolean;
-  /** Validity counts from the answer. */
+  /** The validity counts from the answer. */
   readonly countsFromAnswer?: boolean;
-  /** A wait is believed to have lasted as long as the node says, however wrong its clock may be after a long one. */
+  /** The client believes the node's measure of a wait, although the node's clock may be wrong after a long one. */
   readonly trustsLongWaits?: boolean;
-  /** A renewal that was answered makes up for attempts at it that were not, although they may still arrive. */
+  /** An answered renewal makes the client forget earlier attempts without an answer, although they may still arrive. */
   readonly forgetsAttempts?: boolean;
 }
 
@@ -33,11 +33,11 @@ export interface ClientWorld {
   readonly random: Random;
   readonly nodes: readonly SimulatedNode[];
   readonly variant: ClientVariant;
-  /** Nothing fails any more, and nothing new is to be started. */
+  /** Whether everything is calmed down: nothing fails any more, and nothing new must be started. */
   readonly isCalm: () => boolean;
 }
 
-/** Of what client process a user is part. */
+/** The client process that a user belongs to. */
 export interface LockUserOptions {
   readonly name: string;
   readonly process: SimulatedProcess;
@@ -48,7 +48,9 @@ export interface LockUserOptions {
 const attemptTimeoutMs = 2_000;
 const waitSlackMs = 500;
 
-/** Asks for locks one after the other, holds, renews, moves between nodes and changes its mind, as clients do. */
+/**
+ * Asks for locks one after the other, holds and renews them, moves between nodes, and changes its mind, as clients do.
+ */
 export class LockUser implements Believer {
   readonly name: string;
   readonly #world: ClientWorld;
@@ -60,7 +62,7 @@ export class LockUser implements Believer {
   #hold: Hold | undefined;
   #requests = 0;
   #wake: () => void = () => undefined;
-  /** What it waits for now; undefined when it is idle. */
+  /** What it does now, in words; undefined while it is idle. */
   doing: string | undefined;
 
   constructor(world: ClientWorld, { name, process, way, random }: LockUserOptions) {
@@ -99,7 +101,7 @@ export class LockUser implements Believer {
     }
   }
 
-  /** Asks until a node grants or refuses, with one ticket id for all attempts, as long as it is wanted. */
+  /** Asks until a node grants or refuses, as long as the lock is wanted. All attempts have the same ticket id. */
   async #ask(): Promise<Hold | undefined> {
     const { profile, variant } = this.#world;
     const name = Buffer.from(this.#random.pick(profile.names));
@@ -136,7 +138,7 @@ export class LockUser implements Believer {
           this.#believe(hold);
           return hold;
         }
-        // As if the answer had been lost on the way.
+        // It behaves as if the answer had been lost on the way.
         hold.end();
         this.#way.lose(this.#node);
       } else if (outcome.kind !== "failed") {
@@ -161,7 +163,7 @@ export class LockUser implements Believer {
     return new Hold(this.#clock, grant, sinceMs + waitedMs - uncertainMs, profile.drift > 0);
   }
 
-  /** A grant is the answer to what was asked for, and to nothing else. */
+  /** Checks that a grant answers what was asked for. */
   #check({ lockKey }: Hold, name: Uint8Array, ticketId: Uint8Array | undefined): void {
     if (lockKey.name !== lockNameOf(name) || (ticketId !== undefined && lockKey.id !== ticketIdFrom(ticketId))) {
       this.#world.invariants.fail("I2", `${this.name} got a grant of ${lockKey.name} that it did not ask for`);
@@ -177,7 +179,7 @@ export class LockUser implements Believer {
     }
   }
 
-  /** Keeps the lock for a while, renewing it, perhaps at another node. */
+  /** Keeps the lock for a while and renews it, perhaps at another node. */
   async #keep(hold: Hold): Promise<void> {
     const { profile, isCalm, invariants } = this.#world;
     const renews = this.#random.chance(0.7);
@@ -223,7 +225,7 @@ export class LockUser implements Believer {
         invariants.renewed(this.name, lockKey, reallySentAtMs);
         validity.confirm(variant.countsFromAnswer === true ? this.#clock.now() : outcome.sentAtMs, outcome.ttlMs);
         if (unanswered && variant.forgetsAttempts !== true) {
-          // An attempt before may still arrive, after a later renewal for a longer TTL.
+          // An earlier attempt may still arrive, after a later renewal for a longer TTL.
           validity.ask(ttlMs);
           validity.doubt(ttlMs);
         }
@@ -270,14 +272,14 @@ export class LockUser implements Believer {
       unlocks ? { kind: "unlock", holding } : { kind: "renew", holding, ttlMs: 1_000 },
       attemptTimeoutMs,
     );
-    // After an answer was lost, "released" may also mean that there is nothing to release.
+    // If an answer was lost before, "released" may also mean that there was nothing to release.
     const effective = outcome.kind === "renewed" || (outcome.kind === "unlocked" && life?.removedAtMs === undefined);
     if (life !== undefined && forged?.id === life.id && effective) {
       invariants.fail("I8", `${this.name} succeeded with a forged key: ${outcome.kind} of ${life.name}`);
     }
   }
 
-  /** One attempt at one node; it may be dropped or given up on the way. */
+  /** Makes one attempt at one node. The connection may break, or the client may give it up, on the way. */
   async #call(call: ClientCall, giveUpMs: number | undefined): Promise<AttemptOutcome> {
     const { profile } = this.#world;
     const attempt = this.#way.call(this.#node, call);

@@ -13,16 +13,19 @@ export type CallOutcome =
   /** The client itself gave it up. */
   | { readonly kind: "withdrawn" };
 
-/** How often a client asks for a sign of life while a call is open, in milliseconds. */
+/** How often a client pings the node of an open call, in milliseconds. */
 const pingMs = 3_000;
 
-/** What ends with the processes that it connects. */
+/** Something that ends with the processes that it connects. */
 export interface Connection {
-  /** A process is gone; perhaps one of its own. */
+  /** A process is gone. It may be one of the two that this connects. */
   died(process: SimulatedProcess): void;
 }
 
-/** The network between clients and nodes. Any pair can be cut off; what is sent then arrives later, if it still matters. */
+/**
+ * The network between clients and nodes. Any pair can be cut off. What is sent meanwhile arrives later, if it still
+ * matters.
+ */
 export class Network {
   readonly queue: EventQueue;
   readonly random: Random;
@@ -87,12 +90,12 @@ export class Network {
     this.#connections.delete(connection);
   }
 
-  /** How long it takes until a side notices that a connection broke, if nothing else tells it. */
+  /** After what time a side notices that a connection broke, if nothing else tells it. */
   noticedAfterMs(): number {
     return this.random.chance(0.7) ? this.delayMs() : this.random.between(0, 6_000);
   }
 
-  /** The process is gone: whoever is connected to it may notice at once, or later. */
+  /** The process is gone. Processes that are connected to it notice at once, or later. */
   died(process: SimulatedProcess): void {
     for (const connection of [...this.#connections]) {
       connection.died(process);
@@ -145,7 +148,7 @@ export class Call implements Connection {
     this.#watch();
   }
 
-  /** The client gives the call up; the node is told. */
+  /** The client gives the call up, and the node is told. */
   withdraw(): void {
     if (this.#end({ kind: "withdrawn" })) {
       this.#tellNode("cancel", this.#network.delayMs());
@@ -161,7 +164,7 @@ export class Call implements Connection {
 
   died(process: SimulatedProcess): void {
     if (process === this.#client) {
-      // Nobody is there to learn the outcome.
+      // Nobody is left to learn the outcome.
       this.#open = false;
       this.#network.disconnected(this);
       this.#tellNode("disconnect", this.#network.noticedAfterMs());
@@ -191,7 +194,7 @@ export class Call implements Connection {
 
   #tellNode(how: "cancel" | "disconnect", delayMs: number): void {
     const run = this.#run;
-    // Not before the request itself.
+    // The node must not hear of it before it has the request itself.
     const atMs = Math.max(this.#network.queue.nowMs + delayMs, this.#arrivesAtMs + 0.01);
     const send = () => {
       run?.process.arrive(atMs - this.#network.queue.nowMs, `${how} of ${this.#client.name} arrives`, () => {
@@ -205,7 +208,7 @@ export class Call implements Connection {
     }
   }
 
-  /** The client pings: a node that cannot be reached or does not run is given up. */
+  /** The client pings. It gives up a node that cannot be reached or does not run. */
   #watch(): void {
     this.#client.timer(pingMs, `pings ${this.#node}`, () => {
       if (!this.#open) {

@@ -26,11 +26,11 @@ export type NodeAnswer =
 
 /** A request that a node works on. */
 export interface Served {
-  /** The client does not want it any more (`cancel`), or cannot be reached any more (`disconnect`). */
+  /** The client does not want the answer any more (`cancel`), or cannot be reached any more (`disconnect`). */
   withdraw(how: "cancel" | "disconnect"): void;
 }
 
-/** What the server's service does with a request, without its wire: calls the lock store as `awaitClaim` does. */
+/** What the server's service does with a request, without the wire: it calls the node as `awaitClaim` does. */
 export function serve(
   run: NodeRun,
   request: NodeRequest,
@@ -123,7 +123,7 @@ function answer<Result>(
   );
 }
 
-/** @throws what is not an error of the lock store: the code under test is wrong then */
+/** @throws any other error than a LockError: the code under test is wrong then */
 function reasonOf(error: unknown): LockErrorReason {
   if (error instanceof LockError) {
     return error.reason;

@@ -1,9 +1,10 @@
 import type { Random } from "./random.js";
 
 /**
- * Runs with `Math.random` in the simulation's hands: the backoff's jitter takes it. Everything else is passed in.
+ * Runs with a `Math.random` that draws from the simulation's seed, so that code which calls it behaves the same in
+ * every run of a seed.
  *
- * @param rejected - told of a promise that was rejected and that nobody looked at
+ * @param rejected - told of a promise that was rejected without anybody listening
  */
 export async function withOwnGlobals<Result>(
   random: Random,

@@ -1,6 +1,6 @@
 import type { Random } from "./random.js";
 
-/** What can go wrong, by name. */
+/** The names of what can go wrong. */
 export const faultKinds = [
   "node pause",
   "node crash",
@@ -21,20 +21,23 @@ export const faultKinds = [
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
-/** What one run is like. Drawn from the seed, so that runs differ in kind: some faults only, some durations only. */
+/**
+ * What one run is like. It is drawn from the seed, so that runs differ in kind: some have only some faults or
+ * durations.
+ */
 export interface Profile {
   readonly nodes: number;
   readonly clients: number;
-  /** What part of the clients makes its calls over sessions. */
+  /** The part of the clients that make their calls over sessions. */
   readonly sessions: number;
   /** How many locks a client with sessions uses at a time, at most. */
   readonly users: number;
   /** After how long without a sign of life a session is given up. */
   readonly sessionTimeoutMs: number;
-  /** How long a node that stops waits for its clients to move; 0: it does not tell them. */
+  /** How long a node that stops waits for its clients to move. With 0, it does not tell them. */
   readonly drainMs: number;
   readonly names: readonly string[];
-  /** By what part a clock may run fast or slow; with 0, no margin is granted to anyone. */
+  /** The part by which a clock may run fast or slow. With 0, no client gets a margin. */
   readonly drift: number;
   readonly memberTtlSeconds: number;
   readonly requestTimeoutMs: number;
@@ -57,7 +60,7 @@ export interface Profile {
   readonly firstLevel: number;
   readonly upgrades: number;
   readonly faults: readonly FaultKind[];
-  /** Pause between two faults, about. */
+  /** The average pause between two faults. */
   readonly faultEveryMs: number;
   readonly longestFaultMs: number;
 }

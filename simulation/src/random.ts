@@ -1,4 +1,4 @@
-/** Everything random of one run comes from one seed: the same seed gives the same run. */
+/** The random numbers of one run all come from one seed: the same seed gives the same run. */
 export class Random {
   #a: number;
   #b: number;
@@ -48,7 +48,7 @@ export class Random {
     return Uint8Array.from({ length: count }, () => this.int(256));
   }
 
-  /** Another generator, whose numbers do not depend on how many are drawn from this one. */
+  /** Another generator. Its numbers do not depend on how many are drawn from this one. */
   fork(): Random {
     return new Random(this.int(2 ** 32));
   }

@@ -4,7 +4,7 @@ import type { Random } from "./random.js";
 import { SessionWay } from "./session/session-way.js";
 import { SimulatedProcess } from "./simulated-process.js";
 
-/** A client's machine: its process uses locks, and dies, and another one starts from nothing. */
+/** A client's machine. Its process uses locks and may die; then another one starts from nothing. */
 export class SimulatedClient {
   readonly name: string;
   readonly #world: ClientWorld;

@@ -22,14 +22,14 @@ import type { StoreCluster } from "./store/store-cluster.js";
 import { type LinkFaults, StoreLink } from "./store/store-link.js";
 import type { Trace } from "./trace.js";
 
-/** Where a node can be made wrong on purpose. */
+/** What a node does wrong on purpose. */
 export interface NodeVariant {
   readonly wrapLog?: (log: CommandLog, clock: Clock) => CommandLog;
   readonly changeParts?: (parts: EtcdLogParts) => EtcdLogParts;
-  /** @param node - as `node1` */
+  /** @param node - its name, such as `node1` */
   readonly createFold?: (node: string) => Fold;
   readonly wrapLocks?: (locks: Locks) => Locks;
-  /** Called for each session: how it mistakes its client's commands. */
+  /** Called for each session. The function that it returns changes the client's commands. */
   readonly mistake?: () => (command: SessionCommand) => SessionCommand;
 }
 
@@ -45,13 +45,13 @@ export interface NodeWorld {
   readonly invariants: () => Invariants;
 }
 
-/** One machine that runs a metasrv; its process can be stopped, killed and started again. */
+/** One machine that runs a metasrv. Its process can be stopped, killed and started again. */
 export class SimulatedNode {
   readonly name: string;
   readonly #world: NodeWorld;
   #starts = 0;
   #run: NodeRun | undefined;
-  /** The highest level of log entries that the version on this machine knows. It is upgraded between two starts. */
+  /** The highest level of log entries that the version on this machine knows. It may be raised between two starts. */
   #level: number;
 
   constructor(world: NodeWorld, name: string) {
@@ -91,7 +91,9 @@ export class SimulatedNode {
     });
   }
 
-  /** The node has ended itself. One that is too old for the log is upgraded; anything else is a violation. */
+  /**
+   * The node has ended itself. A node that is too old for the log is upgraded. In any other case, this is a violation.
+   */
   #ended(run: NodeRun, error: Error): void {
     const { random, queue, trace, invariants } = this.#world;
     trace.add(`${run.process.name} ended itself: ${error.message}`);
@@ -112,7 +114,7 @@ export class SimulatedNode {
     this.#run = undefined;
   }
 
-  /** As by SIGTERM: what is held is left to the others. */
+  /** Stops the process as SIGTERM does. What is held is left to the other nodes. */
   async stop(): Promise<void> {
     const run = this.#run;
     await run?.stop();
@@ -127,26 +129,26 @@ const newestLevel = 2;
 
 const connectTimeoutMs = 20_000;
 const attemptTimeoutMs = 2_000;
-// Three times as long as in a server: the longer a feed may be behind, the more shows.
+// Three times as long as in a server: a feed that may be further behind shows more mistakes.
 const checkMs = 3_000;
 
 /** How long the last answers of a node that stops may take to leave, in milliseconds. */
 const endMs = 100;
 
-/** One run of the server's process: the real node over the real etcd log over a simulated etcd. */
+/** One run of the server's process: the real node and the real etcd log over a simulated etcd. */
 export class NodeRun {
   readonly process: SimulatedProcess;
   readonly link: StoreLink;
   readonly storeClient: StoreClient;
   readonly store: LockNode;
-  /** What the services use of the store. */
+  /** The node as its services see it. */
   readonly locks: Locks;
   readonly sessionDependencies: SessionDependencies;
   readonly variant: NodeVariant;
   /** The streams of sessions that are open. */
   readonly streams = new Set<NodeSession>();
   readonly #drainMs: number;
-  /** The clock of the lock store and the sessions alone: what is set on it at the end was forgotten there. */
+  /** A clock for the node and its sessions alone. A timer that is left on it at the end was forgotten by them. */
   readonly storeClock: ProcessClock;
   #serves = false;
 
@@ -219,7 +221,7 @@ export class NodeRun {
     this.#serves = true;
   }
 
-  /** Stops as the server does: first its clients are sent to other nodes, if there are any. */
+  /** Stops as the server does. If there are other nodes, clients are sent there first. */
   async stop(): Promise<void> {
     const { sessions } = this.sessionDependencies;
     const clock = this.process.createClock();

@@ -10,8 +10,8 @@ interface Arrival extends Scheduled {
 }
 
 /**
- * One process of a simulated machine: it has a clock of its own that may run fast or slow, can be stopped for a while
- * (SIGSTOP), during which everything that arrives for it and all its timers wait, and can be killed.
+ * One process of a simulated machine. Its clock may run fast or slow. It can be stopped for a while (SIGSTOP), and
+ * everything that arrives for it and all its timers then wait. It can be killed.
  */
 export class SimulatedProcess {
   readonly name: string;
@@ -50,12 +50,12 @@ export class SimulatedProcess {
     return this.#originMs + this.#queue.nowMs * this.#rate;
   }
 
-  /** A clock on the process's time, which knows how many of its own timers are set. */
+  /** A clock that shows the process's time, and knows how many of its own timers are set. */
   createClock(): ProcessClock {
     return new ProcessClock(this);
   }
 
-  /** A timer, by the process's clock. As timers do, it goes off a little late, never early. */
+  /** A timer on the process's clock. It fires a little late, as timers do, and never early. */
   timer(delayMs: number, label: string, run: () => void): Scheduled {
     const lateMs = this.#random.between(0.001, 2);
     return this.#arrive((Math.max(0, delayMs) + lateMs) / this.#rate, label, run, true);
@@ -70,7 +70,9 @@ export class SimulatedProcess {
     this.#paused = true;
   }
 
-  /** It goes on; what has waited happens now, timers first or as it came. */
+  /**
+   * The process goes on. What has waited happens now: either timers first, or everything in the order of its coming.
+   */
   resume(): void {
     if (!this.#paused) {
       return;
@@ -119,7 +121,7 @@ export class SimulatedProcess {
   }
 }
 
-/** A clock of a process, as the code under test gets it. */
+/** A clock of a process, as the code under test sees it. */
 export class ProcessClock implements Clock {
   readonly #process: SimulatedProcess;
   readonly #timers = new Set<Scheduled>();

@@ -12,11 +12,11 @@ import { SimulatedStore } from "./store/simulated-store.js";
 import { StoreCluster } from "./store/store-cluster.js";
 import { Trace } from "./trace.js";
 
-/** What is wrong on purpose, to see that it is found. */
+/** What is wrong on purpose, so that a test sees that it is found. */
 export interface Variant {
   readonly node?: NodeVariant;
   readonly client?: ClientVariant;
-  /** In what kind of run it shows, where most runs would not do. */
+  /** The kind of run in which it shows, if it does not show in most runs. */
   readonly profile?: Partial<Profile>;
 }
 
@@ -25,17 +25,17 @@ export interface SimulationOptions {
   /** How many events happen before everything is calmed down. */
   readonly steps: number;
   readonly variant?: Variant;
-  /** How many lines of what happened last a violation is reported with. */
+  /** How many of the last lines of the trace a violation is reported with. */
   readonly tailLines?: number;
 }
 
-/** What a run came to. */
+/** The result of a run. */
 export interface SimulationResult {
   readonly seed: number;
   readonly steps: number;
   readonly simulatedMs: number;
   readonly grants: number;
-  /** The same whenever the same happened. */
+  /** The same for two runs in which the same happened. */
   readonly hash: string;
 }
 
@@ -62,7 +62,10 @@ export class SimulationError extends Error {
   }
 }
 
-/** By when, after everything was calmed down, every wait is over and nothing is left, in simulated milliseconds. */
+/**
+ * How long after everything was calmed down every wait must be over and nothing must be left, in simulated
+ * milliseconds.
+ */
 const calmMs = 120_000;
 const defaultTailLines = 80;
 
@@ -201,7 +204,7 @@ class Simulation {
     this.#invariants.checkBeliefs();
   }
 
-  /** Whether nothing is waited for, and nothing is left: in the store, in the nodes, on their clocks. */
+  /** Whether nobody waits, and nothing is left: in the log, in the nodes, on their clocks. */
   #isQuiet(): boolean {
     return (
       this.#clients.every(
@@ -250,7 +253,7 @@ function numbered<Item>(count: number, create: (n: number) => Item): Item[] {
   return Array.from({ length: count }, (_, index) => create(index + 1));
 }
 
-/** Resolves once all promises have gone on as far as they can without another event: nothing else runs meanwhile. */
+/** Resolves once all promises have gone on as far as they can without another event. Nothing else runs meanwhile. */
 function settled(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);

@@ -1,8 +1,8 @@
 import type { Profile } from "./profile.js";
 
-// In most runs, what is wrong does not show. These are kinds of runs in which it does.
+// In most runs, a mistake does not show. In these kinds of runs it does.
 
-/** Nodes do not hear from the store that they are members, and are members no more. */
+/** Nodes do not hear from the store, and are members no more without knowing it. */
 export const lostLeases: Partial<Profile> = {
   nodes: 2,
   drift: 0,
@@ -16,7 +16,7 @@ export const lostLeases: Partial<Profile> = {
   thinkMs: 200,
 };
 
-/** Nodes go, and come back after their tickets were taken over. */
+/** Nodes go, and come back after others have taken over their tickets. */
 export const lostNodes: Partial<Profile> = {
   nodes: 3,
   drift: 0,
@@ -29,7 +29,7 @@ export const lostNodes: Partial<Profile> = {
   roaming: 0.5,
 };
 
-/** Clients renew at other nodes than before, which hear of it late. */
+/** Clients renew at other nodes than before, and those hear of it late. */
 export const lateFeeds: Partial<Profile> = {
   nodes: 3,
   sessions: 0,
@@ -56,7 +56,7 @@ export const restlessClients: Partial<Profile> = {
   thinkMs: 20,
 };
 
-/** Requests arrive long after those that were sent later, at nodes that hear late even of what they did themselves. */
+/** Requests arrive long after requests that were sent later, and nodes hear late even of what they did themselves. */
 export const delayedRequests: Partial<Profile> = {
   nodes: 2,
   clients: 6,
@@ -72,7 +72,7 @@ export const delayedRequests: Partial<Profile> = {
   longestFaultMs: 3_000,
 };
 
-/** Renewals arrive long after those that were sent later, and are for another TTL. */
+/** Renewals arrive long after renewals that were sent later, and ask for another TTL. */
 export const delayedRenewals: Partial<Profile> = {
   nodes: 2,
   clients: 6,
@@ -91,7 +91,7 @@ export const delayedRenewals: Partial<Profile> = {
   longestFaultMs: 1_500,
 };
 
-/** Waits are so long that clocks at different rates disagree on them. */
+/** Waits are so long that clocks at different rates disagree about them. */
 export const longWaits: Partial<Profile> = {
   drift: 0.005,
   clients: 7,
@@ -102,7 +102,7 @@ export const longWaits: Partial<Profile> = {
   faults: [],
 };
 
-/** Snapshots are written all the time, by leaders that go, and read by nodes that come. */
+/** Snapshots are written all the time, by leaders that go away, and are read by nodes that come. */
 export const manySnapshots: Partial<Profile> = {
   nodes: 3,
   logBytes: 500,
@@ -114,7 +114,7 @@ export const manySnapshots: Partial<Profile> = {
   longestFaultMs: 3_000,
 };
 
-/** Writes arrive again long after they took effect, when what they wrote was trimmed already. */
+/** Writes arrive again long after they took effect, when the entries that they wrote are trimmed already. */
 export const repeatedEntries: Partial<Profile> = { ...manySnapshots, storeFaults: 0.2, faults: [] };
 
 /** Every client has a session to each node. */

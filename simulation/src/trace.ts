@@ -1,7 +1,7 @@
 /** How many of the last lines are kept. */
 const keptLines = 10_000;
 
-/** What happened, in words: the last of it to read, all of it as a hash. */
+/** What happened, in words. The last lines can be read; a hash stands for all of them. */
 export class Trace {
   readonly #lines: string[] = [];
   readonly #now: () => number;

@@ -4,7 +4,7 @@ import { type BrokenVariant, variants } from "./variants.js";
 
 const stepsPerSeed = 2_000;
 
-/** The first violation of what the variant breaks, and after how many steps over all seeds. */
+/** Finds the first violation of what the variant breaks, and after how many steps over all seeds. */
 async function find({
   create,
   breaks,
@@ -31,7 +31,7 @@ describe("what is wrong on purpose is found", () => {
   test.each([...variants])("%s", async (_name, variant) => {
     const { found, steps } = await find(variant);
     expect(steps).toBeLessThanOrEqual(variant.withinSteps);
-    // The seed alone brings it back.
+    // The seed alone leads to the same violation again.
     const again = simulate({ seed: found.seed, steps: stepsPerSeed, variant: variant.create() });
     await expect(again).rejects.toMatchObject({ seed: found.seed, step: found.step, message: found.message });
   });

@@ -33,13 +33,13 @@ import {
 /** Something that is wrong on purpose. */
 export interface BrokenVariant {
   readonly create: () => Variant;
-  /** What it breaks; any of them may show first. */
+  /** The invariants that it breaks. Any of them may show first. */
   readonly breaks: readonly Invariant[];
   /** Within how many steps it must be found, over all seeds from 1 on. */
   readonly withinSteps: number;
 }
 
-/** Every way in which metasrv or its client could be wrong that the simulation must find. */
+/** All mistakes of metasrv or its client that the simulation must find. */
 export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, BrokenVariant>([
   [
     "grants are told without a lease",
@@ -242,7 +242,7 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
   ],
 ]);
 
-/** Tokens that only one node counts: they rise there, and mean nothing elsewhere. */
+/** Tokens that one node counts alone. They rise at that node, and mean nothing at others. */
 function ownCount() {
   let count = 0n;
   return (locks: Locks): Locks => new RenumberedGrants(locks, () => ++count);

@@ -9,7 +9,7 @@ import type {
 import type { Command } from "../../packages/metasrv/src/model/command.js";
 import type { Member } from "../../packages/metasrv/src/model/member.js";
 
-/** A log that is the one below but for what a subclass changes. */
+/** Does what the log below does, unless a subclass changes it. */
 export class WrappedLog implements CommandLog {
   protected readonly below: CommandLog;
 

@@ -3,7 +3,7 @@ import type { Caller, ClientSpec, LockClient } from "../peers/lock-client.js";
 import { openClient } from "../peers/open-client.js";
 import type { CyclesDone, CyclesJob } from "./jobs.js";
 
-/** Runs lock+unlock cycles with whichever clients are open. */
+/** Runs cycles of lock and unlock with the clients that are open. */
 export class CycleRunner {
   readonly #clients: LockClient[] = [];
   readonly #callers: Caller[] = [];

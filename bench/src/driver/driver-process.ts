@@ -5,7 +5,7 @@ import type { JobArgument, JobName, JobRequest, JobResponse, JobResult } from ".
 
 const program = fileURLToPath(new URL("driver.js", import.meta.url));
 
-/** A load generator in a process of its own, so that its CPU time is told apart. Does one job at a time. */
+/** A load generator in a process of its own, so that its CPU time is counted apart. It does one job at a time. */
 export class DriverProcess implements AsyncDisposable {
   readonly pid: number;
   readonly #process: ChildProcess;

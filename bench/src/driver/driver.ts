@@ -1,4 +1,4 @@
-// The load generator's process: does the jobs that its parent sends, one after the other.
+// The load generator's process. It does the jobs that its parent sends, one after the other.
 import { CycleRunner } from "./cycle-runner.js";
 import { GrantTimer } from "./grant-timer.js";
 import { holdLocks } from "./hold-locks.js";
@@ -56,5 +56,6 @@ process.on("message", (request: JobRequest) => {
 process.on("disconnect", () => {
   process.exit();
 });
-// An interrupt from the terminal goes to the whole group; the parent ends this process when it is done with it.
+// An interrupt from the terminal goes to the whole process group. The parent ends this process when it needs it no
+// more.
 process.on("SIGINT", () => undefined);

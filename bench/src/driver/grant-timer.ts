@@ -5,7 +5,7 @@ import type { GrantsDone } from "./jobs.js";
 import { untilQueued } from "./until-queued.js";
 
 const ttlMs = 3_600_000;
-// Time for the waiter that takes the place of a granted one to reach the end of the queue.
+// How long the waiter that takes the place of a granted one may take to reach the end of the queue.
 const settleMs = 10;
 
 interface Queue {
@@ -57,7 +57,7 @@ export class GrantTimer {
 
   #wait(lock: string, queue: Queue): void {
     const waiter = queue.client.lock(lock, { ttlMs });
-    // Noticed where it is awaited; those that still wait at the end are never awaited.
+    // A failure is noticed where the waiter is awaited. Those that still wait at the end are never awaited.
     waiter.catch(() => undefined);
     queue.waiters.push(waiter);
   }

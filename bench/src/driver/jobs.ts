@@ -6,19 +6,19 @@ import type { ClientSpec } from "../peers/lock-client.js";
 export interface CyclesJob {
   /** Callers at work at the same time. They are spread over the open clients. */
   readonly inFlight: number;
-  /** How long cycles are started. Those under way then are finished, and counted. */
+  /** How long cycles are started. Those that are under way at the end are finished, and count. */
   readonly durationMs: number;
   /** `free`: every cycle takes a lock of its own; `hot`: all take the same. */
   readonly names: "free" | "hot";
 }
 
-/** What came of a {@link CyclesJob}. */
+/** The result of a {@link CyclesJob}. */
 export interface CyclesDone extends LatencySummary {
   readonly cycles: number;
-  /** Cycles that another caller than the one of the cycle before has ended: on a hot lock, how often it changed hands. */
+  /** Cycles that ended after a cycle of another caller. On a hot lock, this is how often it changed hands. */
   readonly handovers: number;
   readonly failed: number;
-  /** What the first failure said. */
+  /** The message of the first failure. */
   readonly failure: string | undefined;
   /** From the first start to the last end. */
   readonly seconds: number;
@@ -29,11 +29,11 @@ export interface GrantsDone extends LatencySummary {
   readonly samplesMs: readonly number[];
 }
 
-/** What came of tries for a lock. */
+/** The result of tries for a lock. */
 export interface TriesDone {
   readonly latenciesMs: readonly number[];
   readonly granted: number;
-  /** What the first failure said. */
+  /** The message of the first failure. */
   readonly failure: string | undefined;
 }
 
@@ -61,24 +61,24 @@ export interface Jobs {
 
   /** Takes a lock and lets others wait for it until the process ends. */
   queue: (argument: { readonly url: string; readonly lock: string; readonly waiters: number }) => void;
-  /** Measures from the call of a release to the next waiter's grant; the queue stays as long as it was. */
+  /** Measures the time from the call of a release to the next waiter's grant. The queue keeps its length. */
   grants: (argument: { readonly lock: string; readonly samples: number }) => GrantsDone;
 
-  /** Takes a lock, and opens clients for the requests to come. */
+  /** Takes a lock, and opens clients for the requests that follow. */
   "rush-open": (argument: { readonly url: string; readonly lock: string; readonly clients: number }) => void;
-  /** Asks for the lock so many times at once, over all clients; ends when all wait. */
+  /** Asks for the lock this many times at once, over all clients; ends when all requests wait. */
   rush: (argument: { readonly requests: number }) => void;
   /** Cancels what waits. */
   "rush-end": (argument: null) => void;
 
   /** Starts to try for a lock, at equal intervals. */
   try: (argument: { readonly url: string; readonly lock: string; readonly everyMs: number }) => void;
-  /** Ends that, and tells how long each answer took. */
+  /** Ends the tries, and tells how long each answer took. */
   "try-end": (argument: null) => TriesDone;
 
   /** Runs cycles of lock and unlock until the process ends, and counts them as time goes by. */
   "steady-load": (argument: { readonly url: string; readonly inFlight: number }) => void;
-  /** How many there have been, from the start on. */
+  /** How many cycles there have been, from the start on. */
   "steady-marks": (argument: null) => readonly Mark[];
 
   /** Starts a load of all sorts, until the process ends. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type HeldLock, MetaClient } from "@metasrv/meta-client";
 import { concurrently } from "./concurrently.js";
 
-// Shorter than the time between two renewals of any lock that is kept alive here.
+// Shorter than the time between two renewals of one of the locks.
 const lookEveryMs = 500;
 
 /** Locks that the client keeps alive. */

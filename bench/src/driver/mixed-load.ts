@@ -10,7 +10,7 @@ type Deed = keyof typeof callers;
 const pauseMs = 5;
 const failuresKept = 20;
 
-/** Every kind of use at once, at a moderate rate, for as long as the process lives: what must not let memory grow. */
+/** Every kind of use at once, at a moderate rate, as long as the process lives. It must not let memory grow. */
 export class MixedLoad {
   readonly #done: Record<Deed, number> = { free: 0, hot: 0, try: 0, kept: 0, timedOut: 0, cancelled: 0, reconnect: 0 };
   readonly #failures: string[] = [];

@@ -14,14 +14,14 @@ export class Rush {
     for (let n = 0; n < clients; n++) {
       const client = new MetaClient({ endpoints: [url], discover: false });
       this.#clients.push(client);
-      // So that it is connected.
+      // Connects the client.
       await (await client.lock(`rush/${process.pid}/${n}`)).release();
     }
     this.#lock = lock;
     await this.#client(0).lock(lock, { ttlMs });
   }
 
-  /** Resolves when all wait. */
+  /** Resolves when all requests wait. */
   async start(requests: number): Promise<void> {
     this.#cancel = new AbortController();
     const { signal } = this.#cancel;

@@ -1,7 +1,10 @@
 import { MetaClient } from "@metasrv/meta-client";
 import type { TriesDone } from "./jobs.js";
 
-/** Tries for a lock at equal intervals, whether those before were answered or not, so that no slow answer hides others. */
+/**
+ * Tries for a lock at equal intervals, even if earlier tries were not answered yet. So a slow answer does not hide
+ * others.
+ */
 export class Tries {
   #client: MetaClient | undefined;
   #timer: NodeJS.Timeout | undefined;

@@ -5,9 +5,9 @@ const withinMs = 60_000;
 const pauseMs = 10;
 
 /**
- * Resolves when so many wait for a lock that is held. Only a wait that timed out tells how many wait.
+ * Resolves when this many requests wait for a lock that is held. Only a wait that timed out tells how many wait.
  *
- * @throws Error when they do not within a minute
+ * @throws Error when they do not wait within a minute
  */
 export async function untilQueued(client: MetaClient, lock: string, waiters: number): Promise<void> {
   const deadlineMs = performance.now() + withinMs;

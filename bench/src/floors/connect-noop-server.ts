@@ -3,7 +3,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { LockService } from "@metasrv/proto/metasrv/v1";
 import { announce } from "./announce.js";
 
-// metasrv's lock service on the library that it is made with, with nothing behind it.
+// The service of metasrv, made with the same library, but with nothing behind it.
 const key = Buffer.alloc(48, 1);
 
 const server = createServer(

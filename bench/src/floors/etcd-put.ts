@@ -1,14 +1,14 @@
 import { EtcdRpc } from "../peers/etcd-rpc.js";
 import type { LockClient } from "../peers/lock-client.js";
 
-/** Nothing but puts, one after the other, of about a ticket's size: what any lock in etcd must cost without batching. */
+/** Only puts, one after the other, of small values: what any lock in etcd must cost without batching. */
 export function openEtcdPut(address: string, puts: 1 | 2): LockClient {
   const rpc = new EtcdRpc(address);
   const put = rpc.method("etcdserverpb.KV/Put");
   const value = Buffer.alloc(48, 1);
   return {
     caller: (index) => {
-      // Always the same key of the caller, so that the store does not grow.
+      // Each caller always puts the same key, so that the store does not grow.
       const key = Buffer.from(`bench-put/${process.pid}/${index}`);
       return Promise.resolve({
         cycle: async () => {

@@ -3,8 +3,8 @@ import { encodeGrant } from "../wire/lock-messages.js";
 import { announce } from "./announce.js";
 
 /**
- * A grpc-js server with the paths of metasrv's lock service that does nothing: it does not even decode requests, and
- * answers with bytes that are ready.
+ * A grpc-js server with the paths of metasrv's lock service that does nothing. It does not decode requests, and answers
+ * with bytes that it has ready.
  */
 const granted = encodeGrant(Buffer.alloc(48, 1));
 const nothing = Buffer.alloc(0);

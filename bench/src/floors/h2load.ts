@@ -10,8 +10,8 @@ import { encodeLockRequest } from "../wire/lock-messages.js";
 const watchEveryMs = 20;
 
 /**
- * A round of h2load against the Lock method, always with the same request: it cannot hand a key on from one answer to
- * the next request. Two calls count as one cycle.
+ * A round of h2load against the Lock method, always with the same request: h2load cannot take a key from one answer
+ * into the next request. Two calls count as one cycle.
  */
 export async function runH2load(address: string, inFlight: number, durationMs: number): Promise<Sample> {
   const command = await findOrInstall("h2load");
@@ -52,7 +52,7 @@ async function run(command: string, args: readonly string[]): Promise<{ lines: s
     try {
       clientSeconds = cpuSeconds([child.pid]);
     } catch {
-      // It has just ended.
+      // The process has just ended.
     }
   }, watchEveryMs);
   const { code } = await child.exited;

@@ -5,8 +5,8 @@ import { type Command, CommandSchema, type ExchangeRequest, ExchangeRequestSchem
 import type { LockClient } from "../peers/lock-client.js";
 
 /**
- * A Connect stream whose messages carry what was asked for in one turn of the event loop, to a server that does nothing:
- * what a lock costs when only its transport is left.
+ * A Connect stream to a server that does nothing. Each message carries what was asked for in one turn of the event
+ * loop. It shows what a lock costs when only its transport is left.
  */
 export function openStreamNoop(url: string): LockClient {
   const transport = createConnectTransport({ baseUrl: url, httpVersion: "2", acceptCompression: [] });

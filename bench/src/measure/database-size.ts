@@ -4,7 +4,7 @@ import { EtcdRpc } from "../peers/etcd-rpc.js";
 export interface DatabaseSize {
   /** Its file. */
   readonly file: number;
-  /** What of the file is used; the rest is used again before the file grows. */
+  /** The part of the file that is in use. The rest is used before the file grows. */
   readonly used: number;
 }
 
@@ -19,7 +19,7 @@ export async function databaseSize(endpoint: string): Promise<DatabaseSize> {
   }
 }
 
-/** Lets an etcd give back what its file has and does not use. */
+/** Lets an etcd shrink its file to what is in use. */
 export async function defragment(endpoint: string): Promise<void> {
   const rpc = new EtcdRpc(endpoint);
   try {

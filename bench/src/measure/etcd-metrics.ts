@@ -2,17 +2,17 @@
 export interface EtcdMetrics {
   /** Bytes written to the write-ahead log. */
   readonly walBytes: number;
-  /** Entries of its log: of Raft, which every change makes one of. */
+  /** Entries of its Raft log. Every change is one. */
   readonly proposals: number;
   /** Calls of `Txn`. */
   readonly txns: number;
-  /** What is older than this revision has been removed; -1 if nothing was. */
+  /** etcd has removed what is older than this revision; -1 if it has removed nothing. */
   readonly compactRevision: number;
   readonly revision: number;
 }
 
 const wanted = {
-  // Since etcd 3.4.
+  // etcd has this metric since 3.4.
   walBytes: /^etcd_disk_wal_write_bytes_total (\S+)$/m,
   proposals: /^etcd_server_proposals_committed_total (\S+)$/m,
   txns: /^grpc_server_started_total\{grpc_method="Txn",grpc_service="etcdserverpb\.KV",grpc_type="unary"\} (\S+)$/m,
@@ -24,7 +24,7 @@ const wanted = {
  * Reads an etcd's `/metrics`.
  *
  * @param endpoint - as host:port
- * @throws Error when it tells less than is wanted
+ * @throws Error when a metric is missing
  */
 export async function readEtcdMetrics(endpoint: string): Promise<EtcdMetrics> {
   const response = await fetch(`http://${endpoint}/metrics`, { headers: { connection: "close" } });

@@ -1,6 +1,6 @@
-/** A measured number that is no throughput of lock+unlock cycles. */
+/** A measured number other than the throughput of lock+unlock cycles. */
 export interface Figure {
-  /** Name by which targets refer to it, such as `kept-alive/server-cpu`. */
+  /** The name that targets use for it, such as `kept-alive/server-cpu`. */
   readonly id: string;
   readonly label: string;
   readonly value: number;

@@ -11,7 +11,7 @@ export interface LatencySummary {
 export class Latency {
   readonly #histogram: RecordableHistogram = createHistogram();
 
-  /** Adds what took from `sinceMs`, on the clock of `performance.now()`, until now. */
+  /** Adds the time from `sinceMs`, on the clock of `performance.now()`, until now. */
   recordSince(sinceMs: number): void {
     this.#histogram.record(Math.max(1, Math.round((performance.now() - sinceMs) * 1e6)));
   }

@@ -17,7 +17,7 @@ export function residentBytes(pid: number): number {
   return Number(kilobytes) * 1024;
 }
 
-/** Bytes that a process has caused to be written to the disk since it started, as the kernel counts them. */
+/** Bytes that a process has written to the disk since it started, as the kernel counts them. */
 export function writtenBytes(pid: number): number {
   return Number(/^write_bytes: (?<bytes>\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.groups?.bytes);
 }

@@ -1,6 +1,6 @@
 import { median } from "./statistics.js";
 
-/** The parts that a figure's CPU time is split into; followers are nodes that serve others than the locks counted. */
+/** The parts that a figure's CPU time is split into. Followers are nodes that do not serve the counted locks. */
 export const parts = ["client", "server", "follower", "store"] as const;
 
 /** One of {@link parts}. */
@@ -15,7 +15,7 @@ export interface Sample {
   /** Cycles that failed. */
   readonly failed: number;
   readonly seconds: number;
-  /** Undefined where the load generator does not tell. */
+  /** Undefined if the load generator does not tell it. */
   readonly p50Ms: number | undefined;
   readonly p99Ms: number | undefined;
   /** CPU seconds by part; a part that the contender does not have is absent. */
@@ -33,14 +33,14 @@ export interface Row {
   /** CPU microseconds a cycle, by part. */
   readonly cpuUs: Readonly<Partial<Record<Part, number>>>;
   readonly failed: number;
-  /** Of the cycles on a hot lock, the part that another client had than the one before. */
+  /** The part of the cycles on a hot lock in which another client had the lock than in the cycle before. */
   readonly handoverShare?: number;
   readonly samples: readonly Sample[];
-  /** Set where pauses were made between cycles, so that their rate means nothing. */
+  /** Set when there were pauses between cycles, so that their rate means nothing. */
   readonly paced?: boolean;
 }
 
-/** Reduces rounds to their medians. */
+/** Computes the medians of a contender's rounds. */
 export function summarize(workload: string, contender: string, samples: readonly Sample[]): Row {
   const middle = (value: (sample: Sample) => number | undefined): number | undefined => {
     const known = samples.map(value).filter((x) => x !== undefined);
@@ -75,7 +75,7 @@ export function perSecond({ cycles, seconds }: Sample): number {
   return cycles / seconds;
 }
 
-/** The median of a ratio that is taken in each round, so that no drift of the machine's speed enters it. */
+/** The median of a ratio that is taken within each round, so that a drift of the machine's speed does not count. */
 export function pairedRatio(a: Row, b: Row, value: (sample: Sample) => number | undefined): number | undefined {
   const ratios = a.samples.flatMap((sample, round) => {
     const other = b.samples[round];

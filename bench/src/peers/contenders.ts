@@ -3,7 +3,7 @@ import type { Part } from "../measure/sample.js";
 import type { Arena } from "../servers/arena.js";
 import type { ClientSpec } from "./lock-client.js";
 
-/** A contender that is ready: its servers run. */
+/** A contender whose servers run. */
 export interface Seat {
   /** What generates its load: a client in the load generator's process, or h2load. */
   readonly load: ClientSpec | { readonly kind: "h2load"; readonly address: string };
@@ -147,7 +147,7 @@ async function nodes(arena: Arena, count: number): Promise<Seat> {
   };
 }
 
-/** All callers ask the first node; the others only follow it. */
+/** All callers use the first node. The others only follow it. */
 async function oneOf(arena: Arena, count: number): Promise<Seat> {
   const [asked, ...followers] = await arena.metasrv(count);
   const etcd = await arena.etcd();

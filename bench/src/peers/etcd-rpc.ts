@@ -15,7 +15,7 @@ interface EtcdMethods {
 type Request<Path extends keyof EtcdMethods> = EtcdMethods[Path][0];
 type Response<Path extends keyof EtcdMethods> = EtcdMethods[Path][1];
 
-/** Calls etcd's own services by grpc-js, with as little between as there can be. */
+/** Calls etcd's own services by grpc-js, with as little in between as possible. */
 export class EtcdRpc {
   readonly #client: Client;
 

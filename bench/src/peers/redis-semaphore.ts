@@ -2,7 +2,7 @@ import { Mutex } from "redis-semaphore";
 import { cycleTtlMs, type LockClient } from "./lock-client.js";
 import { connectRedis } from "./redis-connection.js";
 
-/** The mutex of redis-semaphore over one Redis. Its waiting is polling, every 10 ms by default. */
+/** The mutex of redis-semaphore over one Redis. It waits by polling, every 10 ms by default. */
 export async function openRedisSemaphore(address: string): Promise<LockClient> {
   const redis = await connectRedis(address);
   return {

@@ -1,4 +1,5 @@
-// The package's exports hide its types from TypeScript's module resolution; this is what the benchmark uses of them.
+// TypeScript's module resolution does not find the types of this package through its exports. These are the types that
+// the benchmark uses.
 declare module "redlock" {
   import type { Redis } from "ioredis";
 

@@ -4,7 +4,9 @@ import type { LockClient } from "./lock-client.js";
 // Longer than any run, so that no lease needs to be kept alive.
 const leaseSeconds = "3600";
 
-/** etcd's own lock service, as a plain gRPC client would use it: one lease a caller, made beforehand. */
+/**
+ * etcd's own lock service, used as a plain gRPC client would use it, with one lease for each caller, made beforehand.
+ */
 export function openV3Lock(address: string): LockClient {
   const rpc = new EtcdRpc(address);
   const lock = rpc.method("v3lockpb.Lock/Lock");

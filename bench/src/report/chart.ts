@@ -16,7 +16,7 @@ const barPitch = 27;
 const titleHeight = 40;
 const colors = { ours: "#0b7285", peer: "#868e96" } as const;
 
-/** A bar chart of locks a second, as SVG. Floors are left out: they are no locks. */
+/** A bar chart of locks a second, as SVG. Floors are left out, because they are not locks. */
 export function chart(results: Results): string {
   let y = 12;
   const parts: string[] = [];

@@ -5,18 +5,18 @@ import { cpus, release, tmpdir, totalmem, type } from "node:os";
 import { promisify } from "node:util";
 import { findOrInstall, type ToolName } from "@metasrv/testing";
 
-/** On what was measured, and what. */
+/** The machine and the versions that were measured. */
 export interface Machine {
   readonly date: string;
   readonly system: string;
   readonly processor: string;
   readonly memory: string;
-  /** Of the folder in which etcd and Redis keep their data. */
+  /** The file system of the folder in which etcd and Redis keep their data. */
   readonly fileSystem: string;
   readonly versions: Readonly<Record<string, string>>;
 }
 
-/** Looks up what a reader must know to judge the figures; nothing that names the machine or its user. */
+/** Looks up what a reader must know to judge the figures. It includes nothing that names the machine or its user. */
 export async function describeMachine(): Promise<Machine> {
   const processors = cpus();
   return {
@@ -68,14 +68,17 @@ async function toolVersion(tool: ToolName, pattern: RegExp): Promise<string> {
   }
 }
 
-/** A package's own statement; found by its folder, since not every package exports its package.json. */
+/**
+ * The version that a package states. The package is found by its folder, because not every package exports its
+ * package.json.
+ */
 async function packageVersion(name: string): Promise<string> {
   for (const folder of createRequire(import.meta.url).resolve.paths(name) ?? []) {
     try {
       const manifest = JSON.parse(await readFile(`${folder}/${name}/package.json`, "utf8")) as { version: string };
       return manifest.version.replace(/^v/, "");
     } catch {
-      // It may be in a folder further up.
+      // The package may be in a folder further up.
     }
   }
   return "unknown";

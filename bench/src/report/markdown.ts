@@ -5,7 +5,6 @@ import { figuresTable, rowsTable, verdictsTable } from "./tables.js";
 import type { Verdict } from "./targets.js";
 import { markdownTable } from "./text-table.js";
 
-/** What a report is made of. */
 export interface Report {
   readonly machine: Machine;
   readonly plan: Plan;
@@ -66,7 +65,7 @@ ${sections.join("\n\n")}
 `;
 }
 
-/** How long contenders are warmed up, for the page. */
+/** How long contenders are warmed up, in words for the page. */
 function warmUp({ warmUpMs, warmUpSteps }: Plan): string {
   const stepSeconds = warmUpMs / 1000;
   return warmUpSteps === 1

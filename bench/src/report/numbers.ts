@@ -11,7 +11,7 @@ export function threeDigits(value: number): string {
   return value.toFixed(digits);
 }
 
-/** As {@link threeDigits}, or a dash for what is not known. */
+/** As {@link threeDigits}, or a dash for an unknown value. */
 export function orDash(value: number | undefined): string {
   return value === undefined ? "–" : threeDigits(value);
 }

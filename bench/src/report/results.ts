@@ -2,7 +2,7 @@ import type { Figure } from "../measure/figure.js";
 import { pairedRatio, perSecond, type Row, type Sample } from "../measure/sample.js";
 import type { Outcome } from "../workloads/workload.js";
 
-/** All that a run has found. */
+/** Everything that a run has found. */
 export class Results {
   readonly #outcomes = new Map<string, Outcome>();
 
@@ -31,22 +31,22 @@ export class Results {
     return this.figures.find((figure) => figure.id === id)?.value;
   }
 
-  /** How many times as many cycles a second one makes as another; undefined if either was not measured. */
+  /** The cycles a second of one contender, divided by those of another; undefined if either was not measured. */
   speedRatio(workload: string, contender: string, other: string): number | undefined {
     return ratio(this.row(workload, contender), this.row(workload, other), perSecond);
   }
 
-  /** How many times as long one takes as another, at the median. */
+  /** The median latency of one contender, divided by that of another. */
   p50Ratio(workload: string, contender: string, other: string): number | undefined {
     return ratio(this.row(workload, contender), this.row(workload, other), ({ p50Ms }) => p50Ms);
   }
 
-  /** As {@link speedRatio}, of one contender in two workloads whose rounds alternated. */
+  /** As {@link speedRatio}, but for one contender in two workloads whose rounds alternated. */
   speedRatioAcross(contender: string, workload: string, other: string): number | undefined {
     return ratio(this.row(workload, contender), this.row(other, contender), perSecond);
   }
 
-  /** As {@link p50Ratio}, of one contender in two workloads whose rounds alternated. */
+  /** As {@link p50Ratio}, but for one contender in two workloads whose rounds alternated. */
   p50RatioAcross(contender: string, workload: string, other: string): number | undefined {
     return ratio(this.row(workload, contender), this.row(other, contender), ({ p50Ms }) => p50Ms);
   }

@@ -6,7 +6,7 @@ import type { Results } from "./results.js";
 import type { Verdict } from "./targets.js";
 import type { Table } from "./text-table.js";
 
-/** The rows of a workload; those that share it are compared with the first. */
+/** The rows of a workload. They are compared with the first row. */
 export function rowsTable(rows: readonly Row[], results: Results): Table {
   const [first] = rows;
   const compared = rows.length > 1 && rows.every(({ workload }) => workload === first?.workload);
@@ -36,7 +36,7 @@ export function rowsTable(rows: readonly Row[], results: Results): Table {
   ];
 }
 
-/** Figures that are no rows. */
+/** Figures that are not rows of a workload. */
 export function figuresTable(figures: readonly Figure[]): Table {
   return [
     ["", "value", "unit", "note"],
@@ -44,7 +44,7 @@ export function figuresTable(figures: readonly Figure[]): Table {
   ];
 }
 
-/** What must hold, and whether it does. */
+/** The targets, and whether they are met. */
 export function verdictsTable(verdicts: readonly Verdict[]): Table {
   return [
     ["what must hold", "measured", "target", "aim", "unit", "outcome"],

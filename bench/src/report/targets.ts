@@ -1,17 +1,17 @@
 import type { Results } from "./results.js";
 
-/** Something that must hold. */
+/** A bound that a measured value must keep. */
 interface Target {
   readonly text: string;
   readonly unit: string;
-  /** Which side of the bound is good. */
+  /** Which side of the bound is better. */
   readonly better: "more" | "less";
   readonly must: number;
   readonly aim: number;
   readonly measured: (results: Results) => number | undefined;
 }
 
-/** What became of a target. */
+/** The result for a target. */
 export interface Verdict {
   readonly text: string;
   readonly unit: string;
@@ -148,7 +148,7 @@ const targets: readonly Target[] = [
   },
 ];
 
-/** Holds what was measured against the targets. */
+/** Compares what was measured with the targets. */
 export function judge(results: Results): readonly Verdict[] {
   return targets.map((target) => {
     const { better, must, aim } = target;

@@ -4,7 +4,7 @@ import { type FloorServer, startFloorServer } from "./floor-server.js";
 import { startBenchMetasrv } from "./metasrv.js";
 import { type BenchRedis, type Durability, startRedis } from "./redis.js";
 
-/** The servers of one workload: each is started when it is first asked for, and all end together, with their data. */
+/** The servers of one workload. Each is started when it is first asked for. All end together, with their data. */
 export class Arena implements AsyncDisposable {
   readonly #servers = new Map<string, Promise<AsyncDisposable>>();
 

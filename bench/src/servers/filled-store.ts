@@ -7,10 +7,10 @@ import { startBenchMetasrv } from "./metasrv.js";
 // Longer than any run.
 const ttlSeconds = 86_400;
 
-/** A server with a million tickets outgrows Node's own limit. */
+/** A server with a million tickets needs more memory than Node allows by default. */
 export const manyTicketsEnv = { NODE_OPTIONS: "--max-old-space-size=8192" } as const;
 
-/** A snapshot that a server has written, on the clock of `Date.now()`. */
+/** A snapshot that a server has written. Times are on the clock of `Date.now()`. */
 export interface WrittenSnapshot {
   readonly startedUnixMs: number;
   readonly endedUnixMs: number;
@@ -50,9 +50,9 @@ export class FilledStore implements AsyncDisposable {
   }
 
   /**
-   * Resolves when so many were written. The log must grow meanwhile, or none is.
+   * Resolves when this many snapshots were written. The log must grow meanwhile, or none is written.
    *
-   * @throws Error when they are not in time
+   * @throws Error when they are not written in time
    */
   async untilSnapshots(count: number, sinceUnixMs: number, withinMs: number, signal: AbortSignal): Promise<void> {
     const deadlineMs = performance.now() + withinMs;

@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 
-/** The longest pause of an event loop in a short while. */
+/** The longest pause of an event loop in a short period. */
 export interface Pause {
   /** On the clock of `Date.now()`. */
   readonly sinceUnixMs: number;
   readonly untilUnixMs: number;
-  /** For so long, nothing was done that was due. */
+  /** How long the event loop did nothing that was due. */
   readonly longestMs: number;
 }
 
@@ -21,7 +21,7 @@ export class LoopProbe implements AsyncDisposable {
     this.#dir = dir;
   }
 
-  /** Makes the place where server and probe meet. */
+  /** Creates the socket at which the server and the probe meet. */
   static async create(): Promise<LoopProbe> {
     return new LoopProbe(await mkdtemp(join(tmpdir(), "metasrv-loop-")));
   }
@@ -34,7 +34,7 @@ export class LoopProbe implements AsyncDisposable {
     };
   }
 
-  /** All whiles since the process started, without a gap. */
+  /** All periods since the process started, without a gap. */
   async pauses(): Promise<readonly Pause[]> {
     return JSON.parse(await text(connect(this.#socket))) as readonly Pause[];
   }

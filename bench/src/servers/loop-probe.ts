@@ -1,5 +1,5 @@
-// Loaded into a server by `node --import`: tells, on a socket of its own, the longest pauses of its event loop so far, as
-// lines of JSON. It changes nothing else in that process, and does not keep it alive.
+// Loaded into a server by `node --import`. It tells, on a socket of its own, the longest pauses of the server's event
+// loop so far, as lines of JSON. It changes nothing else in that process, and does not keep it alive.
 import { createServer } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Pause } from "./loop-probe-client.js";

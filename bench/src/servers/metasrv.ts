@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Child, freePorts, type Metasrv, startMetasrv } from "@metasrv/testing";
 
-/** What a benchmarked server is started with. */
+/** How to start a server that is measured. */
 export interface BenchMetasrvOptions {
   /** The etcd, as host:port; absent: it keeps its locks in memory. */
   readonly store?: string;
@@ -11,10 +11,10 @@ export interface BenchMetasrvOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-// Raised above the defaults, so that no workload runs into them.
+// Limits above the defaults, so that no workload reaches them.
 const limits = ["--max-tickets=2000000", "--max-waiters-per-lock=20000"];
 
-/** As the operations guide has it. */
+/** The options that the operations guide recommends. */
 const nodeOptions = "--max-semi-space-size=32";
 
 function withNodeOptions(env: Readonly<Record<string, string>>): Record<string, string> {
@@ -33,7 +33,10 @@ export function startBenchMetasrv({ store, prefix, env = {} }: BenchMetasrvOptio
 const servesWithinMs = 120_000;
 const lookEveryMs = 5;
 
-/** Starts a server, waits however long it takes until it is ready, and kills it; the time it took, in milliseconds. */
+/**
+ * Starts a server, waits until it is ready, however long that takes, and kills it. Resolves with the time it took, in
+ * milliseconds.
+ */
 export async function timeToServe({
   store,
   prefix,

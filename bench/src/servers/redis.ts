@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Child, findOrInstall, freePorts } from "@metasrv/testing";
 
-/** What Redis keeps of what it was told: nothing, or everything, fsynced before it answers. */
+/** What Redis keeps on disk: nothing, or everything, fsynced before it answers. */
 export type Durability = "volatile" | "aof-always";
 
 /** A running Redis. Disposing of it kills it and removes its data. */

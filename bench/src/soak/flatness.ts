@@ -3,8 +3,8 @@ import { median } from "../measure/statistics.js";
 const mebibyte = 1024 ** 2;
 
 /**
- * Growth that is put down to chance. Resident memory holds what the garbage collector keeps for later, which follows the
- * rate of the load; heap is counted after a collection.
+ * Growth that may be chance. Resident memory includes what the garbage collector keeps for later, which follows the
+ * rate of the load. The heap is measured after a collection.
  */
 const tolerated = {
   heap: { ratio: 1.1, bytes: 4 * mebibyte },
@@ -14,7 +14,7 @@ const tolerated = {
 /** Whether memory stayed flat. */
 export interface Flatness {
   readonly flat: boolean;
-  /** Medians of the second and the last quarter of the time; the first is when everything warms up. */
+  /** Medians of the second and the last quarter of the time. In the first quarter everything warms up. */
   readonly earlierBytes: number;
   readonly laterBytes: number;
 }

@@ -10,7 +10,6 @@ import { startBenchMetasrv } from "../servers/metasrv.js";
 import type { Context } from "../workloads/workload.js";
 import { judgeFlatness } from "./flatness.js";
 
-/** What a soak needs. */
 export interface SoakOptions {
   readonly minutes: number;
   /** Folder for the results. */
@@ -21,7 +20,7 @@ export interface SoakOptions {
 
 interface Memory {
   readonly seconds: number;
-  /** In use after a garbage collection, and what is in RAM. */
+  /** Memory in use after a garbage collection, and memory in RAM. */
   readonly serverHeap: number;
   readonly serverResident: number;
   readonly clientHeap: number;
@@ -33,9 +32,9 @@ interface Memory {
 const samples = 40;
 const leastIntervalMs = 2_000;
 
-/** Runs a load of all sorts and watches memory; whether it stayed flat and nothing failed. */
+/** Runs a load of all sorts and watches memory. Resolves with whether memory stayed flat and nothing failed. */
 export async function runSoak({ minutes, out, signal, log }: SoakOptions): Promise<boolean> {
-  // Old revisions would otherwise be all that grows.
+  // Otherwise, only old revisions would grow.
   await using etcd = await startBenchEtcd(["--auto-compaction-mode=periodic", "--auto-compaction-retention=1m"]);
   await using probe = await HeapProbe.create();
   await using server = await startBenchMetasrv({ store: etcd.endpoint, env: probe.env });

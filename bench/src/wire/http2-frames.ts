@@ -1,4 +1,4 @@
-// RFC 9113, section 4.1: what is needed of HTTP/2 frames to make unary calls.
+// RFC 9113, section 4.1: the parts of HTTP/2 frames that unary calls need.
 
 export const frameType = {
   data: 0,
@@ -14,7 +14,7 @@ export const frameFlag = { endStream: 0x1, ack: 0x1, endHeaders: 0x4 } as const;
 
 export const frameHeaderBytes = 9;
 
-/** What a client says first, before its SETTINGS. */
+/** What a client sends first, before its SETTINGS. */
 export const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
 /** One whole frame. */
@@ -36,7 +36,7 @@ export function windowUpdate(streamId: number, increment: number): Buffer {
 }
 
 /**
- * The header block of a gRPC request (RFC 7541). It uses the static table alone and adds nothing to the dynamic one, so
+ * The header block of a gRPC request (RFC 7541). It uses only the static table and adds nothing to the dynamic one, so
  * the same bytes serve every request of a connection.
  */
 export function requestHeaders(path: string, authority: string): Buffer {

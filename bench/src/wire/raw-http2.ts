@@ -12,16 +12,16 @@ interface Call {
 }
 
 /**
- * An HTTP/2 connection that can make unary gRPC calls and nothing else, at a fraction of what a full client costs, so
- * that the server is what is measured. It does not decode response headers: a call succeeded if it was answered with a
- * message, which gRPC servers do not send along with an error.
+ * An HTTP/2 connection that can make unary gRPC calls and nothing else, at a fraction of the cost of a full client, so
+ * that the server is what is measured. It does not decode response headers: a call counts as successful if a message
+ * came, because gRPC servers send none with an error.
  */
 export class RawHttp2 {
   readonly #socket: Socket;
   readonly #calls = new Map<number, Call>();
   #nextStreamId = 1;
   #out: Buffer[] = [];
-  /** Frames that wait until the server gives more window, and how much there is. */
+  /** Frames that wait until the server opens its window further, and how large the window is. */
   readonly #blocked: { readonly frames: Buffer; readonly dataBytes: number }[] = [];
   #sendWindow = initialWindow;
   #receivedBytes = 0;
@@ -83,7 +83,7 @@ export class RawHttp2 {
     }
   }
 
-  /** What one turn of the event loop sends goes out in one write. */
+  /** Frames of one turn of the event loop leave in one write. */
   #send(bytes: Buffer): void {
     if (this.#out.push(bytes) > 1) {
       return;
@@ -176,7 +176,7 @@ export class RawHttp2 {
     return call;
   }
 
-  /** Opens the connection's window again, now and then. */
+  /** Opens the connection's window again from time to time. */
   #received(bytes: number): void {
     this.#receivedBytes += bytes;
     if (this.#receivedBytes > 2 ** 30) {

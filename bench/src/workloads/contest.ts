@@ -7,30 +7,30 @@ import { type Part, type Row, type Sample, summarize } from "../measure/sample.j
 import type { Seat } from "../peers/contenders.js";
 import type { Context, Plan } from "./workload.js";
 
-/** One who takes part in a contest. */
+/** A contender in a contest. */
 export interface Entry {
   readonly workload: string;
   readonly contender: string;
   readonly seat: Seat;
   readonly inFlight: number;
-  /** Clients with connections of their own that the callers are spread over. */
+  /** How many clients, each with a connection of its own, the callers are spread over. */
   readonly clients: number;
   readonly names: CyclesJob["names"];
 }
 
 type Measure = (durationMs: number) => Promise<Sample>;
 
-// Code is compiled the sooner the more often it runs: free locks are warmed up with at least so many in flight.
+// Code is compiled sooner if it runs more often. So free locks are warmed up with at least this many in flight.
 const warmUpInFlight = 64;
-// By so much a step of warming up has to be faster to count as such.
+// A step of warming up counts as faster if it is faster by this factor.
 const gain = 1.02;
 const pauseMs = 100;
-// What was idle while others had their turns is slow for a moment: so much of each turn is not counted.
+// A contender that was idle during others' turns is slow for a moment. This much of each turn is not counted.
 const leadInMs = 500;
 
 /**
  * Measures all entries in alternating rounds, there and back again, so that neither a drift of the machine's speed nor
- * their order favours any.
+ * their order favours one of them.
  */
 export async function contest(entries: readonly Entry[], context: Context): Promise<Row[]> {
   const { rounds, roundMs } = context.plan;
@@ -95,7 +95,7 @@ async function prepare(entry: Entry, drivers: Drivers, plan: Plan): Promise<Meas
   };
 }
 
-/** Takes steps until two in a row were no faster than the fastest before them. */
+/** Runs steps until two in a row were not faster than the fastest one before them. */
 async function warmUp(most: number, step: () => Promise<number>): Promise<void> {
   let fastest = 0;
   let stale = 0;
@@ -106,7 +106,7 @@ async function warmUp(most: number, step: () => Promise<number>): Promise<void> 
   }
 }
 
-/** Adds the CPU time that processes used meanwhile. */
+/** Adds the CPU time that processes used while something ran. */
 async function withCpu(
   pids: Readonly<Partial<Record<Part, readonly number[]>>>,
   measure: () => Promise<Sample>,

@@ -17,9 +17,12 @@ interface Compaction {
   readonly retention: string;
   /** For people. */
   readonly text: string;
-  /** Revisions that stay, of those that there were when the load ended. */
+  /** How many of the revisions that there were at the end of the load stay. */
   readonly kept: number;
-  /** etcd looks every five minutes whether there are revisions to remove, in the one mode, and as often as it says in the other. */
+  /**
+   * How long it may take until etcd compacts: in one mode it looks every five minutes, in the other as often as its
+   * option says.
+   */
   readonly withinMs: number;
 }
 
@@ -83,7 +86,7 @@ async function untilCompacted({ endpoint }: Etcd, { kept, withinMs }: Compaction
     }
     await sleep(1_000, undefined, { signal });
   }
-  // The revision is told when a compaction begins.
+  // The new revision shows when a compaction begins, not when it ends.
   let before = Infinity;
   for (let { used } = await databaseSize(endpoint); used < before; { used } = await databaseSize(endpoint)) {
     before = used;

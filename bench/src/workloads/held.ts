@@ -4,7 +4,7 @@ import { type Context, type Outcome, scaled, type Workload } from "./workload.js
 
 const counts = [1_000, 100_000, 1_000_000];
 
-/** Throughput against the number of locks that are held meanwhile. */
+/** Throughput while different numbers of locks are held. */
 export const held: Workload = {
   id: "held",
   title: "Free locks, 64 in flight, by number of locks held",

@@ -9,7 +9,7 @@ const count = 10_000;
 const ttlMs = 10_000;
 const measuredMs = 20_000;
 
-/** What it costs to keep many locks. */
+/** The cost of keeping many locks alive. */
 export const keptAlive: Workload = {
   id: "kept-alive",
   title: "10,000 held locks kept alive",

@@ -11,7 +11,7 @@ interface Cycles {
   readonly names: Entry["names"];
   /** Measured in every run. */
   readonly main: readonly ContenderId[];
-  /** Measured in full runs too. */
+  /** Measured in full runs only. */
   readonly others: readonly ContenderId[];
   readonly quick?: boolean;
 }
@@ -123,7 +123,7 @@ async function run({ id, inFlight, names, main, others }: Cycles, context: Conte
   return { rows: await contest(entries, context), figures: [] };
 }
 
-/** Everything but Redis and h2load must be there, and these too where the user names them. */
+/** Everything but Redis and h2load must be there. These must be there, too, if the user names them. */
 async function seatOf(id: ContenderId, arena: Arena, { log }: Context): Promise<Seat | undefined> {
   try {
     return await contenders[id].seat(arena);

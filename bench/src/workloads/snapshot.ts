@@ -9,7 +9,7 @@ import { type Context, type Outcome, scaled, type Workload } from "./workload.js
 
 const tickets = 1_000_000;
 const inFlight = 64;
-// Compared with a snapshot is as much time before and after it, but not much less than this or more.
+// A snapshot is compared with as much time before and after it as it took, within these bounds.
 const leastWindowMs = 3_000;
 const mostWindowMs = 10_000;
 const withinMs = 240_000;

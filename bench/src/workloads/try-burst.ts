@@ -11,7 +11,7 @@ const everyMs = 1;
 const quietMs = 500;
 const lock = "burst";
 
-/** Whether a try-lock waits behind those who wait. */
+/** Whether a try-lock has to wait behind requests that wait. */
 export const tryBurst: Workload = {
   id: "try-burst",
   title: "Try-locks while 5,000 requests for the same lock come in",
@@ -56,7 +56,7 @@ async function run({ plan, signal, log }: Context): Promise<Outcome> {
     const tookMs = performance.now() - startedMs;
     await crowd.do("rush-end", null);
     await sleep(quietMs);
-    // The first round is when code is compiled.
+    // In the first round, code is compiled.
     if (round > 0) {
       quiet.push(...idle);
       burst.push(...rushed);

@@ -6,10 +6,10 @@ export interface Plan {
   readonly quick: boolean;
   readonly rounds: number;
   readonly roundMs: number;
-  /** Each contender is warmed up by steps of so long, until it gets no faster or has done so many. */
+  /** Each contender is warmed up in steps of this length, until it gets no faster or has had this many. */
   readonly warmUpMs: number;
   readonly warmUpSteps: number;
-  /** What numbers of a million tickets or locks are multiplied by: less than 1 to try a workload out. */
+  /** The factor for numbers of a million tickets or locks: less than 1 to try a workload out. */
   readonly scale: number;
 }
 
@@ -35,7 +35,7 @@ export interface Outcome {
 
 /** Something that is measured in one go. */
 export interface Workload {
-  /** By which `--only` names it. */
+  /** The id that `--only` names it by. */
   readonly id: string;
   readonly title: string;
   /** What happens in it, for the report. */

@@ -12,7 +12,7 @@ function ask(id: string, rest: Partial<Ask>): Ask {
   return { id, process: "p", lock: "a", ttlMs: 10_000, keepAlive: false, askedUs: 0, errors: [], ...rest };
 }
 
-/** An ask that was granted `token` at one moment and gave the lock back at another, in seconds. */
+/** An ask that was granted `token` at one time and gave the lock back at another, in seconds. */
 function held(id: string, token: bigint, from: number, to: number, rest: Partial<Ask> = {}): Ask {
   const doneUs = to * second;
   return ask(id, { token, grantedUs: from * second, untilUs: doneUs + second, doneUs, unlockedUs: doneUs, ...rest });
@@ -22,7 +22,7 @@ function ticket(owner: string, token: bigint, rest: Partial<TicketLife> = {}): T
   return { lock: "a", id: `${owner}-${token}`, ask: owner, token, createdUs: 0, memberId: "1", ...rest };
 }
 
-/** A history in which everything but what is given is as it should be. */
+/** A history that is as it should be, except for what is given. */
 function history(given: Partial<History>): History {
   const asks = given.asks ?? [];
   const tickets = asks.flatMap(({ id, token, doneUs }) =>

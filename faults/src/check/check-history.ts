@@ -5,7 +5,7 @@ import { checkTickets } from "./tickets.js";
 import { checkUnlocks } from "./unlocks.js";
 import type { Violation } from "./violation.js";
 
-/** Everything in a history that must not have happened. Pure: no I/O, no clock. */
+/** Finds everything in a history that must not have happened. Pure: no I/O, no clock. */
 export function checkHistory(history: History): Violation[] {
   return [
     ...checkHolders(history.asks),

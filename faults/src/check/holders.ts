@@ -3,7 +3,10 @@ import { type Belief, beliefOf } from "../history/belief.js";
 import { byLock } from "./by-lock.js";
 import { at, type Violation } from "./violation.js";
 
-/** No two clients believe at once that they hold one lock, and tokens rise in the order of the grants. */
+/**
+ * Checks that no two clients believe at the same time that they hold one lock, and that tokens rise in the order of
+ * grants.
+ */
 export function checkHolders(asks: readonly Ask[]): Violation[] {
   return [...byLock(asks)].flatMap(([lock, asksOfLock]) => {
     const beliefs = asksOfLock

@@ -6,15 +6,17 @@ import { ticketsByAsk } from "./tickets.js";
 /** A wait that had to begin again at the end of the queue. */
 export interface LostPlace {
   readonly ask: Ask;
-  /** When its first ticket went, in microseconds. */
+  /** When its first ticket was removed, in microseconds. */
   readonly atUs: number;
 }
 
 /**
- * The waits without end whose ticket went while others were before it, although they went on with another ticket.
+ * Finds the waits without end that lost their place: their ticket was removed while others were before it, and they
+ * went on with another ticket.
  *
- * A ticket that was the first when it went has had the lock: its client was not reached, and the TTL passed. And a wait that
- * has an end may ask once more after it, whether it was granted meanwhile: that is a ticket again, but no place.
+ * A ticket that was the first one when it was removed has had the lock: its client was not reached, and the TTL passed.
+ * A wait with an end may ask once more after its end, to learn whether it was granted meanwhile. That is another
+ * ticket, but no lost place.
  */
 export function lostPlaces(asks: readonly Ask[], tickets: readonly TicketLife[]): LostPlace[] {
   const groups = ticketsByAsk(tickets);

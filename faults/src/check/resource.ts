@@ -2,7 +2,10 @@ import { beliefOf } from "../history/belief.js";
 import type { History } from "../history/history.js";
 import { at, type Violation } from "./violation.js";
 
-/** The resource took no write with a lower token than one before, and refused none of a client that held the lock. */
+/**
+ * Checks that the resource took no write with a lower token than an earlier one, and refused no write of a client that
+ * held the lock.
+ */
 export function checkResource({ asks, resource }: Pick<History, "asks" | "resource">): Violation[] {
   const violations: Violation[] = [];
   const asksById = new Map(asks.map((ask) => [ask.id, ask]));

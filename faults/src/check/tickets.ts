@@ -19,8 +19,8 @@ export function ticketsByAsk(tickets: readonly TicketLife[]): Map<string, Ticket
 }
 
 /**
- * What clients believed against what the store had: a grant belongs to a committed ticket of its ask, which stays while
- * the client believes to hold; and an ask never has two tickets at once.
+ * Compares what clients believed with the tickets in the log. A grant must belong to a committed ticket of its ask; the
+ * ticket must stay while the client believes that it holds; and an ask must never have two tickets at once.
  */
 export function checkTickets({ asks, tickets }: Pick<History, "asks" | "tickets">): Violation[] {
   const groups = ticketsByAsk(tickets);
@@ -40,7 +40,7 @@ function checkGrant(ask: Ask, tickets: readonly TicketLife[]): Violation[] {
     return [{ rule: "grants are committed", what }];
   }
   const belief = beliefOf(ask);
-  // The store tells of a removal only after it: whoever still believed then did so for too long.
+  // The watch tells of a removal only after it. So whoever still believed at this time believed too long.
   if (belief === undefined || ticket.goneUs === undefined || belief.toUs <= ticket.goneUs) {
     return [];
   }

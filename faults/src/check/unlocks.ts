@@ -2,12 +2,12 @@ import type { FaultSpan, History } from "../history/history.js";
 import { ticketsByAsk } from "./tickets.js";
 import { at, type Violation } from "./violation.js";
 
-// The store tells of a removal within milliseconds, on a machine that is not overloaded.
+// On a machine that is not overloaded, the watch tells of a removal within milliseconds.
 const toldWithinUs = 1_000_000;
 
 /**
- * The ticket of an answered unlock is gone at once, and not only when its TTL has passed. While something is wrong with
- * the store itself, it may tell of it later.
+ * Checks that the ticket of an answered unlock is gone at once, and not only when its TTL has passed. While a fault is
+ * in etcd itself, the watch may tell of it later.
  */
 export function checkUnlocks({ asks, tickets, faults }: Pick<History, "asks" | "tickets" | "faults">): Violation[] {
   const groups = ticketsByAsk(tickets);

@@ -1,11 +1,11 @@
 /** A promise that was broken. */
 export interface Violation {
   readonly rule: Rule;
-  /** What happened, with the asks and moments by which it is found in the journals. */
+  /** What happened, with the asks and moments that find it in the journals. */
   readonly what: string;
 }
 
-/** What must hold, whatever fails. */
+/** The rules that must hold, whatever fails. */
 export type Rule =
   | "one holder"
   | "tokens rise"
@@ -17,7 +17,7 @@ export type Rule =
   | "stale writes are refused"
   | "holders' writes are taken";
 
-/** A moment for people: seconds since the machine started, to the microsecond. */
+/** A moment in words for people: seconds since the machine started, to the microsecond. */
 export function at(us: number): string {
   return `${(us / 1_000_000).toFixed(6)} s`;
 }

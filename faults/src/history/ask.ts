@@ -8,11 +8,11 @@ export interface Ask {
   readonly ttlMs: number;
   readonly keepAlive: boolean;
   readonly askedUs: number;
-  /** How long it was to wait, in milliseconds; absent: without end. */
+  /** How long it may wait, in milliseconds; absent: without end. */
   readonly waitMs?: number;
   token?: bigint;
   grantedUs?: number;
-  /** Until when the client believed to hold, as far as it last said. */
+  /** Until when the client believed that it holds, as it last said. */
   untilUs?: number;
   overUs?: number;
   why?: string;
@@ -25,7 +25,7 @@ export interface Ask {
   diedUs?: number;
 }
 
-/** The asks in a process's events. `diedUs` is when the process was killed, if it was. */
+/** Gathers the asks from a process's events. `diedUs` is when the process was killed, if it was. */
 export function asksOf(process: string, events: readonly HistoryEvent[], diedUs?: number): Ask[] {
   const asks = new Map<string, Ask>();
   for (const event of events) {

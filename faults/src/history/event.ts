@@ -1,6 +1,7 @@
 /**
- * What a process writes into its journal, one JSON object a line. `atUs` is when, in microseconds on the clock that all
- * processes of the machine share. `ask` names one request for a lock; it is also the owner text of its ticket.
+ * An event that a process writes into its journal, one JSON object a line. `atUs` is when it happened, in microseconds
+ * on the clock that all processes of the machine share. `ask` names one request for a lock; it is also the owner text
+ * of the request's ticket.
  */
 export type HistoryEvent =
   /** A lock is asked for. */
@@ -11,7 +12,7 @@ export type HistoryEvent =
       readonly lock: string;
       readonly ttlMs: number;
       readonly keepAlive: boolean;
-      /** How long it is waited for, in milliseconds; absent: without end. */
+      /** How long the client waits, in milliseconds; absent: without end. */
       readonly waitMs?: number;
     }
   /** It was granted, and is believed to be held until `untilUs`, as far as is known now. */

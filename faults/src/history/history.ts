@@ -5,10 +5,10 @@ import type { TicketLife } from "./ticket-life.js";
 /** A write that the resource judged. */
 export type ResourceEvent = Extract<HistoryEvent, { readonly kind: "written" | "fenced" }>;
 
-/** A time in which something was broken on purpose, and what followed until everything was well again. */
+/** A time in which something was broken on purpose, and the time after it until everything was well again. */
 export interface FaultSpan {
   readonly kind: string;
-  /** What it was done to, for people. */
+  /** What was broken, in words for people. */
   readonly target: string;
   readonly beginUs: number;
   /** When it was repaired. */
@@ -27,7 +27,7 @@ export interface History {
   /** When plain writes to the store succeeded, in order. */
   readonly putsUs: readonly number[];
   readonly faults: readonly FaultSpan[];
-  /** Tickets that were in the log after the end, for people to read. */
+  /** Tickets that were still in the log after the end, in words for people. */
   readonly left: readonly string[];
   readonly beginUs: number;
   /** When the load was told to end. */

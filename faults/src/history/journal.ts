@@ -1,7 +1,10 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { HistoryEvent } from "./event.js";
 
-/** Where a process writes down what it does. Each event is with the kernel when `write` returns, and survives a kill. */
+/**
+ * The file into which a process writes what it does. When `write` returns, the kernel has the event, so it survives a
+ * kill.
+ */
 export class Journal {
   readonly #file: number;
 

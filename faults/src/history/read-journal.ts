@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import type { HistoryEvent } from "./event.js";
 
-/** The events of a journal, in order. What was being written when the process was killed is left out. */
+/** Reads the events of a journal, in order. Leaves out an event that the process was writing when it was killed. */
 export async function readJournal(path: string): Promise<HistoryEvent[]> {
   const events: HistoryEvent[] = [];
   for await (const line of createInterface({ input: createReadStream(path) })) {

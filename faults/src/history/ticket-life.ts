@@ -1,4 +1,7 @@
-/** One ticket as the store had it. Moments are when the store told of it, in microseconds: a little after the fact. */
+/**
+ * The life of one ticket in the log. Moments are when the watch told of it, in microseconds: a little after it
+ * happened.
+ */
 export interface TicketLife {
   readonly lock: string;
   readonly id: string;
@@ -10,6 +13,6 @@ export interface TicketLife {
   /** The member that serves it now, or served it last. */
   memberId: string;
   goneUs?: number;
-  /** The place in the log of what removed it, on the scale of tokens. */
+  /** The place in the log of the command that removed it, as a number like a token. */
   gonePlace?: bigint;
 }

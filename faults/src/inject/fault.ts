@@ -1,14 +1,14 @@
 import type { Random } from "../random.js";
 import type { Stage } from "../stage/stage.js";
 
-/** What a fault has at hand. */
+/** What a fault can use. */
 export interface Scene {
   readonly stage: Stage;
   readonly random: Random;
   /**
-   * Lets the fault last.
+   * Lets the fault last for this time.
    *
-   * @throws the reason of the campaign's signal, when it is to end
+   * @throws the reason of the campaign's signal, when the campaign must end
    */
   readonly wait: (ms: number) => Promise<void>;
 }
@@ -18,8 +18,8 @@ export interface Fault {
   readonly kind: string;
   /** What happens, for people. */
   readonly title: string;
-  /** Whether it can be done on this stage; absent: always. */
+  /** Whether the fault is possible on this stage; absent: always. */
   possible?(stage: Stage): boolean;
-  /** Does it and repairs it; resolves with what it was done to. */
+  /** Breaks something and repairs it; resolves with the name of what it broke. */
   inject(scene: Scene): Promise<string>;
 }

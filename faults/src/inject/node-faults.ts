@@ -1,6 +1,6 @@
 import type { Fault } from "./fault.js";
 
-/** How long a node pauses that sleeps through everything: its lease, its sessions, its clients' locks. */
+/** How long a paused node sleeps: longer than its lease, its sessions and its clients' locks last. */
 const longPauseMs = 30_000;
 
 /** What happens to the processes of metasrv. */

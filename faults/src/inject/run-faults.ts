@@ -5,20 +5,20 @@ import type { Random } from "../random.js";
 import type { Stage } from "../stage/stage.js";
 import type { Fault, Scene } from "./fault.js";
 
-/** Which faults there are to be. */
+/** Which faults happen, and when. */
 export interface FaultPlan {
   /** These first, in this order. */
   readonly first: readonly Fault[];
   /** Then these, in random order, again and again, as long as `forMs` says. */
   readonly mixed: readonly Fault[];
   readonly forMs: number;
-  /** How long all is left alone before the first fault, for comparison. */
+  /** How long nothing is done before the first fault, for comparison. */
   readonly quietMs: number;
-  /** How long after a fault, when all is well again, before the next. */
+  /** How long to wait after a fault, once all is well again, before the next one. */
   readonly recoveryMs: number;
 }
 
-/** What the faults are done to, and who hears of them. */
+/** What the faults act on, and who hears of them. */
 export interface FaultRun {
   readonly stage: Stage;
   readonly random: Random;
@@ -27,7 +27,10 @@ export interface FaultRun {
   readonly say: (text: string) => void;
 }
 
-/** Injects faults one after the other; resolves with when each of them was. Kind "quiet" is the time before them. */
+/**
+ * Injects faults one after the other; resolves with the times of all of them. Kind "quiet" is the time before the first
+ * one.
+ */
 export async function runFaults(plan: FaultPlan, { stage, random, signal, say }: FaultRun): Promise<FaultSpan[]> {
   const spans: FaultSpan[] = [];
   const wait = async (ms: number): Promise<void> => {

@@ -74,7 +74,7 @@ export const storeFaults: readonly Fault[] = [
     title: "all old revisions of etcd compacted",
     async inject({ stage: { store, recorder } }) {
       const { header } = await store.get("faults/none").exec();
-      // The record of the tickets must not lose what is compacted away.
+      // The recorder must have read what compaction is about to remove.
       await until(() => recorder.revision + 1_000n >= BigInt(header.revision), { what: "the watch to have caught up" });
       const revision = recorder.revision.toString();
       await store.kv.compact({ revision, physical: true });

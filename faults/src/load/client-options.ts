@@ -1,6 +1,6 @@
 /** What a client process is told when it is started, as JSON in its first argument. */
 export interface LockClientOptions {
-  /** Begins the names of its workers. */
+  /** The beginning of its workers' names. */
   readonly name: string;
   readonly endpoints: readonly string[];
   /** How many workers, each with a client of its own. */
@@ -8,6 +8,6 @@ export interface LockClientOptions {
   readonly seed: number;
   /** Where the resource listens. */
   readonly resource: string;
-  /** Where to write down what happens. */
+  /** The file to write events into. */
   readonly journal: string;
 }

@@ -1,21 +1,24 @@
 import type { Worker } from "./worker.js";
 
-/** What a worker does, over and over: one round of it. */
+/** One round of what a worker does over and over. */
 export type Role = (worker: Worker) => Promise<void>;
 
-/** The locks that are fought for. */
+/** The locks that many workers want. */
 export const hotLocks = ["hot/1", "hot/2", "hot/3"] as const;
 
 /** The locks whose holders often go away without a word. */
 const carelessLocks = ["careless/1", "careless/2"] as const;
 
-/** Locks of this prefix are asked for by one worker only, all the time: a gap between grants is the service's. */
+/**
+ * Locks with this prefix are asked for by one worker each, all the time. So a gap between grants is the service's
+ * doing.
+ */
 export const probePrefix = "probe/";
 
 /** A TTL that outlasts every fault for which holds are promised to be kept. */
 export const longTtlMs = 10_000;
 
-/** Shows whether the service serves: a free lock, again and again. */
+/** Asks for a free lock again and again, which shows whether the service serves. */
 export const probe: Role = async (worker) => {
   const hold = await worker.lock(`${probePrefix}${worker.name}`, { ttlMs: longTtlMs });
   if (hold !== undefined) {
@@ -25,7 +28,7 @@ export const probe: Role = async (worker) => {
   await worker.pause(30);
 };
 
-/** Queues for a hot lock, kept alive. */
+/** Queues for a hot lock and keeps it alive. */
 export const queuer: Role = async (worker) => {
   await worker.withLock(worker.random.pick(hotLocks), { ttlMs: longTtlMs }, async (hold) => {
     await worker.write(hold);
@@ -37,7 +40,7 @@ export const queuer: Role = async (worker) => {
   await worker.pause(worker.random.between(1, 40));
 };
 
-/** Queues for a hot lock that is not kept alive, and gives it back in time. */
+/** Queues for a hot lock, does not keep it alive, and gives it back in time. */
 export const shortQueuer: Role = async (worker) => {
   const hold = await worker.lock(worker.random.pick(hotLocks), { ttlMs: 2_000 });
   if (hold !== undefined) {
@@ -59,7 +62,7 @@ export const impatient: Role = async (worker) => {
   await worker.pause(worker.random.between(20, 80));
 };
 
-/** Takes a hot lock when it happens to be free. */
+/** Takes a hot lock if it happens to be free. */
 export const passerBy: Role = async (worker) => {
   const hold = await worker.tryLock(worker.random.pick(hotLocks), { ttlMs: 2_000 });
   if (hold !== undefined) {
@@ -69,7 +72,7 @@ export const passerBy: Role = async (worker) => {
   await worker.pause(worker.random.between(20, 80));
 };
 
-/** Holds a lock of its own for seconds, kept alive: what a fault must not take away. */
+/** Holds a lock of its own for seconds and keeps it alive. A fault must not take it away. */
 export const keeper: Role = async (worker) => {
   await worker.withLock(`kept/${worker.name}`, { ttlMs: longTtlMs }, async (hold) => {
     await worker.write(hold);
@@ -80,7 +83,9 @@ export const keeper: Role = async (worker) => {
   });
 };
 
-/** Goes away with the lock now and then, or writes without looking whether it still holds it: what a fence is for. */
+/**
+ * Sometimes goes away with the lock, or writes without checking that it still holds it. The fence is there for that.
+ */
 export const careless: Role = async (worker) => {
   const ttlMs = Math.round(worker.random.between(200, 800));
   const hold = await worker.lock(worker.random.pick(carelessLocks), { ttlMs });
@@ -100,7 +105,10 @@ export const careless: Role = async (worker) => {
   await worker.release(hold);
 };
 
-/** What the workers of one client process do, in order; more workers begin at the front again. */
+/**
+ * What the workers of one client process do, in order. If there are more workers than roles, it begins again at the
+ * front.
+ */
 export const roles: readonly Role[] = [
   probe,
   queuer,

@@ -7,7 +7,7 @@ import type { ResourceClient } from "../resource/resource-client.js";
 
 /** What a worker works with. */
 export interface WorkerParts {
-  /** Begins all its asks: unique among all workers. */
+  /** The beginning of the names of all its asks. No two workers have the same. */
   readonly name: string;
   readonly client: MetaClient;
   readonly journal: Journal;
@@ -17,7 +17,7 @@ export interface WorkerParts {
   readonly ending: AbortSignal;
 }
 
-/** How a worker asks for a lock. The time to live is always said, so that the history has it. */
+/** How a worker asks for a lock. The TTL is always given, so that the history has it. */
 export interface Wish extends LockOptions {
   readonly ttlMs: number;
 }
@@ -29,7 +29,7 @@ export interface Hold {
   readonly lock: HeldLock;
 }
 
-/** Asks for locks, writes to what they guard, gives them back, and writes down all of it. */
+/** Asks for locks, writes to what the locks guard, gives the locks back, and writes all of it down. */
 export class Worker {
   readonly #parts: WorkerParts;
   #asks = 0;
@@ -101,7 +101,7 @@ export class Worker {
     await sleep(ms, undefined, { signal: this.#parts.ending }).catch(() => undefined);
   }
 
-  /** Works for so long, but not any longer once the lock is lost or the load ends. */
+  /** Works for this time, but not longer than the lock is held or the load goes on. */
   async workWhileHeld({ lock }: Hold, ms: number): Promise<void> {
     const signal = AbortSignal.any([lock.signal, this.#parts.ending]);
     await sleep(ms, undefined, { signal }).catch(() => undefined);

@@ -9,7 +9,7 @@ export class FirewallLinks implements NodeLinks {
   readonly #ends: NodeEnds;
   readonly #proxies: ProxyLinks | undefined;
 
-  /** @param proxies - stand between the node and all others, where its links are to be slow now and then */
+  /** @param proxies - the proxies between the node and all others, if its links must be slow now and then */
   constructor(host: Host, ends: NodeEnds, proxies: ProxyLinks | undefined) {
     this.#host = host;
     this.#ends = ends;
@@ -29,7 +29,7 @@ export class FirewallLinks implements NodeLinks {
   }
 
   async cut(side: Side, way: Way): Promise<void> {
-    // What does not belong to the port at which the node serves goes to the store, or comes from it.
+    // All packets that do not belong to the port at which the node serves go to etcd or come from it.
     const negation = side === "clients" ? [] : ["!"];
     const port = this.#ends.address.slice(this.#ends.address.lastIndexOf(":") + 1);
     if (way !== "out") {

@@ -15,8 +15,9 @@ const hub = "10.77.0.1";
 const firstAddress: Machines = { store: 16, node: 32, client: 64 };
 
 /**
- * A machine for each process: a network namespace, linked to the others by a bridge in this process's namespace. All of
- * it is within the private network and the private mounts of this process (`enterPrivateNetwork`), and goes with them.
+ * Makes a machine for each process: a network namespace, linked to the others by a bridge in this process's namespace.
+ * All of it is inside the private network and the private mounts of this process (`enterPrivateNetwork`), and is gone
+ * with them.
  */
 export async function createNamespaceNetwork(machines: Machines): Promise<Network> {
   await runCommand("ip", "link", "set", "lo", "up");
@@ -39,7 +40,7 @@ export async function createNamespaceNetwork(machines: Machines): Promise<Networ
     kind: "namespaces",
     host: hostOf,
     async link(ends: NodeEnds): Promise<NodeLinks> {
-      // Delays are beyond this firewall. So the last node is far away: all its links pass proxies.
+      // This firewall cannot delay packets. So the last node is "far away": all its links pass proxies.
       const isFar = ends.index === machines.node - 1;
       return new FirewallLinks(
         hostOf("node", ends.index),

@@ -3,7 +3,7 @@ import type { Host } from "@metasrv/testing";
 /** One side of a node: those it serves, or the store. */
 export type Side = "clients" | "store";
 
-/** Which way nothing passes, seen from the node. */
+/** The direction in which nothing passes, seen from the node. */
 export type Way = "both" | "in" | "out";
 
 /** Where a node is in the network, and what can be done to its links. */
@@ -14,11 +14,11 @@ export interface NodeLinks extends AsyncDisposable {
   readonly storeAddresses: readonly string[];
   /** Whether {@link slow} works here. */
   readonly canSlow: boolean;
-  /** Lets nothing pass any more; nobody is told. */
+  /** Lets nothing pass from now on. Nobody is told. */
   cut(side: Side, way: Way): Promise<void>;
   /** Delays everything by so much, each way. */
   slow(side: Side, latencyMs: number): void;
-  /** Makes everything as it was. */
+  /** Undoes all cuts and delays. */
   heal(): Promise<void>;
 }
 
@@ -35,10 +35,13 @@ export interface NodeEnds {
 /** A network for a campaign. */
 export interface Network {
   readonly kind: "namespaces" | "proxies";
-  /** Where a process runs; undefined: on this machine as it is. `index` counts those of its kind. */
+  /** The machine on which a process runs; undefined: this machine as it is. `index` counts the processes of a kind. */
   host(kind: "store" | "node" | "client", index: number): Host | undefined;
-  /** Links a node that listens already, or will, to its clients and its store. */
+  /** Links a node, which listens already or will soon, to its clients and to etcd. */
   link(ends: NodeEnds): Promise<NodeLinks>;
-  /** Cuts a member of the store off from everything, until the answer is called; undefined where that is not possible. */
+  /**
+   * Cuts a member of etcd off from everything, until the function that it resolves with is called; undefined where that
+   * is not possible.
+   */
   readonly isolateStore?: (index: number) => Promise<() => Promise<void>>;
 }

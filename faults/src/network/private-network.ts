@@ -5,7 +5,7 @@ import { runCommand } from "./run-command.js";
 
 const marker = "METASRV_FAULTS_PRIVATE";
 
-/** Whether this user may make network namespaces and firewalls in them here. */
+/** Whether this user may make network namespaces here, and firewalls in them. */
 export async function canHavePrivateNetwork(): Promise<boolean> {
   const script =
     "mount -t tmpfs none /run && ip netns add probe && ip netns exec probe iptables -A INPUT -p tcp -j DROP";
@@ -21,13 +21,13 @@ export function isInPrivateNetwork(): boolean {
 }
 
 /**
- * Runs this program again, in a network and with mounts that nobody else sees and that end with its last process, and
- * resolves with its exit code. Signals to this process are passed on.
+ * Runs this program again, in a network and with mounts that nobody else sees and that end with its last process.
+ * Resolves with its exit code. Passes signals to this process on.
  */
 export async function runInPrivateNetwork(): Promise<number> {
   const args = ["--pdeathsig", "KILL", "--", "unshare", "--net", "--mount", process.execPath, ...process.argv.slice(1)];
   const child = spawn("setpriv", args, { stdio: "inherit", env: { ...process.env, [marker]: "1" } });
-  // A terminal sends SIGINT to the child as well, which takes the second one as it takes the first.
+  // A terminal sends SIGINT to the child, too. The child treats the second one like the first.
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.on(signal, () => child.kill(signal));
   }
@@ -35,7 +35,7 @@ export async function runInPrivateNetwork(): Promise<number> {
   return code ?? 1;
 }
 
-/** Makes room for the names of network namespaces where only this process and its children see it. */
+/** Makes room for the names of network namespaces, where only this process and its children see them. */
 export async function hideNamespaceNames(): Promise<void> {
   await runCommand("mount", "-t", "tmpfs", "none", "/run");
 }

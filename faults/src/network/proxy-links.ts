@@ -1,7 +1,7 @@
 import { startTcpProxy, type TcpProxy } from "@metasrv/testing";
 import type { NodeEnds, NodeLinks, Side, Way } from "./network.js";
 
-/** A node all of whose connections pass proxies of this process, which can hold back and delay what they pass on. */
+/** A node whose connections all pass proxies of this process. The proxies can hold back and delay what they pass on. */
 export class ProxyLinks implements NodeLinks {
   readonly canSlow = true;
   readonly #proxies: Readonly<Record<Side, readonly TcpProxy[]>>;
@@ -26,7 +26,7 @@ export class ProxyLinks implements NodeLinks {
   }
 
   cut(side: Side, way: Way): Promise<void> {
-    // The node is the target of its clients, and a client of the store.
+    // For its clients, the node is the target. For etcd, it is a client.
     const inward = side === "clients" ? "toTarget" : "toClient";
     const outward = side === "clients" ? "toClient" : "toTarget";
     for (const proxy of this.#proxies[side]) {

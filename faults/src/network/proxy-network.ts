@@ -1,7 +1,7 @@
 import type { Network } from "./network.js";
 import { ProxyLinks } from "./proxy-links.js";
 
-/** Everything on the loopback, every link through a proxy: needs no rights. */
+/** Everything is on the loopback, and every link passes a proxy. This needs no rights. */
 export const proxyNetwork: Network = {
   kind: "proxies",
   host: () => undefined,

@@ -7,7 +7,7 @@ import { Worker } from "../load/worker.js";
 import { Random } from "../random.js";
 import { ResourceClient } from "../resource/resource-client.js";
 
-// A process of workers, each with a client of its own, which lock until they are told to end.
+// A process of workers, each with a client of its own. They use locks until they are told to end.
 const options = JSON.parse(process.argv[2] ?? "") as LockClientOptions;
 const journal = new Journal(options.journal);
 const resource = await ResourceClient.connect(options.resource);

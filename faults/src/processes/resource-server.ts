@@ -5,7 +5,7 @@ import { nowUs } from "../monotonic.js";
 import { Fence } from "../resource/fence.js";
 import type { WriteAnswer, WriteRequest } from "../resource/messages.js";
 
-// What the locks guard: a process that takes writes over a Unix socket, and looks at nothing but their tokens.
+// The resource that the locks guard: a process that takes writes over a Unix socket, and looks only at their tokens.
 // Arguments: the socket's path, the journal's path.
 const [path = "", journalPath = ""] = process.argv.slice(2);
 const journal = new Journal(journalPath);
@@ -23,7 +23,7 @@ function answer({ id, ask, lock, token }: WriteRequest): WriteAnswer {
 }
 
 const server = createServer((socket) => {
-  // A client killed before it has read an answer resets its connection, which both of these say.
+  // A client that is killed before it has read an answer resets its connection. Both of these events may tell of that.
   socket.on("error", () => socket.destroy());
   const lines = createInterface({ input: socket });
   lines.on("error", () => socket.destroy());

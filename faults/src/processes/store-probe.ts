@@ -2,8 +2,8 @@ import { Journal } from "../history/journal.js";
 import { nowUs } from "../monotonic.js";
 import { createStoreClient } from "../store-client.js";
 
-// Puts to the store beside the locks, to see when the store itself serves. Every put is a new one, so that none that
-// hangs in a dead member hides a store that serves again. Arguments: the endpoints, the journal's path.
+// Puts keys into etcd beside the locks, to see when etcd itself serves. Each put is a new call, so that a put that
+// hangs in a dead member cannot hide an etcd that serves again. Arguments: the endpoints, the journal's path.
 const [endpoints = "", journalPath = ""] = process.argv.slice(2);
 const journal = new Journal(journalPath);
 const client = createStoreClient(endpoints.split(","));
@@ -28,7 +28,7 @@ async function put(): Promise<void> {
       .options({ deadline: Date.now() + answersWithinMs });
     journal.write({ kind: "put", atUs: nowUs() });
   } catch {
-    // That it did not succeed is what the journal shows.
+    // The journal shows that the put did not succeed.
   } finally {
     inFlight--;
   }

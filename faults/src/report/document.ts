@@ -7,7 +7,7 @@ import { effectsTable, faultsTable, verdictsTable } from "./tables.js";
 export interface CampaignReport {
   readonly summary: Summary;
   readonly verdicts: readonly Verdict[];
-  /** How the campaign can be had again. */
+  /** The command that runs the campaign again. */
   readonly command: string;
   /** The machine, its load and the versions of what ran, for people. */
   readonly circumstances: readonly string[];

@@ -10,7 +10,7 @@ export interface Gaps {
   readonly putsMs: number;
 }
 
-/** How long the service and its store were away during a fault. A client that was itself the target does not count. */
+/** How long the service and etcd were away during a fault. A client that the fault acted on does not count. */
 export function gapsDuring(span: FaultSpan, history: Pick<History, "asks" | "putsUs" | "endUs">): Gaps {
   const target = `${probePrefix}${span.target}-`;
   const gapsUs = [...probesOf(history)].flatMap(([lock, grantsUs]) =>
@@ -19,7 +19,10 @@ export function gapsDuring(span: FaultSpan, history: Pick<History, "asks" | "put
   return { locksMs: Math.max(0, ...gapsUs) / 1000, putsMs: longestGapUs(span, history.putsUs) / 1000 };
 }
 
-/** The grants of each probe, in order; of one that could go on, the end of the load too, lest it wait unnoticed. */
+/**
+ * The grants of each probe, in order. If a probe could go on, the end of the load counts too, so that a wait at the end
+ * shows.
+ */
 function probesOf({ asks, endUs }: Pick<History, "asks" | "endUs">): Map<string, number[]> {
   const probes = new Map<string, { grantsUs: number[]; last: Ask }>();
   for (const ask of asks) {
@@ -41,7 +44,7 @@ function probesOf({ asks, endUs }: Pick<History, "asks" | "endUs">): Map<string,
   );
 }
 
-/** The longest time within the span between two successes. What reaches beyond the span is another fault's. */
+/** The longest time within the span between two successes. What is beyond the span belongs to another fault. */
 function longestGapUs({ beginUs, endUs }: FaultSpan, timesUs: readonly number[]): number {
   let longest = 0;
   let before: number | undefined;

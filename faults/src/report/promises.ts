@@ -1,14 +1,14 @@
 import { quantile } from "./statistics.js";
 import type { FaultEffect, Summary } from "./summary.js";
 
-/** What is promised for a kind of fault, and what was seen. */
+/** A promise for a kind of fault, and what was seen of it. */
 export interface Verdict {
   readonly promise: string;
   readonly seen: string;
   readonly kept: boolean;
 }
 
-/** After so much silence a session is given up, in milliseconds: metasrv's default. */
+/** After this much silence a session is given up, in milliseconds: metasrv's default. */
 const sessionTimeoutMs = 6_000;
 
 interface Promised {
@@ -61,7 +61,7 @@ const promised: readonly Promised[] = [
   { kind: "rolling-restart", promise: "and callers see no error", judge: (effects) => none(effects, "errors") },
 ];
 
-/** The promises that a campaign has put to the test. */
+/** The promises that a campaign has tested. */
 export function judge({ effects }: Pick<Summary, "effects">): Verdict[] {
   return promised.flatMap(({ kind, promise, judge: verdict }) => {
     const ofKind = effects.filter((effect) => effect.kind === kind);

@@ -6,18 +6,18 @@ import type { FaultSpan, History } from "../history/history.js";
 import { longTtlMs } from "../load/roles.js";
 import { type Gaps, gapsDuring } from "./gaps.js";
 
-/** What one fault did to those who use the locks. */
+/** The effect of one fault on those who use the locks. */
 export interface FaultEffect extends Gaps {
   readonly kind: string;
   readonly target: string;
   /** How long it lasted, in milliseconds. */
   readonly lastedMs: number;
   readonly acquisitions: number;
-  /** Locks with a long TTL that were kept alive, and lost nevertheless. */
+  /** Locks with a long TTL that were kept alive and were lost nevertheless. */
   readonly lostHolds: readonly string[];
   /** Waits that had to begin again at the end of the queue. */
   readonly lostPlaces: readonly string[];
-  /** Tickets that came into the store when their requesters had long been served elsewhere. */
+  /** Tickets that were created when their requesters had long been served elsewhere. */
   readonly lateTickets: readonly string[];
   /** Errors that callers got. */
   readonly errors: readonly string[];
@@ -34,7 +34,7 @@ export interface Summary {
   readonly violations: readonly Violation[];
 }
 
-/** Reads a history. Pure. */
+/** Summarizes a history. Pure. */
 export function summarize(history: History): Summary {
   const { asks, tickets, resource, faults, beginUs, endUs } = history;
   const places = lostPlaces(asks, tickets);
@@ -49,7 +49,7 @@ export function summarize(history: History): Summary {
   );
   const effectOf = (span: FaultSpan): FaultEffect => {
     const within = ({ atUs }: { readonly atUs: number }): boolean => atUs >= span.beginUs && atUs <= span.endUs;
-    // What a paused process loses is its own doing, not the service's.
+    // What a paused process loses is lost because of its pause, not because of the service.
     const others = ({ id }: { readonly id: string }): boolean => !id.startsWith(`${span.target}-`);
     return {
       kind: span.kind,

@@ -8,7 +8,7 @@ export class CleanUp {
   }
 
   /**
-   * Disposes of everything, even when some of it fails.
+   * Disposes of everything, even if some of it fails.
    *
    * @throws the first failure
    */

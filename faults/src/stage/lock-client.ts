@@ -24,7 +24,7 @@ interface Life {
 
 const endsWithinMs = 30_000;
 
-/** A client process, which can be started again after its end: under another name, with another journal. */
+/** A client process that can be started again after its end, under another name and with another journal. */
 export class LockClient implements AsyncDisposable {
   readonly #place: LockClientPlace;
   readonly #lives: Life[] = [];
@@ -47,7 +47,7 @@ export class LockClient implements AsyncDisposable {
     this.#lives.push(life);
   }
 
-  /** Kills the process; what it held and waited for is left to the service. */
+  /** Kills the process. What it held and waited for is left to the service. */
   async kill(): Promise<void> {
     const life = this.#lives.at(-1);
     if (life !== undefined) {
@@ -64,7 +64,7 @@ export class LockClient implements AsyncDisposable {
   /**
    * Ends its load and the process.
    *
-   * @throws Error when it does not end, or with another code than 0
+   * @throws Error when it does not end, or ends with another code than 0
    */
   async stop(): Promise<void> {
     const exit = await this.#child?.stop(endsWithinMs);
@@ -73,7 +73,7 @@ export class LockClient implements AsyncDisposable {
     }
   }
 
-  /** Everything that its processes asked for. */
+  /** Everything that its processes have asked for. */
   async asks(): Promise<Ask[]> {
     const lives = this.#lives.map(async ({ name, journal, diedUs }) =>
       asksOf(name, await readJournal(journal), diedUs),

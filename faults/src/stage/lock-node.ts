@@ -1,7 +1,6 @@
 import { type Host, type LogLine, type Metasrv, startMetasrv } from "@metasrv/testing";
 import type { NodeLinks } from "../network/network.js";
 
-/** What a node is. */
 export interface LockNodeOptions {
   readonly name: string;
   /** Where it listens, as host:port. */
@@ -10,7 +9,7 @@ export interface LockNodeOptions {
   readonly links: NodeLinks;
 }
 
-/** A metasrv at a place of its own, where it can be started again after its end. */
+/** A metasrv on a machine of its own. It can be started again there after its end. */
 export class LockNode implements AsyncDisposable {
   readonly name: string;
   readonly links: NodeLinks;
@@ -43,7 +42,7 @@ export class LockNode implements AsyncDisposable {
     this.#watch(this.#server);
   }
 
-  /** How a process of it ended that was not told to, with its last words; undefined as long as none did. */
+  /** How one of its processes ended without being told to, with its last words; undefined if none did. */
   get crash(): string | undefined {
     return this.#crash;
   }
@@ -59,7 +58,7 @@ export class LockNode implements AsyncDisposable {
   /**
    * Ends it in order.
    *
-   * @throws Error when it does not end with code 0
+   * @throws Error when it does not end, or ends with another code than 0
    */
   async stop(): Promise<void> {
     this.#toEnd = this.#started;

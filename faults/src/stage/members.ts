@@ -4,7 +4,7 @@ import type { Etcd3 } from "etcd3";
 
 const prefix = "metasrv/@/members/";
 
-/** Where each member says that it is reached, by its id. Of a node that was killed there may be two for a while. */
+/** The address of each member, by its id. A node that was killed may have two members for a while. */
 export async function memberAddresses(store: Etcd3): Promise<Map<string, string>> {
   const members = await store.getAll().prefix(prefix).buffers();
   return new Map(

@@ -38,7 +38,7 @@ const nodePort = 3002;
 const wellWithinMs = 60_000;
 const emptyWithinMs = 60_000;
 
-/** A store, nodes, clients under load and a resource, each a process of its own, all of them on record. */
+/** etcd, nodes, clients under load and a resource, each a process of its own. All of them are recorded. */
 export class Stage implements AsyncDisposable {
   readonly #cleanUp = new CleanUp();
   readonly network: Network;
@@ -81,7 +81,7 @@ export class Stage implements AsyncDisposable {
     return this.#started.recorder;
   }
 
-  /** The nodes that serve somebody; all if none does. */
+  /** The nodes that serve somebody; all nodes if none does. */
   async servingNodes(): Promise<readonly LockNode[]> {
     const served = this.recorder.served();
     const addresses = await memberAddresses(this.store);
@@ -91,7 +91,7 @@ export class Stage implements AsyncDisposable {
   }
 
   /**
-   * Resolves when the store has a leader and every node is a member.
+   * Resolves when etcd has a leader and every node is a member.
    *
    * @throws Error when that takes too long, or when a node, the resource or the probe has ended by itself
    */

@@ -9,13 +9,15 @@ const root = "metasrv/@/";
 const entries = `${root}log/`;
 const base = `${root}base`;
 
-/** Writes down the life of every ticket, as the entries of the log tell it, which it reads on its own. */
+/**
+ * Writes down the life of every ticket. It reads the entries of the log itself, and folds them with {@link ModelLog}.
+ */
 export class TicketRecorder implements AsyncDisposable {
   /** In the order of their creation. */
   readonly tickets: TicketLife[] = [];
   readonly #live = new Map<bigint, TicketLife>();
   readonly #watcher: Watcher;
-  /** Absent until the log begins. */
+  /** Absent until the log's base is there. */
   #log: ModelLog | undefined;
   #revision = 0n;
   /** Why it could not see everything. */

@@ -6,12 +6,11 @@ import type { SimulatedNode } from "../simulated-node.js";
 import type { ProcessClock } from "../simulated-process.js";
 import { type ClientEnd, SessionLink } from "./session-link.js";
 
-/** What a client's end of a stream is made of. */
 export interface ClientSessionOptions extends ClientWayOptions {
   readonly node: SimulatedNode;
-  /** The number before that of the first command. */
+  /** The number before the one of the first command. */
   readonly lastNumber: number;
-  /** The server is about to stop. */
+  /** Called when the server is about to stop. */
   readonly onDraining: () => void;
 }
 
@@ -19,13 +18,13 @@ type Timer = ReturnType<ProcessClock["after"]>;
 
 /** How long opening may take, in milliseconds. */
 const openTimeoutMs = 3_000;
-/** How long a server that is about to stop has to answer what is unanswered, in milliseconds. */
+/** How long a server that is about to stop may take to answer what is unanswered, in milliseconds. */
 const leaveTimeoutMs = 2_000;
 
-/** The real ledger, carried as `SessionStream` and `SessionChannel` do, over a simulated stream. */
+/** The real ledger over a simulated stream. It does what `SessionStream` and `SessionChannel` do around the ledger. */
 export class ClientSession implements ClientEnd {
   readonly ledger: SessionLedger;
-  /** Cancelled once the stream is broken, or has ended. */
+  /** Cancelled once the stream is broken or has ended. */
   readonly over = new Cancellation();
   /** Resolves once calls can be made, or the stream is broken. */
   readonly opened: Promise<void>;
@@ -106,7 +105,7 @@ export class ClientSession implements ClientEnd {
     }
   }
 
-  /** Ends the stream, so that the server forgets what it does for it. */
+  /** Ends the stream, so that the server forgets what it does for this client. */
   end(): void {
     if (this.#terms === undefined) {
       this.breakOff();
@@ -117,7 +116,7 @@ export class ClientSession implements ClientEnd {
     }
   }
 
-  /** Ends the stream once there is nothing left to be done on it. */
+  /** Ends the stream once nothing is left to be done on it. */
   leave(when: "now" | "at leisure"): void {
     if (this.over.cancelled || this.#terms === undefined) {
       return;
@@ -161,7 +160,7 @@ export class ClientSession implements ClientEnd {
     }
   }
 
-  /** Gives signs of life, and the stream up when the server gives none. */
+  /** Sends heartbeats, and gives the stream up when the server gives no sign of life. */
   #watch(terms: SessionTerms): void {
     const { clock } = this.#options;
     const timeoutMs = Number(terms.timeoutMs);

@@ -5,7 +5,6 @@ import type { Invariants } from "../invariants.js";
 import type { NodeRun } from "../simulated-node.js";
 import { SessionBooks } from "./session-books.js";
 
-/** What a node's end of a stream is made of. */
 export interface NodeSessionOptions {
   readonly run: NodeRun;
   readonly client: string;
@@ -14,11 +13,11 @@ export interface NodeSessionOptions {
   readonly whenWritable: (callback: () => void) => void;
   readonly send: (message: SessionResponse | "end") => void;
   readonly read: (on: boolean) => void;
-  /** Nothing more comes from here. */
+  /** Called when nothing more comes from this end. */
   readonly over: (how: "ended" | "reset" | "broken") => void;
 }
 
-/** The real session, served as `serveSessionStream` does, on a simulated stream. */
+/** The real session over a simulated stream. It does what `serveSessionStream` does around the session. */
 export class NodeSession {
   readonly #options: NodeSessionOptions;
   readonly #books: SessionBooks;

@@ -6,21 +6,21 @@ export interface PipeOptions<Message> {
   readonly network: Network;
   readonly client: string;
   readonly node: string;
-  /** The process that it leads to. */
+  /** The process at the pipe's end. */
   readonly to: SimulatedProcess;
-  /** What arrives, for people to read. */
+  /** What arrives, in words for people. */
   readonly label: string;
   readonly receive: (message: Message) => void;
 }
 
-/** So many messages may be on their way before the writer is to wait for the reader. */
+/** How many messages may be on their way before the writer must wait for the reader. */
 const window = 4;
 
-/** One direction of a stream: what is sent arrives later, in the order in which it was sent, until the pipe is closed. */
+/** One direction of a stream. What is sent arrives later, in the same order, until the pipe is closed. */
 export class Pipe<Message> {
   readonly #options: PipeOptions<Message>;
   readonly #undelivered: Message[] = [];
-  /** How many messages have arrived that the reader has not taken. */
+  /** How many messages have arrived that the reader has not taken yet. */
   #arrived = 0;
   #reading = true;
   #closed = false;
@@ -60,13 +60,13 @@ export class Pipe<Message> {
     this.#deliver();
   }
 
-  /** What has not arrived by now never does. */
+  /** What has not arrived yet never arrives. */
   close(): void {
     this.#closed = true;
     this.#undelivered.length = 0;
   }
 
-  // One arrival is one message, but the oldest: one that was held up holds up those behind it.
+  // With each arrival, the oldest message is delivered, because one that was held up holds up those behind it.
   #deliver(): void {
     while (this.#reading && this.#arrived > 0) {
       this.#arrived--;

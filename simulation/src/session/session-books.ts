@@ -3,7 +3,7 @@ import type { Invariants } from "../invariants.js";
 
 type CommandKind = NonNullable<SessionCommand["command"]["case"]>;
 
-/** What each event of a session may answer. */
+/** The commands that each event of a session may answer. */
 const answers: Readonly<Record<NonNullable<SessionEvent["event"]["case"]>, readonly CommandKind[]>> = {
   granted: ["lock"],
   refused: ["lock"],
@@ -13,7 +13,10 @@ const answers: Readonly<Record<NonNullable<SessionEvent["event"]["case"]>, reado
   lost: [],
 };
 
-/** Holds what a node says on one session against what was asked there: one answer at most, and losses only of what is held. */
+/**
+ * Compares what a node says on one session with what was asked there: each command has at most one answer, and only
+ * what is held can be lost.
+ */
 export class SessionBooks {
   readonly #node: string;
   readonly #client: string;

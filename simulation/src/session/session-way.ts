@@ -12,15 +12,14 @@ import type { Random } from "../random.js";
 import type { SimulatedNode } from "../simulated-node.js";
 import { ClientSession } from "./client-session.js";
 
-/** What calls over sessions are made with. */
 export interface SessionWayOptions extends ClientWayOptions {
   readonly random: Random;
 }
 
-/** What a withdrawn call rejects with. */
+/** The reason with which a withdrawn call rejects. */
 const withdrawn = new Error("the client gave it up");
 
-/** All calls to a node go over one session, which is replaced once it is broken. */
+/** All calls to a node go over one session. A session that is broken is replaced. */
 export class SessionWay implements ClientWay {
   readonly needsIds = true;
   readonly #options: SessionWayOptions;
@@ -83,7 +82,7 @@ export class SessionWay implements ClientWay {
     const session = new ClientSession({
       ...this.#options,
       node,
-      // Some come to the last number soon.
+      // Some sessions soon come to the last number.
       lastNumber: random.chance(0.2) ? 2 ** 32 - 1 - random.int(20) : 0,
       onDraining: () => {
         session.leave("now");
@@ -143,7 +142,7 @@ function cancelled(scope: Cancellation): Promise<void> {
   });
 }
 
-/** @throws what no ledger rejects with: the code under test is wrong then */
+/** @throws any other error than a ledger rejects with: the code under test is wrong then */
 function outcomeOf(error: unknown): AttemptOutcome {
   if (error === withdrawn) {
     return { kind: "withdrawn" };

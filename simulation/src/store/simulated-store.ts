@@ -10,7 +10,7 @@ import type {
   EtcdTxnAnswer,
 } from "../../../packages/metasrv/src/log/etcd/rpc/etcd-client.js";
 
-/** A change of one key, and what was there before. */
+/** A change of one key, with what was there before. */
 export interface Change extends EtcdEvent {
   readonly before: EtcdKeyValue | undefined;
 }
@@ -25,8 +25,8 @@ const noBytes = Buffer.alloc(0);
 const compactedError = "11 OUT_OF_RANGE: etcdserver: mvcc: required revision has been compacted";
 
 /**
- * The keys of an etcd, as far as they are used here: transactions whose comparisons see the state before them, and all of
- * whose changes get one revision; reads, also of the past; leased keys; and the history for watches.
+ * The keys of an etcd, as far as they are used here: transactions, whose comparisons see the state before them and
+ * whose changes get one revision; reads, also of the past; keys under leases; and the history for watches.
  */
 export class SimulatedStore {
   readonly clusterId = 1n;
@@ -46,7 +46,7 @@ export class SimulatedStore {
     return this.#revision;
   }
 
-  /** Revision up to which the history is gone. */
+  /** The history is gone up to this revision. */
   get compacted(): bigint {
     return this.#compacted;
   }
@@ -83,7 +83,7 @@ export class SimulatedStore {
     this.#commit();
   }
 
-  /** @throws Error when what there was at the revision is not known any more */
+  /** @throws Error when the state at the revision is not known any more */
   range({ revision, ...range }: EtcdRange & { readonly revision?: bigint }): EtcdPage {
     if (revision !== undefined && revision < this.#compacted) {
       throw new Error(compactedError);
@@ -94,7 +94,7 @@ export class SimulatedStore {
     return { header: this.header(), kvs: kvs.map((kv) => shown(kv, range.keysOnly)), more: kvs.length < found.length };
   }
 
-  /** What was committed from `start` on; undefined when some of it has been compacted. */
+  /** What was committed from `start` on; undefined if some of it was compacted. */
   since(start: bigint): readonly Revision[] | undefined {
     return start <= this.#compacted ? undefined : this.#history.filter(({ revision }) => revision >= start);
   }

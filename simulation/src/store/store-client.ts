@@ -17,7 +17,7 @@ export const storeKeys = new LogKeys("metasrv");
 
 const refusedForSpace = "8 RESOURCE_EXHAUSTED: etcdserver: mvcc: database space exceeded";
 
-/** What one node has instead of a client of etcd. */
+/** Takes the place of a node's etcd client. */
 export class StoreClient implements EtcdClient {
   readonly #link: StoreLink;
   readonly #watches = new Set<StoreWatch>();

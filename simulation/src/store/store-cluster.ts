@@ -14,8 +14,8 @@ interface Lease {
 const revokeEveryMs = 500;
 
 /**
- * The etcd members around one store: whether they have a leader, and the leases, whose time is the leader's. Without a
- * leader, requests wait for the next one; the next one gives every lease its full TTL.
+ * The etcd members around one store: whether they have a leader, and the leases, whose time runs on the leader's clock.
+ * Without a leader, requests wait for the next leader, which gives every lease its full TTL.
  */
 export class StoreCluster {
   readonly store: SimulatedStore;
@@ -43,7 +43,7 @@ export class StoreCluster {
     return this.#leads;
   }
 
-  /** Runs what needs a leader: now, or when there is one again, unless it is lost by then. */
+  /** Runs something that needs a leader: now, or when there is a leader again, unless it is lost before. */
   whenLed(run: () => void): void {
     if (this.#leads) {
       run();
@@ -52,7 +52,7 @@ export class StoreCluster {
     }
   }
 
-  /** Something happens to the store later, whatever becomes of whoever caused it. */
+  /** Lets something happen to the store later, even if the process that caused it is gone by then. */
   schedule(delayMs: number, label: string, run: () => void): void {
     this.#queue.after(delayMs, label, run);
   }
@@ -83,7 +83,7 @@ export class StoreCluster {
     return id;
   }
 
-  /** The TTL left, in seconds; 0 when the lease is gone. */
+  /** Returns the TTL that the lease has now, in seconds; 0 when the lease is gone. */
   keepLeaseAlive(id: bigint): number {
     const lease = this.#leases.get(id);
     if (lease === undefined) {

@@ -2,7 +2,7 @@ import type { Random } from "../random.js";
 import type { SimulatedProcess } from "../simulated-process.js";
 import type { StoreCluster } from "./store-cluster.js";
 
-/** How often things go wrong on the way, each as a probability; changed while a run goes on. */
+/** How often messages go wrong on the way, each as a probability. Changed while a run goes on. */
 export interface LinkFaults {
   /** A request or an answer is lost. */
   loss: number;
@@ -12,12 +12,15 @@ export interface LinkFaults {
   doubled: number;
 }
 
-/** How long a link may be silent until grpc gives up its streams. */
+/** How long a link may be silent before grpc gives up its streams. */
 const keepAliveMs = 9_000;
 
 export type Direction = "to the store" | "from the store";
 
-/** The network between one node and the store. Either direction can be cut; what is sent then is lost or comes later. */
+/**
+ * The network between one node and the store. Either direction can be cut. What is sent meanwhile is lost or comes
+ * later.
+ */
 export class StoreLink {
   readonly process: SimulatedProcess;
   readonly random: Random;
@@ -85,14 +88,14 @@ export class StoreLink {
       : this.random.between(0.05, this.#delayMs);
   }
 
-  /** Carries a message; what comes from the store arrives at the process. */
+  /** Carries a message. What comes from the store arrives at the node's process. */
   send(direction: Direction, deliver: () => void, label = "message", delayMs = this.delayMs()): void {
     if (this.#cut.has(direction)) {
       this.#held.push({ direction, send: deliver });
     } else if (direction === "from the store") {
       this.process.arrive(delayMs, label, deliver);
     } else {
-      // It is on its way, whatever becomes of its sender.
+      // The message is on its way, even if its sender is gone.
       this.cluster.schedule(delayMs, `${this.process.name} to etcd: ${label}`, deliver);
     }
   }

@@ -1,22 +1,22 @@
 import type { StoreLink } from "./store-link.js";
 
-/** Is told what comes on a stream; `closed` once, in the end. */
+/** Told what comes on a stream; `closed` is called once, and last. */
 export interface StoreStreamListener<Response> {
   response(response: Response): void;
   closed(error: Error): void;
 }
 
-/** A stream of a node to the store: one request, and answers in the order of their sending. */
+/** A stream from a node to the store: one request, and answers in the order in which they were sent. */
 export class StoreStream<Response> {
   readonly #link: StoreLink;
   readonly #listener: StoreStreamListener<Response>;
   readonly #outbox: Response[] = [];
   #pumping = false;
   #closed = false;
-  /** It is not broken, but nothing comes any more. */
+  /** Whether nothing comes any more although the stream is not broken. */
   silent = false;
 
-  /** @param request - what the store does when it is asked */
+  /** @param request - what the store does when the request reaches it */
   constructor(link: StoreLink, listener: StoreStreamListener<Response>, request: () => void) {
     this.#link = link;
     this.#listener = listener;

@@ -6,13 +6,15 @@ import { StoreStream } from "./store-stream.js";
 /** How many revisions are sent together at most. */
 const widest = 8;
 
-/** A watch of one node: every revision from some point on that changes what it watches, in order, whole revisions only. */
+/**
+ * A watch of one node: every revision from some point on that changes what it watches, in order, and each as a whole.
+ */
 export class StoreWatch {
   readonly stream: StoreStream<EtcdWatchResponse>;
   readonly #link: StoreLink;
   readonly #start: string;
   readonly #end: string;
-  /** Committed and not sent. */
+  /** Revisions that are committed and were not sent yet. */
   #pending: Revision[] = [];
   #created = false;
 
@@ -37,7 +39,7 @@ export class StoreWatch {
     }
   }
 
-  /** The history is gone, and with it what a watch that is far behind has not sent. */
+  /** The history is gone. What a watch that is far behind has not sent yet is gone, too. */
   compacted(): void {
     if (this.#pending.length > 0 && this.#link.random.chance(0.7)) {
       this.#pending = [];
