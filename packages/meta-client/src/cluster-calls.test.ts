@@ -31,7 +31,7 @@ const leader = {
   startedUnixMs: 1_767_225_600_000n,
 };
 const follower = { ...leader, id: "8", address: "b:3002", role: MemberRole.FOLLOWER };
-// A handler that returned when nobody can hear it any more would have that reported.
+// A handler that returns when nobody can hear it any more would be reported, so this one never returns.
 const forever = new Promise<never>(() => undefined);
 const noEnd = new Cancellation();
 const failureOf = (promise: Promise<unknown>): Promise<unknown> => promise.catch((error: unknown) => error);
@@ -162,7 +162,7 @@ describe("a process with a client that discovers", () => {
     const session = await Promise.race([sessions.opened.next(), failed]);
     const { number } = await session.nextOne("lock");
     await Promise.race([watches.next(), failed]);
-    // Long enough for a process that has nothing to wait for to end.
+    // Long enough for a process to end that has nothing to wait for.
     await Promise.race([new Promise((resolve) => setTimeout(resolve, 300)), exited]);
     expect(child.exitCode).toBeNull();
     session.send([number, grantEvent()]);

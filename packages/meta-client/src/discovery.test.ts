@@ -12,7 +12,7 @@ function member(id: string, address: string): Member {
   return { id, address, version: "1.0.0", role: "follower", startedAt };
 }
 
-/** A cluster that is the test: every channel that a client makes, and how servers answer. */
+/** A cluster that the test plays: every channel that a client makes, and what its servers answer. */
 class Cluster {
   readonly clock = new ManualClock();
   readonly channels: ScriptedChannel[] = [];
@@ -62,7 +62,7 @@ class Cluster {
     return channel;
   }
 
-  /** Where locks are asked for now. */
+  /** The endpoint at which locks are asked for now. */
   async used(meta: MetaClient): Promise<string> {
     const before = this.channels.map(({ locks }) => locks.all.length);
     await (await meta.lock("x")).release();
@@ -75,7 +75,7 @@ class Cluster {
     await settled();
   }
 
-  /** The address of a member turns out to be good, or not: what answers there has other members. */
+  /** The server at a member's address answers with these members. The address is good if the member is among them. */
   async verify(endpoint: string, ...members: Member[]): Promise<void> {
     await this.clock.advance(1_000);
     await this.tell(endpoint, ...members);
@@ -107,9 +107,9 @@ describe("a client that discovers", () => {
     expect(await cluster.used(meta)).toBe("http://a:3002");
     await cluster.verify("http://b:3002", a, b, c);
     await cluster.verify("http://c:3002", a, b, c);
-    // The checks have channels of their own, which are closed again.
+    // Each check has a channel of its own, which is closed after it.
     expect(cluster.to("http://c:3002").map(({ closed }) => closed)).toEqual([true, false]);
-    // At random over all of them.
+    // Members are chosen at random among all.
     expect(await cluster.used(meta)).toBe("http://c:3002");
     expect(cluster.last("http://a:3002").left).toEqual(["at leisure"]);
     await meta.close();
@@ -138,7 +138,7 @@ describe("a client that discovers", () => {
     await cluster.used(meta);
     cluster.random = () => 0.99;
     await cluster.tell("http://a:3002", a, b, c);
-    // Another cluster, behind the same address as seen from here.
+    // Seen from here, another cluster is behind the same address.
     await cluster.verify("http://b:3002", member("77", "b:3002"));
     for (let minute = 0; minute < 10; minute++) {
       cluster.to("http://c:3002").forEach(({ watches }) => {
@@ -192,7 +192,7 @@ describe("a client that discovers", () => {
     await cluster.tell("http://a:3002", a);
     expect(joined.left).toEqual(["now"]);
     expect(joined.closed).toBe(true);
-    // Nobody believes a server that knows of no member at all.
+    // A server that knows of no member at all is not believed.
     await cluster.tell("http://a:3002");
     expect(await cluster.used(meta)).toBe("http://a:3002");
     await meta.close();

@@ -5,7 +5,7 @@ import type { LockChannel } from "./lock-channel.js";
 import { shuffled } from "./shuffle.js";
 import { ScriptedChannel } from "./testing/scripted-channel.js";
 
-/** A ring of the endpoints, whose channels are in `channels`; `drain` is what their servers say when they are to stop. */
+/** A ring of these endpoints. `channels` has their channels, and `drain` says that a server is about to stop. */
 function setUp(
   endpoints: string[],
   options: Partial<EndpointRingOptions> = {},
@@ -59,7 +59,7 @@ describe("EndpointRing", () => {
     ring.leave(ring.current);
     expect(names(ring.round())).toEqual(["c", "a", "b"]);
     ring.leave(ring.current);
-    // All have failed: the one that is soonest well again.
+    // All endpoints have failed. The one whose cool-down ends first comes first.
     expect(ring.current.endpoint).toBe("a");
   });
 
@@ -97,7 +97,7 @@ describe("EndpointRing that knows the members", () => {
     const { ring } = setUp(["balancer", "a"], { shuffles, random: () => 0.99 });
     ring.setMembers(["a", "b", "c"]);
     expect(names(ring.round())).toEqual(["a", "b", "c", "balancer"]);
-    // A failure of the balancer leads to a member, and that of a member to another.
+    // When the balancer fails, a member is used; when that fails, another member is.
     ring.leave(ring.current);
     expect(ring.current.endpoint).toBe("a");
     ring.leave(ring.current);

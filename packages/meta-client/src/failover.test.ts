@@ -70,7 +70,7 @@ describe("Failover", () => {
     await clock.advance(1_000);
     await expect(called).resolves.toBe("b");
     expect(tried.slice(0, 6)).toEqual(["b", "c", "a", "b", "c", "a"]);
-    // 5 s without a pause above 1 s: more than 5 rounds, and far fewer than without growing pauses.
+    // In 5 s with pauses of 1 s at most, there are more than 5 rounds, and far fewer than if pauses did not grow.
     expect(pausedAtMs.length).toBeGreaterThan(5);
     expect(pausedAtMs.length).toBeLessThan(40);
   });

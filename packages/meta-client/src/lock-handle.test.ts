@@ -8,7 +8,7 @@ import { type ScriptedClient, scriptedClient } from "./testing/scripted-client.j
 
 const notHeld = new LockLostError("the key does not hold its lock");
 
-/** A client that holds `x` for 10 s from now. */
+/** A client that holds `x` for 10 s from now on. */
 async function holding(options: LockOptions = {}): Promise<ScriptedClient & { lock: HeldLock; startMs: number }> {
   const client = scriptedClient();
   const startMs = client.clock.now();
@@ -82,7 +82,7 @@ describe("renew", () => {
     await clock.advance(4_000);
     const outcome = lock.renew();
     await a.renewals.next();
-    // A third of the 6 s that are left.
+    // This is a third of the 6 s that are left.
     await clock.advance(2_000);
     (await b.renewals.next()).answer(renewed());
     await expect(outcome).resolves.toBe("renewed");
@@ -343,7 +343,7 @@ describe("keepAlive", () => {
     await clock.advance(200_000);
     expect(lock.signal.aborted).toBe(false);
     expect(pausesMs.length).toBeGreaterThan(20);
-    // The first pause is 276 ms at most; they would grow to 1000 ms.
+    // The first pause is 276 ms at most. If pauses grew, they would grow to 1000 ms.
     expect(Math.max(...pausesMs)).toBeLessThan(280);
   });
 

@@ -9,7 +9,7 @@ import { type ScriptedClient, scriptedClient } from "./testing/scripted-client.j
 const { MetaClient } = publicFace;
 const notHeld = new LockLostError("the key does not hold its lock");
 
-/** A client whose first endpoint grants, renews and releases whatever it is asked. */
+/** A client whose first endpoint grants, renews and releases everything that it is asked for. */
 function servedClient(): ScriptedClient {
   const client = scriptedClient();
   client.a.locks.always((call) => {

@@ -39,7 +39,7 @@ async function withChannel(
   }
 }
 
-/** Unary calls that grant whatever they are asked, and count. */
+/** Unary calls that grant everything, and count. */
 function unaryService(): { service: Partial<ServiceImpl<typeof LockService>>; names: unknown[] } {
   const names: unknown[] = [];
   const value = { key: Uint8Array.of(1), token: 1n, ttlMs: 10_000n };

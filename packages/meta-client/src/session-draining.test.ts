@@ -14,7 +14,7 @@ afterEach(async () => {
   }
 });
 
-/** A client of so many servers that are the test, which uses them in that order. */
+/** A client of this many servers that the test plays. The client uses them in that order. */
 async function clientOf(count: number): Promise<{ meta: MetaClient; servers: ScriptedSessions[] }> {
   const servers = Array.from({ length: count }, () => new ScriptedSessions());
   const endpoints: string[] = [];
@@ -67,7 +67,7 @@ describe("a server that is about to stop", () => {
     answerUnlocks(session);
     expect(lock.signal.aborted).toBe(false);
     await lock.release();
-    // By its key, as it was granted elsewhere.
+    // The lock was granted by another server, so the command names it by its key.
     expect(session.messages.all.at(-1)?.[0]?.command.value).toMatchObject({ lock: 0, key: Uint8Array.of(7) });
     expect(a.opened.all).toHaveLength(1);
   });
@@ -82,7 +82,7 @@ describe("a server that is about to stop", () => {
     const second = await session.nextOne("lock");
     expect(second.value.ticketId).toEqual(first.value.ticketId);
     expect([first.value.attempt, second.value.attempt]).toEqual([0, 1]);
-    // Until then the wait can be cancelled here as well.
+    // Until then, the wait can be cancelled at this server, too.
     expect(await Promise.race([old.ended, Promise.resolve("open")])).toBe("open");
     old.send([first.number, superseded]);
     expect(await old.ended).toBe(true);
@@ -152,7 +152,7 @@ describe("a server that is about to stop", () => {
     old.drain();
     const session = await b.opened.next();
     const renewal = await session.nextOne("renew");
-    // The news of the move come before the answer.
+    // The news that the lock has moved comes before the answer.
     old.send([number, { case: "lost", value: LossReason.MOVED }], [tried.number, { case: "refused", value: {} }]);
     expect(await pending).toBeNull();
     session.send([renewal.number, { case: "renewed", value: { ttlMs: 10_000n } }]);

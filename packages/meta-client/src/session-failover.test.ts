@@ -17,7 +17,7 @@ afterEach(async () => {
   }
 });
 
-/** A client of two servers that are the test, `a` in use first. */
+/** A client of two servers that the test plays. `a` is used first. */
 async function twoServers(options: Partial<MetaClientOptions> = {}): Promise<{
   meta: MetaClient;
   a: ScriptedSessions;
@@ -76,13 +76,13 @@ describe("a client whose session breaks", () => {
     first.send([number, grantEvent({ key: Uint8Array.of(2), ttlMs: 60_000n })]);
     await other;
     serverA.reset();
-    // By chance the client may find the first server well again.
+    // The client may by chance find the first server well again.
     const second = await Promise.race([a.opened.next(), b.opened.next()]);
     answerUnlocks(second);
     const renewal = await second.nextOne("renew");
     expect(renewal.value).toMatchObject({ lock: 0, key: Uint8Array.of(1), ttlMs: 60_000n });
     second.send([renewal.number, { case: "renewed", value: { ttlMs: 60_000n } }]);
-    // From then on it is the second server that tells of it.
+    // From then on, the second server tells news of the lock.
     second.send([renewal.number, { case: "lost", value: LossReason.EXPIRED }]);
     await once(lock.signal, "abort");
     expect(second.messages.all.flat()).toHaveLength(1);

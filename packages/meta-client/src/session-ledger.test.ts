@@ -36,7 +36,7 @@ class Harness {
     });
   }
 
-  /** All that leaves now. */
+  /** All commands that leave now. */
   sent(): SessionCommand[] {
     const commands: SessionCommand[] = [];
     for (let next = this.ledger.next(this.nowMs); next !== undefined; next = this.ledger.next(this.nowMs)) {
@@ -58,7 +58,7 @@ class Harness {
     this.ledger.handle(create(SessionEventSchema, { number, event: event ?? { case: undefined } }));
   }
 
-  /** A lock that is granted, its number, and what is told of it. */
+  /** A lock that is granted, with its number, and the news that its holder hears. */
   async held(key = Uint8Array.of(7)): Promise<{ holding: Holding; number: number; news: LockNews[] }> {
     const locked = this.ledger.lock(lockRequest("x"), new Cancellation());
     const { number } = this.sentOne();
@@ -224,7 +224,7 @@ describe("a lock that was granted", () => {
     const renewal = harness.ledger.renew(holding, 5_000, noEnd);
     const { number, command } = harness.sentOne();
     expect(command).toMatchObject({ case: "renew", value: { lock: 0, key: holding.key } });
-    // At once: the news that follow may come in the same message.
+    // It must happen at once: news may follow in the same message.
     harness.tell(number, renewed);
     harness.tell(number, lost(LossReason.EXPIRED));
     await renewal;

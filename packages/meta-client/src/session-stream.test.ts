@@ -13,7 +13,7 @@ import { grantEvent, lockRequest, type ScriptedSession, ScriptedSessions } from 
 const noEnd = new Cancellation();
 const failureOf = (promise: Promise<unknown>): Promise<unknown> => promise.catch((error: unknown) => error);
 
-/** An open stream whose server is the test. */
+/** An open stream whose server the test plays. */
 async function openStream(terms: MessageInitShape<typeof SessionTermsSchema> = {}): Promise<{
   stream: SessionStream;
   server: ScriptedSession;

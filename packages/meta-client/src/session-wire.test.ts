@@ -16,7 +16,7 @@ interface Opened {
   readonly closed: Promise<ConnectError | undefined>;
 }
 
-/** Opens a wire to a server whose side of the stream is the test's. */
+/** Opens a wire to a server whose side of the stream the test plays. */
 async function withWire(
   protocol: Protocol,
   body: (opened: Opened) => Promise<void>,

@@ -43,7 +43,7 @@ async function withServer(
   }
 }
 
-/** A service that lets every request wait until it is withdrawn, and tells of both. */
+/** A service in which every request waits until it is withdrawn. It tells of both. */
 function waitingService(): {
   service: Partial<ServiceImpl<typeof LockService>>;
   arrived: Promise<void>;
@@ -58,7 +58,7 @@ function waitingService(): {
       lock(_, { signal }) {
         arrive();
         signal.addEventListener("abort", withdraw);
-        // Never answers: the adapter would report that nobody can hear it.
+        // It never answers: the adapter would report that nobody can hear the answer.
         return new Promise(() => undefined);
       },
     },

@@ -63,7 +63,7 @@ describe("Validity", () => {
     expect(valid.expiresAtMs).toBe(startMs + 3_000);
     valid.doubt(2_000);
     expect(valid.expiresAtMs).toBe(startMs + 3_000);
-    // It may still arrive, after a longer one was confirmed.
+    // This renewal may still arrive, after a longer one was confirmed.
     valid.ask(10_000);
     valid.confirm(startMs + 1_500, 10_000);
     expect(valid.expiresAtMs).toBe(startMs + 3_500);
@@ -112,7 +112,7 @@ describe("Validity", () => {
     expect(valid.signal.aborted).toBe(true);
   });
 
-  // Renewals reach the server in any order, late, or not at all, and each that does sets the server's expiry to its own
+  // Renewals reach the server in any order, late, or not at all. Each that arrives sets the server's expiry to its
   // arrival plus its TTL. The client learns only of the confirmed ones.
   test("never lies beyond what the server keeps", async () => {
     const step = fc.record({

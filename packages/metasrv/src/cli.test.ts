@@ -166,7 +166,7 @@ describe("metasrv start", () => {
       await response.arrayBuffer();
     };
 
-    /** Makes it log so many lines, of some kilobytes each. */
+    /** Makes the server log this many lines, of some kilobytes each. */
     const log = async (address: string, lines: number) => {
       for (let asked = 0; asked < lines; asked += 50) {
         await Promise.all(Array.from({ length: 50 }, () => askNow(address, "a".repeat(3_000))));
@@ -176,7 +176,7 @@ describe("metasrv start", () => {
     test("ends", async () => {
       const { child, exited, address } = await runServer(["--log-level", "debug"]);
       child.stdout.pause();
-      // More than what is between the two of them holds.
+      // This is more than the pipe between the two can hold.
       await log(address, 200);
       const ended = once(child, "exit");
       child.kill();

@@ -99,7 +99,7 @@ test("plain HTTP and JSON will do", async () => {
   expect(await post("Unlock", { key })).toEqual({ status: 200, body: {} });
   expect(await post("Unlock", { key })).toMatchObject({ status: 400, body: { code: "failed_precondition" } });
   expect(await post("Lock", { name: 42 })).toMatchObject({ status: 400, body: { code: "invalid_argument" } });
-  // Were it ignored, a misspelt wait would mean to wait without end.
+  // If the misspelt field were ignored, the call would wait without end.
   const misspelt = await post("Lock", { name: "orders/43", waitMS: 0 });
   expect(misspelt).toMatchObject({ status: 400, body: { code: "invalid_argument" } });
   expect(misspelt.body.message).toContain('"waitMS"');

@@ -147,7 +147,7 @@ test("refuses a message that is cut off, and never reads beyond its end", () => 
   fc.assert(
     fc.property(fields, fc.nat(), (value, cut) => {
       const message = writeByLibrary(value);
-      // A cut between two fields leaves a whole message.
+      // If the message is cut between two fields, what is left is a whole message.
       const boundaries = boundariesOf(message);
       const length = cut % message.length;
       const reading = () => read(message.subarray(0, length));

@@ -22,7 +22,7 @@ import * as locks from "./lock-messages.js";
 import * as sessions from "./session-messages.js";
 import { fallBacks } from "./testing/index.js";
 
-/** A message with both of its ways. */
+/** A message, with its writer and its reader. */
 interface Codec {
   readonly schema: DescMessage;
   readonly write: (writer: FieldWriter, message: never) => void;
@@ -52,7 +52,7 @@ const codecs: readonly (readonly [string, Codec])[] = [
   ],
 ];
 
-// Messages are generated from their descriptors, so that a new field is a part of them from the first day on.
+// Messages are generated from their descriptors, so that a new field is tested from the first day.
 
 const scalars: Partial<Record<number, fc.Arbitrary<unknown>>> = {
   1: fc.double({ noNaN: true }),
@@ -101,7 +101,7 @@ function generated({ schema }: Codec): fc.Arbitrary<MessageShape<DescMessage>> {
   return messageOf(schema).map((init) => create(schema, init));
 }
 
-/** What came out of an attempt at reading, as a text to compare. */
+/** The result of an attempt to read, as a text to compare. */
 function attempt({ schema }: Codec, read: () => MessageShape<DescMessage>): string {
   try {
     return Buffer.from(toBinary(schema, read(), { writeUnknownFields: false })).toString("hex");

@@ -20,7 +20,7 @@ import { createReflectionService } from "./reflection-service.js";
 
 type Ask = Exclude<ServerReflectionRequest["messageRequest"], { case: undefined }>;
 
-// A service whose file imports the one of its messages, and extends one of them.
+// A service. Its file imports the file of its messages, and extends one of these messages.
 const registry = createFileRegistry(
   create(FileDescriptorSetSchema, {
     file: [
@@ -72,7 +72,7 @@ async function* stream<T>(items: Iterable<T>, end: Promise<void> = Promise.resol
   await end;
 }
 
-/** What was answered, in short. */
+/** The answers in short. */
 function described({ messageResponse: { case: kind, value } }: ServerReflectionResponse): unknown {
   switch (kind) {
     case "fileDescriptorResponse":

@@ -7,7 +7,7 @@ import { toConnectError } from "./rpc-errors.js";
 
 const silent = pino({ level: "silent" });
 
-/** Written out once more, because callers in other languages depend on every line. */
+/** The table is written out a second time, because callers in other languages depend on every line. */
 const table: Record<LockErrorReason, [Code, Reason]> = {
   "invalid-name": [Code.InvalidArgument, Reason.INVALID_NAME],
   "invalid-ticket-id": [Code.InvalidArgument, Reason.INVALID_TICKET_ID],

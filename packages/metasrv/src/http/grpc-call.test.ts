@@ -24,7 +24,7 @@ function lockRequest(request: MessageInitShape<typeof LockRequestSchema> = {}): 
   return envelope(toBinary(LockRequestSchema, message));
 }
 
-/** Locks of which everything fails: lock in time, the others at once. */
+/** Locks on which everything fails: `lock` after a while, the others at once. */
 function failingLocks(error: Error): Locks {
   const fails = () => Promise.reject(error);
   return {
@@ -43,7 +43,9 @@ function failingLocks(error: Error): Locks {
   };
 }
 
-/** The answers of both ways to the same request; the date aside, they may differ only in where the status is. */
+/**
+ * The answers of both ways to the same request. Apart from the date, they may differ only in the place of the status.
+ */
 async function bothAnswers(
   options: Parameters<typeof Served.start>[0],
   headers: Record<string, string>,

@@ -17,7 +17,7 @@ import { createRoutes } from "./routes.js";
 const logger = pino({ level: "silent" });
 const clock = systemClock;
 
-/** Locks that are never granted, and tell what their callers do. */
+/** Locks that are never granted. They tell what their callers do. */
 class TakenLocks {
   readonly #claimed: (() => void)[] = [];
   readonly #ended: ((how: string) => void)[] = [];

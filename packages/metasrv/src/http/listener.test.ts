@@ -45,7 +45,7 @@ async function getOverHttp2(): Promise<string> {
   }
 }
 
-/** Writes one byte a packet, as far as it can be told from here. */
+/** Writes one byte a packet, as far as the test can make sure of that. */
 async function trickle(socket: Socket, bytes: Buffer): Promise<void> {
   for (const byte of bytes) {
     await new Promise<void>((resolve) => socket.write(Buffer.from([byte]), () => setImmediate(resolve)));

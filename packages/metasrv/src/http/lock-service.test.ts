@@ -54,7 +54,7 @@ describe.each(ways)("%s", (_, open) => {
     return { code: error.code, reason: detail?.reason, state: detail?.state, message: error.rawMessage };
   }
 
-  /** Resolves once as many requests wait for the lock. */
+  /** Resolves once this many requests wait for the lock. */
   async function waiters(name: string, count: number): Promise<void> {
     const bytes = new TextEncoder().encode(name);
     while (locks.state(bytes).waiters !== count) {
@@ -162,7 +162,7 @@ describe.each(ways)("%s", (_, open) => {
       }
     });
 
-    // A mode of a later version, as it comes off the wire.
+    // The mode of a later version, as it is read from the wire.
     const { mode: unknownMode } = fromBinary(LockRequestSchema, new Uint8Array([0x20, 7]));
     const int64Max = 2n ** 63n - 1n;
     const invalid: [string, MessageInitShape<typeof LockRequestSchema>, Reason, RegExp][] = [

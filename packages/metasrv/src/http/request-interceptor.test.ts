@@ -7,7 +7,7 @@ import { dependenciesAround } from "../../test-support/served.js";
 import { LockError } from "../model/lock-errors.js";
 import { createRoutes } from "./routes.js";
 
-/** Serves locks that are always away, and collects what is logged. */
+/** Serves locks that are never available, and collects what is logged. */
 function setUp(level: string) {
   const lines: Record<string, unknown>[] = [];
   const logger = pino(

@@ -108,7 +108,7 @@ async function failure(promise: Promise<unknown>): Promise<ConnectError> {
   );
 }
 
-/** The ways on which a session can come. */
+/** The protocols by which a session can come. */
 const sessionWays: [string, (options?: ServedOptions) => Promise<{ served: Served; transport: Transport }>][] = [
   ...[true, false].map((direct): (typeof sessionWays)[number] => [
     direct ? "Connect's protocol, directly" : "Connect's protocol by Connect",
@@ -253,7 +253,7 @@ describe.each(sessionWays)("a session, %s", (_, open) => {
   }
 });
 
-/** Resolves once a stream has closed, however. */
+/** Resolves once a stream has closed, in whatever way. */
 function closed(stream: ClientHttp2Stream): Promise<void> {
   return new Promise((resolve) => stream.on("close", resolve));
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { ManualClock, settled } from "../../test-support/manual-clock.js";
 import { OpenSessions } from "./open-sessions.js";
 
-/** Sessions of which so many are open, and how often each was told. */
+/** This many open sessions, and how often each was told to move. */
 function open(count: number) {
   const sessions = new OpenSessions();
   const told = Array.from({ length: count }, () => 0);

@@ -181,7 +181,7 @@ describe("signs of life", () => {
 describe("a client that does not read", () => {
   const life = { heartbeatMs: 1_000, sessionTimeoutMs: 3_000 };
 
-  /** Asks for what fails at once, for as long as it is listened to. */
+  /** Sends commands that fail at once, as long as the server reads them. */
   function flood(client: SessionClient, most: number): number {
     let sent = 0;
     for (; sent < most && !client.paused; sent += 1_000) {

@@ -304,7 +304,7 @@ describe("renewal", () => {
     const [one, two] = [new SessionClient(node), new SessionClient(node)];
     await one.sent([1, lock("a")]);
     const key = one.key(1);
-    // The first to ask loses it to the second, before either was answered.
+    // The first session loses the lock to the second one before either is answered.
     two.send([1, renew(key)]);
     one.send([2, renew(key)]);
     await one.since(0);
