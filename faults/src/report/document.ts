@@ -40,7 +40,8 @@ What happens to locks when processes are killed, machines pause and networks bre
 - That service goes on without a majority of etcd's members. Then nothing is granted, and holders are told before their
   time is over.
 - That a client which is the only one to be cut off keeps its locks. They end with their TTL.
-- Anything about an etcd that loses acknowledged writes, or is restored from a backup: tokens start again lower then.
+- That a lock outlives an etcd that loses acknowledged writes or is restored from a backup. Servers notice it, say so, and tell
+  holders of what is lost; tokens go on rising above all that a running server has seen.
 - Anything on machines whose monotonic clocks run at rates far apart: 0.1 % of a wait is allowed for, and the margin before
   the signal (5 % of the TTL, at most 250 ms).
 
