@@ -4,8 +4,8 @@ import { Cancellation, type CancelListener } from "./cancellation.js";
 import type { RosterMember } from "./roster.js";
 
 /**
- * The lifetime of one call or of one attempt: cancelled for the first of several causes. {@link end} leaves nothing behind
- * on what outlives it.
+ * The lifetime of one call or of one attempt. It is cancelled for the first of several causes. After {@link end}, no
+ * listener or timer of it is left on anything that lives longer.
  */
 export class CallScope extends Cancellation implements CancelListener, RosterMember {
   rosterPlace = 0;
@@ -13,7 +13,7 @@ export class CallScope extends Cancellation implements CancelListener, RosterMem
   #unfollow: (() => void) | undefined;
   #timer: Timer | undefined;
 
-  /** Is cancelled with `source`, for the same reason. A scope follows one source at most. */
+  /** Cancels this scope when `source` is cancelled, with the same reason. A scope follows one source at most. */
   follow(source: Cancellation): this {
     if (source.cancelled) {
       this.cancel(source.reason);
@@ -24,7 +24,7 @@ export class CallScope extends Cancellation implements CancelListener, RosterMem
     return this;
   }
 
-  /** Is cancelled when the signal aborts, for the same reason. A scope follows one signal at most. */
+  /** Cancels this scope when the signal aborts, with the same reason. A scope follows one signal at most. */
   followSignal(signal: AbortSignal | undefined): this {
     if (signal === undefined) {
       return this;
@@ -36,8 +36,8 @@ export class CallScope extends Cancellation implements CancelListener, RosterMem
       onAbort();
       return this;
     }
-    // One signal may end any number of calls, so Node's guess that eleven listeners are a leak is wrong here.
-    // (Not 0, which means the same: on Node 20, getMaxListeners throws for a signal set to 0.)
+    // One signal may end any number of calls, so Node's guess that eleven listeners are a leak is wrong here. (Infinity
+    // and not 0, although 0 means the same: on Node 20, getMaxListeners throws for a signal set to 0.)
     setMaxListeners(Infinity, signal);
     signal.addEventListener("abort", onAbort);
     this.#unfollow = () => {
@@ -46,7 +46,7 @@ export class CallScope extends Cancellation implements CancelListener, RosterMem
     return this;
   }
 
-  /** Is cancelled once `atMs` has come by the clock. A scope has one such moment at most. */
+  /** Cancels this scope at `atMs` on the clock. A scope has one such moment at most. */
   cancelAt(clock: Clock, atMs: number, makeReason: () => Error): this {
     this.#timer = callAt(clock, atMs, () => {
       this.cancel(makeReason());
@@ -54,12 +54,12 @@ export class CallScope extends Cancellation implements CancelListener, RosterMem
     return this;
   }
 
-  /** What it follows was cancelled. */
+  /** The source that it follows was cancelled. */
   onCancel(reason: unknown): void {
     this.cancel(reason);
   }
 
-  /** Takes listeners and the timer back; the scope stays as it is, unless {@link cancel} is called. */
+  /** Removes the listeners and the timer. The scope stays as it is, unless {@link cancel} is called. */
   end(): void {
     this.#source?.unlisten(this);
     this.#unfollow?.();

@@ -1,11 +1,11 @@
-/** What is told of a {@link Cancellation}. */
+/** Told when a {@link Cancellation} is cancelled. */
 export interface CancelListener {
   onCancel(reason: unknown): void;
 }
 
 /**
- * Says, once, that something is not wanted any more: what an `AbortController` does, at a fraction of its cost, which
- * would be a large part of what a lock costs. A real signal is made only when somebody asks for it.
+ * Tells, once, that something is not wanted any more. It does what an `AbortController` does, at a fraction of the
+ * cost, which would be a large part of the cost of a lock. It makes a real signal only when somebody asks for one.
  */
 export class Cancellation {
   #cancelled = false;
@@ -17,12 +17,12 @@ export class Cancellation {
     return this.#cancelled;
   }
 
-  /** What it was cancelled with. */
+  /** The reason with which it was cancelled. */
   get reason(): unknown {
     return this.#reason;
   }
 
-  /** As an `AbortSignal`: aborted if this is cancelled, and with the same reason. */
+  /** The same as an `AbortSignal`: it aborts when this is cancelled, with the same reason. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
@@ -33,14 +33,14 @@ export class Cancellation {
     return this.#controller.signal;
   }
 
-  /** Tells the listeners, then those of the signal; a later reason changes nothing. */
+  /** Tells the listeners, and then the listeners of the signal. Only the first reason counts. */
   cancel(reason: unknown): void {
     if (this.#cancelled) {
       return;
     }
     this.#cancelled = true;
     this.#reason = reason;
-    // One may take another off the list.
+    // A listener may remove another one.
     for (let next = this.#listeners?.shift(); next !== undefined; next = this.#listeners?.shift()) {
       next.onCancel(reason);
     }
@@ -54,7 +54,7 @@ export class Cancellation {
     }
   }
 
-  /** From now on the listener is told. It is not told of what was cancelled before. */
+  /** From now on, the listener is told. It is not told of a cancellation before that. */
   listen(listener: CancelListener): void {
     if (this.#cancelled) {
       return;
@@ -66,7 +66,7 @@ export class Cancellation {
     }
   }
 
-  /** The listener is not told any more. */
+  /** From now on, the listener is not told. */
   unlisten(listener: CancelListener): void {
     const at = this.#listeners?.indexOf(listener) ?? -1;
     if (at >= 0) {

@@ -1,17 +1,17 @@
 import type { BackoffOptions, Clock } from "@metasrv/wire";
 
-/** What a {@link Circuit} works with. */
 export interface CircuitOptions {
   readonly clock: Clock;
   /** As `Math.random`. */
   readonly random: () => number;
-  /** How long an endpoint that failed is not the first choice: the longer, the more often it fails in a row. */
+  /** How long an endpoint that failed is not the first choice. The time grows with failures in a row. */
   readonly coolDown: BackoffOptions;
 }
 
 /**
- * Remembers that an endpoint failed. It opens with a failure and closes by itself after the cool-down, which grows with
- * each failure that follows soon after, and has jitter, so that clients do not come back together.
+ * Remembers that an endpoint failed. It opens with a failure and closes by itself after the cool-down. The cool-down
+ * grows with each failure that follows soon after the one before, and has jitter, so that clients do not come back
+ * together.
  */
 export class Circuit {
   readonly #options: CircuitOptions;
@@ -22,7 +22,7 @@ export class Circuit {
     this.#options = options;
   }
 
-  /** Until when it is open, on the clock; 0 when it is closed. */
+  /** Until when it is open, on the clock; 0 while it is closed. */
   get openUntilMs(): number {
     return this.#openUntilMs > this.#options.clock.now() ? this.#openUntilMs : 0;
   }

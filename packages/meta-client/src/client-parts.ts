@@ -6,7 +6,7 @@ import { SessionChannel } from "./session-channel.js";
 import { defaultTiming, type Timing } from "./timing.js";
 import { UnaryChannel } from "./unary-channel.js";
 
-/** What a client works with; tests replace it. */
+/** What a client is built from; tests replace parts of it. */
 export interface ClientParts {
   readonly clock: Clock;
   readonly timing: Timing;

@@ -16,19 +16,22 @@ export interface ConnectionOptions {
   readonly protocol: Protocol;
   readonly tls: TlsOptions | undefined;
   readonly clock: Clock;
-  /** How long making the connection may take; more than `pingTimeoutMs`, which is part of it for an idle connection. */
+  /**
+   * How long making the connection may take. It must be more than `pingTimeoutMs`, because using an idle connection
+   * again begins with a ping.
+   */
   readonly connectTimeoutMs: number;
-  /** How often the server of an open call is asked for a sign of life. */
+  /** How often the server of an open call is pinged. */
   readonly pingIntervalMs: number;
-  /** How long it may take to give one. */
+  /** How long the answer to a ping may take. */
   readonly pingTimeoutMs: number;
 }
 
 /**
- * One HTTP/2 connection to an endpoint, made when first needed and again whenever it was lost.
+ * One HTTP/2 connection to an endpoint. It is made when it is first needed, and again whenever it was lost.
  *
- * Nothing here limits how long a call takes: pings find a dead server, and connect-node's idle timeout counts only while
- * no call is open.
+ * Nothing here limits how long a call takes: pings find a dead server, and connect-node's idle timeout counts only
+ * while no call is open.
  */
 export class Connection {
   readonly transport: Transport;
@@ -62,8 +65,8 @@ export class Connection {
   }
 
   /**
-   * Resolves once a request can be sent at once. Rejects with a ConnectError when there is no connection in time, or
-   * with the reason when the scope is cancelled.
+   * Resolves once a request can be sent at once. Rejects with a ConnectError when there is no connection in time, and
+   * with the scope's reason when the scope is cancelled.
    */
   async ready(scope: Cancellation): Promise<void> {
     scope.throwIfCancelled();
@@ -93,14 +96,14 @@ export class Connection {
     this.#sessions.notifyResponseByteRead(stream);
   }
 
-  /** The connection, if there is one, keeps the process alive until {@link release} was called as often as this. */
+  /** Keeps the process alive while there is a connection, until {@link release} was called as often as this. */
   hold(): void {
     if (++this.#holds === 1) {
       this.#sessions.updateHold();
     }
   }
 
-  /** Takes one {@link hold} back. */
+  /** Undoes one {@link hold}. */
   release(): void {
     if (--this.#holds === 0) {
       this.#sessions.updateHold();
@@ -112,13 +115,13 @@ export class Connection {
     this.#sessions.abort(reason);
   }
 
-  /** As {@link close}, for good: later calls fail. */
+  /** As {@link close}, and later calls fail. */
   end(): void {
     this.#ended = true;
     this.close();
   }
 
-  // Node has no limit of its own here, and the kernel's is some two minutes.
+  // Node has no limit of its own for connecting, and the kernel's is some two minutes.
   async #open(): Promise<void> {
     const timer = this.#clock.after(this.#connectTimeoutMs, () => {
       this.#sessions.abort(new ConnectError(`no connection within ${this.#connectTimeoutMs} ms`, Code.Unavailable));
@@ -142,22 +145,22 @@ function closed(): ConnectError {
 const idleConnectionTimeoutMs = 60_000;
 
 /**
- * The session manager of connect-node 2.1.2 takes its error listener off a session that it has destroyed, although
- * Node emits that error later. Closing just after a ping timed out would end the process with an unhandled error.
+ * The session manager of connect-node 2.1.2 takes its error listener off a session that it has destroyed, although Node
+ * emits that error later. Closing just after a ping timed out would then end the process with an unhandled error.
  */
 class Sessions extends Http2SessionManager {
   readonly #guarded = new WeakSet<ClientHttp2Session>();
   readonly #holds: () => boolean;
   #current: Http2Session | undefined;
 
-  /** @param holds - whether open calls are to keep the process alive; by themselves they would, watches too */
+  /** @param holds - whether open calls should keep the process alive; without this class they all would, watches too */
   constructor(
     url: string,
     pings: { readonly pingIntervalMs: number; readonly pingTimeoutMs: number },
     tls: TlsOptions | undefined,
     holds: () => boolean,
   ) {
-    // A connection that was closed is kept for as long as it may be idle, fifteen minutes by default.
+    // By default, connect-node keeps a closed connection for as long as it may be idle, which is fifteen minutes.
     super(url, { ...pings, idleConnectionTimeoutMs }, tls);
     this.#holds = holds;
   }

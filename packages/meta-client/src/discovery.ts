@@ -7,7 +7,6 @@ import { MemberEndpoints } from "./member-endpoints.js";
 import { MemberWatch } from "./member-watch.js";
 import type { Timing } from "./timing.js";
 
-/** What a {@link Discovery} works with. */
 export interface DiscoveryOptions {
   readonly clock: Clock;
   readonly timing: Timing;
@@ -17,11 +16,11 @@ export interface DiscoveryOptions {
   readonly given: readonly string[];
   /** Whether to go to a random one of the members when they are known. */
   readonly spread: boolean;
-  /** Makes a channel that is closed again soon. */
+  /** Makes a channel for one question, which is closed after it. */
   readonly createChannel: (endpoint: string) => LockChannel;
 }
 
-/** Keeps the ring's endpoints those of the cluster's members, by what the servers themselves say. */
+/** Sets the endpoints of the ring to the members of the cluster, as the servers themselves tell them. */
 export class Discovery {
   readonly #createChannel: DiscoveryOptions["createChannel"];
   readonly #endpoints: MemberEndpoints;
@@ -57,7 +56,10 @@ export class Discovery {
     this.#endpoints.stop();
   }
 
-  /** On a connection of its own, so that nobody is connected to all servers, and without keeping the process alive. */
+  /**
+   * The question goes over a connection of its own, which is closed after it. So clients do not stay connected to all
+   * servers, and the process is not kept alive.
+   */
   async #ask(endpoint: string, scope: Cancellation): Promise<readonly Member[]> {
     const channel = this.#createChannel(endpoint);
     try {

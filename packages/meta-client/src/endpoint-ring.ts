@@ -1,9 +1,8 @@
 import { Circuit, type CircuitOptions } from "./circuit.js";
 import type { LockChannel } from "./lock-channel.js";
 
-/** What an {@link EndpointRing} works with. */
 export interface EndpointRingOptions extends CircuitOptions {
-  /** Whether members that join take a random place in the order; else the last. */
+  /** Whether a member that joins takes a random place in the order; otherwise it takes the last place. */
   readonly shuffles: boolean;
   /** @param onDraining - to be called when the server says that it is about to stop */
   readonly createChannel: (endpoint: string, onDraining: () => void) => LockChannel;
@@ -15,19 +14,19 @@ interface Endpoint {
 }
 
 /**
- * The channels of all endpoints, and which of them is in use. Calls stay with one endpoint until it fails: moving a lock
- * between servers costs each of them a write.
+ * The channels of all endpoints, and which of them is in use. Calls stay with one endpoint until it fails, because
+ * moving a lock between servers costs each of them a write.
  */
 export class EndpointRing {
   readonly #options: EndpointRingOptions;
   readonly #given: ReadonlySet<string>;
   readonly #endpoints: Endpoint[];
-  /** Channels of members that are gone, which still have something to answer. */
+  /** Channels of members that are gone; they still wait for answers. */
   readonly #parting = new Set<LockChannel>();
-  /** URLs of those that are known to be members; empty as long as none is. */
+  /** URLs of the endpoints that are known to be members; empty until one is known. */
   #members: ReadonlySet<string> = new Set();
   #current: Endpoint;
-  /** The one endpoint, if its server is about to stop. */
+  /** The only endpoint, while its server is about to stop. */
   #draining: Endpoint | undefined;
 
   /** @param given - URLs in the order in which they are used; the first is used first */
@@ -52,7 +51,7 @@ export class EndpointRing {
     return this.#current.channel;
   }
 
-  /** Every channel once: the one in use and those after it, but last those that failed just now. */
+  /** Every channel once: the one in use, then those after it. Channels that failed just now come last. */
   round(): LockChannel[] {
     return this.#ranked().map(({ channel }) => channel);
   }
@@ -62,7 +61,7 @@ export class EndpointRing {
     return this.round().filter((each) => each !== channel);
   }
 
-  /** The channel failed: another is in use from now on, unless another call has moved on already. */
+  /** The channel failed. Another one is in use from now on, unless another call has moved on already. */
   leave(channel: LockChannel): void {
     this.#endpoints.find((each) => each.channel === channel)?.circuit.open();
     if (this.#draining?.channel === channel) {
@@ -74,8 +73,8 @@ export class EndpointRing {
   }
 
   /**
-   * Uses these members from now on. Given endpoints that are none of them, such as a load balancer, come after them, and
-   * are never given up.
+   * Uses these members from now on. Given endpoints that are not members, such as a load balancer, come after them and
+   * are never removed.
    *
    * @param members - their URLs
    */
@@ -97,7 +96,7 @@ export class EndpointRing {
     }
   }
 
-  /** Goes to any of the members, each with the same chance. What waits or is held elsewhere stays there. */
+  /** Moves to a random member, each with the same chance. Waits and locks stay where they are. */
   spread(): void {
     const members = this.#endpoints.filter(({ channel }) => this.#members.has(channel.endpoint));
     const chosen = members[Math.floor(this.#options.random() * members.length)];
@@ -106,7 +105,7 @@ export class EndpointRing {
     }
   }
 
-  /** Goes to the endpoint of this URL, which has proved good. What waits or is held elsewhere stays there. */
+  /** Moves to the endpoint of this URL, which was found to be good. Waits and locks stay where they are. */
   use(url: string): void {
     const chosen = this.#endpoints.find(({ channel }) => channel.endpoint === url);
     if (chosen !== undefined) {
@@ -158,7 +157,7 @@ export class EndpointRing {
       .finally(() => this.#parting.delete(channel));
   }
 
-  /** The server is about to stop. Where there is no other, it serves on until there is. */
+  /** The server is about to stop. If it is the only one, it stays in use until there is another. */
   #drain(endpoint: Endpoint): void {
     this.#draining = this.size === 1 ? endpoint : undefined;
     if (this.#draining !== undefined) {
@@ -175,7 +174,10 @@ export class EndpointRing {
     return inOrder.sort((one, other) => (ranks.get(one) ?? 0) - (ranks.get(other) ?? 0));
   }
 
-  /** What is lower comes first: members, then what is none, then what failed, the sooner it is well again the sooner. */
+  /**
+   * The endpoint with the lowest rank comes first: members before endpoints that are not members, and then endpoints
+   * that failed, in the order in which their cool-downs end.
+   */
   #rank({ channel, circuit }: Endpoint): number {
     const { openUntilMs } = circuit;
     const isNone = this.#options.shuffles && this.#members.size > 0 && !this.#members.has(channel.endpoint);

@@ -9,7 +9,10 @@ import { sleep } from "./sleep.js";
 
 /** A call, and how persistent it is. */
 export interface Call<T> {
-  /** Asks one endpoint, once. What it rejects with other than an `EndpointFailure` ends the call. */
+  /**
+   * Asks one endpoint, once. An `EndpointFailure` lets the call go on at another endpoint; any other rejection ends the
+   * call.
+   */
   readonly attempt: (channel: LockChannel, scope: Cancellation) => Promise<T>;
   /** What the call does, for messages: `release lock "a"`. */
   readonly purpose: () => string;
@@ -17,18 +20,20 @@ export interface Call<T> {
   readonly scope: Cancellation;
   /** How long the next attempt may take; absent: as long as its server lives. */
   readonly attemptTimeoutMs?: () => number;
-  /** When to give up: after so many rounds over all endpoints, or so long after the first failure in a row. */
+  /**
+   * When to give up: after this many rounds over all endpoints, or after this time since the first of the failures in a
+   * row.
+   */
   readonly giveUp: { readonly rounds: number } | { readonly afterMs: number };
   /** Told of each attempt that failed and may be repeated. */
   readonly onFailure?: (failure: EndpointFailure) => void;
 }
 
-/** What {@link Failover} works with. */
 export interface FailoverOptions {
   readonly clock: Clock;
   readonly ring: EndpointRing;
   readonly backoff: BackoffOptions;
-  /** How long it takes at most until an attempt at a dead server fails. */
+  /** How long an attempt at a dead server takes at most until it fails. */
   readonly deadPeerMs: number;
 }
 
@@ -49,10 +54,10 @@ export class Failover {
   /**
    * Asks one endpoint after the other, with a pause after each round.
    *
-   * @throws UnavailableError when the call says to give up
+   * @throws UnavailableError when it gives up
    */
   call<T>(call: Call<T>): Promise<T> {
-    // As a rule the first answers, so what it takes to go on is made only when it does not.
+    // Usually the first endpoint answers. So what is needed to go on is created only when it does not.
     const first = this.#ring.current;
     const startedAtMs = this.#clock.now();
     return this.#attempt(call, first).catch((error: unknown) => {
@@ -82,6 +87,8 @@ export class Failover {
   }
 
   /**
+   * Notes a failed attempt.
+   *
    * @returns how long the call may still go on, in milliseconds
    * @throws what ends the call
    */
@@ -97,7 +104,7 @@ export class Failover {
     if (outage.sinceMs === undefined || this.#wasServed(nowMs - startedAtMs, call)) {
       outage.sinceMs = nowMs;
     }
-    // Its server kept the request until then: what failed before is another story.
+    // The server had the request until then, so failures before it do not count.
     else if (error.heardAtMs !== undefined && error.heardAtMs > startedAtMs) {
       outage.sinceMs = error.heardAtMs;
     }
@@ -105,7 +112,7 @@ export class Failover {
       return Infinity;
     }
     const leftMs = outage.sinceMs + call.giveUp.afterMs - nowMs;
-    // However long it took: not before every endpoint had its chance.
+    // The call goes on until every endpoint had its chance, however long that takes.
     if (leftMs <= 0 && outage.failures.size === this.#ring.size) {
       throw unavailable(call, outage);
     }
@@ -128,15 +135,15 @@ export class Failover {
     }
   }
 
-  // An attempt that took longer than any dead server could make it take was a wait that a living one served: what failed
-  // before it is another story.
+  // Whether an attempt was a wait that a living server served: it took longer than an attempt at a dead server can
+  // take. Failures before such a wait do not count.
   #wasServed(tookMs: number, call: Call<unknown>): boolean {
     const patienceMs = "afterMs" in call.giveUp ? call.giveUp.afterMs : 0;
     return tookMs > patienceMs + this.#deadPeerMs;
   }
 }
 
-/** What failed of one call, without an answer in between. */
+/** The failures of one call, without an answer in between. */
 class Outage {
   readonly failures = new Map<string, EndpointFailure>();
   sinceMs: number | undefined;

@@ -8,8 +8,9 @@ export interface Granted {
   readonly token: bigint;
   readonly ttlMs: number;
   /**
-   * The earliest moment, on the client's clock, at which the grant can have begun: the server had the request for
-   * `waited_ms`, and cannot have had it before it was sent. The server's clock measured the wait, so less is counted.
+   * The earliest moment, on the client's clock, at which the grant can have begun. The server had the request for
+   * `waited_ms`, and cannot have had it before it was sent. Because the server's clock measured the wait, a little less
+   * of it is counted.
    */
   readonly grantedAtMs: number;
 }
@@ -22,14 +23,14 @@ export type LockOutcome =
 /** A renewal as the client counts it: valid for `ttlMs` from `sentAtMs`. */
 export interface Renewed {
   readonly ttlMs: number;
-  /** When the request left, on the client's clock: not later than its receipt by the server. */
+  /** When the request left, on the client's clock; the server cannot have received it earlier. */
   readonly sentAtMs: number;
 }
 
 /**
  * Reads the answer to a request for a lock.
  *
- * @param sentAtMs - when the request left, on the client's clock: not later than its receipt by the server
+ * @param sentAtMs - when the request left, on the client's clock; the server cannot have received it earlier
  */
 export function readOutcome({ outcome }: LockResponse, sentAtMs: number): LockOutcome {
   switch (outcome.case) {
@@ -44,9 +45,9 @@ export function readOutcome({ outcome }: LockResponse, sentAtMs: number): LockOu
   }
 }
 
-/** By what part of a wait two clocks may differ: either may be slewed by 0.05 % while it is set right. */
+/** The part of a wait by which two clocks may differ: each may be slewed by 0.05 % while it is corrected. */
 const driftOfWait = 0.001;
-/** Long waits must not use the TTL up: at most this part of it is taken off. */
+/** At most this part of the TTL is taken off, so that a long wait does not use all of it up. */
 const mostOfTtl = 0.25;
 
 /** Reads a grant; parameters as in {@link readOutcome}. */

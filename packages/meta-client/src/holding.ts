@@ -1,21 +1,24 @@
 /**
- * What a server has to say of a lock that was granted or renewed over a channel: it `expired`; it was `released` by somebody
- * else; or it is `unwatched`, because the server does not serve it there any more, though it may still be held.
+ * What a server tells of a lock that was granted or renewed over a channel: the lock `expired`; somebody else
+ * `released` it; or it is `unwatched`, because that server does not serve it on that channel any more. An unwatched
+ * lock may still be held.
  */
 export type LockNews = "expired" | "released" | "unwatched";
 
-/** Who is told what a server has to say of a lock. */
+/** Told what a server says of a lock. */
 export interface NewsListener {
   hear(news: LockNews): void;
 }
 
 /**
- * A lock that was granted, as channels know it: what unlocks and renewals name, and where news of it arrive. News that
- * come before anybody listens are kept.
+ * A lock that was granted, as channels know it: the key that unlocks and renewals name, and the listener for news. News
+ * that come before there is a listener are kept.
  */
 export class Holding {
   readonly key: Uint8Array;
-  /** What serves the lock now and tells of it; a channel's own business, as is the number under which it does. */
+  /**
+   * The channel part that serves the lock now and tells news of it. Only channels use this and the number beside it.
+   */
   servedBy: object | undefined;
   servedAs = 0;
   #listener: NewsListener | undefined;
@@ -26,7 +29,7 @@ export class Holding {
     this.key = key;
   }
 
-  /** From now on the listener is told. */
+  /** From now on, the listener is told. */
   listen(listener: NewsListener): void {
     this.#listener = listener;
     if (this.#unheard !== undefined) {
@@ -34,7 +37,7 @@ export class Holding {
     }
   }
 
-  /** A server has something to say of the lock. */
+  /** A server has told news of the lock. */
   tell(news: LockNews): void {
     if (this.#listener === undefined) {
       this.#unheard = news;

@@ -2,23 +2,24 @@ import { Backoff, callAt, type Clock, type Timer } from "@metasrv/wire";
 import type { RenewOutcome } from "./held-lock.js";
 import type { Validity } from "./validity.js";
 
-// Renewed when a third of the TTL has passed: two more can fail before the lock is in danger.
+// A lock is renewed when a third of its TTL has passed, so two more renewals can fail before it is in danger.
 const renewedPartOfTtl = 1 / 3;
-// Pauses after a renewal without an answer, as parts of the TTL: a lock that lasts 10 s is asked for again after some
-// 200 ms, then ever more rarely, but every second.
+// Pauses after a renewal without an answer, as parts of the TTL. With a TTL of 10 s, the first pause is about 200 ms;
+// later ones grow to a second.
 const firstPausePartOfTtl = 1 / 50;
 const longestPausePartOfTtl = 1 / 10;
 
-/** What {@link KeepAlive} works with. */
 export interface KeepAliveOptions {
   readonly clock: Clock;
   readonly validity: Validity;
   readonly renew: () => Promise<RenewOutcome>;
-  /** From when on, on the clock, nothing is renewed any more. */
+  /** At this moment, on the clock, renewals end. */
   readonly renewUntilMs: number;
 }
 
-/** Renews a lock again and again, until it is lost, stopped, or has been held as long as it may be. */
+/**
+ * Renews a lock again and again, until the lock is lost, {@link stop} is called, or it was held as long as is allowed.
+ */
 export class KeepAlive {
   readonly #clock: Clock;
   readonly #validity: Validity;
@@ -36,13 +37,13 @@ export class KeepAlive {
     this.#scheduleNext();
   }
 
-  /** Nothing is renewed any more; a renewal under way is not taken back. */
+  /** Ends renewals. A renewal that is under way is not taken back. */
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
   }
 
-  /** Does not wait for the time of the next renewal. */
+  /** Renews now, without waiting for the time of the next renewal. */
   renewNow(): void {
     if (this.#stopped) {
       return;
@@ -72,7 +73,8 @@ export class KeepAlive {
     if (this.#clock.now() >= this.#renewUntilMs) {
       return;
     }
-    // A refusal, such as of a store that is full, may pass as well as a silence: ask until the lock is over.
+    // A refusal, such as by a store that is full, may pass just as a silence may. So it goes on asking until the lock
+    // is over.
     const outcome = await this.#renew().catch(() => "unknown" as const);
     if (this.#stopped || outcome === "lost") {
       return;

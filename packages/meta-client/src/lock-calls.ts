@@ -15,18 +15,21 @@ export interface HeldKey {
   readonly described: string;
 }
 
-/** What a renewal depends on, and tells besides its outcome. */
+/** What a renewal depends on, and whom it tells besides returning its outcome. */
 export interface Renewal {
   readonly ttlMs: number;
-  /** How long the lock is surely still held: an attempt may take a third of it, to leave time for others. */
+  /** How long the lock is surely still held. One attempt may take a third of it, so that there is time for others. */
   readonly leftMs: () => number;
-  /** Cancelled when there is no point in it any more. */
+  /** Cancelled when the renewal is not needed any more. */
   readonly over: Cancellation;
-  /** An attempt had no answer: it may have been applied, or be so still. */
+  /** Called when an attempt had no answer. It may have taken effect, or may still do so. */
   readonly onUnanswered: () => void;
 }
 
-/** The service's calls, each repeated over the endpoints until its outcome is known, or as long as there is a point. */
+/**
+ * The calls of the service. Each is repeated over the endpoints until its outcome is known, or until it is not needed
+ * any more.
+ */
 export class LockCalls {
   readonly #parts: CallParts;
   readonly #asks = new Roster<CallScope>();
@@ -39,7 +42,7 @@ export class LockCalls {
   }
 
   /**
-   * Waits for a lock, without any bound but the caller's.
+   * Waits for a lock. Only the caller bounds the wait.
    *
    * @throws WaitTimeoutError when `waitMs` has passed, whatever the network does meanwhile
    */
@@ -58,9 +61,9 @@ export class LockCalls {
   }
 
   /**
-   * Gives a held lock a full TTL again; asks every endpoint once at most.
+   * Gives a held lock a full TTL again. Asks every endpoint at most once.
    *
-   * @throws LockLostError when it is not held any more; UnavailableError when it is not known
+   * @throws LockLostError when the lock is not held any more; UnavailableError when that is not known
    */
   async renew(held: HeldKey, { ttlMs, leftMs, over, onUnanswered }: Renewal): Promise<Renewed> {
     const scope = this.#openAsk().follow(over);
@@ -103,7 +106,7 @@ export class LockCalls {
       });
       return true;
     } catch (error) {
-      // After an attempt without an answer, "not held" most likely means that it was this call which released it.
+      // After an attempt without an answer, "not held" most likely means that this attempt released the lock.
       if (error instanceof LockLostError) {
         return maybeReleased;
       }
@@ -134,7 +137,7 @@ export class LockCalls {
     }
   }
 
-  /** Rejects what waits for a lock or a renewal, and whatever is asked for from now on; unlocks go on. */
+  /** Rejects the calls that wait for a lock or a renewal, and all later calls. Unlocks go on. */
   stopAsking(): void {
     this.#closed = true;
     for (const scope of this.#asks.all()) {
@@ -171,14 +174,14 @@ export class LockCalls {
     }
   }
 
-  // Nobody may get a lock that was not wanted any more when it came, nor one that was over by then.
+  // A grant that came when the lock was not wanted any more, or whose time is over, must not reach the caller.
   #checkWanted(ask: LockAsk, { holding, grantedAtMs, ttlMs }: Granted, scope: CallScope): void {
     const over = grantedAtMs + ttlMs <= this.#parts.clock.now();
     if (!over && !scope.cancelled) {
       return;
     }
     const described = describeLock(ask.lock.value);
-    // Not waited for: it ends with its TTL in any case.
+    // Nobody waits for this unlock: the lock ends with its TTL in any case.
     this.unlock({ holding, described }).catch(() => undefined);
     scope.throwIfCancelled();
     throw new LockLostError(

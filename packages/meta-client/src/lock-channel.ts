@@ -5,19 +5,19 @@ import type { Holding } from "./holding.js";
 import type { Member } from "./member.js";
 
 /**
- * The way to one endpoint: the seam between what calls mean and how they travel. It asks each request once; repeating
- * and choosing endpoints is done above it, waiting and expiry are understood above it.
+ * The way to one endpoint: the seam between what calls mean and how they travel. It asks each request once. The layers
+ * above it repeat requests, choose endpoints, and know about waits and expiry.
  *
- * Every method rejects with the reason once its scope is cancelled, in which case the server is told that the request is
- * not wanted any more; with an `EndpointFailure` when another endpoint may serve the request; and with a `MetaError` when
- * the server's answer is an error.
+ * Every method rejects with the reason once its scope is cancelled; the server is then told that the request is not
+ * wanted any more. It rejects with an `EndpointFailure` when another endpoint may serve the request, and with a
+ * `MetaError` when the server's answer is an error.
  */
 export interface LockChannel {
   /** The endpoint's URL, as configured. */
   readonly endpoint: string;
   /**
-   * Waits as long as the request says and the server lives. A grant that crosses a withdrawal on its way is given back,
-   * or ends with its TTL.
+   * Waits as long as the request says and the server lives. If a grant comes after the request was withdrawn, the lock
+   * is given back, or ends with its TTL.
    */
   lock(request: LockRequest, scope: Cancellation): Promise<LockOutcome>;
   unlock(holding: Holding, scope: Cancellation): Promise<void>;
@@ -25,18 +25,25 @@ export interface LockChannel {
   renew(holding: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed>;
   /** Asks which servers there are. */
   members(scope: Cancellation): Promise<readonly Member[]>;
-  /** Is told which servers there are, and again whenever that has changed, until it rejects. Does not keep the process alive. */
+  /**
+   * Tells which servers there are, and again whenever that has changed, until it rejects. Does not keep the process
+   * alive.
+   */
   watchMembers(scope: Cancellation, onMembers: (members: readonly Member[]) => void): Promise<never>;
   /**
-   * Other endpoints are used from now on. `"now"`, because the server is about to stop: what waits here rejects with an
-   * `EndpointFailure` at once, and locks are told to be `unwatched`. `"at leisure"`: both stay as long as they last. What is
-   * asked all the same is still answered. Resolves when nothing is left here; never rejects.
+   * Tells the channel that other endpoints are used from now on.
+   *
+   * - `"now"`, because the server is about to stop: waits reject with an `EndpointFailure` at once, and locks become
+   *   `unwatched`
+   * - `"at leisure"`: waits and locks stay as long as they last
+   *
+   * Requests that still come are answered. Resolves when nothing is left here; never rejects.
    */
   leave(when: "now" | "at leisure"): Promise<void>;
   /**
-   * Ends the connection; what is under way rejects with an `EndpointFailure`. Never rejects.
+   * Ends the connection. What is under way rejects with an `EndpointFailure`. Never rejects itself.
    *
-   * @param withinMs - how long the server may take to hear of it
+   * @param withinMs - how long telling the server may take
    */
   close(withinMs: number): Promise<void>;
 }

@@ -11,25 +11,25 @@ import { LockLostError, UnavailableError } from "./meta-errors.js";
 import type { RosterMember } from "./roster.js";
 import { Validity } from "./validity.js";
 
-/** What a handle is made of. */
 export interface LockHandleOptions {
   readonly name: LockName;
   readonly grant: Granted;
   readonly keepAlive: boolean;
-  /** How long {@link keepAlive} goes on; absent: without end. */
+  /** How long {@link keepAlive} renews; absent: without end. */
   readonly maxHoldMs: number | undefined;
   readonly clock: Clock;
   readonly calls: Pick<LockCalls, "renew" | "unlock">;
   /** How long releasing is tried at most, in milliseconds. */
   readonly unavailableAfterMs: number;
-  /** Called when the lock is lost, and when it has been given back. */
+  /** Called when the lock is lost, and after it was given back. */
   readonly onOver: (handle: LockHandle) => void;
 }
 
-// How long a lock that is over by our clock is given back, because the server may keep it a little longer.
+// For this long after a lock is over by our clock, it is still given back, because the server may keep it a little
+// longer.
 const lateReleaseMs = 1_000;
 
-/** A held lock: what it does is written at {@link HeldLock}. */
+/** A held lock; {@link HeldLock} says what it does. */
 export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListener, RosterMember {
   rosterPlace = 0;
   readonly name: LockName;
@@ -41,7 +41,10 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
   readonly #validity: Validity;
   readonly #keepAlive: KeepAlive | undefined;
   readonly #renewUntilMs: number;
-  /** The last renewal asked for: each waits for the one before, because only then the last answer is the one that counts. */
+  /**
+   * The last renewal asked for. Each renewal waits for the one before: otherwise the last answer might not be the one
+   * that counts.
+   */
   #renewals: Promise<unknown> | undefined;
   #lastTrouble: unknown;
   /** The server said that the lock is not held. */
@@ -74,7 +77,7 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
     this.#validity.over.listen(this);
   }
 
-  /** The lock is over: lost, or by its holder's clock. */
+  /** The lock is over: it is lost, or its time has passed on the holder's clock. */
   onCancel(): void {
     this.#keepAlive?.stop();
     if (this.#released === undefined) {
@@ -107,14 +110,15 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // A failure is not the work's: it must not replace what the work returned or threw, and the lock ends with its TTL.
+    // This failure is not one of the work. It must not replace what the work returned or threw, and the lock ends with
+    // its TTL.
     await this.release().catch(() => undefined);
   }
 
-  /** A server has something to say of the lock. */
+  /** A server has told news of the lock. */
   hear(news: LockNews): void {
     if (news === "unwatched") {
-      // Asking again, wherever it is answered, makes that server watch over the lock.
+      // The server that answers the renewal watches over the lock from then on.
       this.#keepAlive?.renewNow();
       return;
     }
@@ -126,7 +130,7 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
     this.#validity.lose(new LockLostError(`${this.#subject} ${how}. Stop what it guards.`));
   }
 
-  /** The client closes: the lock is lost to its holder, and then given back. Never rejects. */
+  /** The client closes: the holder loses the lock, and then it is given back. Never rejects. */
   async abandon(): Promise<void> {
     this.#validity.lose(
       new LockLostError(`${this.#subject} was given back because its client was closed. Close the client last.`),

@@ -10,16 +10,16 @@ export type WireName = Exclude<LockRequest["lock"], { case: undefined }>;
 const longestShownName = 80;
 
 /**
- * The name as the wire carries it.
+ * The name as requests carry it.
  *
- * @throws InvalidArgumentError for what can name no lock on any server; length is the server's to judge
+ * @throws InvalidArgumentError for what can name no lock on any server; the server checks the length
  */
 export function toWireName(name: unknown): WireName {
   if (typeof name === "string") {
     if (name === "") {
       throw invalid("name", "a text or bytes of at least 1 byte", name);
     }
-    // Encoded as UTF-8 every lone surrogate becomes U+FFFD, so different texts would be one lock.
+    // In UTF-8, every lone surrogate becomes U+FFFD, so two different texts would be one lock.
     if (/\p{Surrogate}/u.test(name)) {
       throw invalid("name", "a well-formed text (no lone surrogates), or bytes", name);
     }
@@ -29,13 +29,13 @@ export function toWireName(name: unknown): WireName {
     if (name.length === 0) {
       throw invalid("name", "a text or bytes of at least 1 byte", name);
     }
-    // A copy: a retry must ask for the same lock whatever the caller does to its buffer meanwhile.
+    // A copy, because a retry must ask for the same lock whatever the caller does to its buffer meanwhile.
     return { case: "nameBytes", value: Uint8Array.from(name) };
   }
   throw invalid("name", "a text or bytes", name);
 }
 
-/** The lock as messages call it: quoted text, or bytes in hexadecimal; shortened when long. */
+/** The lock's name in messages: quoted text, or bytes in hexadecimal; shortened when it is long. */
 export function describeLock(name: LockName): string {
   const shown = typeof name === "string" ? name : Buffer.from(name).toString("hex");
   const cut = shown.length > longestShownName ? `${shown.slice(0, longestShownName)}…` : shown;

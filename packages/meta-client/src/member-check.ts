@@ -4,25 +4,24 @@ import type { Cancellation } from "./cancellation.js";
 import type { Member } from "./member.js";
 import { ClosedError, UnavailableError } from "./meta-errors.js";
 
-/** What a {@link MemberCheck} works with. */
 export interface MemberCheckOptions {
-  /** Of the member whose address is checked. */
+  /** Id of the member whose address is checked. */
   readonly id: string;
   readonly clock: Clock;
   /** Asks the server at the address for its members. */
   readonly ask: (scope: Cancellation) => Promise<readonly Member[]>;
   readonly attemptTimeoutMs: number;
-  /** How long to wait before it is asked at first. */
+  /** How long to wait before the first question. */
   readonly delayMs: number;
   /** Pauses between attempts. */
   readonly backoff: BackoffOptions;
-  /** The address is good. */
+  /** Called when the address was found to be good. */
   readonly onVerified: () => void;
 }
 
 /**
- * Finds out whether the address that a member tells of itself leads to its cluster from here. A private network, or a
- * server that says 127.0.0.1, may lead nowhere, or to servers of another cluster, whose locks are others.
+ * Finds out whether the address that a member tells of itself leads from here to its cluster. An address in a private
+ * network, or 127.0.0.1, may lead nowhere, or to a server of another cluster, which has other locks.
  */
 export class MemberCheck {
   readonly #options: MemberCheckOptions;
@@ -44,7 +43,7 @@ export class MemberCheck {
     });
   }
 
-  /** Nothing comes of it any more. */
+  /** Ends the check; nothing is called after that. */
   stop(): void {
     this.#timer?.cancel();
     this.#scope.cancel(new ClosedError());

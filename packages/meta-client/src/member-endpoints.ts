@@ -4,33 +4,35 @@ import type { EndpointRing } from "./endpoint-ring.js";
 import type { Member } from "./member.js";
 import { MemberCheck } from "./member-check.js";
 
-/** What {@link MemberEndpoints} works with. */
 export interface MemberEndpointsOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly ring: EndpointRing;
   /** URLs of the endpoints that the user gave. */
   readonly given: readonly string[];
-  /** Whether to go to a random one of the members when they are known, and to new ones so that they get their share. */
+  /**
+   * Whether to go to a random member once the members are known, and sometimes to a member that joins, so that each
+   * gets its share.
+   */
   readonly spread: boolean;
   /** Asks the server at a URL for its members. */
   readonly ask: (endpoint: string, scope: Cancellation) => Promise<readonly Member[]>;
   readonly attemptTimeoutMs: number;
   /** Pauses between attempts to reach a member. */
   readonly backoff: BackoffOptions;
-  /** A new member is reached after so long at most, lest all clients come at once. */
+  /** The longest time until a new member is reached, so that not all clients come at once. */
   readonly joinSpreadMs: number;
 }
 
-/** Makes endpoints of members: of those whose addresses lead to them from here. */
+/** Turns members into endpoints, if their addresses lead to them from here. */
 export class MemberEndpoints {
   readonly #options: MemberEndpointsOptions;
-  /** The given endpoints by host and port, as members name theirs. */
+  /** The given endpoints by host and port, as members tell theirs. */
   readonly #givenByHost: ReadonlyMap<string, string>;
   readonly #checks = new Map<string, MemberCheck>();
   /** URLs of the members that can be used. */
   readonly #good = new Set<string>();
-  /** The members' ids by URL, as told last. */
+  /** The members' ids by URL, as a server last told them. */
   #ids: ReadonlyMap<string, string> = new Map();
   #told = false;
 
@@ -39,7 +41,7 @@ export class MemberEndpoints {
     this.#givenByHost = new Map(options.given.map((endpoint) => [new URL(endpoint).host, endpoint]));
   }
 
-  /** @param toldBy - URL of the endpoint that tells of the members, whose scheme is theirs */
+  /** @param toldBy - URL of the endpoint that tells of the members; its scheme is used for them, too */
   update(members: readonly Member[], toldBy: string): void {
     const ids = new Map<string, string>();
     for (const { id, address } of members) {
@@ -48,7 +50,7 @@ export class MemberEndpoints {
         ids.set(this.#givenByHost.get(url.host) ?? url.origin, id);
       }
     }
-    // A cluster has members. Whoever says otherwise knows nothing.
+    // A cluster has members. A server that tells of none knows nothing.
     if (ids.size === 0) {
       return;
     }
@@ -74,7 +76,7 @@ export class MemberEndpoints {
     this.#told = true;
   }
 
-  /** Nothing is checked any more. */
+  /** Ends all checks. */
   stop(): void {
     for (const check of this.#checks.values()) {
       check.stop();
@@ -97,13 +99,15 @@ export class MemberEndpoints {
     }
   }
 
-  /** Whether this client is one of those that go to a server which has just joined: each member gets an equal share. */
+  /**
+   * Whether this client goes to a server that has just joined. The chance is such that each member gets an equal share.
+   */
   #drawsNew(members: number): boolean {
     const { spread, random } = this.#options;
     return spread && random() >= 1 - 1 / members;
   }
 
-  /** @param goes - whether to go there when it has proved good */
+  /** @param goes - whether to go to the endpoint when it was found to be good */
   #check(endpoint: string, id: string, goes: boolean): Promise<void> {
     const { clock, random, ring, ask, attemptTimeoutMs, backoff, joinSpreadMs } = this.#options;
     const check = new MemberCheck({
@@ -131,7 +135,7 @@ export class MemberEndpoints {
   }
 }
 
-/** Where a member is reached; undefined if its address means "here" on any machine, or is none. */
+/** The URL of a member; undefined if its address means "here" on any machine, or is not an address. */
 function memberUrl(address: string, toldBy: string): URL | undefined {
   const text = `${new URL(toldBy).protocol}//${address}`;
   if (!URL.canParse(text)) {

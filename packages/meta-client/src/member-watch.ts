@@ -8,13 +8,12 @@ import type { Member } from "./member.js";
 import { ClosedError } from "./meta-errors.js";
 import { sleep } from "./sleep.js";
 
-/** What a {@link MemberWatch} works with. */
 export interface MemberWatchOptions {
   readonly clock: Clock;
   readonly ring: EndpointRing;
   /** Pauses before the members are watched at another endpoint. */
   readonly backoff: BackoffOptions;
-  /** @param toldBy - URL of the endpoint that says so */
+  /** @param toldBy - URL of the endpoint that tells of the members */
   readonly onMembers: (members: readonly Member[], toldBy: string) => void;
 }
 
@@ -37,7 +36,7 @@ export class MemberWatch {
     void this.#run();
   }
 
-  /** Nothing is told any more. */
+  /** Ends the watch; nothing is told after that. */
   stop(): void {
     this.#started = true;
     this.#stopped.cancel(new ClosedError());
@@ -48,7 +47,8 @@ export class MemberWatch {
     const backoff = new Backoff(pauses);
     let last: LockChannel | undefined;
     while (!this.#stopped.cancelled) {
-      // Where locks are asked for, so that there is one connection; elsewhere if it broke there.
+      // The watch goes to the endpoint at which locks are asked for, so that one connection serves both. If it broke
+      // there, it goes to another endpoint.
       const channel = ring.round().find((each) => each !== last) ?? ring.current;
       const startedAtMs = clock.now();
       const served = await this.#watch(channel);
@@ -61,7 +61,7 @@ export class MemberWatch {
     }
   }
 
-  /** @returns false when the server does not know its members: it is older than this client */
+  /** @returns false when the server is older than this client and cannot tell its members */
   async #watch(channel: LockChannel): Promise<boolean> {
     const scope = new CallScope().follow(this.#stopped);
     try {

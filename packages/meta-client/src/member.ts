@@ -8,7 +8,7 @@ export interface Member {
   readonly address: string;
   /** Version of the metasrv package. */
   readonly version: string;
-  /** The leader has one duty more than serving locks: to take over what a member that is gone has left. */
+  /** The leader also takes over the locks that a member leaves when it is gone. It serves locks as the others do. */
   readonly role: "leader" | "follower";
   /** When it started, by its own clock. */
   readonly startedAt: Date;

@@ -29,10 +29,10 @@ import { shuffled } from "./shuffle.js";
 import { sleep } from "./sleep.js";
 
 /**
- * A client of a metasrv cluster's locks.
+ * A client of the locks of a metasrv cluster.
  *
- * It uses one endpoint until that fails, then the next: an outstanding request keeps its place in the queue, a held lock
- * stays held. Its connections and timers do not keep the process alive, except while a call is pending.
+ * It uses one endpoint until that fails, then another. A request that waits keeps its place in the queue, and a held
+ * lock stays held. Its connections and timers do not keep the process alive, except while a call is pending.
  */
 export class MetaClient implements AsyncDisposable {
   readonly #config: ClientConfig;
@@ -61,7 +61,7 @@ export class MetaClient implements AsyncDisposable {
     const random = config.firstEndpoint === "random";
     const createChannel = (endpoint: string, onDraining = (): void => undefined): LockChannel =>
       all.createChannel(endpoint, config, all, onDraining);
-    // In random order, so that the clients of a server that fails spread over all others.
+    // The order is random, so that the clients of a server that fails spread over all others.
     this.#ring = new EndpointRing(random ? shuffled(config.endpoints, all.random) : config.endpoints, {
       clock,
       random: all.random,
@@ -86,9 +86,9 @@ export class MetaClient implements AsyncDisposable {
   }
 
   /**
-   * Waits for a lock and returns a handle to it. Release it, best with `await using`.
+   * Waits for a lock and returns a handle to it. Release the handle, best with `await using`.
    *
-   * @throws WaitTimeoutError when it was not granted within `waitMs`; the reason of `signal` when that aborts;
+   * @throws WaitTimeoutError when the lock was not granted within `waitMs`; the reason of `signal` when that aborts;
    *   UnavailableError, LimitExceededError, InvalidArgumentError, ClosedError; LockLostError when the grant was over
    *   before it arrived
    */
@@ -119,11 +119,11 @@ export class MetaClient implements AsyncDisposable {
   }
 
   /**
-   * Runs `body` while holding a lock, which is kept alive meanwhile and released at the end.
+   * Runs `body` while holding a lock. The lock is kept alive meanwhile and released at the end.
    *
-   * It settles as `body` does, always: a failure to release never replaces a result or an error, and neither does the
-   * loss of the lock. `body` learns of a loss by `lock.signal`: pass it on to what takes time, hand `lock.token` to what
-   * the lock guards, and end with `lock.signal.throwIfAborted()` if the result counts only when the lock was held.
+   * It always settles as `body` does: neither a failure to release nor the loss of the lock replaces its result or its
+   * error. `body` learns of a loss by `lock.signal`: pass it on to what takes time, hand `lock.token` to what the lock
+   * guards, and end with `lock.signal.throwIfAborted()` if the result counts only when the lock was held.
    *
    * @throws as {@link lock}, before `body` is called
    */
@@ -176,9 +176,9 @@ export class MetaClient implements AsyncDisposable {
   }
 
   /**
-   * Closes the client. Pending calls reject with a ClosedError, and so do later ones. Locks still held by handles are
-   * given back after their signals have aborted; that and unlocks under way get one second, then they are left to their
-   * TTLs. Idempotent, and never rejects.
+   * Closes the client. Pending calls reject with a ClosedError, and so do later ones. The signals of locks that handles
+   * still hold abort, and these locks are given back. That, and unlocks under way, may take one second; locks that are
+   * left then end with their TTLs. Idempotent, and never rejects.
    */
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
@@ -240,7 +240,7 @@ export class MetaClient implements AsyncDisposable {
     if (this.#closing === undefined) {
       return handle;
     }
-    // Closed between the grant's arrival and here.
+    // The client was closed after the grant arrived.
     void handle.abandon();
     throw new ClosedError();
   }

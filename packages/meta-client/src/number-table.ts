@@ -2,17 +2,17 @@ const firstCapacity = 64;
 const lastNumber = 2 ** 32 - 1;
 
 /**
- * What is in use under numbers from 1 to 2^32 - 1, which are given out in rising order, and again from the beginning when
- * they are used up. No `Map`, for the reason that `Roster` gives.
+ * Values under numbers from 1 to 2^32 - 1. Numbers are given out in rising order, and from the beginning again when
+ * they are used up. It is not a `Map`, for the reason that `Roster` gives.
  */
 export class NumberTable<T> {
-  /** A number's slot is what its lowest bits say; only numbers whose slot is free are given out. */
+  /** A number's lowest bits are its slot. Only numbers whose slot is free are given out. */
   #numbers = new Uint32Array(firstCapacity);
   #values: (T | undefined)[] = new Array<undefined>(firstCapacity).fill(undefined);
   #size = 0;
   #last: number;
 
-  /** @param last - the number before the first that is given out */
+  /** @param last - the number before the first one that is given out */
   constructor(last = 0) {
     this.#last = last;
   }
@@ -21,7 +21,7 @@ export class NumberTable<T> {
     return this.#size;
   }
 
-  /** A number that is not in use. Until something is {@link set} under it, nothing is. */
+  /** A number that is not in use. It stays unused until a value is {@link set} under it. */
   next(): number {
     do {
       this.#last = this.#last === lastNumber ? 1 : this.#last + 1;
@@ -34,7 +34,7 @@ export class NumberTable<T> {
     return this.#numbers[slot] === number ? this.#values[slot] : undefined;
   }
 
-  /** @param number - as {@link next} gave it last, or one that is in use */
+  /** @param number - the one that {@link next} gave last, or one that is in use */
   set(number: number, value: T): void {
     const slot = this.#slot(number);
     if (this.#numbers[slot] !== number) {
@@ -42,7 +42,7 @@ export class NumberTable<T> {
     }
     this.#numbers[slot] = number;
     this.#values[slot] = value;
-    // Always half empty, so that a free number is never far.
+    // At least half of the slots are free, so that a free number is never far.
     if (2 * this.#size > this.#numbers.length) {
       this.#grow();
     }
@@ -58,7 +58,7 @@ export class NumberTable<T> {
     this.#size--;
   }
 
-  /** All that is there now, with its number. */
+  /** All values, with their numbers. */
   entries(): [number: number, value: T][] {
     const entries: [number, T][] = [];
     this.#numbers.forEach((number, slot) => {
@@ -79,7 +79,8 @@ export class NumberTable<T> {
     const capacity = 2 * this.#numbers.length;
     this.#numbers = new Uint32Array(capacity);
     this.#values = new Array<undefined>(capacity).fill(undefined);
-    // Those that differ in fewer bits differ in more.
+    // No two numbers get the same slot here: they differed in the bits that made their old slots, and those are among
+    // the bits that make the new ones.
     for (const [number, value] of entries) {
       const slot = this.#slot(number);
       this.#numbers[slot] = number;

@@ -47,7 +47,7 @@ export function checkUnlockRequest(request: unknown): Uint8Array {
   if (key instanceof Uint8Array && key.length > 0) {
     return Uint8Array.from(key);
   }
-  // Not shown: what came may be most of a key.
+  // The message does not show the bytes: they may be most of a key.
   const got = key instanceof Uint8Array ? "no bytes at all" : `of type ${typeof key}`;
   throw new InvalidArgumentError(`key must be the bytes that lock() answered with, but is ${got}.`);
 }

@@ -19,7 +19,7 @@ export interface LockAsk {
   readonly signal: AbortSignal | undefined;
 }
 
-/** What calls work with. */
+/** What the calls use. */
 export interface CallParts {
   readonly clock: Clock;
   readonly failover: Failover;
@@ -27,7 +27,7 @@ export interface CallParts {
   readonly unavailableAfterMs: number;
 }
 
-// One round, and one more because a connection that was idle may turn out to be dead when it is used again.
+// One round over all endpoints, and one more because an idle connection may turn out to be dead when it is used again.
 const tryLockRounds = 2;
 
 /**
@@ -39,7 +39,7 @@ const tryLockRounds = 2;
 export function requestLock(ask: LockAsk, scope: CallScope, parts: CallParts): Promise<LockOutcome> {
   const { clock, failover, timing } = parts;
   const startedAtMs = clock.now();
-  // The same for every attempt, so that a repeated request is the same ticket and never queues behind itself.
+  // All attempts have the same id, so that a repeated request is the same ticket and never queues behind itself.
   const ticketId = newTicketId();
   let attempts = 0;
   let trouble: EndpointFailure | undefined;
@@ -57,7 +57,7 @@ export function requestLock(ask: LockAsk, scope: CallScope, parts: CallParts): P
         owner: ask.owner,
         attempt: attempts++,
       };
-      // What is left of the wait. When nothing is, within the slack, 0 still tells whether an earlier attempt was granted.
+      // The rest of the wait. Within the slack it is 0, which still finds out whether an earlier attempt was granted.
       if (ask.waitMs !== undefined) {
         request.waitMs = BigInt(Math.max(0, Math.ceil(startedAtMs + ask.waitMs - clock.now())));
       }
@@ -71,7 +71,7 @@ export function requestLock(ask: LockAsk, scope: CallScope, parts: CallParts): P
   return failover.call(ask.waitMs === 0 ? { ...call, attemptTimeoutMs: () => timing.attemptTimeoutMs } : call);
 }
 
-/** The error of a wait that is over, by what a server said of the lock. */
+/** The error of a wait that is over, with what a server said of the lock. */
 export function waitTimeout(ask: LockAsk, state: LockState | undefined): WaitTimeoutError {
   const why = describeState(state);
   return new WaitTimeoutError(`${tooLong(ask)}: ${why}. Wait longer, or try again later.`, state);

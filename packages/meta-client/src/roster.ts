@@ -1,15 +1,15 @@
-/** What a {@link Roster} can hold. It is in one roster at a time. */
+/** Something that a {@link Roster} can hold. It is in one roster at a time. */
 export interface RosterMember {
-  /** Its place there, for the roster alone. */
+  /** Its place in the roster. Only the roster uses it. */
   rosterPlace: number;
 }
 
 /**
  * A set of things that come and go quickly.
  *
- * A `Set` makes itself anew for every few hundred that were added and deleted, and the old table, once V8 has moved it to
- * the old generation, keeps alive what it held: with 512 calls in flight, half of all processor time went into copying
- * what was long over.
+ * A `Set` makes itself anew for every few hundred that were added and deleted. Once V8 has moved the old table to the
+ * old generation, that table keeps alive what it held. With 512 calls in flight, half of all processor time went into
+ * copying what was long over.
  */
 export class Roster<T extends RosterMember> {
   readonly #members: T[] = [];
@@ -23,7 +23,7 @@ export class Roster<T extends RosterMember> {
     this.#members.push(member);
   }
 
-  /** Does nothing when it is not there. */
+  /** Does nothing if it is not there. */
   delete(member: T): void {
     const place = member.rosterPlace;
     if (this.#members[place] !== member) {
@@ -37,7 +37,7 @@ export class Roster<T extends RosterMember> {
     last.rosterPlace = place;
   }
 
-  /** All that are there now, in no order. */
+  /** All that are there now, in no particular order. */
   all(): T[] {
     return [...this.#members];
   }

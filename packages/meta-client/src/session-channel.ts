@@ -12,30 +12,32 @@ import { openSessionWire } from "./session-wire.js";
 import { translateError } from "./translate-error.js";
 import { UnaryChannel } from "./unary-channel.js";
 
-/** What a session channel is made of. */
 export interface SessionChannelOptions {
   readonly endpoint: string;
   readonly connection: Connection;
   readonly clock: Clock;
-  /** How long opening a stream may take, once there is a connection. */
+  /** How long opening a stream may take once there is a connection. */
   readonly openTimeoutMs: number;
-  /** How long a server that is about to stop has to answer what is unanswered. */
+  /** How long a server that is about to stop may take to answer what is unanswered. */
   readonly leaveTimeoutMs: number;
-  /** The server is about to stop. */
+  /** Called when the server is about to stop. */
   readonly onDraining: () => void;
 }
 
 type Way = Pick<SessionStream, "lock" | "unlock" | "renew">;
 
-// What a server would refuse as too long is refused alone, and does not take the stream with it.
+// A request that a server would refuse as too long goes alone, so that its refusal does not end the stream.
 const longestRequest = 16 * 1024;
 
-/** A channel that carries all requests over one stream. To a server without sessions it makes unary calls instead. */
+/** A channel that carries all requests over one stream. If the server has no sessions, it makes unary calls instead. */
 export class SessionChannel implements LockChannel {
   readonly endpoint: string;
   readonly #options: SessionChannelOptions;
   readonly #unary: UnaryChannel;
-  /** What requests go through now; undefined before the first, and until a broken stream was replaced. */
+  /**
+   * The stream that requests go through now; undefined before the first one. A broken stream stays here until it is
+   * replaced.
+   */
   #stream: SessionStream | undefined;
   #opening: Promise<Way> | undefined;
   #unsupported = false;
@@ -95,7 +97,7 @@ export class SessionChannel implements LockChannel {
     connection.end();
   }
 
-  /** What a request can go through at once. */
+  /** The way for requests, if there is one at once. */
   get #way(): Way | undefined {
     if (this.#stream?.broken === false) {
       return this.#stream;

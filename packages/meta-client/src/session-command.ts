@@ -3,7 +3,7 @@ import type { Cancellation, CancelListener } from "./cancellation.js";
 import type { LockOutcome, Renewed } from "./grant.js";
 import type { Holding } from "./holding.js";
 
-/** What a command is answered with; undefined for an unlock. */
+/** The answer to a command; undefined for an unlock. */
 export type SessionAnswer = LockOutcome | Renewed | undefined;
 
 /** A command that is to be sent. */
@@ -11,9 +11,9 @@ export class OutgoingCommand implements SessionCommand {
   readonly $typeName = "metasrv.v1.SessionCommand";
   readonly number: number;
   readonly command: SessionCommand["command"];
-  /** Undefined until it has left. */
+  /** When it left, on the client's clock; undefined until then. */
   sentAtMs: number | undefined;
-  /** Nobody waits for its answer any more. */
+  /** Whether nobody waits for its answer any more. */
   withdrawn = false;
 
   constructor(number: number, command: SessionCommand["command"]) {
@@ -22,20 +22,20 @@ export class OutgoingCommand implements SessionCommand {
   }
 }
 
-/** How a command is answered. */
+/** Where the answer to a command goes. */
 export interface AnswerTo {
   /** The lock that it names, if it names one. */
   readonly holding: Holding | undefined;
-  /** Who waits for the answer, as long as it is wanted. */
+  /** The scope of the caller that waits for the answer. */
   readonly scope: Cancellation;
   readonly resolve: (answer: SessionAnswer) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** A command that is to be answered. */
+/** A command that will be answered. */
 export class PendingCommand extends OutgoingCommand implements CancelListener {
   readonly to: AnswerTo;
-  /** Another server is asked as well: what is answered here does not count. */
+  /** Whether another server is asked as well, so that the answer of this one does not count. */
   moved = false;
   readonly #withdraw: (pending: PendingCommand) => void;
 
@@ -51,12 +51,12 @@ export class PendingCommand extends OutgoingCommand implements CancelListener {
     this.#withdraw = withdraw;
   }
 
-  /** Whether it asks for a lock for as long as that takes. */
+  /** Whether it asks for a lock and waits as long as that takes. */
   get waits(): boolean {
     return this.command.case === "lock" && this.command.value.waitMs !== 0n;
   }
 
-  /** The number of the lock that it names; 0 when it names none, or by its key. */
+  /** The number of the lock that it names; 0 when it names no lock, or names it by its key. */
   get lock(): number {
     return this.command.case === "unlock" || this.command.case === "renew" ? this.command.value.lock : 0;
   }
@@ -67,12 +67,12 @@ export class PendingCommand extends OutgoingCommand implements CancelListener {
   }
 }
 
-/** Releases a lock: the one of that number, or, if it is 0, that of the key. */
+/** Releases a lock: the one of that number, or, if the number is 0, the one of the key. */
 export function unlockCommand(lock: number, key: Uint8Array): SessionCommand["command"] {
   return { case: "unlock", value: { $typeName: "metasrv.v1.SessionUnlock", lock, key } };
 }
 
-/** Gives a lock its TTL again; named as in {@link unlockCommand}. */
+/** Gives a lock its TTL again. It names the lock as {@link unlockCommand} does. */
 export function renewCommand(lock: number, key: Uint8Array, ttlMs: bigint): SessionCommand["command"] {
   return { case: "renew", value: { $typeName: "metasrv.v1.SessionRenew", lock, key, ttlMs } };
 }

@@ -11,36 +11,36 @@ import { OutgoingCommand, PendingCommand, renewCommand, unlockCommand } from "./
 import { errorOf, newsOf } from "./session-news.js";
 import { translateError } from "./translate-error.js";
 
-/** What a ledger tells of itself. */
+/** Whom a ledger tells, and what it needs. */
 export interface SessionLedgerOptions {
   readonly endpoint: string;
   /** When the server last gave a sign of life. */
   readonly heardAtMs: () => number;
-  /** There is a command to be sent, or one more; an unlock is urgent, because others may wait for it. */
+  /** Called when there is a command to send. An unlock is urgent, because others may wait for it. */
   readonly onOutgoing: (urgent: boolean) => void;
-  /** Told whether somebody waits for an answer, whenever that changes. */
+  /** Called whenever it changes whether somebody waits for an answer. */
   readonly onBusy: (busy: boolean) => void;
-  /** The number before that of the first command. Default: 0. */
+  /** The number before the one of the first command. Default: 0. */
   readonly lastNumber?: number;
 }
 
 const noBytes = new Uint8Array();
 
 /**
- * The books of one session: the commands that are to be sent or answered, and the locks that the server serves on it. No
- * I/O and no clock.
+ * The books of one session: the commands that are to be sent or answered, and the locks that the server serves on it.
+ * It does no I/O and has no clock.
  */
 export class SessionLedger {
   readonly #options: SessionLedgerOptions;
   /** The commands without an answer, and the locks that were granted or renewed here. */
   readonly #inUse: NumberTable<PendingCommand | Holding>;
   readonly #outgoing: OutgoingCommand[] = [];
-  /** How many of {@link #outgoing} have left already. */
+  /** How many commands of {@link #outgoing} have left already. */
   #left = 0;
   #awaited = 0;
   #over: { readonly message: string; readonly cause: unknown } | undefined;
   #leaving: { readonly moving: boolean; readonly onLeft: () => void } | undefined;
-  /** How many waits are asked for elsewhere, of which the server has not said yet that they are over here. */
+  /** How many waits are asked for at another server, while this server has not yet said that they are over here. */
   #moved = 0;
   readonly #withdraw = (pending: PendingCommand): void => {
     this.#withdrawn(pending);
@@ -76,7 +76,7 @@ export class SessionLedger {
   }
 
   /**
-   * The next command to be sent; undefined when there is none.
+   * Takes the next command to send; undefined when there is none.
    *
    * @param sentAtMs - the time at which it leaves
    */
@@ -95,7 +95,7 @@ export class SessionLedger {
     return command;
   }
 
-  /** The server has said something. */
+  /** Handles an event from the server. */
   handle({ number, event }: SessionEvent): void {
     const about = this.#inUse.get(number);
     if (event.case === "lost") {
@@ -114,18 +114,19 @@ export class SessionLedger {
         this.#settle(about, event);
       }
     } else if (event.case === "granted") {
-      // It crossed the withdrawal of its request on the way.
+      // The grant and the withdrawal of its request crossed on the way. Nobody wants the lock, so it is released.
       this.#send(new OutgoingCommand(this.#inUse.next(), unlockCommand(0, event.value.key)));
     }
     this.#checkLeft();
   }
 
   /**
-   * Other servers are used from now on. What is unanswered comes to its answer here all the same.
+   * Other servers are used from now on. Commands that are unanswered are still answered here.
    *
-   * @param moving - whether this server is about to stop: waits reject, to be asked for elsewhere, and the holders of locks
-   *   are told that these are not watched over any more. Else both stay as long as they last.
-   * @param onLeft - called once nothing is left to be done here: no command without an answer, and no lock unless `moving`
+   * @param moving - whether this server is about to stop: waits reject, so that they are asked for elsewhere, and locks
+   *   become `unwatched`. Otherwise waits and locks stay as long as they last.
+   * @param onLeft - called once nothing is left to be done here: no command without an answer, and no lock unless
+   *   `moving`
    */
   leave(moving: boolean, onLeft: () => void): void {
     this.#leaving = { moving, onLeft };
@@ -139,7 +140,10 @@ export class SessionLedger {
     this.#checkLeft();
   }
 
-  /** The session is over: those who wait are told, and the holders of locks that nobody watches over any more. */
+  /**
+   * The session is over. Rejects the commands that somebody waits for, and tells the holders of its locks that nobody
+   * watches over them any more.
+   */
   end(message: string, cause: unknown): void {
     if (this.#over !== undefined) {
       return;
@@ -156,7 +160,10 @@ export class SessionLedger {
     }
   }
 
-  /** Lets another server be asked. This one is not told: it would remove the ticket, which keeps its place by being there. */
+  /**
+   * Rejects a wait, so that another server is asked. This server is not told: it would remove the ticket, and with it
+   * the place in the queue.
+   */
   #move(number: number, pending: PendingCommand): void {
     const sent = pending.sentAtMs !== undefined;
     this.#letGo(pending);
@@ -164,7 +171,7 @@ export class SessionLedger {
     if (sent) {
       pending.moved = true;
       this.#moved++;
-      // Should the request end before the other server has the ticket, it is still this one that is to forget it.
+      // If the request ends before the other server has taken over the ticket, this server must forget the ticket.
       pending.to.scope.listen(pending);
     } else {
       this.#inUse.delete(number);
@@ -172,7 +179,10 @@ export class SessionLedger {
     pending.to.reject(this.#failed("the server is about to stop", sent));
   }
 
-  /** From now on the lock is named by its key, as other servers know it; that it is theirs then will be no news. */
+  /**
+   * From now on, commands name the lock by its key, as other servers know it. When this server says later that another
+   * one serves the lock, that is no news to the holder.
+   */
   #hand(holding: Holding, now: boolean): void {
     if (holding.servedBy !== this) {
       return;
@@ -224,7 +234,7 @@ export class SessionLedger {
     this.#options.onOutgoing(command.command.case === "unlock");
   }
 
-  /** Nobody waits for its answer any more. */
+  /** Nobody waits for the command's answer any more. */
   #letGo(pending: PendingCommand): void {
     pending.to.scope.unlisten(pending);
     if (--this.#awaited === 0) {
@@ -239,7 +249,8 @@ export class SessionLedger {
     } else {
       this.#letGo(pending);
     }
-    // An unlock or a renewal that has left may still take effect: what its answer says of the lock's number counts.
+    // An unlock or a renewal that was sent may still take effect. Its answer tells whether the lock's number is still
+    // in use.
     if (sentAtMs === undefined || command.case === "lock") {
       this.#inUse.delete(number);
     }
@@ -269,7 +280,7 @@ export class SessionLedger {
         to.resolve(undefined);
         break;
       case "renewed":
-        // Not when it has been renewed elsewhere since it was withdrawn here.
+        // A renewal that was withdrawn here must not count if the lock was renewed elsewhere since.
         if (lock === 0 && to.holding !== undefined && !(pending.withdrawn && to.holding.servedBy !== undefined)) {
           this.#serve(number, to.holding);
         }
@@ -288,7 +299,8 @@ export class SessionLedger {
     if (lock !== 0 && to.holding !== undefined && error instanceof LockLostError) {
       const { holding } = to;
       if (this.#inUse.get(lock) !== holding && !withdrawn) {
-        // It crossed the news that the number is no more, which does not mean that the lock is not held.
+        // The server had given up the number before the command came. The lock may still be held, so the command is
+        // sent again with the key.
         const { key } = holding;
         this.#add(command.case === "renew" ? renewCommand(0, key, command.value.ttlMs) : unlockCommand(0, key), to);
         return;
@@ -308,7 +320,7 @@ export class SessionLedger {
     return new EndpointFailure(endpoint, message, sent, { cause, heardAtMs: sent ? heardAtMs() : undefined });
   }
 
-  /** How a command names the lock: by its number if it is served here, else by its key. */
+  /** How a command names the lock: by its number if this session serves it, otherwise by its key. */
   #subject(holding: Holding): { lock: number; key: Uint8Array } {
     return holding.servedBy === this ? { lock: holding.servedAs, key: noBytes } : { lock: 0, key: holding.key };
   }
@@ -331,8 +343,8 @@ export class SessionLedger {
     if (here) {
       holding.servedBy = undefined;
     }
-    // What this server's clock says, or that it does not watch any more, means nothing when the lock is served elsewhere:
-    // it may not have heard yet of a renewal there. A release is one everywhere.
+    // While the lock is served elsewhere, only a release counts. What this server says of the lock's time or place may
+    // be older than a renewal at the other server.
     if (news !== undefined && (here || news === "released")) {
       holding.tell(news);
     }

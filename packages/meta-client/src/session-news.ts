@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorDetailSchema, LossReason, type SessionFailure } from "@metasrv/proto/metasrv/v1";
 import type { LockNews } from "./holding.js";
 
-/** What a loss means for the holder. */
+/** What the loss of a lock means for its holder. */
 export function newsOf(reason: LossReason): LockNews {
   switch (reason) {
     case LossReason.EXPIRED:
@@ -15,7 +15,7 @@ export function newsOf(reason: LossReason): LockNews {
   }
 }
 
-/** The error with which a unary call would have ended. */
+/** The error with which a unary call would have failed. */
 export function errorOf({ code, message, detail }: SessionFailure): ConnectError {
   const details = detail === undefined ? [] : [{ desc: ErrorDetailSchema, value: detail }];
   const name = Code[code] as keyof typeof Code | undefined;

@@ -12,25 +12,28 @@ import type { Holding } from "./holding.js";
 import { SessionLedger } from "./session-ledger.js";
 import type { SessionWire, SessionWireListener } from "./session-wire.js";
 
-/** What a stream is made of. */
 export interface SessionStreamOptions {
   readonly endpoint: string;
   readonly openWire: (listener: SessionWireListener) => Promise<SessionWire>;
   readonly clock: Clock;
-  /** Told whether the process should stay alive for this stream, whenever that changes. At first it should not. */
+  /** Called whenever it changes whether the process should stay alive for this stream. At first it should not. */
   readonly holdProcess: (hold: boolean) => void;
   /** Breaks the connection under the stream. */
   readonly disconnect: (reason: ConnectError) => void;
-  /** The server is about to stop. Not called for what it says at the opening: see {@link SessionStream.draining}. */
+  /**
+   * Called when the server is about to stop. If it says so when the stream opens, {@link SessionStream.draining} is set
+   * instead.
+   */
   readonly onDraining: () => void;
 }
 
-/** A message is ended when it has become so long, so that it is far from what a server refuses. */
+/** When a message has become this long, the next one begins. That keeps messages far below what a server refuses. */
 const messageBytes = 64 * 1024;
 
 /**
- * One `Session` stream: any number of calls at a time. What is asked for within one turn of the event loop leaves in one
- * message; where an unlock is among it, after the callback that asked for that. Once broken it stays so.
+ * One `Session` stream, for any number of calls at a time. Requests of one turn of the event loop leave in one message.
+ * If an unlock is among them, the message leaves right after the callback that asked for the unlock. A stream that is
+ * broken stays broken.
  */
 export class SessionStream {
   readonly #options: SessionStreamOptions;
@@ -39,13 +42,13 @@ export class SessionStream {
   #heartbeatDue = false;
   #receivedAtMs: number;
   #timer: Timer | undefined;
-  /** While it is open. */
+  /** Set while the stream is open. */
   #wire: SessionWire | undefined;
-  /** Until the server has named its terms. */
+  /** Set until the server has told its terms. */
   #opening: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
   #sendScheduled: "no" | "soon" | "urgent" = "no";
   #ending = false;
-  /** Nothing is written any more. */
+  /** Whether this side has ended: nothing more is written. */
   #ended = false;
   #draining = false;
   #broken = false;
@@ -77,7 +80,7 @@ export class SessionStream {
   }
 
   /**
-   * Opens the stream; resolves once the server has named its terms.
+   * Opens the stream; resolves once the server has told its terms.
    *
    * @throws ConnectError of code `Unimplemented` when the server has no sessions, or what else it failed with
    */
@@ -101,8 +104,8 @@ export class SessionStream {
   }
 
   /**
-   * Ends the stream, so that the server forgets what it does for it. What is pending rejects. Resolves once the server has
-   * heard of it, or the stream is broken.
+   * Ends the stream, so that the server forgets what it does for this client. Pending calls reject. Resolves once the
+   * server has heard of it, or the stream is broken.
    */
   async end(): Promise<void> {
     if (this.#broken) {
@@ -115,11 +118,11 @@ export class SessionStream {
   }
 
   /**
-   * Ends the stream as soon as there is nothing left to be done on it, because other servers are used from now on.
-   * Resolves when it is over.
+   * Ends the stream as soon as nothing is left to be done on it, because other servers are used from now on. Resolves
+   * when the stream is over.
    *
-   * @param withinMs - the server is about to stop: waits reject, to be asked for elsewhere, holders are told, and the rest
-   *   has so long; absent: what waits here or is held stays as long as it lasts
+   * @param withinMs - given when the server is about to stop: waits reject, so that they are asked for elsewhere,
+   *   holders are told, and the rest may take this long; absent: waits and locks stay as long as they last
    */
   async leave(withinMs?: number): Promise<void> {
     if (this.#broken) {
@@ -138,7 +141,7 @@ export class SessionStream {
     timer?.cancel();
   }
 
-  /** Breaks the stream off, and the connection under it. What is pending rejects. */
+  /** Breaks the stream off, and the connection under it. Pending calls reject. */
   close(why = "the client was closed"): void {
     this.#giveUp(new ConnectError(why, Code.Canceled));
   }
@@ -236,7 +239,7 @@ export class SessionStream {
     }
   }
 
-  /** Gives signs of life, and the stream up when the server gives none. */
+  /** Sends heartbeats, and gives the stream up when the server gives no sign of life. */
   #watch(terms: SessionTerms): void {
     const { clock } = this.#options;
     const timeoutMs = Number(terms.timeoutMs);
@@ -256,8 +259,9 @@ export class SessionStream {
     if (this.#broken) {
       return;
     }
-    // To a server on Node, a request that is reset looks like one that ends well, after which it would keep nothing for a
-    // client that comes back. Nor is the connection to be trusted any more.
+    // The connection is broken off, not only the stream. A server on Node cannot tell a stream that was reset from one
+    // that ended well, and would then keep nothing for a client that comes back. The connection cannot be trusted any
+    // more, either.
     this.#options.disconnect(reason);
     this.#break(reason);
   }

@@ -9,35 +9,35 @@ import type { Connection, Protocol } from "./connection.js";
 /** Far more than a server puts into one message. */
 const maxMessageBytes = 4 * 1024 * 1024;
 
-/** What carries a session's messages to the server. */
+/** The stream that carries a session's messages to the server. */
 export interface SessionWire {
-  /** Whether it takes more now: most of what was written has left. */
+  /** Whether more can be written now: most of what was written before has left. */
   readonly writable: boolean;
   write(message: Uint8Array): void;
-  /** Nothing more is written. */
+  /** Ends this side: nothing more is written. */
   end(): void;
-  /** Breaks it off; nothing is told of it any more. */
+  /** Breaks the stream off. The listener is not called after that. */
   cancel(): void;
 }
 
-/** Is told what a wire brings; `closed` at most once, in the end. */
+/** Told what comes on a wire. `closed` is called at most once, and last. */
 export interface SessionWireListener {
-  /** @throws whatever the wire is to be closed with */
+  /** @throws the error with which the wire is closed */
   message(message: Buffer): void;
-  /** It takes more again. */
+  /** More can be written again. */
   drained(): void;
   /** @param error - absent when the server ended it well */
   closed(error: ConnectError | undefined): void;
 }
 
-/** How one of the protocols opens and ends a stream; between that, they are the same. */
+/** How a protocol opens and ends a stream. Between that, both protocols are the same. */
 interface Framing {
   readonly requestHeaders: Headers;
-  /** @throws ConnectError when it refuses the stream, or comes from no RPC service */
+  /** @throws ConnectError when the server refuses the stream, or is no RPC service */
   checkResponse(status: number, headers: Headers): void;
-  /** Marks an envelope as the last one, which says how the stream ends; absent where trailers do. */
+  /** The flag of the last envelope, which says how the stream ends; absent where trailers say it. */
   readonly endFlag?: number;
-  /** @throws ConnectError when the stream was not ended well */
+  /** @throws ConnectError when the stream did not end well */
   checkEnd(end: { readonly last: Uint8Array | undefined; readonly headers: Headers; readonly trailers: Headers }): void;
 }
 
@@ -78,9 +78,9 @@ const framings: Record<Protocol, Framing> = {
 const path = `/${LockService.typeName}/${LockService.method.session.name}`;
 
 /**
- * Opens a session's stream on a connection, in its protocol. Not by way of Connect's transport, whose steps from message
- * to stream and back take half of a client's time where messages are small; what it makes of headers, ends and errors is
- * used all the same.
+ * Opens a session's stream on a connection, in the connection's protocol. It does not use Connect's transport, whose
+ * steps between message and stream take half of a client's time when messages are small. It uses Connect's own code for
+ * headers, ends and errors.
  */
 export async function openSessionWire(connection: Connection, listener: SessionWireListener): Promise<SessionWire> {
   const framing = framings[connection.protocol];
@@ -97,7 +97,7 @@ class Http2Wire implements SessionWire {
   #headers = new Headers();
   #trailers = new Headers();
   #last: Uint8Array | undefined;
-  /** Nothing is told any more. */
+  /** Whether the wire is over: the listener is not called any more. */
   #over = false;
 
   /** @param heard - called whenever bytes came */
@@ -184,7 +184,7 @@ class Http2Wire implements SessionWire {
     this.#stream.end();
   }
 
-  /** Does a step of what came; where it throws, that is what the stream is over with. */
+  /** Handles something that came. If that throws, the wire is closed with the error. */
   #try(step: () => void): void {
     if (this.#over) {
       return;

@@ -1,32 +1,32 @@
 import type { BackoffOptions } from "@metasrv/wire";
 
-/** The durations that rule calls and connections, in milliseconds. Not configurable; tests shorten them. */
+/** The durations for calls and connections, in milliseconds. They cannot be configured; tests shorten them. */
 export interface Timing {
   /** How long making a connection may take. */
   readonly connectTimeoutMs: number;
-  /** How often a server with open calls is asked for a sign of life. */
+  /** How often the server of an open call is pinged. */
   readonly pingIntervalMs: number;
-  /** How long it may take to give one. */
+  /** How long the answer to a ping may take. */
   readonly pingTimeoutMs: number;
-  /** How long an attempt may take that does not wait for a lock. */
+  /** How long an attempt may take, unless it waits for a lock. */
   readonly attemptTimeoutMs: number;
-  /** How long after `waitMs` the client stops waiting for a server to say that it has passed. */
+  /** How long after `waitMs` the client still waits for the server to say that the wait is over. */
   readonly waitSlackMs: number;
   /** How long `close()` waits for locks to be released. */
   readonly closeReleaseMs: number;
   /** Pauses between rounds over all endpoints. */
   readonly backoff: BackoffOptions;
-  /** How long an endpoint that failed is not the first to be tried. */
+  /** How long an endpoint that failed is not tried first. */
   readonly coolDown: BackoffOptions;
-  /** Pauses before the members are asked for again. */
+  /** Pauses before members are asked for again. */
   readonly discovery: BackoffOptions;
-  /** How long after a member's joining it may take until this client reaches it. */
+  /** The longest time between a member's joining and the moment at which this client reaches it. */
   readonly joinSpreadMs: number;
 }
 
-/** What holds outside tests. */
+/** The durations outside tests. */
 export const defaultTiming: Timing = {
-  // One SYN may be lost, and ping and pong cross the world.
+  // One SYN may be lost, and a ping and its answer may cross the world.
   connectTimeoutMs: 3_000,
   pingIntervalMs: 4_000,
   pingTimeoutMs: 2_000,

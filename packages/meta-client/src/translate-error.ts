@@ -10,7 +10,7 @@ import {
   WaitTimeoutError,
 } from "./meta-errors.js";
 
-/** Where a failed call went. */
+/** The call that failed. */
 export interface FailedCall {
   readonly endpoint: string;
   /** Whether the request may have reached the server. */
@@ -19,7 +19,8 @@ export interface FailedCall {
 
 type Kind = "invalid-argument" | "wait-timeout" | "lost" | "limit" | "endpoint" | "unexpected" | "own-fault";
 
-// A reason that is added to the contract does not compile until it has its place here.
+// What each reason means to the client. A reason that is added to the contract does not compile until it has a line
+// here.
 const kindOfReason: Record<Exclude<Reason, Reason.UNSPECIFIED>, Kind> = {
   [Reason.INVALID_NAME]: "invalid-argument",
   [Reason.INVALID_TICKET_ID]: "invalid-argument",
@@ -36,20 +37,22 @@ const kindOfReason: Record<Exclude<Reason, Reason.UNSPECIFIED>, Kind> = {
   [Reason.STORE_UNAVAILABLE]: "endpoint",
   [Reason.SHUTTING_DOWN]: "endpoint",
   [Reason.NOT_A_MEMBER]: "endpoint",
-  // An earlier attempt of this call, given up here, arrived late and took its place: asking again takes it back.
+  // An earlier attempt of this call, which the client had given up, arrived late and took the ticket. Asking again
+  // takes it back.
   [Reason.SUPERSEDED]: "endpoint",
-  // Not by us: a channel reports its own withdrawals itself.
+  // This client did not cancel the call: a channel reports its own withdrawals itself.
   [Reason.CANCELED]: "endpoint",
   [Reason.INVALID_COMMAND]: "unexpected",
   [Reason.TOO_MANY_COMMANDS]: "limit",
-  // The stream was given up, not the request.
+  // The server gave up the stream, not the request.
   [Reason.NOT_READING]: "endpoint",
 };
 
 /**
- * Turns what a call failed with into this client's errors. The one place that knows of RPC codes and reasons.
+ * Turns the failure of a call into this client's errors. The one place that knows RPC codes and reasons.
  *
- * @returns an `EndpointFailure` when the same request may succeed at another endpoint, else the error for the caller
+ * @returns an `EndpointFailure` when the same request may succeed at another endpoint, otherwise the error for the
+ *   caller
  */
 export function translateError(error: unknown, call: FailedCall): EndpointFailure | MetaError {
   const rpcError = ConnectError.from(error);
@@ -98,8 +101,9 @@ function kindOf(error: ConnectError, detail: ErrorDetail | undefined): Kind {
       return "limit";
     case Code.Unavailable:
       return "endpoint";
-    // Without a detail of ours these come from the connection's end or from a proxy on the way, such as one that ends
-    // long requests. "Unknown" is how Connect calls an answer that is cut off or not from an RPC service.
+    // Without a detail of ours, these codes come from the end of the connection, or from a proxy on the way, such as
+    // one that ends long requests. Connect uses "unknown" for an answer that is cut off or does not come from an RPC
+    // service.
     case Code.Aborted:
     case Code.Canceled:
     case Code.DeadlineExceeded:
@@ -112,13 +116,18 @@ function kindOf(error: ConnectError, detail: ErrorDetail | undefined): Kind {
   }
 }
 
-/** Whether the cause can only come from a mistake in code: a retry elsewhere would hide it. Node's own errors have a code. */
+/**
+ * Whether the cause can only be a mistake in code, which a retry elsewhere would hide. Node's own errors have a code.
+ */
 function isOwnFault(cause: unknown): boolean {
   const isMistake = cause instanceof TypeError || cause instanceof RangeError || cause instanceof ReferenceError;
   return isMistake && !isNodeError(cause);
 }
 
-/** Whether the cause is Node's own error, of a socket, TLS or HTTP/2: connect-node calls what it has no rule for "internal". */
+/**
+ * Whether the cause is an error of Node itself: of a socket, of TLS or of HTTP/2. connect-node gives "internal" to
+ * those that it has no rule for.
+ */
 function isNodeError(cause: unknown): boolean {
   return typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string";
 }

@@ -12,11 +12,11 @@ import { translateError } from "./translate-error.js";
 
 interface Answer<T> {
   readonly message: T;
-  /** When the request left, on the client's clock: not later than its receipt by the server. */
+  /** When the request left, on the client's clock; the server cannot have received it earlier. */
   readonly sentAtMs: number;
 }
 
-/** A channel that makes one RPC of each request. It brings no news. */
+/** A channel that makes one RPC of each request. It tells no news of locks. */
 export class UnaryChannel implements LockChannel {
   readonly endpoint: string;
   readonly #connection: Connection;
@@ -55,7 +55,7 @@ export class UnaryChannel implements LockChannel {
     return this.#cluster.watch(scope, onMembers);
   }
 
-  /** Every call is on its own, and fails or is answered by itself. */
+  /** Calls do not share anything that would have to be left: each ends by itself. */
   leave(): Promise<void> {
     return Promise.resolve();
   }
@@ -70,7 +70,7 @@ export class UnaryChannel implements LockChannel {
     this.#connection.hold();
     try {
       await this.#connection.ready(scope);
-      // Only now, so that the time to connect takes nothing off the validity of what is granted.
+      // The clock starts only now, so that the time to connect does not shorten the validity of the grant.
       const sentAtMs = this.#clock.now();
       sent = true;
       return { message: await rpc({ signal: scope.signal }), sentAtMs };

@@ -10,7 +10,7 @@ export function marginMs(ttlMs: number): number {
   return Math.min(ttlMs * marginPartOfTtl, longestMarginMs);
 }
 
-/** When a validity began, and how. */
+/** When a validity began, for how long, and what ends it. */
 export interface ValidityOptions {
   readonly clock: Clock;
   readonly startedAtMs: number;
@@ -22,8 +22,8 @@ export interface ValidityOptions {
 /**
  * Until when a lock is surely held, by the client's own clock. Pure rules over a clock, no I/O.
  *
- * It never lies beyond what the server keeps: only confirmed renewals extend it, and a renewal whose outcome is not
- * known can only shorten it, for it may have given the lock a shorter TTL.
+ * It never ends later than the server's hold: only confirmed renewals extend it. A renewal whose outcome is not known
+ * can only shorten it, because it may have given the lock a shorter TTL.
  *
  * Renewals come one at a time: {@link ask}, then one of {@link confirm}, {@link doubt} and {@link dismiss}.
  */
@@ -33,10 +33,10 @@ export class Validity {
   readonly #over = new Cancellation();
   #confirmedUntilMs: number;
   #ttlMs: number;
-  /** What a renewal under way asks for, and where it would put the end at the earliest. */
+  /** The TTL that a renewal under way asks for, and the earliest end that it would lead to. */
   #askedTtlMs = Infinity;
   #askedUntilMs = Infinity;
-  /** The shortest TTL among renewals of unknown outcome: such a request may still arrive, after later ones. */
+  /** The shortest TTL among renewals of unknown outcome. Such a request may still arrive, after later ones. */
   #doubtfulTtlMs = Infinity;
   #timer: Timer | undefined;
   #stopped = false;
@@ -49,7 +49,7 @@ export class Validity {
     this.#arm();
   }
 
-  /** Cancelled a margin before the end, or at {@link lose}. */
+  /** Cancelled a margin before the end, or by {@link lose}. */
   get over(): Cancellation {
     return this.#over;
   }
@@ -63,7 +63,7 @@ export class Validity {
     return Math.min(this.#confirmedUntilMs, this.#askedUntilMs);
   }
 
-  /** The TTL last confirmed. */
+  /** The TTL that was confirmed last. */
   get ttlMs(): number {
     return this.#ttlMs;
   }
@@ -75,7 +75,10 @@ export class Validity {
     this.#arm();
   }
 
-  /** The server renewed: the lock is held for `ttlMs` from when the request was sent. Comes too late after the signal. */
+  /**
+   * The server renewed the lock: it is held for `ttlMs` from when the request was sent. Has no effect once the signal
+   * has aborted.
+   */
   confirm(sentAtMs: number, ttlMs: number): void {
     if (this.#over.cancelled) {
       return;
@@ -85,21 +88,21 @@ export class Validity {
     this.dismiss();
   }
 
-  /** Whether the server renewed for `ttlMs` is not known. */
+  /** It is not known whether the server renewed for `ttlMs`. */
   doubt(ttlMs: number): void {
     this.#doubtfulTtlMs = Math.min(this.#doubtfulTtlMs, ttlMs);
     this.#confirmedUntilMs = this.expiresAtMs;
     this.dismiss();
   }
 
-  /** The server did not renew, and changed nothing. */
+  /** The server did not renew, and nothing has changed. */
   dismiss(): void {
     this.#askedTtlMs = Infinity;
     this.#askedUntilMs = Infinity;
     this.#arm();
   }
 
-  /** The lock is not held any more. Changes nothing after {@link stop}. */
+  /** The lock is not held any more. Has no effect after {@link stop}. */
   lose(reason: LockLostError): void {
     if (this.#stopped) {
       return;
@@ -108,7 +111,7 @@ export class Validity {
     this.#over.cancel(reason);
   }
 
-  /** Stops watching: the signal stays as it is. */
+  /** Ends the watch over the time. The signal stays as it is. */
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();

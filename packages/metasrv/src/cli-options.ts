@@ -38,7 +38,7 @@ export function storeRequestTimeoutOption(): Option {
   return duration("store-request-timeout", "how long one etcd request may take", defaults.storeRequestTimeoutMs);
 }
 
-/** The options of `metasrv start`. Whether their values make sense together is for `completeConfig` to say. */
+/** The options of `metasrv start`. `completeConfig` checks whether their values fit together. */
 export function startOptions(): Option[] {
   const { storeConnectTimeoutMs, memberTtlSeconds, drainMs } = defaults;
   return [
@@ -104,7 +104,7 @@ export function configFrom(options: StartOptions): ConfigInput {
   };
 }
 
-/** The option that sets a setting, as people write it. */
+/** The command-line option that sets a setting, such as `--member-ttl`. */
 export function flagOf(setting: Setting): string {
   switch (setting) {
     case "storeConnectTimeoutMs":

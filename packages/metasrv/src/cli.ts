@@ -21,18 +21,18 @@ import { version } from "./version.js";
 /** Exit code when the server could not start or had to be stopped by force. */
 const failed = 1;
 
-/** How long the last of the log may take to be written, in milliseconds. */
+/** How long the process waits at its end for the last log lines to be written, in milliseconds. */
 const writtenWithinMs = 500;
 
-/** How much of the log may wait to be written, in bytes: what is logged while its reader is stuck beyond that is lost. */
+/** How many bytes of log may wait to be written. While nobody reads the output, what is logged beyond that is lost. */
 const maxUnwrittenLog = 4 * 1024 * 1024;
 
 /** Exit code when the command line or the configuration cannot be used. */
 const misused = 2;
 
 /**
- * Runs the command line. Returns once the server serves, or once all is done; in the first case the process ends when it
- * is told to by SIGTERM or SIGINT.
+ * Runs the command line. Returns once a server serves, or once another command is done. A server ends its process on
+ * SIGTERM or SIGINT.
  *
  * @param argv - as in `process.argv`
  */
@@ -41,7 +41,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     await createProgram().parseAsync(argv);
   } catch (error) {
     if (error instanceof CommanderError) {
-      // Commander has told already.
+      // Commander has printed the message already.
       process.exitCode = error.exitCode === 0 ? 0 : misused;
     } else if (error instanceof ConfigError) {
       process.stderr.write(`error: ${flagOf(error.setting)}: ${error.problem}\n`);
@@ -116,7 +116,10 @@ async function serve({ logLevel, ...options }: StartOptions & { readonly logLeve
   }
 }
 
-/** A fault of ours ends the process: what it left half done could make locks look held, or free, that are not. */
+/**
+ * Ends the process after a fault in the program: what it left half done could make locks look held, or free, that are
+ * not.
+ */
 function endOnFaults(logger: Logger, exit: Exit): void {
   const onFault = (error: unknown) => {
     logger.fatal({ err: error }, "this server has a fault: it ends itself");
@@ -126,12 +129,12 @@ function endOnFaults(logger: Logger, exit: Exit): void {
   process.on("unhandledRejection", onFault);
 }
 
-/** Ends this process, with the exit code that comes first. */
+/** Ends this process. Only the first exit code counts. */
 type Exit = (code: number) => Promise<never>;
 
 /**
- * Exits when the log is written, or nobody reads it any more. What is left to pino's own flush at exit, it tries to write
- * for ever.
+ * Exits once the log is written, or once nobody reads it any more. The output is destroyed first, because pino would
+ * otherwise try for ever at exit to write the rest.
  */
 function exitOnceWritten(output: ReturnType<typeof pino.destination>): Exit {
   const over = new Promise<void>((resolve) => {
@@ -150,7 +153,7 @@ function exitOnceWritten(output: ReturnType<typeof pino.destination>): Exit {
   return (code) => (exiting ??= exit(code));
 }
 
-/** The first signal stops the server, which takes less than five seconds; a second one does not wait for that. */
+/** The first signal stops the server, which takes less than five seconds. A second signal ends the process at once. */
 function stopOnSignals({
   logger,
   exit,

@@ -4,7 +4,7 @@ import { defaultLimits, type Limits } from "./model/limits.js";
 /** Where the locks are kept. */
 export type Backend = "memory" | "etcd";
 
-/** What can be configured; everything has a default. */
+/** The settings. Each of them has a default. */
 export interface ConfigInput {
   /** Where to listen, as host:port; port 0 lets the system choose. `127.0.0.1:3002` by default. */
   readonly bindAddr?: string | undefined;
@@ -20,19 +20,19 @@ export interface ConfigInput {
   readonly storeConnectTimeoutMs?: number | undefined;
   /** How long one etcd request may take, in milliseconds; 10,000 by default. */
   readonly storeRequestTimeoutMs?: number | undefined;
-  /** After how many seconds of silence other members take a dead one's locks over; 10 by default. */
+  /** After how many seconds of silence the other members take over a dead member's locks; 10 by default. */
   readonly memberTtlSeconds?: number | undefined;
-  /** etcd's `--quota-backend-bytes`, which it does not tell itself; 2 GiB, its own default, by default. */
+  /** etcd's `--quota-backend-bytes`, which etcd does not report; 2 GiB, etcd's own default, by default. */
   readonly storeQuotaBytes?: number | undefined;
   /**
    * How long the clients of open sessions may take to move to other servers before this one stops, in milliseconds;
-   * 2,000 by default, 0 does not ask them to.
+   * 2,000 by default. With 0, they are not asked to move.
    */
   readonly drainMs?: number | undefined;
   readonly limits?: { readonly [K in keyof Limits]?: Limits[K] | undefined } | undefined;
 }
 
-/** Where the locks are kept, and how it is reached. */
+/** Where the locks are kept, and how to reach it. */
 export type StoreConfig =
   | { readonly backend: "memory" }
   | {
@@ -72,7 +72,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** What holds where nothing else is configured, besides {@link defaultLimits}. */
+/** The defaults, besides {@link defaultLimits}. */
 export const defaults = {
   bindAddr: "127.0.0.1:3002",
   storeKeyPrefix: "metasrv",
@@ -109,7 +109,7 @@ export function completeConfig(input: ConfigInput = {}): Config {
   };
 }
 
-/** The address that others are to be told: the one configured, or else the one bound. */
+/** The address that others are told: the configured one, or else the bound one. */
 export function advertisedAddress(config: Config, bound: string): string {
   return config.serverAddr ?? bound;
 }
@@ -203,7 +203,7 @@ function completeLimits(input: NonNullable<ConfigInput["limits"]>): Limits {
     defaultTtlMs: limit("defaultTtlMs", minTtlMs, maxTtlMs),
     maxWaitersPerLock: limit("maxWaitersPerLock", 0, Number.MAX_SAFE_INTEGER),
     maxTickets: limit("maxTickets", 1, Number.MAX_SAFE_INTEGER),
-    // Room for the longest name and owner in JSON, where a byte of a name can take two characters, and for the rest.
+    // Room for the longest name and owner in JSON, where one byte of a name can take two characters, and for the rest.
     maxMessageBytes: limit("maxMessageBytes", 2 * (maxNameBytes + maxOwnerBytes) + 1024, 2 ** 32 - 1),
     maxSessionCommands: limit("maxSessionCommands", 1, Number.MAX_SAFE_INTEGER),
     heartbeatMs,

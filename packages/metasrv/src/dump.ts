@@ -9,7 +9,7 @@ import { createEtcdClient } from "./log/etcd/rpc/connected-etcd-client.js";
 import { knownLevel } from "./model/command.js";
 import { showLockName } from "./model/lock-name.js";
 
-/** Which store is read. */
+/** Where the tickets are read from. */
 export interface DumpOptions {
   /** The etcd members, each as host:port, or with http:// or https:// before it. */
   readonly hosts: readonly string[];
@@ -17,15 +17,15 @@ export interface DumpOptions {
   readonly prefix: string;
   /** How long one request may take, in milliseconds. */
   readonly timeoutMs: number;
-  /** Told of a key that is none of ours. */
+  /** Called for each key under the prefix that is not metasrv's. */
   readonly foreign?: (key: Buffer) => void;
 }
 
 /**
- * The tickets that are in a store now, by their places in the log: read from etcd at one revision, without a server, and
- * without a change. Among them are those whose time has passed, if no server was there to remove them.
+ * Reads all tickets from etcd at one revision, in the order of the log. It needs no server and changes nothing. Tickets
+ * whose TTL has passed are among them if no server was there to remove them.
  *
- * @throws Error as etcd's client; FatalError when what is there cannot be read
+ * @throws Error as etcd's client; FatalError when the log cannot be read
  */
 export async function readTickets({ hosts, prefix, timeoutMs, foreign }: DumpOptions): Promise<Ticket[]> {
   const client = createEtcdClient(hosts, systemClock);
@@ -47,7 +47,10 @@ export async function readTickets({ hosts, prefix, timeoutMs, foreign }: DumpOpt
   }
 }
 
-/** A ticket as one line of JSON, a `metasrv.store.v1.Ticket`. Its id is left out: whoever has it can take the lock. */
+/**
+ * A ticket as one line of JSON, a `metasrv.store.v1.Ticket`. Its id is left out, because whoever knows it can unlock
+ * the lock.
+ */
 export function ticketLine({ name, token, content, memberId, attempt, holds }: Ticket): string {
   const { ttlMs, owner, resumable } = content;
   const shown = { name: showLockName(name), token, ttlMs: BigInt(ttlMs), owner, resumable, memberId, attempt, holds };

@@ -30,18 +30,18 @@ export interface RunningServer {
   /** The address that it listens on, as host:port. */
   readonly address: string;
   /**
-   * Asks the clients of open sessions to move to other members, if there are any, and waits until they have, for as long
-   * as is configured. Then stops accepting, ends every wait with UNAVAILABLE, leaves held locks to their TTL or the other
-   * members, and ends the membership, all within three seconds, even if the store cannot be reached. Harmless when
-   * repeated.
+   * Asks the clients of open sessions to move to other members, if there are any, and waits until they have moved, for
+   * as long as is configured. Then it stops accepting connections, ends every wait with UNAVAILABLE, leaves held locks
+   * to their TTL or to the other members, and ends the membership. All of that takes three seconds at most, even if the
+   * store cannot be reached. Harmless when repeated.
    */
   stop(): Promise<void>;
 }
 
-/** Exit code of a process whose own invariants are broken, or that cannot read what is in the store. */
+/** Exit code of a process that has broken an invariant of its own, or that cannot read what is in the store. */
 export const fatalExitCode = 70;
 
-/** How long the store may take to end the waits and the membership, in milliseconds. */
+/** How long the node may take to end its waits and its membership, in milliseconds. */
 const storeStopMs = 2_100;
 
 /** How long open connections may take to end, in milliseconds. */
@@ -88,8 +88,8 @@ export async function startServer(
   });
   const streamHandler = createStreamHandler(dependencies, shutdown.signal);
 
-  // Listening comes first: it fails at once, and it is what tells the port. Until the store has started, it refuses
-  // every request as "not a member".
+  // Listening comes first, because it fails at once and tells the port. Until the node has joined, it refuses every
+  // request as "not a member".
   const listener = await Listener.start({ bind: config.bind, handler, streamHandler, clock, logger });
   const drain = async () => {
     if (config.drainMs > 0 && locks.cluster.hasPeers) {
@@ -105,7 +105,7 @@ export async function startServer(
     stopSendingAway();
     logger.info({ sessions: sessions.size }, "stopping");
     const drained = listener.stop(connectionsStopMs);
-    // Fails the waits, so that what the listener drains are their answers.
+    // Fails the waits, so that the listener can send their answers while it drains.
     await withinTime(locks.stop(), logger);
     shutdown.abort(new LockError("shutting-down", "the server is stopping; ask another one"));
     await drained;
@@ -160,7 +160,10 @@ function announce(config: Config, address: string, logger: Logger): void {
   logger.info({ address, serverAddr, backend, version }, "listening");
 }
 
-/** A store that cannot be reached must not keep the server from stopping: what is left there ends with its lease. */
+/**
+ * A store that cannot be reached must not keep the server from stopping. What is left there ends with the member's
+ * lease.
+ */
 async function withinTime(stopping: Promise<void>, logger: Logger): Promise<void> {
   const settled = new AbortController();
   const left = stopping

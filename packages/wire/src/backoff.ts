@@ -1,4 +1,4 @@
-/** Pauses between repeated attempts. */
+/** The pauses between repeated attempts. */
 export interface BackoffOptions {
   /** How long the first pause is at most, in milliseconds. */
   readonly initialMs: number;
@@ -9,8 +9,8 @@ export interface BackoffOptions {
 }
 
 /**
- * Pauses whose bound doubles from one to the next. Each is drawn from the upper half below its bound, so that those which
- * failed together come back apart, and none at once.
+ * Pauses whose upper bound doubles from one to the next. Each pause is drawn from the upper half of what its bound
+ * allows, so that clients that failed together come back one after the other, and none of them at once.
  */
 export class Backoff {
   readonly #options: BackoffOptions;
@@ -21,7 +21,7 @@ export class Backoff {
     this.#boundMs = options.initialMs;
   }
 
-  /** The pause that {@link nextMs} would draw from: at most so long, in milliseconds. */
+  /** The upper bound of the next pause, in milliseconds. */
   get boundMs(): number {
     return this.#boundMs;
   }
@@ -34,7 +34,7 @@ export class Backoff {
     return boundMs * (0.5 + 0.5 * random());
   }
 
-  /** Something succeeded: begin with the shortest pause again. */
+  /** Something succeeded: the next pause is as short as the first. */
   reset(): void {
     this.#boundMs = this.#options.initialMs;
   }

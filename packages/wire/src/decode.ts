@@ -3,14 +3,17 @@ import { FieldReader, MalformedMessageError } from "./field-reader.js";
 
 let fallBackCount = 0;
 
-/** How often protobuf-es had to decide, since the process began. Tests see by it that readers are complete. */
+/**
+ * How often protobuf-es had to read a message since the process began. Tests use it to see that the readers are
+ * complete.
+ */
 export function fallBacks(): number {
   return fallBackCount;
 }
 
 /**
- * Reads a message with `read`. Bytes that it takes for malformed go to protobuf-es, which lets more pass: fields that come
- * twice, or in another wire type.
+ * Reads a message with `read`. If `read` takes the bytes for malformed, protobuf-es decides, because it accepts more:
+ * fields that come twice, or in another wire type.
  *
  * @throws MalformedMessageError for bytes that are no such message
  */

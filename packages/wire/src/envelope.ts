@@ -1,10 +1,12 @@
-/** Bytes before each message in a stream of gRPC or Connect: one of flags, four of the message's length. */
+/**
+ * Number of bytes before each message in a stream of gRPC or Connect: one byte of flags, four of the message's length.
+ */
 export const envelopePrefixBytes = 5;
 
-/** Among the flags of a message: it is compressed. */
+/** The flag of a compressed message. */
 export const compressedFlag = 0b1;
 
-/** A message with its prefix, as it goes over a stream of Connect or gRPC. */
+/** A message with its prefix, as a stream of Connect or gRPC carries it. */
 export function enveloped(message: Uint8Array, flags = 0): Buffer {
   const envelope = Buffer.allocUnsafe(envelopePrefixBytes + message.length);
   envelope[0] = flags;
@@ -13,7 +15,7 @@ export function enveloped(message: Uint8Array, flags = 0): Buffer {
   return envelope;
 }
 
-/** A message that is longer than its reader takes; told before the message was read. */
+/** A message is longer than its reader accepts. Thrown before the message is read. */
 export class MessageTooLargeError extends Error {
   override readonly name = "MessageTooLargeError";
   /** In bytes. */
@@ -28,30 +30,30 @@ export class MessageTooLargeError extends Error {
   }
 }
 
-/** Takes the messages out of the bytes in which they come. */
+/** Splits the bytes of a stream into messages. */
 export class EnvelopeReader {
   readonly #maxMessageBytes: number;
-  /** What came of a message that is not complete. */
+  /** The chunks of a message that is not complete yet. */
   #chunks: Buffer[] = [];
   #bytes = 0;
-  /** With so many bytes, it goes on. */
+  /** The reader goes on once it has this many bytes. */
   #neededBytes = envelopePrefixBytes;
   #failed = false;
 
-  /** @param maxMessageBytes - the largest message that is read */
+  /** @param maxMessageBytes - the largest message that is accepted */
   constructor(maxMessageBytes = Infinity) {
     this.#maxMessageBytes = maxMessageBytes;
   }
 
-  /** Whether the bytes so far end within a message. */
+  /** Whether the bytes so far end in the middle of a message. */
   get incomplete(): boolean {
     return this.#bytes > 0;
   }
 
   /**
-   * Takes more bytes. Once it has thrown, it passes over what comes.
+   * Takes more bytes. After it has thrown once, it ignores all later bytes.
    *
-   * @param receive - is given each message, a view of what came, and its flags
+   * @param receive - called with each message, which is a view of the bytes that came, and its flags
    * @throws MessageTooLargeError, or what `receive` throws
    */
   push(chunk: Buffer, receive: (message: Buffer, flags: number) => void): void {
@@ -65,7 +67,7 @@ export class EnvelopeReader {
     }
     const bytes = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks, this.#bytes);
     this.#chunks = [];
-    // Until it has ended well.
+    // Stays so unless the following ends well.
     this.#failed = true;
     const rest = this.#take(bytes, receive);
     this.#failed = false;
@@ -75,7 +77,7 @@ export class EnvelopeReader {
     this.#bytes = rest.length;
   }
 
-  /** Takes the messages that have come whole. @returns the rest */
+  /** Takes out the messages that are complete. @returns the remaining bytes */
   #take(bytes: Buffer, receive: (message: Buffer, flags: number) => void): Buffer {
     let rest = bytes;
     while (rest.length >= envelopePrefixBytes) {

@@ -6,20 +6,20 @@ export class MalformedMessageError extends Error {
   override readonly name = "MalformedMessageError";
 }
 
-// Short texts are made by hand: a call into Node's C++ takes longer.
+// Texts up to this length are made without a call into Node's C++, which would take longer.
 const shortText = 24;
 
 /**
- * Reads protobuf fields one after the other: {@link next} gives the tag, and then the value must be read, by the method
- * that fits the tag, or skipped.
+ * Reads protobuf fields one after the other. {@link next} gives a field's tag. Then the value must be read by the
+ * method that fits the tag, or skipped.
  *
- * Every method throws {@link MalformedMessageError} rather than to read beyond the end.
+ * Every method throws {@link MalformedMessageError} rather than read beyond the end.
  */
 export class FieldReader {
   readonly #buffer: Buffer;
   #at: number;
   #end: number;
-  /** Whether the varint ended with the group that was read last. */
+  /** Whether the group of bytes that was read last ended its varint. */
   #closed = true;
 
   constructor(message: Uint8Array) {
@@ -112,7 +112,7 @@ export class FieldReader {
   }
 
   bool(): boolean {
-    // Any bit of a varint makes it true, also those beyond the 32nd.
+    // A varint is true if any of its bits is set, also beyond the 32nd.
     const low = this.#group();
     const middle = this.#isClosed() ? 0 : this.#group();
     const high = this.#isClosed() ? 0 : this.#lastGroup();
@@ -127,7 +127,7 @@ export class FieldReader {
     return this.#buffer.readUInt32LE(this.#take(4));
   }
 
-  /** A text. @throws MalformedMessageError for what is no UTF-8 */
+  /** A text. @throws MalformedMessageError for bytes that are not UTF-8 */
   text(): string {
     const length = this.uint32();
     const start = this.#take(length);
@@ -141,7 +141,7 @@ export class FieldReader {
     return this.#buffer.toString("utf8", start, this.#at);
   }
 
-  /** Bytes, as a text with one character of code 0 to 255 a byte. */
+  /** Bytes, as a string with one character (code 0 to 255) for each byte. */
   latin1(): string {
     const length = this.uint32();
     const start = this.#take(length);
@@ -156,9 +156,9 @@ export class FieldReader {
   }
 
   /**
-   * Begins to read a message in the message: {@link next} ends with it.
+   * Begins to read a message inside the message. {@link next} returns 0 at its end.
    *
-   * @returns what {@link leave} needs to know
+   * @returns a value for {@link leave}
    */
   enter(): number {
     const length = this.uint32();
@@ -169,7 +169,7 @@ export class FieldReader {
     return end;
   }
 
-  /** The message that {@link enter} began was read to its end. */
+  /** Ends the message that {@link enter} began; it must have been read to its end. */
   leave(end: number): void {
     if (this.#at !== this.#end) {
       throw new MalformedMessageError(`bytes are left of a message at byte ${this.#at}`);
@@ -178,11 +178,11 @@ export class FieldReader {
   }
 
   /**
-   * Reads a message in the message.
+   * Reads a message inside the message.
    *
    * @param read - reads it to its end
-   * @param present - what the field has so far, undefined for nothing. Protobuf merges a second message into the first;
-   *   nobody writes two, and here they are refused.
+   * @param present - what the field has so far, undefined for nothing. Protobuf would merge a second message into the
+   *   first. Nobody writes two, so they are refused here.
    */
   nested<T>(read: (reader: FieldReader) => T, present?: unknown): T {
     if (present !== undefined) {
@@ -195,9 +195,10 @@ export class FieldReader {
   }
 
   /**
-   * Passes over the value of a field that is not known.
+   * Skips the value of an unknown field.
    *
-   * @param known - fields with numbers up to this one are known: such a one has the wrong wire type, and is refused
+   * @param known - fields with numbers up to this one are known. If such a field is to be skipped, its wire type is
+   *   wrong, and the message is refused.
    */
   skip(tag: number, known = 0): void {
     if (tag >>> 3 <= known) {
@@ -267,7 +268,7 @@ export class FieldReader {
     return this.#buffer[at] ?? 0;
   }
 
-  /** Passes over so many bytes. @returns where they begin */
+  /** Skips this many bytes. @returns where they begin */
   #take(length: number): number {
     const start = this.#at;
     if (length > this.#end - start) {

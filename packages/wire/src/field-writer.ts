@@ -2,16 +2,16 @@ import { envelopePrefixBytes } from "./envelope.js";
 import { wireType } from "./wire-type.js";
 
 const firstCapacity = 4_096;
-// Short texts are copied by hand: a call into Node's C++ takes longer.
+// Texts up to this length are copied without a call into Node's C++, which would take longer.
 const shortText = 64;
 
 const maxUint64 = (1n << 64n) - 1n;
 const minInt64 = -(1n << 63n);
 
 /**
- * Writes protobuf fields into one buffer that is used again for each message; @bufbuild/protobuf's `BinaryWriter` takes
- * some fifteen times as long for small messages. Field numbers are 2047 at most. A value of 0 and an empty text are
- * written like any other: whoever calls leaves them out where they mean nothing.
+ * Writes protobuf fields into one buffer that is used again for each message. For small messages, @bufbuild/protobuf's
+ * `BinaryWriter` takes some fifteen times as long. Field numbers are 2047 at most. A value of 0 and an empty text are
+ * written like any other value; callers leave them out where they mean nothing.
  */
 export class FieldWriter {
   #buffer = Buffer.allocUnsafe(firstCapacity);
@@ -28,7 +28,7 @@ export class FieldWriter {
     this.#varint(value);
   }
 
-  /** A `uint64`, or an `int64`, which may be negative. @throws RangeError for what has more than 64 bits */
+  /** A `uint64`, or an `int64`, which may be negative. @throws RangeError for more than 64 bits */
   bigint(field: number, value: bigint): void {
     this.#tag(field, wireType.varint, 10);
     if (value >= 0n && value <= 0x1f_ffff_ffff_ffffn) {
@@ -71,7 +71,7 @@ export class FieldWriter {
     this.#length += this.#buffer.write(value, this.#length);
   }
 
-  /** Bytes that are given as a text with one character of code 0 to 255 a byte. */
+  /** Bytes, given as a string with one character (code 0 to 255) for each byte. */
   latin1(field: number, value: string): void {
     const { length } = value;
     this.#tag(field, wireType.bytes, 5 + length);
@@ -97,11 +97,11 @@ export class FieldWriter {
   /**
    * Begins a message as a field.
    *
-   * @returns what {@link close} needs to know of it
+   * @returns a value for {@link close}
    */
   open(field: number): number {
     this.#tag(field, wireType.bytes, 1);
-    // One byte for the length, which is enough for most.
+    // Room for a length of one byte, which is enough for most messages.
     return ++this.#length;
   }
 
@@ -127,33 +127,33 @@ export class FieldWriter {
     this.close(start);
   }
 
-  /** Begins a message of its own, with the prefix that it has in a stream; {@link takeEnvelope} ends it. */
+  /** Begins a message with the prefix that it has in a stream. {@link takeEnvelope} ends it. */
   openEnvelope(): void {
     this.#length = 0;
     this.#reserve(envelopePrefixBytes);
     this.#length = envelopePrefixBytes;
   }
 
-  /** What was written since {@link openEnvelope}, with its prefix; the next message begins. */
+  /** The message that {@link openEnvelope} began, with its prefix. Then the next message can begin. */
   takeEnvelope(): Buffer {
     this.#buffer[0] = 0;
     this.#buffer.writeUInt32BE(this.#length - envelopePrefixBytes, 1);
     return this.take();
   }
 
-  /** Forgets what was written since the last {@link take}. */
+  /** Drops what was written since the last {@link take}. */
   clear(): void {
     this.#length = 0;
   }
 
-  /** What was written; the next message begins. */
+  /** The message that was written. Then the next message can begin. */
   take(): Buffer {
     const message = Buffer.from(this.#buffer.subarray(0, this.#length));
     this.#length = 0;
     return message;
   }
 
-  /** @param bytes - how many may follow the tag at most */
+  /** @param bytes - the most bytes that may follow the tag */
   #tag(field: number, type: number, bytes: number): void {
     this.#reserve(2 + bytes);
     const tag = (field << 3) | type;
@@ -179,7 +179,7 @@ export class FieldWriter {
     if (rest >>> 0 !== rest && (rest < 0 || !Number.isSafeInteger(rest))) {
       throw new RangeError(`${value} is no integer from 0 to 2^53 - 1`);
     }
-    // Bitwise operators see 32 bits only.
+    // Bitwise operators work on 32 bits only.
     for (; rest > 0x7f_ff_ff_ff; rest = Math.floor(rest / 0x80)) {
       this.#buffer[this.#length++] = (rest % 0x80) | 0x80;
     }
@@ -210,7 +210,7 @@ const shared = new FieldWriter();
 /**
  * Writes one message.
  *
- * @param write - writes its fields, and calls neither this nor {@link encodeEnvelope}
+ * @param write - writes the message's fields; it must call neither this function nor {@link encodeEnvelope}
  */
 export function encode<T>(message: T, write: (writer: FieldWriter, message: T) => void): Buffer {
   shared.clear();

@@ -1,10 +1,10 @@
 /**
- * Calls back soon, so that what comes close together goes out together: after this turn of the event loop, in which all
- * connections are read, or, where it is urgent, after the callback that is running.
+ * Calls `done` soon, so that what comes close together goes out together. It calls after this turn of the event loop,
+ * in which all connections are read. If `urgent`, it calls after the callback that is running.
  */
 export type Gather = (done: () => void, urgent: boolean) => void;
 
-/** By the event loop of this process. */
+/** Gathers by the event loop of this process. */
 export const gatherByEventLoop: Gather = (done, urgent) => {
   if (urgent) {
     process.nextTick(done);

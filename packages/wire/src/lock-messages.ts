@@ -14,7 +14,8 @@ import type { FieldReader } from "./field-reader.js";
 import type { FieldWriter } from "./field-writer.js";
 import { noBytes, tagOf, wireType } from "./wire-type.js";
 
-// The messages of the unary calls, field by field as in lock.proto. What is 0 or empty is left out, as proto3 has it.
+// The messages of the unary calls, field by field as in lock.proto. Fields that are 0 or empty are not written, as in
+// proto3.
 
 const { varint, fixed64, bytes } = wireType;
 
@@ -46,7 +47,7 @@ export function writeLockRequest(writer: FieldWriter, request: LockRequest): voi
   }
 }
 
-/** Reads a `LockRequest`; its bytes are views of what is read. */
+/** Reads a `LockRequest`. Its bytes are views of the bytes that are read. */
 export function readLockRequest(reader: FieldReader): LockRequest {
   const request: LockRequest = {
     $typeName: "metasrv.v1.LockRequest",
@@ -90,7 +91,7 @@ export function readLockRequest(reader: FieldReader): LockRequest {
   return request;
 }
 
-/** Enums are open: a mode that only newer programs know is kept as it is. */
+/** Enums are open: a mode that only newer programs know is kept. */
 function modeOf(value: unknown): LockMode {
   return value as LockMode;
 }
@@ -133,13 +134,13 @@ export function writeGrant(writer: FieldWriter, { key, token, ttlMs, waitedMs }:
   if (ttlMs !== 0n) {
     writer.bigint(3, ttlMs);
   }
-  // A negative 0 is another double.
+  // A negative 0 is another double than 0.
   if (!Object.is(waitedMs, 0)) {
     writer.double(4, waitedMs);
   }
 }
 
-/** Reads a `Grant`; its key is a copy, because a view would keep the whole message in memory as long as the lock is held. */
+/** Reads a `Grant`. Its key is a copy: a view would keep the whole message in memory as long as the lock is held. */
 export function readGrant(reader: FieldReader): Grant {
   const grant: Grant = { $typeName: "metasrv.v1.Grant", key: noBytes, token: 0n, ttlMs: 0n, waitedMs: 0 };
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
@@ -224,7 +225,7 @@ export function writeUnlockRequest(writer: FieldWriter, { key }: UnlockRequest):
   }
 }
 
-/** Reads an `UnlockRequest`; its key is a view of what is read. */
+/** Reads an `UnlockRequest`. Its key is a view of the bytes that are read. */
 export function readUnlockRequest(reader: FieldReader): UnlockRequest {
   const request: UnlockRequest = { $typeName: "metasrv.v1.UnlockRequest", key: noBytes };
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
@@ -260,7 +261,7 @@ export function writeRenewRequest(writer: FieldWriter, { key, ttlMs }: RenewRequ
   }
 }
 
-/** Reads a `RenewRequest`; its key is a view of what is read. */
+/** Reads a `RenewRequest`. Its key is a view of the bytes that are read. */
 export function readRenewRequest(reader: FieldReader): RenewRequest {
   const request: RenewRequest = { $typeName: "metasrv.v1.RenewRequest", key: noBytes, ttlMs: 0n };
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {

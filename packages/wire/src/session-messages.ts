@@ -29,8 +29,8 @@ import {
 } from "./lock-messages.js";
 import { noBytes, tagOf, wireType } from "./wire-type.js";
 
-// The messages of a session, field by field as in lock.proto. What is 0 or empty is left out, as proto3 has it; in a
-// oneof, it is not.
+// The messages of a session, field by field as in lock.proto. Fields that are 0 or empty are not written, as in proto3,
+// except in a oneof.
 
 const { varint, bytes } = wireType;
 
@@ -54,7 +54,7 @@ export function readSessionRequest(reader: FieldReader): SessionRequest {
   return { $typeName: "metasrv.v1.SessionRequest", commands };
 }
 
-/** Writes a `SessionCommand` as one more of a `SessionRequest`. */
+/** Writes a `SessionCommand` as one more command of a `SessionRequest`. */
 export function writeSessionCommand(writer: FieldWriter, { number, command }: SessionCommand): void {
   const start = writer.open(1);
   if (number !== 0) {
@@ -354,7 +354,7 @@ function readErrorDetail(reader: FieldReader): ErrorDetail {
   return detail;
 }
 
-// Enums are open: values that only newer programs know are kept as they are.
+// Enums are open: a value that only newer programs know is kept.
 
 function lossOf(value: unknown): LossReason {
   return value as LossReason;

@@ -3,7 +3,7 @@ export interface Timer {
   cancel(): void;
 }
 
-/** Monotonic time, passed in so that tests own it. No wall clock decides anything. */
+/** Monotonic time. It is passed in, so that tests can control it. No wall clock decides anything. */
 export interface Clock {
   /** Milliseconds, with fractions, since an arbitrary moment. Never goes back. */
   now(): number;
@@ -11,12 +11,14 @@ export interface Clock {
    * Calls back once, not earlier than `delayMs` from now by {@link now}.
    *
    * @param delayMs - at most {@link longestTimerMs}
-   * @param holdsProcess - whether the process stays alive for this timer; absent: as the clock has it
+   * @param holdsProcess - whether the process stays alive for this timer; absent: as the clock does by default
    */
   after(delayMs: number, callback: () => void, holdsProcess?: boolean): Timer;
 }
 
-/** The longest delay of a timer, about 24 days: what Node can wait, less the millisecond that the clocks here add. */
+/**
+ * The longest delay of a timer, about 24 days: as long as Node can wait, less the millisecond that the clocks here add.
+ */
 export const longestTimerMs = 2 ** 31 - 2;
 
 /** The clock of this process. Its timers keep the process alive. */
@@ -36,7 +38,7 @@ class SystemTimer implements Timer {
   readonly #timeout: NodeJS.Timeout;
 
   constructor(delayMs: number, callback: () => void, holdsProcess: boolean) {
-    // Node counts whole milliseconds from a cached time, so a timer can fire up to one millisecond early.
+    // Node counts whole milliseconds from a cached time, so its timer can fire up to one millisecond early.
     this.#timeout = setTimeout(callback, Math.ceil(delayMs) + 1);
     if (!holdsProcess) {
       this.#timeout.unref();
@@ -48,7 +50,7 @@ class SystemTimer implements Timer {
   }
 }
 
-/** Calls back, never before this returns, once `clock.now()` has reached `atMs`, however far away that is. */
+/** Calls back once `clock.now()` has reached `atMs`, however far away that is, and never before this returns. */
 export function callAt(clock: Clock, atMs: number, callback: () => void): Timer {
   return new DistantTimer(clock, atMs, callback);
 }

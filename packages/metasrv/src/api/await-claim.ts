@@ -3,18 +3,18 @@ import type { ClaimRequest, Grant } from "../node/claim.js";
 import type { Caller } from "./caller.js";
 import type { Locks } from "./locks.js";
 
-/** What becomes of a claim that does not fail. */
+/** The outcome of a claim that does not fail. */
 export type ClaimOutcome =
   { readonly kind: "granted"; readonly grant: Grant } | { readonly kind: "refused"; readonly state: LockState };
 
 /**
- * Makes a claim for the caller of an RPC and waits for its outcome, for as long as the caller does.
+ * Makes a claim for the caller of an RPC and waits for its outcome, as long as the caller waits.
  *
- * A caller that gives up, or whose deadline passes, leaves nothing behind. One whose connection broke keeps its place for
- * the grace if it chose its ticket id, and so can ask again.
+ * A caller that gives up, or whose deadline passes, leaves nothing behind. A caller whose connection breaks keeps its
+ * place for the grace if it chose the ticket id, and so can ask again.
  *
- * @throws LockError what the store says; `wait-timed-out` when the call's deadline passes, `canceled` when the caller is
- *   gone
+ * @throws LockError what the node answers; `wait-timed-out` when the call's deadline passes; `canceled` when the caller
+ *   is gone
  */
 export async function awaitClaim(locks: Locks, request: ClaimRequest, caller: Caller): Promise<ClaimOutcome> {
   const goneBefore = caller.gone();
@@ -48,7 +48,7 @@ export async function awaitClaim(locks: Locks, request: ClaimRequest, caller: Ca
   });
   const gone = caller.gone();
   if (outcome.kind === "granted" && gone !== undefined && !resumable) {
-    // Nobody will ever learn this key, so the lock would only be in the way until its TTL passes.
+    // Nobody will ever learn this key, so the lock would only block others until its TTL passes.
     await locks.unlock(outcome.grant.key);
     throw gone;
   }

@@ -3,7 +3,7 @@ import { LockError } from "../model/lock-errors.js";
 
 /** The far end of a request, as the connection knows it. */
 export interface FarEnd {
-  /** Whether its connection broke, so that it did not give up this request but cannot be reached any more. */
+  /** Whether the connection broke. The client then did not give this request up, but cannot be reached any more. */
   disconnected(): boolean;
   /** Breaks the request off, whatever is still to be sent. */
   reset(): void;
@@ -11,13 +11,16 @@ export interface FarEnd {
 
 /** Who waits for the answer to a call. */
 export interface Caller extends Pick<FarEnd, "disconnected"> {
-  /** Why it does not wait any more; undefined while it does. */
+  /** Why the caller does not wait any more; undefined while it waits. */
   gone(): LockError | undefined;
-  /** Is called once it is gone, unless it was already. There is one at a time. */
+  /** Called once the caller is gone, unless it was gone before. There is one listener at a time. */
   onGone: ((reason: LockError) => void) | undefined;
 }
 
-/** Where a handler of Connect finds its {@link FarEnd}. Without a connection, as in one process, nothing can break. */
+/**
+ * The key under which a Connect handler finds its {@link FarEnd}. The default serves calls without a connection, such
+ * as those within one process: nothing can break there.
+ */
 export const farEndKey = createContextKey<FarEnd>(
   { disconnected: () => false, reset: () => undefined },
   { description: "far end" },
@@ -37,7 +40,8 @@ export function callerOf({ signal, values }: Pick<HandlerContext, "signal" | "va
       return listener;
     },
     set onGone(next) {
-      // Connect aborts the signal also when the call is complete, and then says nothing to nobody.
+      // Connect aborts the signal also after a call that went well. The listener is removed by then, so nothing
+      // happens.
       signal.removeEventListener("abort", onAbort);
       listener = next;
       if (next !== undefined) {
@@ -60,7 +64,7 @@ export function deadlinePassed(): LockError {
   );
 }
 
-/** Why the signal of a stream was aborted, as its caller is to be told. */
+/** The error that the caller of a stream gets when the stream's signal was aborted. */
 export function abortReason({ reason }: { readonly reason: unknown }): Error {
   return reason instanceof LockError ? reason : ConnectError.from(reason, Code.Canceled);
 }

@@ -2,11 +2,11 @@ import { LockMode, type LockRequest } from "@metasrv/proto/metasrv/v1";
 import { LockError } from "../model/lock-errors.js";
 import type { ClaimRequest } from "../node/claim.js";
 
-/** The modes known here; a newer caller may send others. */
+/** The modes that this version knows; a newer caller may send others. */
 const modes: ReadonlySet<LockMode> = new Set([LockMode.UNSPECIFIED, LockMode.EXCLUSIVE]);
 
 /**
- * What a caller asks of the lock store. Of the numbers, beyond 2^53 not exact any more, the store checks the range.
+ * Reads what a caller asks for. Numbers above 2^53 become inexact here; the node checks their range.
  *
  * @throws LockError `invalid-mode`
  */

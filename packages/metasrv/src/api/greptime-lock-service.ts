@@ -9,15 +9,15 @@ import type { Locks } from "./locks.js";
 const header: LockResponse["header"] = { $typeName: "greptime.v1.meta.ResponseHeader", protocolVersion: 1n };
 
 /**
- * The calls of the original contract, `greptime.v1.meta.Lock`: waits as long as the caller does, is never renewed, and
- * answers OK to the unlock of a lock that has expired or was released before.
+ * The calls of the original contract, `greptime.v1.meta.Lock`. `lock` waits as long as its caller does, and the lock is
+ * never renewed. `unlock` succeeds also for a lock that has expired or was released before.
  */
 export interface GreptimeLockCalls {
   readonly lock: (request: LockRequest, caller: Caller) => Promise<LockResponse>;
   readonly unlock: (request: UnlockRequest) => Promise<UnlockResponse>;
 }
 
-/** The same, as Connect serves it. */
+/** The calls as a service of Connect. */
 export function createGreptimeLockService(locks: Locks, limits: Limits) {
   const { lock, unlock } = createGreptimeLockCalls(locks, limits);
   return { lock: (request, context) => lock(request, callerOf(context)), unlock } satisfies ServiceImpl<typeof Lock>;
@@ -47,7 +47,7 @@ export function createGreptimeLockCalls(locks: Locks, limits: Limits): GreptimeL
   };
 }
 
-/** Checked here and not by the store, so that the message speaks of the field that the caller set, in its unit. */
+/** Checks the TTL before the node does, so that the message names the field that the caller set, in its unit. */
 function ttlMsFrom(expireSecs: bigint, limits: Limits): number {
   const min = Math.ceil(limits.minTtlMs / 1000);
   const max = Math.floor(limits.maxTtlMs / 1000);

@@ -8,7 +8,7 @@ import { latest } from "./latest.js";
 import type { Readiness } from "./readiness.js";
 
 /**
- * `grpc.health.v1.Health`. All services depend on the same things, so that they are all ready or none is.
+ * `grpc.health.v1.Health`. All services depend on the same things, so either all of them are ready or none is.
  *
  * @param names - full names of the services that have a status, besides the server as a whole
  */

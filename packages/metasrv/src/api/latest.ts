@@ -2,15 +2,15 @@ import { abortReason } from "./caller.js";
 
 /** Something that changes. */
 export interface Changing<T> {
-  /** How it is now. */
+  /** Returns the current value. */
   readonly read: () => T;
-  /** Calls back after each change until what it returns is called. */
+  /** Calls back after each change, until the function that it returns is called. */
   readonly watch: (changed: () => void) => () => void;
 }
 
 /**
- * Yields how something is at once, and again whenever it has changed. Changes that come while nobody takes what was
- * yielded are one change, so that a slow reader costs no memory and reads nothing outdated.
+ * Yields the current value at once, and again after each change. While nobody takes a value, later changes replace it:
+ * a slow reader costs no memory and reads nothing outdated.
  *
  * @throws what `read` throws, and the signal's reason once it aborts
  */

@@ -12,7 +12,10 @@ import { claimRequest } from "./claim-request.js";
 import { grantMessage, refusalMessage } from "./grant-messages.js";
 import type { Locks } from "./locks.js";
 
-/** The unary calls of `metasrv.v1.LockService`, each a thin caller of the lock store, by whatever protocol they come. */
+/**
+ * The unary calls of `metasrv.v1.LockService`, by whatever protocol they come. Each translates between messages and the
+ * node, and does nothing else.
+ */
 export interface LockCalls {
   readonly lock: (request: LockRequest, caller: Caller) => Promise<LockResponse>;
   readonly unlock: (request: UnlockRequest) => Promise<UnlockResponse>;

@@ -1,8 +1,8 @@
 import type { ClusterView } from "../node/cluster-view.js";
 import type { LockNode } from "../node/lock-node.js";
 
-/** What the services need of the lock store. */
+/** What the services use of the node. */
 export type Locks = Pick<LockNode, "claim" | "unlock" | "renew" | "resume">;
 
-/** What the services need of the view of the cluster. */
+/** What the services use of the node's view of the cluster. */
 export type Cluster = Pick<ClusterView, "members" | "watch">;

@@ -1,16 +1,18 @@
 import type { Clock, Timer } from "@metasrv/wire";
 
-/** What a readiness is made of. */
 export interface ReadinessOptions {
   readonly clock: Clock;
-  /** What keeps this server from serving well, for people to read; none when it does. */
+  /** What keeps this server from serving well, in words for people; empty while it serves well. */
   readonly problems: () => readonly string[];
 }
 
-/** How often it is looked at while somebody watches it, in milliseconds: problems come with time, not by events. */
+/**
+ * How often readiness is checked while somebody watches it, in milliseconds. Problems can come with time, without an
+ * event.
+ */
 const lookMs = 500;
 
-/** Whether this server is to be sent requests. It serves those that come all the same. */
+/** Whether requests should be sent to this server. It also serves requests that come while it is not ready. */
 export class Readiness {
   readonly #options: ReadinessOptions;
   readonly #watchers = new Set<() => void>();
@@ -31,10 +33,10 @@ export class Readiness {
   }
 
   /**
-   * Calls back whenever it has changed, and not at once.
+   * Calls back whenever readiness has changed, but not at once.
    *
    * @param changed - must not throw
-   * @returns what ends it
+   * @returns a function that ends the calls
    */
   watch(changed: () => void): () => void {
     const watcher = () => {
@@ -53,7 +55,7 @@ export class Readiness {
     };
   }
 
-  /** Tells the watchers at once if it has changed. */
+  /** Checks readiness now, and tells the watchers if it has changed. */
   look(): void {
     const { ready } = this;
     if (ready !== this.#told) {

@@ -63,7 +63,10 @@ export class ReflectedFiles {
   }
 }
 
-/** A file and all that it imports, encoded, the file first; without what was sent before, and remembers what is sent now. */
+/**
+ * Encodes a file and all files that it imports, that file first. Leaves out the files in `sent`, and adds to it those
+ * that it encodes.
+ */
 export function encodeFiles(file: DescFile, sent: Set<string>): Uint8Array[] {
   const encoded: Uint8Array[] = [];
   const add = (next: DescFile) => {

@@ -5,7 +5,10 @@ import { MalformedMessageError, MessageTooLargeError } from "@metasrv/wire";
 import type { Logger } from "pino";
 import { LockError, type LockErrorReason } from "../model/lock-errors.js";
 
-/** How each domain error looks on the wire. A new reason does not compile until it has its line here. */
+/**
+ * The code and the reason that callers get for each domain error. A new reason does not compile until it has a line
+ * here.
+ */
 const wireErrors: Readonly<Record<LockErrorReason, readonly [Code, Reason]>> = {
   "invalid-name": [Code.InvalidArgument, Reason.INVALID_NAME],
   "invalid-ticket-id": [Code.InvalidArgument, Reason.INVALID_TICKET_ID],
@@ -30,10 +33,11 @@ const wireErrors: Readonly<Record<LockErrorReason, readonly [Code, Reason]>> = {
 };
 
 /**
- * Turns whatever a service threw into what is sent to the caller: the one place where errors become RPC codes.
+ * Turns whatever a service threw into the error that the caller gets: the one place where errors become RPC codes.
  *
- * A `LockError` keeps its message and gets its code and an `ErrorDetail`. A `ConnectError` stays as it is. A message that
- * is malformed or too large is the caller's fault. Anything else is a fault of this server: it is logged in full, and the caller is told only that it happened.
+ * A `LockError` keeps its message and gets its code and an `ErrorDetail`. A `ConnectError` stays as it is. A message
+ * that is malformed or too large is the caller's fault. Anything else is a fault of this server: it is logged in full,
+ * and the caller learns only that it happened.
  */
 export function toConnectError(error: unknown, logger: Logger): ConnectError {
   if (error instanceof ConnectError) {
@@ -44,7 +48,7 @@ export function toConnectError(error: unknown, logger: Logger): ConnectError {
     const details = [{ desc: ErrorDetailSchema, value: detailOf(error) }];
     return new ConnectError(error.message, code, undefined, details, error);
   }
-  // As Connect itself says of such messages.
+  // The words that Connect itself uses for such messages.
   if (error instanceof MessageTooLargeError) {
     const { length, max } = error;
     return new ConnectError(
@@ -65,7 +69,7 @@ export function toConnectError(error: unknown, logger: Logger): ConnectError {
   );
 }
 
-/** The same as an event of a session. */
+/** The same error as an event of a session. */
 export function toSessionFailure(error: unknown, logger: Logger): SessionFailure {
   if (error instanceof LockError) {
     const [code] = wireErrors[error.reason];

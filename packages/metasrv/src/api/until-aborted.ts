@@ -1,8 +1,8 @@
 import { abortReason } from "./caller.js";
 
 /**
- * Yields what a stream of requests brings, until it ends or the signal aborts: Connect does not end the requests of a
- * handler whose signal aborts.
+ * Yields the messages of a stream of requests, until the stream ends or the signal aborts. Connect does not end the
+ * requests of a handler when the handler's signal aborts.
  *
  * @throws what the requests throw, or the signal's reason
  */

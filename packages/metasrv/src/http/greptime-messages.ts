@@ -1,11 +1,11 @@
 import type * as greptime from "@metasrv/proto/greptime/v1/meta";
 import { type FieldReader, type FieldWriter, noBytes, tagOf, wireType } from "@metasrv/wire";
 
-// The messages of the original contract, field by field as in lock.proto. Only this server reads and writes them so.
+// The messages of the original contract, field by field as in its lock.proto. Only this server reads and writes them.
 
 const { varint, bytes } = wireType;
 
-/** Reads a `greptime.v1.meta.LockRequest` but for its header, which means nothing here. */
+/** Reads a `greptime.v1.meta.LockRequest`. Skips its header, which has no meaning here. */
 export function readGreptimeLockRequest(reader: FieldReader): greptime.LockRequest {
   const request: greptime.LockRequest = {
     $typeName: "greptime.v1.meta.LockRequest",
@@ -30,7 +30,7 @@ export function readGreptimeLockRequest(reader: FieldReader): greptime.LockReque
   return request;
 }
 
-/** Reads a `greptime.v1.meta.UnlockRequest` but for its header, which means nothing here. */
+/** Reads a `greptime.v1.meta.UnlockRequest`. Skips its header, which has no meaning here. */
 export function readGreptimeUnlockRequest(reader: FieldReader): greptime.UnlockRequest {
   const request: greptime.UnlockRequest = { $typeName: "greptime.v1.meta.UnlockRequest", key: noBytes };
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
@@ -48,7 +48,7 @@ export function readGreptimeUnlockRequest(reader: FieldReader): greptime.UnlockR
   return request;
 }
 
-/** Writes a `greptime.v1.meta.LockResponse` or `UnlockResponse`, of which only the former has a key. */
+/** Writes a `greptime.v1.meta.LockResponse`, or an `UnlockResponse`, which has no key. */
 export function writeGreptimeResponse(
   writer: FieldWriter,
   { header, key = noBytes }: Pick<greptime.LockResponse, "header"> & { readonly key?: Uint8Array },

@@ -13,7 +13,7 @@ import type { RequestLog } from "./request-log.js";
 
 const contentTypes: ReadonlySet<unknown> = new Set(["application/grpc", "application/grpc+proto"]);
 
-/** Whether there is nothing about a call that only Connect knows to handle. */
+/** Whether a call has nothing about it that only Connect can handle. */
 export function isPlainGrpc(headers: IncomingHttpHeaders): boolean {
   const { "grpc-encoding": encoding = "identity", "grpc-timeout": timeout } = headers;
   return (
@@ -33,7 +33,7 @@ function timeoutOf(header: string | string[] | undefined): { readonly timeoutMs?
 const longestTimerMs = 2 ** 31 - 2;
 
 const answerHeaders: OutgoingHttpHeaders = { ":status": 200, "content-type": "application/grpc+proto" };
-/** Without a date, as all gRPC servers answer. */
+/** gRPC servers send no date header. */
 const answerOptions = { waitForTrailers: true, sendDate: false };
 const okTrailers: OutgoingHttpHeaders = { "grpc-status": "0" };
 
@@ -44,7 +44,7 @@ interface CallStream extends ServerHttp2Stream {
 
 const carried = Symbol("call");
 
-// The listeners of all streams, so that none has to be made, and removed, for each.
+// One set of listeners serves all streams, so that none has to be created and removed for each stream.
 
 function onData(this: CallStream, chunk: Buffer): void {
   this[carried]?.push(chunk);
@@ -60,7 +60,7 @@ function onError(this: CallStream, error: Error): void {
 
 function onClose(this: CallStream): void {
   this[carried]?.closed();
-  // Node's native streams outlive young garbage; what hangs on them must not.
+  // Node's native streams live longer than young garbage. Without this, a stream would keep its call in memory as long.
   this[carried] = undefined;
 }
 
@@ -68,7 +68,7 @@ function sendOk(this: ServerHttp2Stream): void {
   this.sendTrailers(okTrailers);
 }
 
-/** One call. */
+/** One unary gRPC call on its HTTP/2 stream. */
 export class GrpcCall implements Caller {
   /** The request, once it was read. */
   request: Message | undefined;
@@ -138,7 +138,7 @@ export class GrpcCall implements Caller {
     this.#flags = flags;
   }
 
-  /** The request has come to its end. */
+  /** The request has arrived completely. */
   requested(): void {
     const message = this.#message;
     if (this.#answered || this.#stream.aborted) {
@@ -160,7 +160,7 @@ export class GrpcCall implements Caller {
     this.#dependencies.logger.debug({ err: error, method: this.#method.name }, "a call broke");
   }
 
-  /** The stream has closed, as it also does after the answer. */
+  /** The stream has closed. This happens after every answer, too. */
   closed(): void {
     if (!this.#answered) {
       this.#leave(canceled());
@@ -211,7 +211,7 @@ export class GrpcCall implements Caller {
       const status = Object.fromEntries(setTrailerStatus(new Headers(), error));
       stream.respond({ ...answerHeaders, ...status }, { endStream: true });
       if (!stream.readableEnded) {
-        // Not all clients end their side then.
+        // Not every client ends its side of the stream when it gets an error.
         stream.close(constants.NGHTTP2_NO_ERROR);
       }
     }

@@ -25,11 +25,11 @@ export interface UnaryCall extends Caller {
   request: Message | undefined;
 }
 
-/** A unary method, from the bytes of its request to those of its answer, prefix included. */
+/** A unary method: it takes the bytes of a request and gives the bytes of the answer, prefix included. */
 export interface GrpcMethod {
   /** As service/method. */
   readonly name: string;
-  /** @throws ConnectError, or what the lock store throws */
+  /** @throws ConnectError, or what the node throws */
   answer(request: Buffer, call: UnaryCall): Promise<Buffer>;
 }
 

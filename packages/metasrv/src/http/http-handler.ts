@@ -17,25 +17,26 @@ import type { Logger } from "pino";
 import { type FarEnd, farEndKey } from "../api/caller.js";
 import type { Probe } from "./probes.js";
 
-/** Answers HTTP requests, of either version. */
+/** Answers HTTP/1 and HTTP/2 requests. */
 export type HttpHandler = ReturnType<typeof connectNodeAdapter>;
 
 type Request = Parameters<HttpHandler>[0];
 type Response = Parameters<HttpHandler>[1];
 
-/** What the HTTP handler is made of. */
 export interface HttpHandlerOptions {
   readonly routes: (router: ConnectRouter) => void;
-  /** What is answered to GET and HEAD, by path. */
+  /** The answers to GET and HEAD, by path. */
   readonly probes: ReadonlyMap<string, () => Probe>;
-  /** Ends the streams that are open when it is aborted, with its reason. Unary calls end with what the store answers. */
+  /** When it aborts, open streams end with its reason. Unary calls end with what the node answers. */
   readonly shutdownSignal: AbortSignal;
   readonly logger: Logger;
 }
 
 /**
- * Serves the routes by gRPC, gRPC-Web, Connect and HTTP/JSON, and says what there is to whoever asks for anything else.
- * It stands in for `connectNodeAdapter`, which throws at malformed Host headers and writes to the console.
+ * Serves the routes by gRPC, gRPC-Web, Connect and HTTP/JSON. Any other request is answered with a list of what there
+ * is.
+ *
+ * It replaces `connectNodeAdapter`, which throws for malformed Host headers and writes to the console.
  */
 export function createHttpHandler({ routes, probes, shutdownSignal, logger }: HttpHandlerOptions): HttpHandler {
   const router = createConnectRouter({ acceptCompression: [compressionGzip, compressionBrotli] });
@@ -51,7 +52,7 @@ export function createHttpHandler({ routes, probes, shutdownSignal, logger }: Ht
     const probe = probes.get(path);
     if (handler !== undefined) {
       serve(handler, request, response, shutdownSignal).catch((error: unknown) => {
-        // As a rule because the caller has gone meanwhile.
+        // Usually the caller has gone meanwhile.
         logger.debug({ err: error, path }, "an answer could not be sent");
       });
     } else if (probe !== undefined) {
@@ -81,18 +82,20 @@ async function serve(
     const values = createContextValues().set(farEndKey, farEndOf(request));
     call = { ...universalRequestFromNodeRequest(request, response, undefined, values), body };
   } catch {
-    // It makes a URL of the path and the Host header, and throws if that cannot be done.
+    // universalRequestFromNodeRequest makes a URL of the path and the Host header, and throws if it cannot.
     sendText(request, response, 400, "The Host header (in HTTP/2, :authority) is missing or malformed.\n");
     return;
   }
   const unary = handler.method.methodKind === "unary";
   if (!unary) {
-    // Not every call, as Connect would do it: with each, a signal takes longer to add or remove the next.
+    // Unary calls do not listen to the shutdown signal, although Connect would let them: the more listeners a signal
+    // has, the longer it takes to add or remove one.
     call = { ...call, signal: createLinkedAbortController(call.signal, shutdownSignal).signal };
   }
   const answer = await handler(call);
   if (unary && !request.readableEnded) {
-    // Drops what was not read, because the message is too large: a request is over only when it has been read to its end.
+    // The message may have been too large to be read. A request is over only when it was read to its end, so the rest
+    // is dropped here.
     await body.return?.();
     request.resume();
   }
@@ -107,7 +110,7 @@ async function serve(
   }
   if ("stream" in request && !request.readableEnded) {
     const { stream } = request;
-    // With the answer, which ends with its trailers, the request is over. Not all clients end their side then.
+    // The request is over when the answer has ended with its trailers, but not every client ends its side then.
     stream.once("wantTrailers", () => {
       setImmediate(() => {
         stream.close(constants.NGHTTP2_NO_ERROR);
@@ -130,7 +133,8 @@ function answerProbe(request: Request, response: Response, probe: () => Probe): 
 
 function farEndOf(request: Request): FarEnd {
   if ("stream" in request) {
-    // A broken connection closes its streams as if the client had reset each; only the session tells the difference.
+    // When a connection breaks, Node closes its streams as if the client had reset each of them. Only the HTTP/2
+    // session shows the difference.
     const { stream } = request;
     const { session } = stream;
     return {

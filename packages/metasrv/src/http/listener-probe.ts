@@ -1,13 +1,17 @@
 import type { ServerHttp2Session } from "node:http2";
 import type { Clock, Timer } from "@metasrv/wire";
 
-/** Pings that a client may leave unanswered. One can be answered already, if this process itself was paused. */
+/**
+ * How many pings a client may leave unanswered. After a pause of this process, the answer to one ping may have arrived
+ * but not been read.
+ */
 const patience = 1;
 
 /**
- * Pings an HTTP/2 client now and then, and destroys its connection when it does not answer. Above all this ends
- * connections on which Node has stopped reading for good, as it does after most errors of the protocol: their end by the
- * client would never be seen.
+ * Pings an HTTP/2 client regularly, and destroys its connection when it does not answer.
+ *
+ * Above all this ends connections on which Node has stopped reading for good, as it does after most protocol errors:
+ * Node would never notice that the client closes such a connection.
  *
  * @param everyMs - in milliseconds; a connection that is dead is destroyed after three times this at most
  */

@@ -8,10 +8,10 @@ const preface = Buffer.from("PRI * HTTP/2.0");
 export type HttpProtocol = "http1" | "http2";
 
 /**
- * Looks at a new connection's first bytes to tell which HTTP version it speaks, and leaves them on it to be read again.
- * What starts unlike HTTP/2 is taken for HTTP/1, whose server answers garbage with 400.
+ * Reads the first bytes of a new connection to tell which HTTP version it speaks, and puts them back. A connection that
+ * does not begin like HTTP/2 is taken for HTTP/1, whose server answers garbage with 400.
  *
- * @param options.timeoutMs - the connection is destroyed if it has not told by then
+ * @param options.timeoutMs - when this time is over and the version is not known yet, the connection is destroyed
  */
 export function detectProtocol(
   socket: Socket,

@@ -15,13 +15,12 @@ import { probeRegularly } from "./listener-probe.js";
 import { detectProtocol } from "./listener-protocol.js";
 import type { StreamHandler } from "./stream-handler.js";
 
-/** What a listener is made of. */
 export interface ListenerOptions {
   /** Where to listen; port 0 lets the system choose. */
   readonly bind: Address;
   /** Answers requests of both versions. */
   readonly handler: HttpHandler;
-  /** Is asked first for requests that come by HTTP/2; by default, there is none. */
+  /** Gets each HTTP/2 request first, and may leave it to the handler; absent: the handler gets all. */
   readonly streamHandler?: StreamHandler;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -41,8 +40,8 @@ const requestTimeoutMs = 60_000;
 const keepAliveTimeoutMs = 75_000;
 
 /**
- * How often it is asked whether the far end is there still, so that no wait outlives its client: by the system after this
- * much silence, and by HTTP/2.
+ * How often this server checks that a client is still there, so that no wait outlives its client: the system checks
+ * after this much silence, and HTTP/2 pings check as often.
  */
 const probeAfterMs = 10_000;
 
@@ -63,7 +62,7 @@ export class Listener {
   readonly #sockets = new Set<Socket>();
   /** Connections whose protocol is not known yet. */
   readonly #opening = new Set<Socket>();
-  /** HTTP/1 connections on which a request was answered, but not sent to its end. */
+  /** HTTP/1 connections with a request that was answered before it had arrived completely. */
   readonly #answeredEarly = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
   #address: Address | undefined;
@@ -150,7 +149,8 @@ export class Listener {
         this.#answeredEarly.delete(socket);
       });
     });
-    // It never listens itself, but only from then on does it watch over its time limits and idle connections.
+    // This server never listens itself. But Node watches over its time limits and idle connections only after this
+    // event.
     server.emit("listening");
     return server;
   }
@@ -158,11 +158,12 @@ export class Listener {
   #createHttp2(): Http2Server {
     const { handler, streamHandler = () => false } = this.#options;
     const server = createHttp2Server({ maxSessionMemory: sessionMemoryMb });
-    // Never listens; it makes requests and responses of the streams that the stream handler leaves.
+    // Never listens. It makes requests and responses of the streams that the stream handler does not take.
     const requests = createHttp2Server(handler);
     server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: unknown[]) => {
-      // Node tells of a stream after it has read all that came with it, which may have ended the stream, or the connection.
-      // Nobody is there to be answered; to try would throw, and an error that nobody hears would end this process.
+      // Node reports a stream after it has read everything that arrived with it. By then, the stream or the connection
+      // may have ended. Nobody can be answered then: an attempt would throw, and an error event without a listener
+      // would end this process.
       if (stream.destroyed || stream.closed) {
         stream.on("error", (error) => {
           this.#options.logger.debug({ err: error }, "a stream broke before it was served");

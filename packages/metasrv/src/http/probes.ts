@@ -1,13 +1,13 @@
 import type { Readiness } from "../api/readiness.js";
 
-/** What is answered to GET and HEAD. */
+/** An answer to GET and HEAD. */
 export interface Probe {
   readonly status: number;
   /** Plain text. */
   readonly text: string;
 }
 
-/** The pages that load balancers and supervisors ask, by their paths. */
+/** The pages for load balancers and supervisors, by their paths. */
 export function createProbes(readiness: Readiness): ReadonlyMap<string, () => Probe> {
   return new Map([
     // Says only that this process serves. A supervisor must not restart it because of what is wrong elsewhere.

@@ -2,7 +2,7 @@ import type { ConnectError, Interceptor } from "@connectrpc/connect";
 import { toConnectError } from "../api/rpc-errors.js";
 import { RequestLog, type RequestLogOptions } from "./request-log.js";
 
-/** Stands around every call: turns what is thrown into what is sent, and logs one line a call at debug. */
+/** Wraps every call: turns errors into what the caller gets, and logs one line a call at debug. */
 export function createRequestInterceptor(options: RequestLogOptions): Interceptor {
   const log = new RequestLog(options);
   return (next) => async (request) => {

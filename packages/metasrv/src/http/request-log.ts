@@ -6,7 +6,6 @@ import { LockRequestSchema } from "@metasrv/proto/metasrv/v1";
 import type { Clock } from "@metasrv/wire";
 import type { Logger } from "pino";
 
-/** What a request log is made of. */
 export interface RequestLogOptions {
   readonly logger: Logger;
   readonly clock: Clock;
@@ -18,7 +17,7 @@ export interface EndedRequest {
   readonly method: string;
   /** Of a unary request, if it could be read. */
   readonly message: Message | undefined;
-  /** Undefined if all went well. */
+  /** Undefined if the request succeeded. */
   readonly error: ConnectError | undefined;
   readonly startedAtMs: number;
 }

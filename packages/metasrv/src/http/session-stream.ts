@@ -21,7 +21,7 @@ const method = `${LockService.typeName}/Session`;
 const contentType = "application/connect+proto";
 const endSerialization = createEndStreamSerialization(undefined);
 
-/** Whether a request opens a session by Connect's protocol, and there is nothing about it that only Connect handles. */
+/** Whether a request opens a session by Connect's protocol, and has nothing about it that only Connect can handle. */
 export function isPlainSession(headers: IncomingHttpHeaders): boolean {
   return (
     headers[":path"] === `/${method}` &&
@@ -70,7 +70,7 @@ export function serveSessionStream(
     const metadata = new Headers();
     const end = reason === undefined ? { metadata } : { metadata, error: toConnectError(reason, logger) };
     stream.end(enveloped(endSerialization.serialize(end), endStreamFlag));
-    // Whatever the client still sends, nobody reads it.
+    // Nobody reads what the client still sends.
     stream.close(constants.NGHTTP2_NO_ERROR);
   }
 

@@ -6,12 +6,12 @@ import { createGrpcMethods } from "./grpc-methods.js";
 import { RequestLog } from "./request-log.js";
 import { isPlainSession, serveSessionStream } from "./session-stream.js";
 
-/** Answers the HTTP/2 streams that it knows to handle; of the others it says `false`, and leaves them alone. */
+/** Answers the HTTP/2 streams that it can handle. For any other stream it returns `false` and does nothing. */
 export type StreamHandler = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean;
 
 /**
- * Serves the calls on which the load lies, and only where there is nothing unusual about them, directly on their HTTP/2
- * streams. They are answered as Connect answers all others, at a fraction of the cost: without Fetch API objects.
+ * Serves the busiest calls directly on their HTTP/2 streams, unless there is something unusual about them. They get the
+ * same answers as from Connect, at a fraction of the cost: no Fetch API objects are made.
  */
 export function createStreamHandler(dependencies: ServiceDependencies, shutdownSignal: AbortSignal): StreamHandler {
   const methods = new Map(createGrpcMethods(dependencies).map((method) => [`/${method.name}`, method]));

@@ -1,15 +1,13 @@
 import type { LockName } from "./lock-name.js";
 import type { TicketId } from "./ticket-id.js";
 
-/**
- * Fencing token: a ticket's place in the log, and so in its lock's queue. Rises strictly over everything, for ever.
- */
+/** Fencing token: a ticket's place in the log, and so in its lock's queue. Every later ticket has a higher token. */
 export type FencingToken = bigint & { readonly __brand: "FencingToken" };
 
 /** Commands in one entry, at most: a token is `(revision + offset) * 4096 + index`. */
 export const commandsPerEntry = 4096;
 
-/** The highest level of log entries that this version reads, and the one that it writes. */
+/** The highest level of log entries that this version can read. */
 export const knownLevel = 1;
 
 /** What names a ticket. */
@@ -18,7 +16,9 @@ export interface TicketRef {
   readonly id: TicketId;
 }
 
-/** What a request says of itself besides its name and id. One client's are mostly alike, and share one object. */
+/**
+ * What a request says of itself besides its name and id. Requests of one client are mostly alike, and share one object.
+ */
 export interface TicketContent {
   /** How long a grant lasts unless renewed, in milliseconds. */
   readonly ttlMs: number;
@@ -29,26 +29,29 @@ export interface TicketContent {
 }
 
 /**
- * Why a ticket is removed, and with it under which condition:
+ * Why a ticket is removed. Each cause has a condition of its own:
  *
- * - `released`: by its key; only a ticket that holds
- * - `expired`: its TTL has passed; only one that the writer serves
- * - `cancelled`: nobody waits for it any more; only one that the writer serves
- * - `abandoned`: its member is gone and nobody came back for it; only one that this member still serves
+ * - `released`: the requester gave the key back; the ticket must hold
+ * - `expired`: the TTL has passed; the writer must serve the ticket
+ * - `cancelled`: nobody waits for it any more; the writer must serve the ticket
+ * - `abandoned`: its member is gone and nobody came back for it; no other member may serve it yet
  */
 export type RemoveCause = "released" | "expired" | "cancelled" | "abandoned";
 
-/** Adds a ticket served by the writer, or, if it is there already, makes the writer serve it. */
+/** Adds a ticket that the writer serves. If the ticket is there already, the writer serves it from then on. */
 export interface CreateCommand extends TicketRef {
   readonly kind: "create";
   readonly content: TicketContent;
-  /** How often the requester had asked for it before; a request with a lower number is outdated. */
+  /**
+   * How often the requester had asked for this ticket before. A request with a lower number than the ticket's is
+   * outdated.
+   */
   readonly attempt: number;
-  /** Only if it holds at once. */
+  /** Adds the ticket only if it holds at once. */
   readonly try: boolean;
 }
 
-/** Gives a ticket that holds a full TTL again; the writer serves it from then on. */
+/** Gives a ticket that holds its full TTL again; the writer serves it from then on. */
 export interface RenewCommand extends TicketRef {
   readonly kind: "renew";
   readonly token: bigint;
@@ -65,20 +68,20 @@ export interface RemoveCommand extends TicketRef {
   readonly memberId: string;
 }
 
-/** Makes the writer serve a ticket whose member is gone, if that member still serves it. */
+/** Makes the writer serve a ticket whose member is gone, unless another member serves it by then. */
 export interface AdoptCommand extends TicketRef {
   readonly kind: "adopt";
   readonly token: bigint;
   readonly memberId: string;
 }
 
-/** Makes all tokens from here on higher than this one. */
+/** Makes all later tokens higher than this one. */
 export interface RaiseFloorCommand {
   readonly kind: "raise-floor";
   readonly token: bigint;
 }
 
-/** Lets entries of this level follow. */
+/** Allows entries of this level to follow. */
 export interface RaiseLevelCommand {
   readonly kind: "raise-level";
   readonly level: number;
@@ -89,12 +92,12 @@ export type Command =
   CreateCommand | RenewCommand | RemoveCommand | AdoptCommand | RaiseFloorCommand | RaiseLevelCommand;
 
 /**
- * What became of a command, as it was decided at its place in the log:
+ * What became of a command, decided at its place in the log:
  *
- * - `holds`, `waits`: the ticket is in the table, and holds or waits; with its token, and whether another member had served
- *   it before
+ * - `holds`, `waits`: the ticket is in the table and holds or waits; with its token, and whether another member had
+ *   served it before
  * - `refused`: the lock was taken, and the ticket was not to wait
- * - `superseded`: the ticket had been asked for again before
+ * - `superseded`: a later request had asked for the same ticket already
  * - `done`: it took effect
  * - `not-there`: there was no such ticket, or its condition did not hold
  */
@@ -102,20 +105,20 @@ export type Outcome =
   | { readonly kind: "holds" | "waits"; readonly token: bigint; readonly moved: boolean }
   | { readonly kind: "refused" | "superseded" | "done" | "not-there" };
 
-/** What a table holds after everything up to a revision. */
+/** The hash of a table after everything up to a revision. */
 export interface StateHash {
   readonly revision: bigint;
   readonly low: number;
   readonly high: number;
 }
 
-/** What one node appends in one write. */
+/** What one node writes in one put. */
 export interface Entry {
-  /** What a reader must know to go on. */
+  /** The level that a reader must know to go on. */
   readonly level: number;
   /** The writer knows the outcomes of its entries up to this sequence, and never writes one of them again. */
   readonly settled: number;
-  /** The writer's own table, before it wrote this; absent where it has none to show. */
+  /** The hash of the writer's table before it wrote this entry; absent when it has none to show. */
   readonly seen: StateHash | undefined;
   readonly commands: readonly Command[];
 }

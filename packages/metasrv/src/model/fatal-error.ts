@@ -6,10 +6,13 @@ export class FatalError extends Error {
   override readonly name = "FatalError";
 }
 
-/** Ends the process, loudly. Never returns in a server; in tests it may, and then nothing more is delivered. */
+/**
+ * Ends the process and says why. In a server it never returns. In tests it may return, and nothing more is delivered
+ * then.
+ */
 export type Fatal = (error: Error) => void;
 
-/** Whether an error can only come from a fault in the program, and not from the store or a request. */
+/** Whether an error can only come from a fault in the program, not from etcd or a request. */
 export function isProgramFault(error: unknown): error is Error {
   return (
     error instanceof FatalError ||

@@ -16,17 +16,17 @@ export interface Limits {
   readonly maxTickets: number;
   /** Largest request message, in bytes. */
   readonly maxMessageBytes: number;
-  /** Commands of one session that may be unanswered, its waits and holds included. */
+  /** How many commands of one session may be unanswered. Its waits and the locks that it holds count, too. */
   readonly maxSessionCommands: number;
   /** How often each side of a session sends something, in milliseconds. */
   readonly heartbeatMs: number;
   /** After how long without a sign of life a session is given up, in milliseconds. */
   readonly sessionTimeoutMs: number;
-  /** How long a wait outlives the connection of a client that can resume it, in milliseconds. */
+  /** How long a wait outlives the connection of a client that can ask for it again, in milliseconds. */
   readonly waiterGraceMs: number;
 }
 
-/** What holds where nothing else is configured. */
+/** The defaults. */
 export const defaultLimits: Limits = {
   maxNameBytes: 1024,
   maxOwnerBytes: 256,

@@ -48,7 +48,7 @@ export class LockError extends Error {
   }
 }
 
-/** The error itself, if it is one that requesters can be told. What is none is a fault of ours, and thrown. */
+/** Returns an error that a requester may be told. Throws any other error, because it is a fault in the program. */
 export function asLockError(error: unknown): LockError {
   if (error instanceof LockError) {
     return error;
@@ -56,7 +56,7 @@ export function asLockError(error: unknown): LockError {
   throw error;
 }
 
-/** The key does not hold any more. */
+/** The key does not hold its lock any more. */
 export function notHeld(): LockError {
   return new LockError(
     "not-held",
@@ -73,7 +73,7 @@ export function superseded(): LockError {
   );
 }
 
-/** The ticket of a wait was removed by something other than its own request. */
+/** Something other than the request itself removed the ticket of a wait. */
 export function removedByOthers(): LockError {
   return new LockError("canceled", "the request was removed from the store by someone else; ask again if it is needed");
 }

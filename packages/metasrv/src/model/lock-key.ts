@@ -8,7 +8,7 @@ import { ticketIdFrom } from "./ticket-id.js";
 
 /** What a key says. Whoever has it was given the 128 random bits of the ticket's id, and so owns the ticket. */
 export interface LockKey extends TicketRef {
-  /** Fencing token of the grant: a later ticket, even one with the same id, is not opened by this key. */
+  /** Fencing token of the grant. Because of it, the key does not open a later ticket, even one with the same id. */
   readonly token: bigint;
 }
 

@@ -1,6 +1,6 @@
 /**
- * A lock's name, any bytes, as a text with one character of code 0 to 255 a byte: short in memory, quick to hash, and
- * made from bytes and back without a loss. To show it to people, use {@link showLockName}.
+ * A lock's name, which may be any bytes, as a string with one character (code 0 to 255) for each byte. Such a string is
+ * short in memory, quick to hash, and becomes the same bytes again. To show a name to people, use {@link showLockName}.
  */
 export type LockName = string & { readonly __brand: "LockName" };
 
@@ -18,8 +18,9 @@ const plainAscii = /^[\x20-\x24\x26-\x7e]*$/;
 const unprintable = /[\p{C}\p{Zl}\p{Zp}%]/gu;
 
 /**
- * A name for people to read, in logs and listings: its UTF-8 text. What is no UTF-8, no printable character, or the
- * percent sign itself is written byte by byte as `%` and two hexadecimal digits, so that distinct names stay distinct.
+ * A name for people to read, in logs and listings: its UTF-8 text. Bytes that are not UTF-8, characters that cannot be
+ * printed and the percent sign are written byte by byte as `%` and two hexadecimal digits, so that different names stay
+ * different.
  */
 export function showLockName(name: LockName): string {
   if (plainAscii.test(name)) {

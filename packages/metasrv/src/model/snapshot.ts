@@ -11,13 +11,13 @@ export interface SnapshotTicket extends TicketRef {
 /** Which entries of one member are in a snapshot already. */
 export interface WriterProgress {
   readonly memberId: string;
-  /** Its writer knows the outcomes up to this sequence. */
+  /** The writer knows the outcomes of its entries up to this sequence. */
   readonly settled: number;
-  /** Those after it. */
+  /** The writer's entries after that, with their outcomes. */
   readonly entries: readonly { readonly sequence: number; readonly outcomes: readonly Outcome[] }[];
 }
 
-/** A part of what was folded at one moment. */
+/** A part of a fold's content at one moment. */
 export interface SnapshotPart {
   readonly tickets: readonly SnapshotTicket[];
   readonly writers: readonly WriterProgress[];

@@ -1,6 +1,6 @@
 /**
- * A ticket's id: 16 random bytes, as a text with one character of code 0 to 255 a byte. Whoever knows it can give the lock
- * back, so it is never shown or logged.
+ * A ticket's id: 16 random bytes, as a string with one character (code 0 to 255) for each byte. Whoever knows the id
+ * can unlock the lock, so it is never shown or logged.
  */
 export type TicketId = string & { readonly __brand: "TicketId" };
 

@@ -4,13 +4,13 @@ import { LockError } from "../model/lock-errors.js";
 import type { LockName } from "../model/lock-name.js";
 
 /**
- * The bounds on what is asked for here. A ticket counts as a waiter from the request on: what came in one burst must not
- * pass the bound before the table shows it.
+ * Bounds what may be asked for at this node. A ticket counts as a waiter as soon as it is asked for: otherwise a burst
+ * of requests could exceed the bound before the table shows them.
  */
 export class Admission {
   readonly #limits: Limits;
   readonly #fold: Pick<Fold, "waiters" | "isFree">;
-  /** Tickets asked for and not in the table yet, by name. */
+  /** Number of tickets that were asked for and are not in the table yet, by lock. */
   readonly #unseen = new Map<LockName, number>();
 
   constructor(limits: Limits, fold: Pick<Fold, "waiters" | "isFree">) {
@@ -21,8 +21,8 @@ export class Admission {
   /**
    * Checks that there is room for one more ticket.
    *
-   * @param served - tickets that this node serves already
-   * @param joins - whether it may come to wait as one more of its lock
+   * @param served - how many tickets this node serves already
+   * @param joins - whether the ticket may have to wait in its lock's queue
    * @throws LockError `too-many-tickets` or `too-many-waiters`
    */
   requireRoom(name: LockName, served: number, joins: boolean): void {
@@ -37,7 +37,7 @@ export class Admission {
       return;
     }
     const queued = this.#fold.waiters(name) + (this.#unseen.get(name) ?? 0);
-    // Of a lock that nobody holds, the first of the unseen will be the holder, who does not wait.
+    // If nobody holds the lock, the first unseen ticket will hold it at once. It is no waiter.
     if (queued >= maxWaitersPerLock && queued >= maxWaitersPerLock + (this.#fold.isFree(name) ? 1 : 0)) {
       throw new LockError(
         "too-many-waiters",
@@ -52,7 +52,7 @@ export class Admission {
     this.#unseen.set(ticket.name, (this.#unseen.get(ticket.name) ?? 0) + 1);
   }
 
-  /** The table shows the ticket, or it is settled that it will not. Harmless when repeated. */
+  /** Stops counting a ticket, because the table shows it now or never will. Harmless when repeated. */
   seen(ticket: { readonly name: LockName; counted: boolean }): void {
     if (!ticket.counted) {
       return;

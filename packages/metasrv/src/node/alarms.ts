@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "@metasrv/wire";
 
-/** Something that is to happen later. It is set at most once at a time. */
+/** Something that happens after a delay. An alarm is set once at a time. */
 export abstract class Alarm {
   /** When it rings, on the clock. */
   ringsAtMs = 0;
@@ -26,8 +26,8 @@ class AlarmList {
 }
 
 /**
- * Many timers of few delays, as the TTLs of locks are: one timer of the clock for each delay, and neither an object nor a
- * closure for each alarm.
+ * Many timers with few different delays, such as the TTLs of locks. There is one timer of the clock for each delay, and
+ * neither an object nor a closure for each alarm.
  */
 export class Alarms {
   readonly #clock: Clock;
@@ -37,7 +37,7 @@ export class Alarms {
     this.#clock = clock;
   }
 
-  /** Lets an alarm ring after `delayMs` milliseconds, and not earlier, whenever it was to ring before. */
+  /** Lets an alarm ring after `delayMs` milliseconds, and not at the time for which it was set before. */
   set(alarm: Alarm, delayMs: number): void {
     this.cancel(alarm);
     let list = this.#lists.get(delayMs);
@@ -88,7 +88,7 @@ export class Alarms {
     this.#lists.clear();
   }
 
-  /** The timer goes on when its alarm is cancelled: another is likely to be set before it goes off. */
+  /** Cancelling an alarm does not cancel the timer: another alarm is likely to be set before the timer fires. */
   #wait(list: AlarmList, delayMs: number): void {
     list.timer = this.#clock.after(delayMs, () => {
       list.timer = undefined;

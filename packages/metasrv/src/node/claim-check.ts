@@ -6,7 +6,7 @@ import type { ClaimRequest } from "./claim.js";
 /**
  * Checks a request against the limits and fills in the defaults.
  *
- * @throws LockError `invalid-name`, `invalid-ticket-id`, `invalid-ttl`, `invalid-wait` or `invalid-owner`, saying what
+ * @throws LockError `invalid-name`, `invalid-ticket-id`, `invalid-ttl`, `invalid-wait` or `invalid-owner`; it says what
  *   was expected and what came
  */
 export function checkClaim(request: ClaimRequest, limits: Limits): { ttlMs: number; owner: string } {

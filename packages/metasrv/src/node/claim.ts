@@ -4,9 +4,12 @@ import type { LockError, LockState } from "../model/lock-errors.js";
 export interface ClaimRequest {
   /** 1 to `maxNameBytes` bytes. */
   readonly name: Uint8Array;
-  /** 16 bytes chosen by the requester, who can then ask for the same ticket again; absent: the store chooses. */
+  /** 16 bytes chosen by the requester, who can then ask for the same ticket again; absent: the node chooses them. */
   readonly ticketId?: Uint8Array;
-  /** How often the same ticket was asked for before; absent: 0. A request with a lower number than one served is outdated. */
+  /**
+   * How often the requester asked for the same ticket before; absent: 0. A request with a lower number than an earlier
+   * one is outdated.
+   */
   readonly attempt?: number;
   /** How long the grant lasts unless renewed, in milliseconds; absent or 0: the default. */
   readonly ttlMs?: number;
@@ -20,43 +23,48 @@ export interface ClaimRequest {
 export interface Grant {
   /** Opaque bytes that prove ownership. */
   readonly key: Uint8Array;
-  /** Fencing token: the ticket's create revision. */
+  /** Fencing token: the ticket's place in the log. */
   readonly token: bigint;
-  /** How long the grant lasts, in milliseconds from the moment at which it was processed. */
+  /** How long the grant lasts, in milliseconds from the moment at which the TTL began. */
   readonly ttlMs: number;
   /** Time from the request to that moment, in milliseconds. */
   readonly waitedMs: number;
 }
 
 /**
- * Why a granted lock is not served here any more: its TTL passed; it was released; or, though it may still be held,
- * another member runs its clock, or will.
+ * Why this node does not serve a granted lock any more:
+ *
+ * - `expired`: its TTL has passed
+ * - `released`: somebody released it
+ * - `moved`: another member runs its clock, or will; the lock may still be held
  */
 export type LossReason = "expired" | "released" | "moved";
 
 /**
- * Told what becomes of a claim: exactly one of `granted`, `refused`, `failed`, and after `granted` at most one `lost`.
- * Always called after `claim()` has returned. Must not throw.
+ * Told the outcome of a claim: exactly one of `granted`, `refused` and `failed`, and after `granted` at most one
+ * `lost`. Nothing is told before `claim()` has returned. The methods must not throw.
  */
 export interface ClaimListener {
   granted(grant: Grant): void;
   /** Only with `waitMs: 0`: the lock is taken. */
   refused(state: LockState): void;
   failed(error: LockError): void;
-  /** Absent for a requester that cannot be told; it is let go of once it has its grant. */
+  /**
+   * Absent if the requester cannot be told of a loss. The node then forgets the listener once it has told the grant.
+   */
   lost?(reason: LossReason): void;
 }
 
 /** A claim that was made. */
 export interface Claim {
   /**
-   * The requester does not want it any more: a wait ends at once and leaves nothing behind; a grant that was told is
-   * left alone. The listener is not called again.
+   * The requester does not want the lock any more. A wait ends at once and leaves nothing behind. A grant that was told
+   * stays as it is. The listener is not called again.
    */
   cancel(): void;
   /**
-   * The requester cannot be reached any more: as {@link cancel}, but if it knows the ticket id, its wait is kept for the
-   * grace, so that it can ask again without losing its place.
+   * The requester cannot be reached any more. This does what {@link cancel} does, except that a wait whose requester
+   * knows the ticket id keeps its place for the grace, so that the requester can ask again.
    */
   detach(): void;
   /**

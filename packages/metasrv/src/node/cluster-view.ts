@@ -3,13 +3,12 @@ import { LockError } from "../model/lock-errors.js";
 import type { StoredMember } from "../model/member.js";
 import type { Standing } from "./standing.js";
 
-/** What a view of the cluster is made of. */
 export interface ClusterViewOptions {
   readonly standing: Standing;
   readonly logger: Logger;
 }
 
-/** The members as this node sees them, for whoever wants to know them, and their changes. */
+/** The members as this node sees them, and their changes. */
 export class ClusterView {
   readonly #options: ClusterViewOptions;
   readonly #watchers = new Set<() => void>();
@@ -34,7 +33,7 @@ export class ClusterView {
     return this.#members?.some(({ id }) => id !== memberId) ?? false;
   }
 
-  /** Whether it is a member now. */
+  /** Whether this member is there now. */
   has(memberId: string): boolean {
     return this.#ids.has(memberId);
   }
@@ -54,7 +53,7 @@ export class ClusterView {
     return this.#members;
   }
 
-  /** These are the members from now on, oldest first. */
+  /** Replaces the members. They are given oldest first. */
   update(members: readonly StoredMember[]): void {
     this.#members = members;
     this.#ids = new Set(members.map(({ id }) => id));
@@ -62,10 +61,10 @@ export class ClusterView {
   }
 
   /**
-   * Calls back whenever the members have changed, and not at once.
+   * Calls back whenever the members have changed, but not at once.
    *
    * @param changed - must not throw
-   * @returns what ends it
+   * @returns a function that ends the calls
    */
   watch(changed: () => void): () => void {
     const watcher = () => {
@@ -77,7 +76,7 @@ export class ClusterView {
     };
   }
 
-  /** To be called when the members, or which of them this node is, have changed. */
+  /** Must be called when the members have changed, or which of them this node is. */
   changed(): void {
     const { standing, logger } = this.#options;
     if (this.leads !== this.#led) {

@@ -9,14 +9,16 @@ export interface ClaimHost {
   renew(local: LocalTicket, ttlMs: number): Promise<number>;
 }
 
-/** What one caller asked for, while it is of interest to it. */
+/** One caller's request for a lock, for as long as the caller is interested in it. */
 export class LocalClaim implements Claim {
   readonly #host: ClaimHost;
-  /** By which the ticket tells this caller from another who asked for the same ticket. */
+  /** Identifies this caller to the ticket, for which several callers may have asked. */
   readonly listener: ClaimListener;
-  /** The ticket that serves it; another one, if the first was lost before its hold could be confirmed. */
+  /**
+   * The ticket that serves the claim. When a hold is lost before it could be confirmed, another ticket takes its place.
+   */
   local: LocalTicket | undefined;
-  /** Whether the caller still wants it: a confirmation that comes later is not told. */
+  /** Whether the caller still wants the lock. If it does not, it is not told of a later confirmation. */
   active = true;
 
   constructor(host: ClaimHost, listener: ClaimListener, local?: LocalTicket) {

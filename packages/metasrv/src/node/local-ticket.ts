@@ -10,7 +10,7 @@ import type { ClaimListener, LossReason } from "./claim.js";
 import type { ServedTicket, TicketHost } from "./ticket-host.js";
 import { next, type TicketEffect, type TicketEvent, type TicketState } from "./ticket-state.js";
 
-/** What a request says of the ticket that it asks for. */
+/** A request for a ticket. */
 export interface TicketRequest extends TicketRef {
   readonly content: TicketContent;
   readonly attempt: number;
@@ -25,14 +25,14 @@ const longestWaitMs = 2 ** 31 - 2;
 const removeRetryMs = 1_000;
 
 /**
- * One ticket that this node serves, from the request to the end of the hold: runs what {@link next} says, and holds what
- * that works on. It is followed in the table from its creation on.
+ * One ticket that this node serves, from the request to the end of the hold. It does what {@link next} says, and keeps
+ * the listener and the times that this needs. Once the ticket is created, it follows the ticket in the table.
  */
 export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
   readonly name: LockName;
   readonly id: TicketId;
   state: TicketState = "asking";
-  /** Of the last request. */
+  /** The attempt number of the last request. */
   attempt = 0;
   /** Whether it counts as a waiter that the table does not show yet. */
   counted = false;
@@ -41,19 +41,22 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
   readonly #host: TicketHost;
   #content: TicketContent;
   #waitMs: number | undefined;
-  /** Absent when the requester has gone, or was told of a grant and cannot be told of a loss. */
+  /** Absent when the requester has gone, or when it was told of a grant and cannot be told of a loss. */
   #listener: ClaimListener | undefined = undefined;
-  /** When the listener asked: the start of the wait that it is told with its grant. */
+  /** When the listener asked. The grant tells how long it has waited since then. */
   #receivedAtMs = 0;
-  /** How many create commands were sent: the outcome of the last one counts. */
+  /** How many create commands were sent. Only the outcome of the last one counts. */
   #asks = 0;
-  /** Whether it held when it came from another member, which may have told of a grant. */
+  /** Whether the ticket held already when it came from another member, which may have told of the grant. */
   #moved = false;
   /** Whether the alarm ends a wait, and not the grace or the TTL. */
   #waits = false;
-  /** Commands on their way that may give the ticket a full TTL: until their outcome, it does not end by time. */
+  /**
+   * How many commands are on their way that may give the ticket a full TTL. The TTL cannot end it before their outcomes
+   * are known.
+   */
   #renewals = 0;
-  /** Whether the time has passed meanwhile. */
+  /** Whether the TTL has passed while such a command was on its way. */
   #late = false;
 
   constructor(host: TicketHost, { name, id, content, attempt }: TicketRequest) {
@@ -67,7 +70,10 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
 
   // What the requester wants.
 
-  /** The listener is told from now on, and allows this wait; another that still waits learns that it was superseded. */
+  /**
+   * From now on, this listener is told, and the ticket waits so long for it. A listener that still waits learns that it
+   * was superseded.
+   */
   attach(listener: ClaimListener, waitMs: number | undefined): void {
     this.#supersede();
     this.#listener = listener;
@@ -81,7 +87,7 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
     }
   }
 
-  /** Asks for the ticket that it is attached to: for the first time, or again. */
+  /** Sends a create command for the attached listener, for the first time or again. */
   ask(request: TicketRequest): void {
     this.#content = request.content;
     this.attempt = request.attempt;
@@ -92,12 +98,14 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
     }
   }
 
-  /** Whether it is this listener that is told. A superseded one must not end what another waits for. */
+  /** Whether this is the listener that is told. A superseded listener must not end the wait of the current one. */
   tells(listener: ClaimListener): boolean {
     return this.#listener === listener;
   }
 
-  /** The listener is told of the end of the hold; another learns that the hold went elsewhere. */
+  /**
+   * From now on, this listener is told of the end of the hold. The listener before learns that the hold went elsewhere.
+   */
   follow(listener: ClaimListener): void {
     this.#listener?.lost?.("moved");
     this.#listener = listener;
@@ -122,20 +130,20 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
     }
   }
 
-  /** Ends a wait with an error, and the ticket with it, unless another member may have told of a grant. */
+  /** Ends a wait with an error. The ticket is removed too, unless another member may have told of a grant. */
   giveUp(error: LockError): void {
     this.dispatch(this.#moved ? "giveUpMoved" : "giveUp", error);
   }
 
-  /** Whether its requester can go on with it at another member. */
+  /** Whether its requester can ask for the same ticket at another member. */
   get resumable(): boolean {
     return this.#content.resumable;
   }
 
   /**
-   * What proves that its requester holds the lock.
+   * The key with which its requester proves that it holds the lock.
    *
-   * @throws LockError `not-held` when the table does not have it
+   * @throws LockError `not-held` when the ticket is not in the table
    */
   key(): LockKey {
     const { name, id, ticket } = this;
@@ -152,7 +160,7 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
     this.#renewals++;
   }
 
-  /** @param renewed - whether it has a full TTL from now on */
+  /** @param renewed - whether the ticket has a full TTL from now on */
   renewalEnded(renewed: boolean): void {
     this.#renewals--;
     if (renewed) {
@@ -164,7 +172,7 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
     }
   }
 
-  /** Tells another listener of the hold, which has just been given a full TTL. */
+  /** Tells another listener of the hold, after a command has given the ticket a full TTL. */
   reconfirm(listener: ClaimListener, attempt: number, receivedAtMs: number): void {
     this.attempt = attempt;
     this.#listener = listener;
@@ -184,14 +192,14 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
 
   // What became of its create command.
 
-  /** The ticket is this one in the table. */
+  /** From now on, it follows this ticket of the table. */
   followTicket(ticket: Ticket): void {
     this.ticket = ticket;
     ticket.follower = this;
     this.#host.shown(this);
   }
 
-  /** @param ask - which of the create commands it was */
+  /** @param ask - the number of the create command that this is the outcome of */
   asked(ask: number, outcome: Outcome): void {
     const isLast = ask === this.#asks && this.state !== "gone";
     if (outcome.kind === "holds" || outcome.kind === "waits") {
@@ -207,7 +215,7 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
         if (this.state === "gone") {
           this.#host.orphaned(ticket, outcome);
         } else {
-          // Asked for again meanwhile: what becomes of that decides.
+          // The ticket was asked for again meanwhile. The outcome of that request decides.
           this.followTicket(ticket);
         }
       }
@@ -242,7 +250,7 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
   }
 
   moved(): void {
-    // It may have come back since, when several entries were read at once.
+    // The ticket may have come back to this node since then, when several entries were folded at once.
     if (this.ticket === undefined || !this.#host.isMember(this.ticket.memberId)) {
       this.dispatch("moved");
     }
@@ -252,7 +260,7 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
     this.ticket = ticket;
   }
 
-  /** Something has happened. @param error - what the requester is told with `tellFailed` */
+  /** Makes the transition that an event leads to. @param error - what the requester is told with `tellFailed` */
   dispatch(event: TicketEvent, error?: LockError): void {
     const transition = next(this.state, event);
     if (transition !== undefined) {
@@ -349,7 +357,7 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
     }
   }
 
-  /** Sets the time after which it ends unless something happens. */
+  /** Sets the time after which `timeOver` happens, unless something else happens before. */
   #setTime(delayMs: number): void {
     this.#waits = false;
     this.#late = false;
@@ -364,7 +372,7 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
     const { token, content } = ticket;
     const listener = this.#listener;
     if (listener?.lost === undefined) {
-      // It cannot be told of a loss, so that nothing needs to be kept of it.
+      // This listener cannot be told of a loss, so nothing has to be kept of it.
       this.#listener = undefined;
     }
     listener?.granted({
@@ -438,6 +446,6 @@ class Removal implements CommandWaiter {
   }
 
   overdue(): void {
-    // Nobody waits for it, and it is written as soon as the store takes it.
+    // Nobody waits for the outcome. The command is written as soon as etcd takes it.
   }
 }

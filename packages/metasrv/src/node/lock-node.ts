@@ -30,7 +30,7 @@ import { Standing } from "./standing.js";
 import { Takeover } from "./takeover.js";
 import type { ServedTicket, TicketHost } from "./ticket-host.js";
 
-/** How long stopping waits for the store, in milliseconds. */
+/** How long stopping waits for etcd, in milliseconds. */
 const stopBoundMs = 2_000;
 
 /** What a node is made of. */
@@ -46,8 +46,8 @@ export interface LockNodeOptions {
 }
 
 /**
- * The locks, as one node serves them: it asks the log for what its requesters want, tells them of their grants while it is
- * surely a member, and runs the clocks of its own tickets.
+ * The locks, as one node serves them. It writes the commands that its requesters need, tells them of grants while it is
+ * surely a member, and runs the clocks of the tickets that it serves.
  */
 export class LockNode {
   readonly #log: CommandLog;
@@ -110,18 +110,18 @@ export class LockNode {
   }
 
   /**
-   * What is wrong with this node now, each for people to read; none when it serves well. Where something is, requests are
-   * better sent to another node.
+   * What is wrong with this node now, in words for people; empty while it serves well. While there is a problem,
+   * requests should go to another node.
    */
   problems(): readonly string[] {
     return [this.#standing.problem(), this.#log.lag()].filter((problem) => problem !== undefined);
   }
 
   /**
-   * Starts to serve; resolves once the log was read and the node has joined.
+   * Starts to serve; resolves once the node has read the log and joined.
    *
-   * @throws LockError `store-unavailable` when the store could not be reached in the configured time; StoreLayoutError
-   *   when what is in the store is not ours
+   * @throws LockError `store-unavailable` when the store could not be reached in the configured time; FatalError when
+   *   the log cannot be read
    */
   async start(member: Omit<Member, "level">): Promise<void> {
     await this.#log.open(this.#fold, {
@@ -307,7 +307,7 @@ export class LockNode {
     return local;
   }
 
-  /** Whether a lock that looks taken is taken now: what was committed before the request is to be seen first. */
+  /** Finds out whether a lock that looks taken is taken now. It first reads what was committed before the request. */
   async #look(local: LocalTicket): Promise<void> {
     try {
       await this.#log.catchUp();
@@ -319,8 +319,9 @@ export class LockNode {
   }
 
   /**
-   * The requester of a held ticket, who may not have heard of the grant, has asked again: the hold gets a full TTL and is
-   * told again. If it is lost meanwhile, the request is served as a new one.
+   * Waits for the outcome of a create command for a ticket that is held already: its requester asked again, and may not
+   * have heard of the grant. The hold gets a full TTL, and the grant is told again. If the hold is lost meanwhile, the
+   * request is served as a new one.
    */
   #confirmation(claim: LocalClaim, held: LocalTicket, request: TicketRequest): CommandWaiter {
     const receivedAtMs = this.#clock.now();
@@ -359,7 +360,7 @@ export class LockNode {
     };
   }
 
-  /** A create command that was to confirm a hold has made a new ticket, or joined one that is about to go. */
+  /** Such a command has created a new ticket instead, or found one that is about to go. */
   #serveOutcome(claim: LocalClaim, request: TicketRequest, outcome: Outcome): void {
     const existing = this.#find(request);
     if (existing !== undefined) {

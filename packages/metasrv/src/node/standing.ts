@@ -1,14 +1,14 @@
 import type { Clock } from "@metasrv/wire";
 import { notAMember, shuttingDown } from "../model/lock-errors.js";
 
-/** Whether this node may serve: as which member, until when surely, and not while it is being stopped. */
+/** Whether this node may serve: which member it is, until when it surely is one, and whether it is stopping. */
 export class Standing {
   readonly #clock: Clock;
-  /** Absent before the node has joined and while its membership is lost; each membership has its own. */
+  /** Absent before the node has joined and while its membership is lost. Each membership has an id of its own. */
   #memberId: string | undefined;
-  /** Until when no other member can believe this one gone, on the clock. */
+  /** Until then, on the clock, no other member can take this one for gone. */
   #aliveUntilMs = 0;
-  /** Never taken back: what was not asked for yet is refused, and nothing is adopted any more. */
+  /** Never becomes false again. While it is true, new requests are refused and no tickets are adopted. */
   #stopping = false;
 
   constructor(clock: Clock) {
@@ -28,7 +28,7 @@ export class Standing {
     return this.#clock.now() < this.#aliveUntilMs;
   }
 
-  /** Why this node may not serve now, for people to read; undefined while it may. */
+  /** Why this node may not serve now, in words for people; undefined while it may. */
   problem(): string | undefined {
     if (this.#stopping) {
       return "it is stopping";

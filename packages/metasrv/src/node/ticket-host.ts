@@ -5,7 +5,7 @@ import type { Command, Outcome, TicketRef } from "../model/command.js";
 import type { Alarm } from "./alarms.js";
 import type { TicketEvent, TicketState } from "./ticket-state.js";
 
-/** A ticket, as the node that serves it knows it. */
+/** A ticket that this node serves, as the rest of the node sees it. */
 export interface ServedTicket extends TicketRef {
   readonly state: TicketState;
   /** Whether it counts as a waiter that the table does not show yet. */
@@ -29,11 +29,11 @@ export interface TicketHost {
   isMember(memberId: string): boolean;
   /** Whether this node is surely a member now, and so may tell of a grant. */
   mayGrant(): boolean;
-  /** Lets `sure` happen to the ticket once {@link mayGrant} can be answered with yes again. */
+  /** Lets `sure` happen to the ticket once {@link mayGrant} is true again. */
   holdBack(local: ServedTicket): void;
-  /** The ticket is in the table, by which it is found from now on. */
+  /** The ticket is in the table now, and found there from now on. */
   shown(local: ServedTicket): void;
-  /** A create command that nobody waits for any more has made this ticket. */
+  /** A create command has made this ticket, and nobody waits for it any more. */
   orphaned(ticket: Ticket, outcome: Outcome): void;
   /** This node does not serve the ticket any more. */
   forget(local: ServedTicket): void;

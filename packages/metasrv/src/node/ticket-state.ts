@@ -1,19 +1,20 @@
 /**
- * Where a ticket stands that this node serves:
+ * The states of a ticket that this node serves:
  *
- * - `looking`: a try-lock of a lock that looks taken; the log is being read up to now, and nothing was asked for yet
- * - `asking`: a create command is on its way, and its requester is here
- * - `askingAlone`: the same, and its requester is gone, but may come back within the grace
- * - `withdrawn`: the same, and nobody wants the ticket any more
- * - `waiting`: in the table, and its requester was not told of a grant
- * - `untold`: in the table, and it holds; its requester is told once this node is surely a member
- * - `kept`: in the table, and its requester is gone, but may come back before a time has passed
- * - `held`: its requester was told of the grant, and the TTL runs
- * - `releasing`: its requester gives it back, and a remove command is on its way
- * - `removing`: nobody wants it, and a remove command is on its way
- * - `leftOver`: nobody wants it, and the log did not take the remove command; another follows after a pause
- * - `replacing`: a remove command is on its way, and its requester has asked anew meanwhile
- * - `gone`: this node has nothing to do with it any more
+ * - `looking`: a try-lock of a lock that looks taken; the node is reading the log up to now, and has sent no command
+ *   yet
+ * - `asking`: a create command is on its way, and the requester is here
+ * - `askingAlone`: a create command is on its way; the requester is gone, but may come back within the grace
+ * - `withdrawn`: a create command is on its way, and nobody wants the ticket any more
+ * - `waiting`: the ticket is in the table, and its requester was not told of a grant
+ * - `untold`: the ticket is in the table and holds; its requester is told once this node is surely a member
+ * - `kept`: the ticket is in the table; its requester is gone, but may come back before a time has passed
+ * - `held`: the requester was told of the grant, and the TTL runs
+ * - `releasing`: the requester gives the lock back, and a remove command is on its way
+ * - `removing`: nobody wants the ticket, and a remove command is on its way
+ * - `leftOver`: nobody wants the ticket, and the log did not take the remove command; another one follows after a pause
+ * - `replacing`: a remove command is on its way, and the requester has asked again meanwhile
+ * - `gone`: this node has nothing to do with the ticket any more
  */
 export type TicketState =
   | "looking"
@@ -31,20 +32,22 @@ export type TicketState =
   | "gone";
 
 /**
- * What can happen to it.
+ * The events that can happen to a ticket.
  *
- * - Of its create command, by its outcome and by what the table shows after the entry: `holds`, `holdsMoved` (another
- *   member had served it, and may have told of a grant), `waits`, `refused`, `superseded` (another request for the same
- *   ticket took its place), `removedAtOnce`, `outdated` (it is there, by a token that must not be told any more; of a hold:
- *   its requester has asked again).
- * - Of any command: `failed` (it had no effect and never will). Of a create command: `failedThere` (the same, but an
- *   earlier one had put the ticket into the table), `overdue` (its outcome is not known in time). Of a remove command: `done`, `notThere` (somebody else had removed the ticket).
- * - In the table: `granted`, `removed`, `moved` (another member serves it now).
- * - By its requester: `askAgain`, `cancel`, `detach` (it cannot be reached), `release`, `renewed` (its key was).
- * - By the clock or the node: `giveUp` (the wait is over), `timeOver` (the grace or the TTL), `free` and `taken` (the log was
- *   read up to now), `sure` (this node is surely a member), `abandon` (this node serves its tickets no more).
+ * - The outcome of its create command, and what the table shows after the entry: `holds`, `holdsMoved` (another member
+ *   had served the ticket, and may have told of a grant), `waits`, `refused`, `superseded` (another request for the
+ *   same ticket took its place), `removedAtOnce`, `outdated` (the ticket is there, but its token must not be told any
+ *   more; for a hold: its requester has asked again).
+ * - Any command: `failed` (it had no effect and never will). A create command: `failedThere` (it failed, but an earlier
+ *   one had put the ticket into the table), `overdue` (its outcome is not known in time). A remove command: `done`,
+ *   `notThere` (somebody else had removed the ticket).
+ * - The table: `granted`, `removed`, `moved` (another member serves the ticket now).
+ * - The requester: `askAgain`, `cancel`, `detach` (it cannot be reached), `release`, `renewed` (by the key).
+ * - The clock or the node: `giveUp` (the wait is over), `timeOver` (the grace or the TTL is over), `free` and `taken`
+ *   (the log was read up to now), `sure` (this node is surely a member), `abandon` (this node does not serve its
+ *   tickets any more).
  *
- * `cancelMoved`, `detachMoved` and `giveUpMoved` are for a ticket that held when it came from another member.
+ * `cancelMoved`, `detachMoved` and `giveUpMoved` are for a ticket that held already when it came from another member.
  */
 export type TicketEvent =
   | "holds"
@@ -78,10 +81,10 @@ export type TicketEvent =
   | "abandon";
 
 /**
- * What is to be done: tell the requester something, send a command, start a time, or let go.
+ * What is to be done: tell the requester something, send a command, start a time, or forget.
  *
  * - `announce`: `sure` follows, at once or when this node is surely a member again
- * - `startKeep`: whom another member may have told of a grant gets a full TTL to come back
+ * - `startKeep`: another member may have told the requester of a grant, so the requester gets a full TTL to come back
  * - `leave`: there is nobody to tell any more
  * - `forget`: this node has nothing to do with the ticket any more
  */
@@ -105,7 +108,7 @@ export type TicketEffect =
   | "leave"
   | "forget";
 
-/** Where an event leads, and what is to be done on the way, in this order. */
+/** The state that an event leads to, and what is to be done on the way, in this order. */
 export interface Transition {
   readonly to: TicketState;
   readonly effects: readonly TicketEffect[];
@@ -113,7 +116,7 @@ export interface Transition {
 
 const go = (to: TicketState, ...effects: TicketEffect[]): Transition => ({ to, effects });
 
-/** What has the same effect on every ticket that is in the table and whose requester waits here. */
+/** The transitions that are the same for every ticket that is in the table and whose requester waits here. */
 const waitsHere = {
   removed: go("gone", "tellRemoved", "forget"),
   moved: go("gone", "tellSuperseded", "forget"),
@@ -128,7 +131,7 @@ const waitsHere = {
   abandon: go("gone", "tellFailed", "forget"),
 } as const;
 
-/** An event that is not listed for a state changes nothing there. */
+/** All transitions. An event that is not listed for a state changes nothing there. */
 export const transitions: Readonly<Record<TicketState, Readonly<Partial<Record<TicketEvent, Transition>>>>> = {
   looking: {
     free: go("asking", "create"),
@@ -268,7 +271,7 @@ export const transitions: Readonly<Record<TicketState, Readonly<Partial<Record<T
   gone: {},
 };
 
-/** What an event does to a ticket in a state; undefined where it changes nothing. */
+/** The transition of an event in a state; undefined where the event changes nothing. */
 export function next(state: TicketState, event: TicketEvent): Transition | undefined {
   return transitions[state][event];
 }

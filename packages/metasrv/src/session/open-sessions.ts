@@ -1,14 +1,14 @@
 import type { Clock } from "@metasrv/wire";
 
-/** A session, as far as its client can be sent elsewhere. */
+/** A session, as far as sending its client elsewhere needs it. */
 export interface DrainableSession {
   /** Tells the client to move to another server. */
   drain(): void;
-  /** Ends it: what is unanswered is to be asked for elsewhere. */
+  /** Ends the session. The client asks elsewhere for what is unanswered. */
   break(reason: Error): void;
 }
 
-/** The sessions that are open, and how their clients are asked to move to other servers before this one stops. */
+/** The open sessions. Before this server stops, it asks their clients to move to other servers. */
 export class OpenSessions {
   readonly #sessions = new Set<DrainableSession>();
   #draining = false;
@@ -19,12 +19,12 @@ export class OpenSessions {
     return this.#sessions.size;
   }
 
-  /** Whether clients are being sent away. Never taken back. */
+  /** Whether clients are being sent away. Never becomes false again. */
   get draining(): boolean {
     return this.#draining;
   }
 
-  /** What is wrong with this server for new clients, for people to read. */
+  /** What is wrong with this server for new clients, in words for people. */
   problems(): readonly string[] {
     return this.#draining ? ["it is about to stop, and sends its clients to other servers"] : [];
   }
@@ -41,7 +41,10 @@ export class OpenSessions {
     }
   }
 
-  /** Sends every client to another server without a moment for answers, as there are none. New ones are welcome. */
+  /**
+   * Sends every client to another server and ends its session at once, because this server has no answers to wait for.
+   * New sessions are welcome.
+   */
   sendAway(reason: Error): void {
     for (const session of [...this.#sessions]) {
       session.drain();

@@ -5,7 +5,7 @@ import type { Readiness } from "../api/readiness.js";
 import type { Limits } from "../model/limits.js";
 import type { OpenSessions } from "./open-sessions.js";
 
-/** What the services are made of. */
+/** What the services use. */
 export interface ServiceDependencies {
   readonly locks: Locks;
   readonly cluster: Cluster;

@@ -6,7 +6,7 @@ import type { ServiceDependencies } from "./service-dependencies.js";
 import { Session } from "./session.js";
 
 /**
- * Serves a session as Connect has its messages come and go.
+ * Serves a session whose messages come and go through Connect.
  *
  * @throws what the session ends with, see {@link Session.over}, or the signal's reason
  */
@@ -74,17 +74,17 @@ async function receive(session: Session, requests: AsyncIterable<SessionRequest>
   }
 }
 
-/** What is thrown by a connection that broke says nothing that matters here. */
+/** The error of a connection that broke says nothing that matters here. */
 function brokenBy(reason: unknown): LockError | ConnectError {
   return reason instanceof LockError || reason instanceof ConnectError
     ? reason
     : new LockError("canceled", "the client is gone", { cause: reason });
 }
 
-/** Holds the reading of requests up, and lets it go on. */
+/** Pauses and resumes the reading of requests. */
 class Gate {
   #open: (() => void) | undefined;
-  /** Settled while it is open. */
+  /** Settled while reading may go on. */
   opened: Promise<void> = Promise.resolve();
 
   set(on: boolean): void {

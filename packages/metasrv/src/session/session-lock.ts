@@ -20,15 +20,15 @@ const lossReasons: Readonly<Record<LossReasonName, LossReason>> = {
 };
 
 /**
- * One lock of a session, from the command that asks for it to its end. It has its number in use all that time, and after
- * that it says nothing any more, because the number may be another's.
+ * One lock of a session, from the command that asks for it to its end. It uses its number all that time. After its end
+ * it says nothing more, because the number may belong to another lock by then.
  */
 export class SessionLock implements ClaimListener {
   readonly number: number;
   readonly #host: SessionLockHost;
   #claim: Claim | undefined;
   #phase: "asked" | "held" | "over" = "asked";
-  /** Why it was lost, before the client knew that it is served here. */
+  /** Why the lock was lost before the client knew that this server serves it. */
   #loss: LossReasonName | undefined;
 
   constructor(host: SessionLockHost, number: number) {
@@ -36,12 +36,12 @@ export class SessionLock implements ClaimListener {
     this.number = number;
   }
 
-  /** Its claim, before anything is told of it. */
+  /** Sets the claim, before anything is told of it. */
   asked(claim: Claim): void {
     this.#claim = claim;
   }
 
-  /** It was held already and is served here from now on; the client knows. */
+  /** The lock was held before and is served here from now on. The client knows. */
   resumed(claim: Claim): void {
     this.#claim = claim;
     this.#phase = "held";
@@ -50,7 +50,7 @@ export class SessionLock implements ClaimListener {
     }
   }
 
-  /** Ends the wait. A grant, which the client may not have heard of, is left alone. */
+  /** Ends the wait. A grant stays, because the client may not have heard of it. */
   cancel(): void {
     if (this.#phase === "asked") {
       this.#claim?.cancel();
@@ -58,7 +58,7 @@ export class SessionLock implements ClaimListener {
     }
   }
 
-  /** The client is gone, and may come back with its ticket id. */
+  /** The client is gone; it may come back with its ticket id. */
   leave(): void {
     this.#phase = "over";
     this.#claim?.detach();

@@ -1,6 +1,8 @@
 import type { SessionEvent } from "@metasrv/proto/metasrv/v1";
 
-/** Events in one message, and their bytes, roughly, so that no message becomes too large for its reader. */
+/**
+ * How many events, and about how many bytes, go into one message, so that no message becomes too large for its reader.
+ */
 const eventsPerMessage = 500;
 const bytesPerMessage = 65_536;
 
@@ -28,7 +30,7 @@ export class SessionOutbox {
     this.#size++;
   }
 
-  /** Takes the events of one message out; none if there are none. */
+  /** Takes out the events of one message; none if there are none. */
   take(): SessionEvent[] {
     const events = this.#messages.shift() ?? [];
     this.#size -= events.length;

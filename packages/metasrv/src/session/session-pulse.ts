@@ -8,17 +8,17 @@ export interface SessionPulseHost {
   readonly limits: Limits;
   /** Events that the client has not read. */
   unread(): number;
-  /** Whether the client is listened to. */
+  /** Whether the server reads what the client sends. */
   listening(): boolean;
-  /** Once in every heartbeat: this side is to give a sign of life. */
+  /** Called once in every heartbeat: this side must give a sign of life. */
   beat(): void;
-  /** The client is to be given up: it gives no sign of life, or does not read. */
+  /** Called when the client gives no sign of life, or does not read. */
   giveUp(error: LockError): void;
 }
 
 /**
- * The heartbeats of a session. What the client owes is counted in heartbeats and not in time, so that after a pause of
- * this process the clients can speak first.
+ * The heartbeats of a session. A client's silence is counted in heartbeats, not in time. So after a pause of this
+ * process, what the clients have sent is read before any of them is given up.
  */
 export class SessionPulse {
   readonly #host: SessionPulseHost;
@@ -36,7 +36,7 @@ export class SessionPulse {
     this.#unheard = 0;
   }
 
-  /** The client reads. */
+  /** The client has read something. */
   read(): void {
     this.#unread = 0;
   }

@@ -15,17 +15,17 @@ import { SessionLock, type SessionLockHost } from "./session-lock.js";
 import { SessionOutbox } from "./session-outbox.js";
 import { SessionPulse } from "./session-pulse.js";
 
-/** What carries a session's messages. */
+/** The stream that carries a session's messages. */
 export interface SessionCarrier {
   /** There may be something to send, or the session may be over. */
   wake(): void;
-  /** Whether the session's requests are to be read: not while the client leaves too much unread. */
+  /** Whether to read the session's requests: not while the client leaves too much unread. */
   read(on: boolean): void;
-  /** Breaks the stream off, whatever is still to be sent. */
+  /** Breaks the stream off, even if something is still to be sent. */
   reset(): void;
 }
 
-/** What sessions are made of. */
+/** What sessions use. */
 export type SessionDependencies = Pick<ServiceDependencies, "locks" | "sessions" | "limits" | "clock" | "logger">;
 
 /** How a session ends: with an error, or well. */
@@ -33,13 +33,15 @@ export interface SessionEnd {
   readonly error: Error | undefined;
 }
 
-/** So many unread events keep the client's next commands from being read; half of them do not any more. */
+/**
+ * With more unread events than this, the client's commands are not read. Reading goes on when half of them are left.
+ */
 const maxUnreadEvents = 16_384;
 
 /**
- * Many locks of one client on one stream, whatever carries it. Events are gathered over one turn of the event loop, with
- * a grant only over the callback that brought it, and while the client is still being written to; they never wait for one
- * another.
+ * Many locks of one client on one stream, whatever carries the stream. Events that come in one turn of the event loop
+ * go out together. A grant waits only for the end of the callback that brought it. While the client is still being
+ * written to, events are gathered, too. No event waits for another one.
  */
 export class Session implements SessionLockHost {
   readonly #dependencies: SessionDependencies;
@@ -87,14 +89,15 @@ export class Session implements SessionLockHost {
   }
 
   /**
-   * Set once nothing more comes than what {@link next} still has: how the stream ends, well or with an error, a LockError
-   * `invalid-command` or `not-reading` for what the client does wrong.
+   * How the stream ends, well or with an error; undefined while the session goes on. Once it is set, nothing comes
+   * beyond what {@link next} still has. For what the client did wrong, the error is a LockError `invalid-command` or
+   * `not-reading`.
    */
   get over(): SessionEnd | undefined {
     return this.#over;
   }
 
-  /** Takes the next message to send, if there is one. The first one names the terms. */
+  /** Takes the next message to send, if there is one. The first message tells the terms. */
   next(): SessionResponse | undefined {
     const { size } = this.#outbox;
     if (size === 0 && !this.#heartbeatDue && !this.#termsDue && !this.#drainingDue) {
@@ -124,7 +127,7 @@ export class Session implements SessionLockHost {
     return message;
   }
 
-  /** Does what a message of the client says. */
+  /** Executes the commands of a message. */
   receive({ commands }: SessionRequest): void {
     this.#pulse.heard();
     for (const command of commands) {
@@ -146,7 +149,7 @@ export class Session implements SessionLockHost {
     }
   }
 
-  /** The client has ended its requests, and still gets the answers to those other than waits. */
+  /** The client has ended its requests. It still gets all answers except those to waits. */
   end(): void {
     if (this.#over !== undefined || this.#ending) {
       return;
@@ -156,7 +159,7 @@ export class Session implements SessionLockHost {
     this.#endIfAnswered();
   }
 
-  /** The stream broke or must end: the client may come back for its waits. */
+  /** The stream broke or must end. The client may come back for its waits. */
   break(error: Error | undefined): void {
     if (this.#over !== undefined) {
       return;
@@ -202,7 +205,7 @@ export class Session implements SessionLockHost {
           break;
         }
         case "unlock":
-          // What gives numbers back needs no room among the locks.
+          // A command that frees numbers needs no room among the locks.
           this.#requireRoom(this.#unanswered.size);
           this.#answer(number, this.#unlock(command.value), () => unlocked);
           break;
@@ -296,8 +299,8 @@ export class Session implements SessionLockHost {
   }
 
   /**
-   * What is waited for is kept for the grace, also when the client ended the session: before a stream that the client
-   * resets breaks, it may end as if the client had ended it.
+   * Waits keep their place for the grace even if the client seems to have ended the session. When a client resets a
+   * stream, the stream may end as if the client had ended it, before it breaks.
    */
   #leave(): void {
     for (const lock of this.#locks.values()) {

@@ -4,7 +4,6 @@ import type { Readiness } from "../api/readiness.js";
 import { LockError } from "../model/lock-errors.js";
 import type { OpenSessions } from "./open-sessions.js";
 
-/** What is needed to send clients away. */
 export interface SendAwayOptions {
   readonly readiness: Readiness;
   readonly sessions: OpenSessions;
@@ -14,15 +13,18 @@ export interface SendAwayOptions {
   readonly logger: Logger;
 }
 
-/** So that a store which is slow for all servers does not make their clients go round and round, in milliseconds. */
+/**
+ * The least time between two times that a server sends its clients away, in milliseconds. Without it, a store that is
+ * slow for all servers would send clients round and round.
+ */
 const atMostEveryMs = 30_000;
 
 /**
- * Sends the clients of sessions to other servers when this one has come to serve badly, as when it is cut off from the
- * store. Where all servers are, each does so once: a client has then asked all of them, and is served by the first that
- * serves again.
+ * Sends the clients of sessions to other servers when this one has come to serve badly, such as when it is cut off from
+ * the store. If all servers serve badly, each sends its clients away once. Every client has then asked all servers, and
+ * the first one that serves again serves it.
  *
- * @returns what ends it
+ * @returns a function that ends this
  */
 export function sendAwayWhenUnready({ readiness, sessions, hasPeers, clock, logger }: SendAwayOptions): () => void {
   let lastMs = Number.NEGATIVE_INFINITY;

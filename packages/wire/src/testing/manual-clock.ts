@@ -31,7 +31,7 @@ export class ManualClock implements Clock {
     return timer;
   }
 
-  /** Lets time pass; timers go off in their order, and what they start goes on until it waits for something. */
+  /** Lets time pass. Timers fire in their order, and what they start runs until it waits for something. */
   async advance(byMs: number): Promise<void> {
     const untilMs = this.#nowMs + byMs;
     await settled();
@@ -55,7 +55,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Resolves once everything that can go on without time or events from outside has gone on. */
+/** Resolves once everything has run that can run without more time or events from outside. */
 export function settled(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
