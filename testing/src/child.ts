@@ -13,7 +13,7 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** What {@link Child.start} needs. */
+/** How to start a {@link Child}. */
 export interface ChildOptions {
   readonly command: string;
   readonly args: readonly string[];
@@ -27,12 +27,12 @@ export interface ChildOptions {
 
 const TAIL_LINES = 30;
 
-// On Linux a child is ended by the kernel when we end, in whatever way, so that an aborted test run leaves nothing
-// behind. This command turns into the one that follows, so the pid is that one's.
+// On Linux the kernel ends a child when this process ends, in whatever way, so that an aborted test run leaves nothing
+// behind. This command replaces itself by the command that follows, so the pid is that command's.
 const SETPRIV = "/usr/bin/setpriv";
 const DIES_WITH_US = existsSync(SETPRIV) ? [SETPRIV, "--pdeathsig", "KILL", "--"] : [];
 
-/** A child process that is only ever ended by its own pid, and whose last words are kept for error messages. */
+/** A child process. It is only ever ended by its own pid, and its last lines of output are kept for error messages. */
 export class Child {
   readonly pid: number;
   /** Resolves when the process has ended and its output has been read. Never rejects. */
@@ -76,7 +76,7 @@ export class Child {
       const [error] = (await once(process, "error")) as [Error];
       throw error;
     }
-    // From here on "error" can only mean a failed kill, which `signal` reports.
+    // After this, "error" can only mean that a signal could not be sent, which `signal` reports.
     process.on("error", () => undefined);
     return new Child(process, pid, options);
   }
@@ -91,7 +91,7 @@ export class Child {
     return [`last lines of ${this.#command} (pid ${this.pid}):`, ...this.#tail].join("\n  ");
   }
 
-  /** Sends a signal and resolves at once, or for SIGKILL when the process has ended. Does nothing after its end. */
+  /** Sends a signal. Resolves at once, or, for SIGKILL, when the process has ended. Does nothing after its end. */
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     this.#process.kill(signal);
     if (signal === "SIGKILL") {

@@ -8,7 +8,7 @@ interface Status {
 
 const ANSWERS_WITHIN_MS = 1_000;
 
-/** The member that leads, as most of those that answer have it; undefined while there is none. */
+/** The member that leads, according to most of the members that answer; undefined while there is none. */
 export async function leaderOf<Member extends Pick<Etcd, "endpoint">>(
   members: readonly Member[],
 ): Promise<Member | undefined> {

@@ -14,11 +14,11 @@ import { findOrInstall } from "./tools.js";
 export interface EtcdOptions {
   /** Path of the program; absent: the one that `findOrInstall("etcd")` finds. */
   readonly bin?: string;
-  /** Further flags, such as `--max-txn-ops=1024`. They come last, so they win. */
+  /** More flags, such as `--quota-backend-bytes=4194304`. They come last and so override others. */
   readonly extraArgs?: readonly string[];
-  /** Where it keeps its data; it stays there. Absent: a temporary folder, removed at the end. */
+  /** The folder for its data, which is kept. Absent: a temporary folder, which is removed at the end. */
   readonly dataDir?: string;
-  /** Where the members run, in order; absent: here. */
+  /** The machines of the members, in order; absent: this one. */
   readonly hosts?: readonly Host[];
 }
 
@@ -43,7 +43,7 @@ export interface EtcdCluster extends AsyncDisposable {
   readonly members: readonly Etcd[];
   /** Where clients reach the members, as host:port. */
   readonly endpoints: readonly string[];
-  /** The member that leads, as most of those that answer have it; undefined while there is none. */
+  /** The member that leads, according to most of the members that answer; undefined while there is none. */
   leader(): Promise<Etcd | undefined>;
 }
 
@@ -204,7 +204,7 @@ function peerUrlOf({ address, peerPort }: Place): string {
   return `http://${address}:${peerPort}`;
 }
 
-/** Our environment without the variables that etcd would take for its own flags. */
+/** This process's environment without the variables that etcd would take for its own flags. */
 function environment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("ETCD_")));
 }

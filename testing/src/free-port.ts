@@ -2,17 +2,18 @@ import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
 
-// Below the range from which the kernel takes the ports of outgoing connections (from 32768 on Linux): a port that is
-// free while its process restarts must not go to a client, least of all to one that is connecting to this very port.
+// Ports below the range from which the kernel takes the ports of outgoing connections (from 32768 on Linux). A port
+// that is free while its process restarts must not go to a client, least of all to one that is connecting to this very
+// port.
 const FIRST_PORT = 12_000;
 const LAST_PORT = 32_767;
 
-/** Ports that this process has been given: one that nobody listens on yet must not be given to a second. */
+/** Ports that this process has given out. A port on which nobody listens yet must not be given out again. */
 const given = new Set<number>();
 
 /**
- * Ports of 127.0.0.1 on which nobody listens, each given once. Another process may take one before it is used: whoever starts
- * something on it must be ready to try again with others.
+ * Finds ports of 127.0.0.1 on which nobody listens, and gives out each once. Another process may take one before it is
+ * used, so the caller must be ready to try again with others.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();

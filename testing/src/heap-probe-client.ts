@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 
-/** Asks a process of Node that was started with {@link HeapProbe.env} for its memory. */
+/** Asks a Node process that was started with {@link HeapProbe.env} how much memory it uses. */
 export class HeapProbe implements AsyncDisposable {
   readonly #dir: string;
 
@@ -12,7 +12,7 @@ export class HeapProbe implements AsyncDisposable {
     this.#dir = dir;
   }
 
-  /** Makes the place where server and probe meet. */
+  /** Creates the socket at which the process and the probe meet. */
   static async create(): Promise<HeapProbe> {
     return new HeapProbe(await mkdtemp(join(tmpdir(), "metasrv-probe-")));
   }

@@ -1,5 +1,5 @@
-// Loaded into a server under test by `node --import`: tells, on a socket of its own, how much memory is in use after a
-// garbage collection. It changes nothing else in that process, and does not keep it alive.
+// Loaded into a server under test by `node --import`. It tells, on a socket of its own, how much memory is in use after
+// a garbage collection. It changes nothing else in that process, and does not keep it alive.
 import { createServer } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -9,7 +9,7 @@ if (path !== undefined) {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   createServer((socket) => {
-    // Twice: what only finalizers of the first still held is freed by the second.
+    // The second collection frees what only the finalizers of the first one still held.
     collect();
     collect();
     const { heapUsed, external } = process.memoryUsage();

@@ -1,7 +1,7 @@
-/** A machine for a process, or what passes for one: a network namespace with an address of its own. */
+/** A machine for a process, or a network namespace with an address of its own that stands for one. */
 export interface Host {
   /** Its address, without a port. */
   readonly address: string;
-  /** The command line that comes before another to run it there, and turns into it: `["ip", "netns", "exec", name]`. */
+  /** A command line that runs another one there and replaces itself by it, such as `["ip", "netns", "exec", name]`. */
   readonly enter: readonly string[];
 }

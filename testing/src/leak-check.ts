@@ -1,6 +1,6 @@
 import { until } from "./until.js";
 
-// What a test may leave open by mistake. Timers are left out: jest has its own running.
+// What a test may leave open by mistake. Timers are not among them, because jest has its own.
 const WATCHED = new Set([
   "ProcessWrap",
   "PipeWrap",
@@ -12,9 +12,9 @@ const WATCHED = new Set([
 ]);
 
 /**
- * Notes which sockets, servers, pipes and child processes this process has open now, and returns a check that fails
- * when there are more. Write `afterAll(leakCheck());` as the last line of a test file: hooks run in the order in which
- * they are registered.
+ * Notes which sockets, servers, pipes and child processes this process has open now, and returns a check that fails if
+ * there are more. Write `afterAll(leakCheck());` as the last line of a test file, because hooks run in the order in
+ * which they are registered.
  */
 export function leakCheck(): () => Promise<void> {
   const before = openResources();
@@ -24,7 +24,7 @@ export function leakCheck(): () => Promise<void> {
       return more > 0 ? [`${more} ${type}`] : [];
     });
   return async () => {
-    // What was closed just now takes a few turns of the event loop to disappear.
+    // What was closed just now disappears after a few turns of the event loop.
     await until(() => leaked().length === 0, { what: "everything to be closed", timeoutMs: 1_000 }).catch(() => {
       throw new Error(`left open by this test file: ${leaked().join(", ")}`);
     });

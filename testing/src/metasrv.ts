@@ -10,7 +10,7 @@ export type LogLine = Readonly<Record<string, unknown>> & { readonly msg?: unkno
 export interface MetasrvOptions {
   /** Flags of `metasrv start`. Without `--bind-addr` it listens on a free port of 127.0.0.1, or of its host. */
   readonly args?: readonly string[];
-  /** Variables set besides those of this process, of which `METASRV_*` are not passed on. */
+  /** Variables besides those of this process. `METASRV_*` of this process are not passed on. */
   readonly env?: Readonly<Record<string, string>>;
   /** Endpoints of an etcd, as host:port, several separated by commas; absent: it keeps its locks in memory. */
   readonly store?: string;
@@ -92,7 +92,7 @@ export async function startMetasrv(options: MetasrvOptions = {}): Promise<Metasr
   }
 }
 
-/** Our environment without what would configure the server, and without the flags with which jest was started. */
+/** This process's environment without variables that would configure the server, and without jest's flags for Node. */
 function environment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^METASRV_|^NODE_OPTIONS$/u.test(name)));
 }

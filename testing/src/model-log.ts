@@ -11,23 +11,23 @@ export interface ModelTicket {
   attempt: number;
 }
 
-/** Told of what the model's tickets go through. */
+/** Told what happens to the model's tickets. */
 export interface ModelObserver {
   created(ticket: ModelTicket, others: readonly ModelTicket[]): void;
   changed(ticket: ModelTicket): void;
-  /** @param place - of the command that removed it, on the scale of tokens */
+  /** @param place - the place in the log of the command that removed it, as a number like a token */
   removed(ticket: ModelTicket, place: bigint): void;
 }
 
 /**
- * What the entries of the log mean, written a second time as simply as it can be: an array for each lock, of whose tickets
- * the first holds. Whatever it does, the fold under test must do.
+ * The meaning of the log's entries, written a second time and as simply as it can be: one array of tickets for each
+ * lock, the first of which holds. The fold under test must do the same.
  */
 export class ModelLog {
   readonly #observer: ModelObserver;
   readonly #queues = new Map<string, ModelTicket[]>();
   readonly #applied = new Set<string>();
-  /** Up to which sequence a writer has said that it writes none of its entries any more. */
+  /** For each writer: the sequence up to which it has said that it never writes an entry again. */
   readonly #settled = new Map<string, bigint>();
   #offset: bigint;
 
@@ -100,7 +100,8 @@ export class ModelLog {
         break;
       }
       case "raiseFloor":
-        // As of the entry's first command: an offset counts for what follows in the same entry too.
+        // The offset is computed for the entry's first command. It counts for the commands that follow in the same
+        // entry, too.
         if ((revision + this.#offset) * 4096n <= command.value.token) {
           this.#offset = command.value.token / 4096n + 1n - revision;
         }

@@ -2,17 +2,17 @@ import type { Socket } from "node:net";
 
 /** What a {@link TcpPipe} asks its owner. */
 export interface TcpPipeOptions {
-  /** Whether it begins paused. */
+  /** Whether it is paused at first. */
   readonly paused: boolean;
   /** Delay of a chunk that arrives now. */
   readonly latencyMs: () => number;
-  /** Called just before a chunk is sent; returns what to send of it. */
+  /** Called just before a chunk is sent; returns the part of it to send. */
   readonly pass: (chunk: Buffer) => Buffer | undefined;
 }
 
 interface Parcel {
   readonly dueAt: number;
-  /** Absent: the sender is done. */
+  /** Absent: the sender has ended. */
   readonly chunk?: Buffer;
 }
 
@@ -42,7 +42,7 @@ export class TcpPipe {
         from.resume();
       }
     });
-    // Unread bytes stay in the kernel, so the sender feels the pause as it would feel a dead network.
+    // Unread bytes stay in the kernel, so the sender notices the pause as it would notice a dead network.
     if (this.#paused) {
       from.pause();
     }

@@ -27,19 +27,19 @@ export interface TcpProxy extends AsyncDisposable {
   readonly connections: number;
   /** Bytes passed on so far. */
   readonly bytes: Readonly<Record<Direction, number>>;
-  /** Holds all bytes of a direction back, of connections to come too. Nobody is told: a connection looks alive. */
+  /** Holds back all bytes of a direction, also of later connections. Nobody is told: a connection looks alive. */
   pause(direction: Direction): void;
   /** Lets what was held back go, in order. */
   resume(direction: Direction): void;
-  /** Breaks all connections of now; new ones are accepted. */
+  /** Breaks all connections that there are; later ones are accepted. */
   cut(): void;
-  /** Refuses new connections from now on; those of now stay. */
+  /** Refuses new connections from now on; those that there are stay. */
   refuse(): void;
   /** Accepts connections again, at the same address. */
   accept(): Promise<void>;
   /** Changes the delay of bytes that come from now on. */
   setLatency(direction: Direction, latencyMs: number): void;
-  /** Passes exactly so many more bytes to the target, then cuts all connections; resolves when it has. */
+  /** Passes exactly this many more bytes to the target, then cuts all connections; resolves when it has done so. */
   cutAfterBytes(toTarget: number): Promise<void>;
 }
 
@@ -192,7 +192,10 @@ class Proxy implements TcpProxy {
     });
   }
 
-  /** What of a chunk may go to the target; undefined when this was done here, because the connection ends with it. */
+  /**
+   * The part of a chunk that may go to the target; undefined when this method has sent it itself, because the
+   * connection ends with it.
+   */
   #beforeTarget(connection: Connection, chunk: Buffer): Buffer | undefined {
     const limit = this.#cutAfter;
     if (limit === undefined) {
@@ -221,7 +224,7 @@ class Proxy implements TcpProxy {
     if (last === undefined) {
       upstream.destroy();
     } else {
-      // To destroy the socket here, with unread bytes in it, could make the kernel drop what was sent last.
+      // If the socket were destroyed here while it has unread bytes, the kernel could drop what was sent last.
       upstream.resume();
       upstream.end(last, () => {
         upstream.destroySoon();

@@ -5,13 +5,13 @@ import { homedir, tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 
-/** Runs a command that is found in the same PATH as the tools are: jest gives tests a `process.env` of their own. */
+/** Runs a command that is found in the same PATH as the tools: jest gives tests a `process.env` of their own. */
 async function run(command: string, args: readonly string[]): Promise<void> {
   await promisify(execFile)(command, args, { env: process.env });
 }
 
 interface Tool {
-  /** The environment variable that names the program where the user has an own one. */
+  /** The environment variable that names the program if the user has one. */
   readonly variable: string;
   readonly debianPackage: string;
 }
@@ -26,11 +26,11 @@ const TOOLS = {
 export type ToolName = keyof typeof TOOLS;
 
 /**
- * Path of a program: the one that its environment variable names (`ETCD_BIN`, `REDIS_BIN`, `H2LOAD_BIN`), else the one
- * in the PATH, else the one of its Debian package, which is downloaded and unpacked into a cache folder of this user.
- * That needs no rights, changes nothing in the system and starts no service.
+ * Finds a program: the one that its environment variable names (`ETCD_BIN`, `REDIS_BIN`, `H2LOAD_BIN`), else the one in
+ * the PATH, else the one of its Debian package, which is downloaded and unpacked into a cache folder of this user. That
+ * needs no rights, changes nothing in the system and starts no service.
  *
- * @throws Error that says what to install when there is no such program and no apt-get either.
+ * @throws Error that says what to install when there is neither such a program nor apt-get
  */
 export async function findOrInstall(name: ToolName): Promise<string> {
   const tool: Tool = TOOLS[name];
@@ -62,8 +62,8 @@ async function installed(name: ToolName, tool: Tool): Promise<string> {
   if (isExecutable(program)) {
     return program;
   }
-  // Everything happens in a folder of our own, which takes its final name when it is complete: another process that
-  // does the same at the same time is no danger.
+  // Everything happens in a folder of its own, which gets its final name when it is complete. So it does no harm if
+  // another process does the same at the same time.
   const work = await mkdtemp(join(tmpdir(), `metasrv-install-${name}-`));
   try {
     const root = join(work, "root");
@@ -91,7 +91,7 @@ async function installed(name: ToolName, tool: Tool): Promise<string> {
   }
 }
 
-/** Downloads the package and those it needs and the system lacks. */
+/** Downloads the package, and those packages that it needs and that the system lacks. */
 async function download(debianPackage: string, work: string): Promise<void> {
   const archives = join(work, "archives");
   const lists = join(work, "lists");
@@ -99,13 +99,13 @@ async function download(debianPackage: string, work: string): Promise<void> {
   await mkdir(join(lists, "partial"), { recursive: true });
   const options = ["-q", "-o", "Debug::NoLocking=1", "-o", `Dir::Cache::archives=${archives}`];
   options.push("-o", `Dir::Cache::pkgcache=`, "-o", `Dir::Cache::srcpkgcache=`);
-  // As root, apt would download as a user who may not enter our folder.
+  // As root, apt would download as another user, who may not enter our folder.
   options.push("-o", "APT::Sandbox::User=");
   const install = ["install", "--download-only", "--yes", "--reinstall", "--no-install-recommends", debianPackage];
   try {
     await run("apt-get", [...options, ...install]);
   } catch {
-    // A system without package lists, or with old ones: use lists of our own.
+    // The system has no package lists, or old ones, so lists of our own are used.
     options.push("-o", `Dir::State::lists=${lists}`);
     await run("apt-get", [...options, "update"]);
     await run("apt-get", [...options, ...install]);
@@ -119,7 +119,10 @@ async function unpack(archives: string, root: string): Promise<void> {
   }
 }
 
-/** A script that becomes the program, so that its pid is the program's, with the libraries that came with it. */
+/**
+ * Writes a script that runs the program with the libraries that came with it. It replaces itself by the program, so its
+ * pid is the program's.
+ */
 async function wrapper(name: ToolName, root: string): Promise<string> {
   const program = ["usr/bin", "usr/sbin"]
     .map((directory) => join(directory, name))

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** How long and how often {@link until} looks. */
 export interface UntilOptions {
-  /** What is waited for, as the error will say it: "waited 5000 ms for ...". */
+  /** What is waited for, in the words of the error: "waited 5000 ms for ...". */
   readonly what: string;
   /** 5000 when absent. */
   readonly timeoutMs?: number;
@@ -11,9 +11,9 @@ export interface UntilOptions {
 }
 
 /**
- * Waits until the predicate is true, by asking it again and again. Only for what no event announces.
+ * Waits until the predicate is true, by calling it again and again. Only for what no event announces.
  *
- * @throws Error when the time is over; what the predicate throws, at once.
+ * @throws Error when the time is over; what the predicate throws, at once
  */
 export async function until(predicate: () => boolean | Promise<boolean>, options: UntilOptions): Promise<void> {
   const { what, timeoutMs = 5_000, intervalMs = 10 } = options;

@@ -4,8 +4,8 @@ import { type Etcd, leakCheck, startEtcd, startTcpProxy, until } from "@metasrv/
 import { ticketsIn } from "./in-store.js";
 import { type NodeInProcess, startNodeInProcess } from "./node-in-process.js";
 
-// A held lock that goes from node to node, by renewals and takeovers, must look to none of them like one that is lost,
-// however late each learns of it.
+// A held lock that goes from node to node, by renewals and takeovers, must not look lost to any node, however late each
+// of them learns of it.
 
 const name = Buffer.from("a");
 const ttlMs = 60_000;

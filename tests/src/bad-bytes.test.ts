@@ -98,7 +98,7 @@ describe("a call that is over as soon as it comes, in the same packet", () => {
       socket.on("error", () => undefined);
       const closed = new Promise((resolve) => socket.once("close", resolve));
       socket.write(Buffer.concat([preface, settings, frame(frameType.headers, endHeaders, 1, headers), end, ping]));
-      // Everything before the ping has been read when it is answered, or the connection has ended.
+      // When the ping is answered, or the connection has ended, everything before the ping has been read.
       await Promise.race([answerToPing(socket), closed]);
       socket.destroy();
       await closed;
@@ -121,7 +121,7 @@ describe("bytes that are not HTTP", () => {
     await once(socket, "connect");
     socket.on("error", () => undefined);
     socket.resume();
-    // What follows nothing is the other way for a connection to end: by the client.
+    // The client ends the connection after its bytes. So it also ends where the server would go on waiting for more.
     socket.end(bytes);
     await once(socket, "close");
   });
@@ -151,7 +151,7 @@ function words(...values: readonly number[]): Buffer {
   return bytes;
 }
 
-/** Headers as HPACK has them, each a literal that is not to be remembered. */
+/** The headers in HPACK's format, each as a literal that is not added to the table. */
 function headerBlock(headers: Readonly<Record<string, string>>): Buffer {
   const literal = (text: string): Buffer => Buffer.concat([Buffer.of(text.length), Buffer.from(text)]);
   const fields = Object.entries(headers).map(([name, value]) => [Buffer.of(0), literal(name), literal(value)]);

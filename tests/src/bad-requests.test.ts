@@ -16,7 +16,7 @@ beforeAll(async () => {
   node = await startMetasrv();
 });
 
-// A server that survives is not enough: it must serve as before.
+// It is not enough that the server survives: it must serve as before.
 afterEach(async () => {
   using locks = new PlainLocks(node.url);
   await locks.unlock(await locks.lock("still serving"));

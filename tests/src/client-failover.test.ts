@@ -10,7 +10,7 @@ beforeAll(async () => {
   etcd = await startEtcd();
 });
 
-// Of silence, after which a session is given up, and what a call may take besides.
+// How long a server is silent before a session is given up, and how long a call may take besides.
 const silenceMs = 600;
 const allowanceMs = 1_000;
 
@@ -19,7 +19,7 @@ function start(prefix: string): Promise<Metasrv> {
   return startMetasrv({ store: etcd.endpoint, args: ["--store-key-prefix", prefix, ...pulse] });
 }
 
-/** What a client has at a server that is about to fall silent, and what must become of it. */
+/** What a client has at a server that is about to fall silent, and what must happen to it. */
 async function survivesSilence(
   options: MetaClientOptions,
   survivor: Metasrv,
@@ -65,7 +65,7 @@ test("a link drops all packets: the same", async () => {
   await using cutOff = await start("cut");
   await using survivor = await start("cut");
   await using link = await startTcpProxy({ target: cutOff.address });
-  // Without the servers' own addresses, by which the client could go around the link.
+  // Discovery is off: with the servers' own addresses, the client could go around the link.
   const options = { endpoints: [link.url, survivor.url], discover: false };
   await survivesSilence(options, survivor, () => {
     link.pause("toTarget");

@@ -46,7 +46,7 @@ test("a node that is told to stop sends its sessions away first, and serves what
     status: 503,
     text: expect.stringContaining("about to stop") as unknown,
   });
-  // What there is, is served; what is new, is not.
+  // Calls and sessions that are open are served; new sessions are not.
   await locks.unlock(await locks.lock("by a unary call"));
   session.send(lock(3, "by the session"));
   expect(await session.events()).toEqual(["3 granted"]);
@@ -54,7 +54,7 @@ test("a node that is told to stop sends its sessions away first, and serves what
   expect(await rpcFailure(late.ended())).toMatchObject({ code: "Unavailable", reason: "SHUTTING_DOWN" });
   late.end();
 
-  // The stream ends before the wait is asked for elsewhere; its place is kept all the same.
+  // The stream ends before the client asks for the wait elsewhere. The wait keeps its place nevertheless.
   session.end();
   await session.ended();
   expect(await node.exited).toEqual({ code: 0, signal: null });
@@ -116,7 +116,7 @@ test("it is switched off by --drain-ms 0", async () => {
   await using node = first;
   await using other = second;
   await endsWithoutDraining(node);
-  // This one is alone now, and nobody could move anywhere.
+  // This node is alone now, so its clients could not move anywhere.
   await other.waitForLog(({ msg }) => msg === "leads now");
   await endsWithoutDraining(other);
 });

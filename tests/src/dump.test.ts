@@ -11,7 +11,7 @@ test("metasrv dump prints what is held and what waits as JSON lines without ids,
     expect([code, code === 0 ? "" : said]).toEqual([0, ""]);
     return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   };
-  // Of a store without a log, nothing is printed, and nothing is written.
+  // For an etcd without a log, a dump prints nothing and writes nothing.
   expect(await dump()).toEqual([]);
 
   await using node = await startMetasrv({ store: etcd.endpoint });

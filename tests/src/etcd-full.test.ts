@@ -8,7 +8,7 @@ test("an etcd out of space: nothing is granted, released or renewed, which is sa
   await using etcd = await startEtcd({ extraArgs: [`--quota-backend-bytes=${4 * 1024 * 1024}`] });
   await using node = await startMetasrv({ store: etcd.endpoint });
   using locks = new PlainLocks(node.url);
-  // Its default breaker would stay away from etcd after the refusals that are wanted here.
+  // etcd3's default breaker would stay away from etcd after the refusals that this test wants.
   const store = new Etcd3({ hosts: etcd.endpoint, faultHandling: { host: () => noop, global: noop } });
 
   const held = await locks.lock("held", { ttlMs: 60_000 });
@@ -25,7 +25,7 @@ test("an etcd out of space: nothing is granted, released or renewed, which is sa
   expect(await rpcFailure(locks.tryLock("new"))).toMatchObject(full);
   expect(await rpcFailure(locks.renew(renewed))).toMatchObject(full);
   expect(await rpcFailure(locks.unlock(held))).toMatchObject(full);
-  // What needs no write is answered.
+  // A request that needs no write is answered.
   expect(await locks.tryLock("held")).toMatchObject({ holderToken: held.token, waiters: 1 });
 
   await makeRoom(store);

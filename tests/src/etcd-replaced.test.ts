@@ -17,8 +17,8 @@ import { Etcd3 } from "etcd3";
 import { LockLoad } from "./lock-load.js";
 import { PlainLocks } from "./plain-locks.js";
 
-// Someone restores a backup of etcd, or sets it up anew, while servers run. They reach it through a proxy, so that the
-// test can say what has happened to it when they see it again.
+// Somebody restores a backup of etcd, or sets etcd up anew, while servers run. They reach etcd through a proxy, so that
+// the test decides what has happened to etcd before they see it again.
 
 let etcd: Etcd;
 let proxy: TcpProxy;
@@ -48,7 +48,7 @@ async function backUp(): Promise<void> {
   await etcd.restart();
 }
 
-/** Etcd goes on with other data: with the copy's, or with none. Servers see it only when `changed` is through. */
+/** Lets etcd go on with other data: with the copy, or with none. Servers see etcd again only when `changed` is done. */
 async function replace(changed: () => Promise<void>, how: "restored" | "wiped"): Promise<void> {
   proxy.refuse();
   proxy.cut();
@@ -92,7 +92,7 @@ async function lost(lock: HeldLock): Promise<void> {
   await until(() => lock.signal.aborted, { what: "the holder to be told", timeoutMs: 20_000 });
 }
 
-/** Grants that a lock has had at both servers, and then again after what is done to etcd: tokens rise. */
+/** Grants a lock at both servers several times, before and after etcd is replaced, and checks that tokens rise. */
 async function tokensRiseOver(replaced: () => Promise<void>): Promise<void> {
   const all = servers.map(({ url }) => new PlainLocks(url));
   try {
@@ -129,7 +129,7 @@ async function goesOn(): Promise<void> {
   }
 }
 
-/** Writes what is none of ours until the store's revision is beyond what the servers have seen. */
+/** Writes keys that are not metasrv's, until the store's revision is higher than what the servers have seen. */
 async function overtake(revision: bigint): Promise<void> {
   const client = new Etcd3({ hosts: etcd.endpoint });
   for (;;) {

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from "node:timers/promises";
 
 /**
- * What a lock guards: it notes every write whose fencing token is not above all earlier ones, and every write that comes
- * while another is under way. Either means that a lock was granted twice.
+ * A resource that a lock guards. It notes every write whose fencing token is not above those of all earlier writes, and
+ * every write that comes while another is under way. Either means that a lock was granted twice.
  */
 export class FencedRegister {
   readonly violations: string[] = [];

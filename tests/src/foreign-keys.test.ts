@@ -28,7 +28,7 @@ test("what others put under the prefix is warned of once a server, by name, and 
     await store.put(key).value(garbage);
   }
   await lease.put("metasrv/@/members/0e").value(garbage);
-  // Under the id of a member that there is, too.
+  // One of the keys has the id of a member that exists.
   const [member = ""] = (await store.getAll().prefix("metasrv/@/members/").keys()).filter((key) => key.length > 30);
   const entry = `metasrv/@/log/${member.slice(member.lastIndexOf("/") + 1)}/${"9".repeat(16)}`;
   await store.put(entry).value(garbage);
@@ -40,7 +40,7 @@ test("what others put under the prefix is warned of once a server, by name, and 
     await store.put(key).value(garbage);
   }
 
-  // A server that comes later finds what is among the entries and the members in its first listing.
+  // A server that starts later finds the keys among the entries and the members in its first listing.
   await using later = await startMetasrv({ store: etcd.endpoint });
   const listed = all.filter((key) => /\/(?:log|members)\//.test(key));
   for (const key of listed) {

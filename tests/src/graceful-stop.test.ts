@@ -25,7 +25,7 @@ test("SIGTERM ends waits with UNAVAILABLE, keeps holds, ends the membership, and
   using locks = new PlainLocks(node.url);
   using json = new PlainLocks(node.url, "json");
   using elsewhere = new PlainLocks(other.url);
-  // Connections on which nothing happens must not hold it up.
+  // A connection on which nothing happens must not delay the stop.
   const idle = connect(Number(new URL(node.url).port), "127.0.0.1");
   await once(idle, "connect");
 
@@ -52,7 +52,7 @@ test("SIGTERM ends waits with UNAVAILABLE, keeps holds, ends the membership, and
   expect(await memberKeys(store, prefix)).toHaveLength(1);
 
   expect(await elsewhere.state("a")).toMatchObject({ holderToken: held.token });
-  // What could have been resumed and was not, is gone after the grace.
+  // A wait that could have been resumed, and was not, is gone after the grace.
   await until(async () => (await ticketsIn(etcd.endpoint, prefix)).length === 1, {
     what: "the waits to be gone",
     timeoutMs: 10_000,

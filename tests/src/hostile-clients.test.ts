@@ -16,8 +16,8 @@ const grpc = { ":method": "POST", "content-type": "application/grpc", te: "trail
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 const settingsFrame = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
 
-// Of the heap after a collection: what compiled code and caches may take is far below, what is kept for each hostile frame
-// or connection far above.
+// How much the heap may grow, after a collection. Compiled code and caches need far less; if something were kept for
+// each hostile frame or connection, it would need far more.
 const roomBytes = 8_000_000;
 
 let probe: HeapProbe;
@@ -50,7 +50,7 @@ afterAll(async () => {
 });
 afterAll(leakCheck());
 
-/** Somebody who uses locks all the while, and must not notice anything. */
+/** A client that uses locks all the while, and must not notice anything. */
 class Bystander {
   readonly #meta = new MetaClient({ endpoints: [node.url] });
   readonly #running: Promise<void>;
@@ -62,7 +62,7 @@ class Bystander {
     this.#running.catch(() => undefined);
   }
 
-  /** Resolves once locks have been used that many times more; rejects when one could not be. */
+  /** Resolves once locks were used this many times more; rejects when a lock could not be used. */
   async use(times: number): Promise<void> {
     const enough = this.#uses + times;
     await Promise.race([
@@ -102,7 +102,7 @@ function openHttp2(): ClientHttp2Session {
   return session;
 }
 
-/** Resolves once the stream takes more, or has closed, with an error or not. */
+/** Resolves once the stream can be written to again, or has closed, with or without an error. */
 function writable(stream: ClientHttp2Stream): Promise<void> {
   return new Promise((resolve) => {
     const settle = (): void => {
@@ -121,7 +121,7 @@ async function closed(session: ClientHttp2Session): Promise<void> {
   }
 }
 
-/** One frame of HTTP/2, whose parts need not fit each other. */
+/** One frame of HTTP/2, whose parts need not fit together. */
 const anyFrame = fc
   .record({
     payload: fc.uint8Array({ maxLength: 300 }),
@@ -184,7 +184,7 @@ const anyMessage = fc
     return envelope(content, flags, claimedLength ?? undefined);
   });
 
-/** Values drawn by a seed, which is printed so that they can be drawn again: SEED=… */
+/** Draws values by a seed. It prints the seed, so that the values can be drawn again: SEED=… */
 function draw<Value>(values: fc.Arbitrary<Value>, count: number): Value[] {
   const seed = Number(process.env.SEED ?? randomInt(2 ** 31));
   console.log(`SEED=${seed}`);
@@ -210,7 +210,7 @@ describe("a client that sends what it should not", () => {
       socket.resume();
     }
     await bystander.use(100);
-    // The server ends them all, though some only because nothing answers its pings.
+    // The server ends all connections, though some of them only because nothing answers its pings.
     await Promise.all(sockets.filter((socket) => !socket.closed).map((socket) => once(socket, "close")));
   }, 60_000);
 
@@ -218,7 +218,7 @@ describe("a client that sends what it should not", () => {
     const session = openHttp2();
     let stream: ClientHttp2Stream | undefined;
     for (const [index, message] of draw(anyMessage, 50_000).entries()) {
-      // Most streams end with the first message that cannot be read; the next begins on a new one.
+      // Most streams end with the first message that cannot be read. The next message then goes to a new stream.
       if (stream === undefined || stream.closed || index % 200 === 0) {
         stream?.end();
         stream = session.request({ ...grpc, ":path": sessionPath });
@@ -281,7 +281,7 @@ describe("a client that is slow", () => {
 
   test("to read: what it asks for without reading is bounded, and it is let go of", async () => {
     const session = openHttp2();
-    // Node reads nothing of a stream that is paused, and so grants the server no window beyond the first.
+    // The stream is paused, so Node reads nothing of it and does not grant the server more than the first window.
     const stream = session.request({ ...grpc, ":path": sessionPath });
     stream.on("error", () => undefined);
     stream.pause();
@@ -317,7 +317,8 @@ test("5,000 connections that are idle", async () => {
     sockets.push(...(await Promise.all(Array.from({ length: 250 }, openSocket))));
   }
   for (const [index, socket] of sockets.entries()) {
-    // A third says nothing, a third has begun a connection of HTTP/2, a third has made a request and waits.
+    // One third of the connections say nothing, one third have begun HTTP/2, and one third have made a request that
+    // waits.
     if (index % 3 === 1) {
       socket.write(Buffer.concat([preface, settingsFrame]));
     } else if (index % 3 === 2) {

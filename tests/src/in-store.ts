@@ -5,7 +5,7 @@ import type { Etcd3 } from "etcd3";
 
 const timeoutMs = 10_000;
 
-/** The tickets that the etcd at `endpoint` has under a prefix; of one lock, where its name is given. */
+/** The tickets that the etcd at `endpoint` has under a prefix; of one lock, if a name is given. */
 export async function ticketsIn(endpoint: string, prefix = "metasrv", name?: string): Promise<Ticket[]> {
   const tickets = await readTickets({ hosts: [endpoint], prefix, timeoutMs });
   return name === undefined ? tickets : tickets.filter((ticket) => showLockName(ticket.name) === name);
@@ -27,7 +27,9 @@ export async function entryKeys(client: Etcd3, prefix = "metasrv"): Promise<stri
   return await client.getAll().prefix(`${prefix}/@/log/`).keys();
 }
 
-/** Puts an entry into the log as a member of that id would, who need not be one. @returns its key */
+/**
+ * Puts an entry into the log as a member of that id would. There need not be such a member. @returns the entry's key
+ */
 export async function putEntry(
   client: Etcd3,
   entry: MessageInitShape<typeof EntrySchema>,

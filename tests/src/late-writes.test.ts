@@ -5,8 +5,8 @@ import { Etcd3 } from "etcd3";
 import { memberKeys, ticketsIn } from "./in-store.js";
 import { type NodeInProcess, startNodeInProcess } from "./node-in-process.js";
 
-// A node that was cut off or stopped does not know yet that its lease is gone. What it asked for arrives at etcd when
-// others have served its clients long since: it must not leave a ticket that nobody serves, in everybody's way.
+// A node that was cut off or stopped does not know yet that its lease is gone. Its writes reach etcd when others have
+// served its clients for a long time. They must not leave a ticket that nobody serves and that blocks everybody.
 
 const ttlMs = 60_000;
 
@@ -62,7 +62,7 @@ test("a renewal does not count, and the lock stays held for the node that takes 
   const late = await afterTheLease(() => node.locks.renew(grant.key));
   expect(late).toMatchObject({ status: "rejected", reason: { reason: "not-a-member" } });
   await joinedAgain(node);
-  // Its own former ticket: it is the leader again, as there is no other member.
+  // The node takes over its own former ticket: it leads again, because there is no other member.
   await until(() => node.locks.size === 1, { what: "the takeover" });
   expect(await node.locks.renew(grant.key)).toBe(ttlMs);
   await node.locks.unlock(grant.key);
@@ -85,7 +85,7 @@ function startBehindProxy() {
   return startNodeInProcess({ host: proxy.address, prefix });
 }
 
-/** Does something whose transaction reaches etcd when the lease is gone of all members but `spared`. */
+/** Does something whose transaction reaches etcd only when the leases of all members but `spared` are gone. */
 async function afterTheLease<T>(act: () => Promise<T>, spared?: string): Promise<PromiseSettledResult<T>> {
   proxy.pause("toTarget");
   const outcome = Promise.allSettled([act()]);

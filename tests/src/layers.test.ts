@@ -6,10 +6,10 @@ import ts from "typescript";
 
 const packages = resolve(fileURLToPath(new URL("../../packages", import.meta.url)));
 
-/** The folders of metasrv, what everybody may know first. A file imports from its own folder and from those before it. */
+/** The folders of metasrv, the lowest layer first. A file imports from its own folder and from those before it. */
 const layers = ["model", "log", "log/etcd/rpc", "log/etcd", "fold", "node", "api", "session", "http", "."];
 
-/** What the two do not know of each other although one stands after the other. */
+/** Pairs of folders that must not import from each other, although one is below the other. */
 const strangers = [
   ["fold", "log/etcd"],
   ["fold", "log/etcd/rpc"],
@@ -20,7 +20,7 @@ const strangers = [
   ["http", "log/etcd"],
 ];
 
-/** What the packages may import of each other. */
+/** What each package may import of the others. */
 const knows: Record<string, readonly string[]> = {
   proto: [],
   wire: ["@metasrv/proto"],
@@ -33,7 +33,7 @@ interface Import {
   readonly to: string;
 }
 
-/** All imports of a package's own files, tests and generated code apart; paths are relative to its `src`. */
+/** All imports of a package's own files, without tests and generated code. Paths are relative to its `src`. */
 async function importsOf(name: string): Promise<Import[]> {
   const src = join(packages, name, "src");
   const imports: Import[] = [];
@@ -51,7 +51,7 @@ async function importsOf(name: string): Promise<Import[]> {
   return imports;
 }
 
-/** The files of one circle of imports, or nothing. */
+/** The files of one circle of imports; empty if there is none. */
 function circle(imports: readonly Import[]): readonly string[] {
   const next = new Map<string, string[]>();
   for (const { from, to } of imports) {

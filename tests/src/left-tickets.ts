@@ -1,11 +1,14 @@
 import { until } from "@metasrv/testing";
 
-/** Makes sure that every test leaves no ticket behind, and tells of each that stays once, not again after later tests. */
+/**
+ * Checks that every test leaves no ticket behind. It reports each ticket that stays once, and not again after later
+ * tests.
+ */
 export class LeftTickets {
   readonly #list: () => Promise<readonly string[]>;
   readonly #told = new Set<string>();
 
-  /** @param list - names the tickets that there are */
+  /** @param list - names the tickets that exist */
   constructor(list: () => Promise<readonly string[]>) {
     this.#list = list;
   }

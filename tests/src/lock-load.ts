@@ -2,7 +2,7 @@ import { MetaClient, UnavailableError } from "@metasrv/meta-client";
 import { until } from "@metasrv/testing";
 import { FencedRegister } from "./fenced-register.js";
 
-/** What load there is to be. */
+/** How large the load is. */
 export interface LockLoadOptions {
   /** One client for each list; the workers are spread over them. */
   readonly endpoints: readonly (readonly string[])[];
@@ -11,7 +11,8 @@ export interface LockLoadOptions {
 }
 
 /**
- * Workers that take locks, write to what they guard, and give them back, over and over, whatever fails meanwhile.
+ * Workers that take locks, write to what the locks guard, and give the locks back, over and over, whatever fails
+ * meanwhile.
  */
 export class LockLoad implements AsyncDisposable {
   readonly #registers: ReadonlyMap<string, FencedRegister>;
@@ -45,7 +46,7 @@ export class LockLoad implements AsyncDisposable {
     await until(() => this.writes >= goal, { what: `${writes} more writes under locks`, timeoutMs });
   }
 
-  /** Ends the load, and resolves with everything that must not have happened. */
+  /** Ends the load. Resolves with everything that must not have happened. */
   async stop(): Promise<unknown[]> {
     this.#stopping = true;
     await Promise.all(this.#workers);
@@ -65,7 +66,7 @@ export class LockLoad implements AsyncDisposable {
       try {
         await client.withLock(name, { ttlMs: 10_000 }, (lock) => register.write(lock.token));
       } catch (error) {
-        // The store was away for longer than the client's patience: try again.
+        // The store was away for longer than the client's patience, so the worker tries again.
         if (!(error instanceof UnavailableError)) {
           this.#unexpected.push(error);
           return;

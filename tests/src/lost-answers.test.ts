@@ -16,8 +16,8 @@ import { LeftTickets } from "./left-tickets.js";
 import { LockLoad } from "./lock-load.js";
 import { PlainLocks, rpcFailure } from "./plain-locks.js";
 
-// metasrv reaches etcd through a proxy; the test looks into etcd directly, and so knows when a transaction was committed
-// whose answer it then takes away.
+// metasrv reaches etcd through a proxy. The test reads etcd directly, so it knows when a transaction was committed, and
+// then takes its answer away.
 let etcd: Etcd;
 let store: Etcd3;
 let proxy: TcpProxy;
@@ -35,7 +35,9 @@ beforeAll(async () => {
 const left = new LeftTickets(() => ticketTextsIn(etcd.endpoint));
 afterEach(() => left.gone());
 
-/** Does something whose transaction etcd commits, but of which no byte comes back before the connection breaks. */
+/**
+ * Does something whose transaction etcd commits, while the connection breaks before any byte of the answer comes back.
+ */
 async function withoutAnswer<T>(act: () => Promise<T>, committed: () => Promise<boolean>): Promise<T> {
   proxy.pause("toClient");
   const result = act();

@@ -61,7 +61,7 @@ test("a member key without a lease never leads, however old it is, and keeps no 
   const { members } = await createClient(ClusterService, rpc.transport).listMembers({});
   expect(members.map(({ address, role }) => [address, role])).toEqual([[node.address, MemberRole.LEADER]]);
 
-  // The leader gives its holder, who may have been told, a full TTL, and then the lock to others.
+  // The leader gives the ticket a full TTL, because its holder may have been told of a grant. Then others get the lock.
   using locks = new PlainLocks(node.url);
   const grant = await locks.lock("a", { waitMs: 10_000 });
   await locks.unlock(grant);

@@ -69,7 +69,7 @@ test("who watches sees a member come, and one that was killed go after the membe
   expect(goneAfterMs).toBeLessThan(6_000);
   await follower.waitForLog(({ msg }) => msg === "leads now");
 
-  // One that is stopped goes at once.
+  // A member that is stopped is gone at once.
   const stopped = third.stop();
   expect(await nextMembers()).toEqual([`LEADER ${follower.address}`]);
   expect(await stopped).toBe(0);

@@ -27,7 +27,7 @@ test("clusters with the prefixes a and a/b do not meet: not in their locks, thei
   for (let round = 0; round < 200; round++) {
     await innerLocks.unlock(await innerLocks.lock(`busy-${round}`));
   }
-  // 400 entries would be 40 kB and more; what comes are the answers to its own checks and keep-alives.
+  // 400 entries would be at least 40 kB. What comes here are the answers to the node's own checks and keep-alives.
   expect(proxy.bytes.toClient - before).toBeLessThan(15_000);
   for (const server of [outer, inner]) {
     expect(server.logs.filter(({ level }) => Number(level) >= 40)).toEqual([]);

@@ -59,7 +59,7 @@ test("clients of a killed node go to another: holds are kept, waits keep their p
   expect(await held.renew()).toBe("renewed");
   expect(held.signal.aborted).toBe(false);
   expect(await atSurvivor.state("held")).toMatchObject({ holderToken: held.token });
-  // Both must be in the queue still when the survivor has taken over.
+  // Both waits must still be in the queue when the survivor has taken over.
   await until(async () => (await memberKeys(store, "failover")).length === 1, {
     what: "the dead member to be gone",
     timeoutMs: 15_000,

@@ -16,7 +16,7 @@ export interface NodeInProcess extends AsyncDisposable {
 
 const logger = pino({ level: "silent" });
 
-/** Starts a node in this process, so that the test may see each of its calls. */
+/** Starts a node in this process, so that the test can see each of its calls. */
 export async function startNodeInProcess({ host, prefix }: NodeInProcessOptions): Promise<NodeInProcess> {
   const log = createEtcdLog({
     hosts: [host],

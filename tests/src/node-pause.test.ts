@@ -25,7 +25,8 @@ test("a node that was stopped for longer than its lease tells no grant when it g
   await atOther.unlock(holder);
   const grant = await behind.granted;
 
-  // Everything that happened meanwhile reaches it now, first of all that its waiter was once the first in the queue.
+  // Everything that happened meanwhile reaches the node now. The first news is that its waiter was the first in the
+  // queue for a while.
   await paused.kill("SIGCONT");
   await staleFailure;
   await until(async () => (await memberKeys(store)).length === 2, { what: "it to join again", timeoutMs: 15_000 });

@@ -11,7 +11,7 @@ export interface PlainAsk {
   readonly owner?: string;
 }
 
-/** `metasrv.v1.LockService` of one node, by a client that repeats nothing: what happens is what the test sees. */
+/** `metasrv.v1.LockService` of one node, by a client that repeats nothing, so that the test sees what happens. */
 export class PlainLocks implements Disposable {
   readonly service: Client<typeof LockService>;
   readonly #rpc: Disposable;
@@ -51,7 +51,7 @@ export class PlainLocks implements Disposable {
     await this.service.renew({ key, ttlMs: BigInt(ttlMs) });
   }
 
-  /** Who stands in the way; undefined when nobody does. */
+  /** Who holds the lock and how many wait; undefined when nobody holds it. */
   async state(name: string): Promise<LockState | undefined> {
     const answer = await this.tryLock(name);
     if (answer.$typeName === "metasrv.v1.LockState") {
@@ -91,7 +91,7 @@ export class PlainLocks implements Disposable {
   }
 }
 
-/** What a call failed with, in names. */
+/** The failure of a call, in names. */
 export interface RpcFailure {
   readonly code: keyof typeof Code;
   readonly reason: keyof typeof Reason | undefined;

@@ -8,7 +8,10 @@ import {
   type SessionResponse,
 } from "@metasrv/proto/metasrv/v1";
 
-/** A session of `metasrv.v1.LockService`, message by message. It gives a sign of life only when the test sends something. */
+/**
+ * A session of `metasrv.v1.LockService`, message by message. It gives a sign of life only when the test sends
+ * something.
+ */
 export class PlainSession {
   readonly #responses: AsyncIterator<SessionResponse>;
   readonly #requests: SessionRequest[] = [];
@@ -24,7 +27,7 @@ export class PlainSession {
     this.#wake?.();
   }
 
-  /** Ends the requests, as a client does that wants nothing more. */
+  /** Ends the requests, as a client does that has nothing more to ask for. */
   end(): void {
     this.#ended = true;
     this.#wake?.();

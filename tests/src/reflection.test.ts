@@ -18,7 +18,7 @@ beforeAll(async () => {
   nowhere = await mkdtemp(join(tmpdir(), "metasrv-reflection-"));
 });
 
-/** What a gRPC client prints that knows of the service only what the server tells. */
+/** The output of a gRPC client that knows of the service only what the server tells. */
 async function bufCurl(path: string, ...args: string[]): Promise<string> {
   const options = ["curl", "--http2-prior-knowledge", "--protocol", "grpc", ...args, `${node.url}${path}`];
   const { stdout } = await promisify(execFile)(buf, options, { cwd: nowhere, timeout: 30_000 });

@@ -5,7 +5,7 @@ import { createConnectTransport, createGrpcTransport, Http2SessionManager } from
 /** How a plain client speaks: gRPC, Connect over HTTP/2, or JSON over HTTP/1.1 as curl would. */
 export type Wire = "grpc" | "connect" | "json";
 
-/** A transport with the connections under it, which disposing closes. */
+/** A transport and its connections. Disposing of it closes them. */
 export interface RpcClient extends Disposable {
   readonly transport: Transport;
 }

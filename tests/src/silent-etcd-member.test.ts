@@ -7,10 +7,10 @@ import { pino } from "pino";
 const nodes = 12;
 const keepAlives = 3;
 
-/** Whether a node's lease is kept alive a few times, or lost before. */
+/** Whether a node's lease is kept alive a few times, or is lost before. */
 type Outcome = "kept" | "lost";
 
-/** Has a node join; `ended` is told of its outcome, perhaps more than once. */
+/** Lets a node join. `ended` is told of the outcome, perhaps more than once. */
 async function join(hosts: readonly string[], node: number, ended: (outcome: Outcome) => void): Promise<CommandLog> {
   const log = createEtcdLog({
     hosts,
@@ -25,7 +25,7 @@ async function join(hosts: readonly string[], node: number, ended: (outcome: Out
     memberTtlSeconds: 4,
     quotaBytes: 2 * 1024 ** 3,
   });
-  // The first extension is that of the joining.
+  // The first extension comes from joining, so it does not count.
   let extensions = -1;
   await log.join(
     { address: `127.0.0.1:${node + 1}`, version: "0", startedUnixMs: 0 },

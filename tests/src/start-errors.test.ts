@@ -30,7 +30,7 @@ test("a store that cannot be reached: says so while it tries again, and gives up
 });
 
 test("a store whose packets go nowhere: gives up as well", async () => {
-  // Something that takes connections, or the proxy would end its own.
+  // A server behind the proxy takes its connections. Without one, the proxy would end them.
   await using behind = await startMetasrv();
   await using silent = await startTcpProxy({ target: behind.address });
   silent.pause("toTarget");

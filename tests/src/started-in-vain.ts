@@ -27,7 +27,7 @@ export async function runMetasrv(...args: string[]): Promise<Run> {
   return { code, said: child.tail, lines, tookMs: performance.now() - startedAt };
 }
 
-/** A server that does not come to serve; without an address among its flags, it is to listen on a free port. */
+/** Starts a server that must fail to start. If its flags name no address, it would listen on a free port. */
 export function startedInVain(...args: string[]): Promise<Run> {
   const bind = args.includes("--bind-addr") ? [] : ["--bind-addr", "127.0.0.1:0"];
   return runMetasrv("start", ...bind, ...args);

@@ -5,7 +5,7 @@ import { putEntry } from "./in-store.js";
 import { PlainLocks } from "./plain-locks.js";
 import { startedInVain } from "./started-in-vain.js";
 
-// A server that cannot know any more who holds which lock ends itself, and says why.
+// The exit code of a server that ends itself because it can no longer know who holds which lock.
 
 const fatalExitCode = 70;
 
@@ -74,7 +74,7 @@ test("an entry whose writer has another table: servers that run end themselves; 
 
 test("an entry of a known level with a command that nobody knows: a server ends rather than skip it", async () => {
   await using node = await startMetasrv({ store: etcd.endpoint });
-  // An entry of level 1 whose one command has the field 15, of no bytes.
+  // An entry of level 1. Its only command has field 15, with no bytes.
   await store.put(`metasrv/@/log/1/${"0".repeat(15)}1`).value(Buffer.of(0x08, 1, 0x2a, 2, 0x7a, 0));
   await endsItself(node, /a command that this version cannot read/);
 });

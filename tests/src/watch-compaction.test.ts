@@ -20,7 +20,7 @@ test("a node whose watch was compacted away lists again: no grant missed, none d
   const waiter = await locks.queueUp("waited for");
   await elsewhere.waitersAre("waited for", 1);
 
-  // Nothing reaches the node of what happens now.
+  // The node does not hear of what happens now.
   proxy.pause("toClient");
   await elsewhere.unlock(waitedFor);
   await elsewhere.unlock(lost);
@@ -43,7 +43,7 @@ test("a node whose watch was compacted away lists again: no grant missed, none d
     await locks.unlock(held);
   }
 
-  // And it goes on: events after the listing are seen as before.
+  // The node goes on: it sees events after the listing as before.
   {
     await using load = new LockLoad({
       endpoints: [[node.url], [other.url]],

@@ -5,7 +5,7 @@ import type { LockBackend } from "./lock-backend.js";
 import type { LockDriver } from "./lock-driver.js";
 import type { Scenario, ScenarioContext } from "./scenario.js";
 
-/** Runs every scenario on a backend: it is done when this passes. */
+/** Runs every scenario on a backend. A backend is done when this passes. */
 export function describeLockConformance(title: string, backend: LockBackend): void {
   describe(title, () => {
     let driver: LockDriver | undefined;
@@ -40,7 +40,7 @@ function define(scenario: Scenario, backend: LockBackend, driver: () => LockDriv
   if (missing === undefined) {
     test(scenario.title, () => scenario.run(contextOf(driver(), backend)));
   } else {
-    // Shown as skipped, with the reason that the backend gives, so that nobody takes it for tested.
+    // A scenario that is left out is shown as skipped, with the backend's reason, so that nobody takes it for tested.
     const exemption = `exempt from "${missing}": ${backend.without?.[missing] ?? ""}`;
     test.skip(`${scenario.title} (${exemption})`, () => undefined);
   }

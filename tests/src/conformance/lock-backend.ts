@@ -21,10 +21,10 @@ export type Feature =
   /** The store is etcd, and can be looked into. */
   | "etcd";
 
-/** A backend, and the way to it, on which the scenarios run. */
+/** A way to use locks, on which the scenarios run. */
 export interface LockBackend {
   open(): Promise<LockDriver>;
-  /** Features that it does not have, each with the reason. Scenarios that need one are skipped by that name. */
+  /** The features that it does not have, each with the reason. Scenarios that need one of them are skipped. */
   readonly without?: Readonly<Partial<Record<Feature, string>>>;
   /** TTLs are multiples of this, in milliseconds; 1 when absent. */
   readonly ttlStepMs?: number;

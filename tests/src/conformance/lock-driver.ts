@@ -28,10 +28,12 @@ export type TryLockAnswer =
   /** The state is empty where the backend tells none. */
   | { readonly refused: LockState };
 
-/** Why a driver's call failed, in the words of all backends. */
+/** Why a driver's call failed, in the same terms for all backends. */
 export class DriverError extends Error {
   override readonly name = "DriverError";
-  /** `aborted`: by the ask's signal. `invalid-argument`: refused by the client before anything was sent. */
+  /**
+   * `aborted`: the ask's signal aborted. `invalid-argument`: the client refused the request before it sent anything.
+   */
   readonly reason: LockErrorReason | "aborted" | "invalid-argument" | "other";
   readonly state: LockState | undefined;
 
@@ -51,13 +53,19 @@ export interface LockDriver extends AsyncDisposable {
   tryLock(name: Uint8Array, ask?: LockAsk): Promise<TryLockAnswer>;
   unlock(key: Uint8Array): Promise<"released" | "not-held">;
   renew(key: Uint8Array, ttlMs?: number): Promise<"renewed" | "not-held">;
-  /** The lock as someone else sees it, by a way of its own where the driver has none; holder token 0: it is free. */
+  /**
+   * The lock as somebody else sees it, in a way of its own if the driver has none. If the holder's token is 0, the lock
+   * is free.
+   */
   observe(name: Uint8Array): Promise<LockState>;
   /** Stops the node in order and starts another on the same store. */
   restart(): Promise<void>;
-  /** The tickets in the store, where it can be looked into, each as a text that names it; of one lock. */
+  /**
+   * The tickets in the store, of one lock if a name is given, each as a text that names it; only if the store can be
+   * read.
+   */
   tickets(name?: Uint8Array): Promise<readonly string[]>;
-  /** How many tickets the node serves, where that can be seen. */
+  /** How many tickets the node serves; only if that can be seen. */
   readonly served?: number;
   /** Present on etcd. */
   readonly etcd?: EtcdSide;

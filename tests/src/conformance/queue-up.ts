@@ -10,7 +10,7 @@ export interface Waiter {
 export async function queueUp(driver: LockDriver, name: Uint8Array, ask: LockAsk = {}): Promise<Waiter> {
   const { waiters } = await driver.observe(name);
   const granted = driver.lock(name, ask);
-  // Whoever is interested in the outcome awaits it; until then a failure is not unhandled.
+  // Whoever is interested in the outcome awaits the promise. Until then, a failure must not count as unhandled.
   granted.catch(() => undefined);
   await waitersAre(driver, name, waiters + 1);
   return { granted };

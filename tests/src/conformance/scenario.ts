@@ -4,15 +4,15 @@ import type { LockDriver } from "./lock-driver.js";
 /** What a scenario works with. */
 export interface ScenarioContext {
   readonly driver: LockDriver;
-  /** A lock name that no other scenario uses; short, so that keys have little in common but it. */
+  /** A lock name that no other scenario uses. It is short, so that keys of different locks differ in little else. */
   readonly name: () => Uint8Array;
   /** The shortest TTL that the backend allows and that is not below `leastMs`. */
   readonly ttlMs: (leastMs: number) => number;
-  /** For the few lines of a scenario that not every backend can show; whole scenarios say what they need. */
+  /** Used for the few lines of a scenario that not every backend can show. A whole scenario says what it needs. */
   readonly has: (feature: Feature) => boolean;
 }
 
-/** One thing that every backend must do. It must leave no ticket behind; the suite checks. */
+/** Something that every backend must do. A scenario must leave no ticket behind; the suite checks that. */
 export interface Scenario {
   readonly title: string;
   readonly needs?: readonly Feature[];

@@ -3,7 +3,7 @@ import type { LockErrorReason } from "@metasrv/metasrv";
 import { ErrorDetailSchema, Reason } from "@metasrv/proto/metasrv/v1";
 import { DriverError } from "../lock-driver.js";
 
-/** What a call over the wire failed with, in the words of all backends. */
+/** The failure of a call over the wire, as the error that all backends use. */
 export function wireError(error: unknown, signal?: AbortSignal): DriverError {
   if (signal?.aborted === true && ConnectError.from(error).code === Code.Canceled) {
     return new DriverError("aborted", error);

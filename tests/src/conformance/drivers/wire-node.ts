@@ -5,10 +5,10 @@ import { openRpcClient, type RpcClient } from "../../rpc-client.js";
 import type { LockDriver } from "../lock-driver.js";
 import { EtcdView } from "./etcd-side.js";
 
-/** Where the locks of a node over the wire are kept: in its memory, or in an etcd under a prefix. */
+/** Where a node that is reached over the wire keeps its locks: in its memory, or in an etcd under a prefix. */
 export type WireStore = "memory" | { readonly endpoint: string; readonly prefix?: string };
 
-/** How a driver is made that uses a node. */
+/** Makes a driver that uses a node. */
 export type OpenDriver = (node: WireNode) => LockDriver;
 
 /** A server process, looked at by a client of its own. */
@@ -32,14 +32,14 @@ export class WireNode implements AsyncDisposable {
     }
   }
 
-  /** Starts a node and makes the driver that uses it; disposing of the driver is to dispose of the node. */
+  /** Starts a node and makes the driver that uses it. Disposing of the driver must dispose of the node. */
   static async open(store: WireStore, open: OpenDriver): Promise<LockDriver> {
     const prefix = store === "memory" ? undefined : store.prefix;
     const args = prefix === undefined ? [] : ["--store-key-prefix", prefix];
     return open(new WireNode(await start(store, args), store, args, open));
   }
 
-  /** A try-lock says how a lock stands; one that it is granted is given back. */
+  /** A try-lock tells the state of a lock. If it is granted, it is given back. */
   async observe(name: Uint8Array): Promise<LockState> {
     const client = createClient(LockService, this.#observer.transport);
     const { outcome } = await client.lock({ lock: { case: "nameBytes", value: name }, waitMs: 0n });

@@ -3,10 +3,10 @@ import { expect } from "@jest/globals";
 import { queueUp } from "../queue-up.js";
 import type { Scenario } from "../scenario.js";
 
-/** Far above what any machine needs, and far below what a missing expiry would take. */
+/** Far longer than any machine needs, and far shorter than it would take if the hold did not expire. */
 const soonMs = 5_000;
 
-/** Holds that end by themselves. Measured from before the request, so every lower bound is strict. */
+/** Holds that end by themselves. Times are measured from before the request, so every lower bound is strict. */
 export const expiryScenarios: readonly Scenario[] = [
   {
     title: "a hold ends with its TTL, not before, and the next waiter gets the lock soon after",

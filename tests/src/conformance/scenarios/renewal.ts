@@ -15,7 +15,7 @@ export const renewalScenarios: readonly Scenario[] = [
       const ttl = ttlMs(1_500);
       const { key } = await driver.lock(lock, { ttlMs: ttl });
       const waiter = await queueUp(driver, lock);
-      // A part of the TTL must have passed for a renewal to show.
+      // Part of the TTL must have passed, or a renewal would not show.
       await pass(ttl / 4);
       const renewedAt = performance.now();
       expect(await driver.renew(key)).toBe("renewed");
