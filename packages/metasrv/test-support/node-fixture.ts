@@ -87,7 +87,7 @@ export async function nodeOfThree(limits: Partial<Limits> = {}): Promise<NodeFix
 export async function leadingNode(): Promise<
   Pick<NodeFixture<ScriptedLog>, "log" | "clock" | "store"> & {
     readonly node: NodeFixture<ScriptedLog>;
-    readonly held: Ticket;
+    readonly held: StoredTicket;
   }
 > {
   const node = await nodeOfThree({ waiterGraceMs: 3_000 });
@@ -118,13 +118,19 @@ export function contentOf(memberId: string, change: Partial<TicketContent> = {})
 }
 
 /** Another member asks for a lock, or takes a ticket over; it is not delivered yet. */
-export function createElsewhere(log: ScriptedLog, n: number, memberId: string, name = orders, attempt = 0): Ticket {
+export function createElsewhere(
+  log: ScriptedLog,
+  n: number,
+  memberId: string,
+  name = orders,
+  attempt = 0,
+): StoredTicket {
   log.elsewhere(memberId, { kind: "create", name, id: id(n), content: contentOf(memberId), attempt, try: false });
   return stored(log, n, name);
 }
 
 /** The key of a ticket is renewed at another member; it is not delivered yet. */
-export function adoptElsewhere(log: ScriptedLog, n: number, memberId: string, name = orders): Ticket {
+export function adoptElsewhere(log: ScriptedLog, n: number, memberId: string, name = orders): StoredTicket {
   const { token, holds } = stored(log, n, name);
   if (holds) {
     log.elsewhere(memberId, { kind: "renew", name, id: id(n), token, ttlMs: 0 });
@@ -140,13 +146,17 @@ export function removeElsewhere(log: ScriptedLog, n: number, memberId = "n2", na
   log.elsewhere(memberId, { kind: "remove", name, id: id(n), token, cause: "released", memberId: "" });
 }
 
-/** A ticket as the log has it, whatever the node has heard of it. */
-export function stored(log: ScriptedLog, n: number, name = orders): Ticket {
+/** What the log has of a ticket at one moment. */
+export type StoredTicket = Pick<Ticket, "token" | "memberId" | "attempt" | "content" | "holds">;
+
+/** A ticket as the log has it now, whatever the node has heard of it. */
+export function stored(log: ScriptedLog, n: number, name = orders): StoredTicket {
   const ticket = log.written.get({ name, id: id(n) });
   if (ticket === undefined) {
     throw new Error(`ticket ${n} of ${name} is not in the log`);
   }
-  return ticket;
+  const { token, memberId, attempt, content, holds } = ticket;
+  return { token, memberId, attempt, content, holds };
 }
 
 /** The bytes of the id of a ticket that is asked for as number `n`. */

@@ -1,4 +1,5 @@
 import { Fold } from "../src/fold/fold.js";
+import type { Ticket } from "../src/fold/ticket.js";
 import type {
   CommandLog,
   CommandWaiter,
@@ -29,6 +30,13 @@ export class ScriptedCommand {
   /** It is in the log now, unless its member is gone; this node has not heard of it yet. */
   commit(): this {
     this.#log.write(this);
+    return this;
+  }
+
+  /** It is in the log now, and this node hears of it, and of all before it. */
+  done(): this {
+    this.commit();
+    this.#log.deliver();
     return this;
   }
 
@@ -82,6 +90,11 @@ export class ScriptedLog implements CommandLog {
 
   constructor(memberId = "n1") {
     this.#firstMemberId = memberId;
+  }
+
+  /** The tickets that the log has, whatever this node has heard of them. */
+  get tickets(): readonly Ticket[] {
+    return [...this.written.tickets()];
   }
 
   open(fold: LogFold, listener: LogListener): Promise<void> {

@@ -145,10 +145,12 @@ export class LockNode {
     // One for all: a million errors with their stacks take longer than stopping may.
     const reason = shuttingDown();
     for (const local of this.#locals()) {
-      if (local.state !== "held" && !local.resumable) {
+      if (local.state === "leftOver") {
+        local.dispatch("timeOver");
+      } else if (local.state !== "held" && !local.resumable) {
         // Nobody can go on with it at another member.
         local.giveUp(reason);
-      } else if (!["removing", "leftOver", "withdrawn"].includes(local.state)) {
+      } else if (local.state !== "removing" && local.state !== "withdrawn") {
         local.dispatch("abandon", reason);
       }
     }
@@ -341,6 +343,8 @@ export class LockNode {
           claim.listener.refused(this.#fold.state(request.name));
         } else if (outcome.kind === "superseded") {
           failed(superseded());
+        } else if (!stands && (this.#standing.stopping || this.#standing.memberId === undefined)) {
+          failed(this.#servedElsewhere());
         } else if (!stands && (outcome.kind === "holds" || outcome.kind === "waits")) {
           this.#serveOutcome(claim, request, outcome);
         }
@@ -421,14 +425,16 @@ export class LockNode {
         {
           settled: ({ kind }) => {
             const ticket = this.#fold.get(key);
-            const serves = kind === "done" && ticket?.token === token && this.#host.isMember(ticket.memberId);
+            const stands = kind === "done" && ticket?.token === token;
+            const serves = stands && !this.#standing.stopping && this.#host.isMember(ticket.memberId);
             if (local !== undefined) {
               local.renewalEnded(serves && ticket.follower === local);
             }
             if (serves) {
               resolve(this.#serveHold(ticket, local));
             } else {
-              reject(notHeld());
+              // What stands is served by another member, or will be.
+              reject(stands ? this.#servedElsewhere() : notHeld());
             }
           },
           failed: (error) => {
@@ -440,6 +446,14 @@ export class LockNode {
         "soon",
       );
     });
+  }
+
+  /** Why this node does not serve a ticket that is in the table. */
+  #servedElsewhere(): LockError {
+    if (this.#standing.stopping) {
+      return shuttingDown();
+    }
+    return this.#standing.memberId === undefined ? notAMember() : superseded();
   }
 
   /** Runs the clock of a ticket that holds and has just become this node's, or was given a full TTL. */
@@ -474,6 +488,10 @@ export class LockNode {
 
   /** Serves a ticket that nobody here wants, to remove it; unless somebody has asked for it since, whose own outcome counts. */
   #serveOrphan({ name, id, content, attempt }: Ticket, outcome: Outcome): void {
+    if (this.#standing.stopping && content.resumable) {
+      // Its requester can go on with it at another member.
+      return;
+    }
     if (this.#unshown.get({ name, id }) === undefined) {
       const local = this.#add({ name, id, content, attempt, waitMs: undefined });
       local.state = "withdrawn";

@@ -22,6 +22,13 @@ export interface TakeoverOptions {
   readonly adopted: (ticket: Ticket) => void;
 }
 
+/** A ticket is to be removed unless another member serves it by then. */
+interface Doom {
+  readonly ticket: Ticket;
+  /** The member that was gone. */
+  readonly memberId: string;
+}
+
 /** How many tickets are taken over at a time. */
 const width = 1024;
 const retryMs = 1_000;
@@ -33,8 +40,8 @@ const retryMs = 1_000;
  */
 export class Takeover {
   readonly #options: TakeoverOptions;
-  /** Tickets that wait to be removed, and their members: one that another member serves meanwhile is spared. */
-  readonly #doomed = new Map<Ticket, string>();
+  /** Tickets that wait to be removed. */
+  readonly #doomed = new Map<Ticket, Doom>();
   readonly #timers = new Set<Timer>();
   /** Sweeps asked for since the first that is not done. */
   #requests = 0;
@@ -107,7 +114,7 @@ export class Takeover {
     const holding: Ticket[] = [];
     const waiting: Ticket[] = [];
     for (const ticket of fold.tickets()) {
-      if (!cluster.has(ticket.memberId) && this.#doomed.get(ticket) !== ticket.memberId) {
+      if (!cluster.has(ticket.memberId) && this.#doomed.get(ticket)?.memberId !== ticket.memberId) {
         (ticket.holds ? holding : waiting).push(ticket);
       }
     }
@@ -137,24 +144,21 @@ export class Takeover {
     if (tickets.length === 0) {
       return;
     }
-    for (const ticket of tickets) {
-      this.#doomed.set(ticket, ticket.memberId);
+    const dooms = tickets.map((ticket) => ({ ticket, memberId: ticket.memberId }));
+    for (const doom of dooms) {
+      this.#doomed.set(doom.ticket, doom);
     }
     this.#later(this.#options.waiterGraceMs, () => {
-      void this.#purge(tickets);
+      void this.#purge(dooms);
     });
   }
 
-  async #purge(tickets: readonly Ticket[]): Promise<void> {
+  async #purge(dooms: readonly Doom[]): Promise<void> {
     try {
-      for (let start = 0; start < tickets.length; start += width) {
-        const orphans = tickets
-          .slice(start, start + width)
-          .filter(
-            (ticket) => this.#options.leads() && this.#doomed.get(ticket) === ticket.memberId && this.#isThere(ticket),
-          );
+      for (let start = 0; start < dooms.length; start += width) {
+        const due = dooms.slice(start, start + width).filter((doom) => this.#options.leads() && this.#isDue(doom));
         await Promise.all(
-          orphans.map(({ name, id, token, memberId }) =>
+          due.map(({ ticket: { name, id, token }, memberId }) =>
             this.#write({ kind: "remove", name, id, token, cause: "abandoned", memberId }),
           ),
         );
@@ -162,13 +166,21 @@ export class Takeover {
     } catch (error) {
       this.#interrupted(error);
     } finally {
-      for (const ticket of tickets) {
-        this.#doomed.delete(ticket);
+      for (const doom of dooms) {
+        if (this.#doomed.get(doom.ticket) === doom) {
+          this.#doomed.delete(doom.ticket);
+        }
       }
-      if (tickets.some((ticket) => this.#isOrphan(ticket))) {
+      if (dooms.some(({ ticket }) => this.#isOrphan(ticket))) {
         this.sweep();
       }
     }
+  }
+
+  /** Whether it is left where it was; one that another member has served meanwhile gets the grace anew. */
+  #isDue(doom: Doom): boolean {
+    const { ticket, memberId } = doom;
+    return this.#doomed.get(ticket) === doom && ticket.memberId === memberId && this.#isThere(ticket);
   }
 
   #write(command: Command, settled: (outcome: Outcome) => void = () => undefined): Promise<void> {

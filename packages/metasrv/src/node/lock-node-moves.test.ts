@@ -1,0 +1,225 @@
+import { describe, expect, test } from "@jest/globals";
+import { settled } from "@metasrv/wire/testing";
+import {
+  adoptElsewhere,
+  createElsewhere,
+  id,
+  nodeOfThree,
+  orders,
+  removeElsewhere,
+  stored,
+} from "../../test-support/node-fixture.js";
+import { encodeLockKey } from "../model/lock-key.js";
+
+/** The key of a ticket that holds at another member. */
+function keyOf({ token }: { readonly token: bigint }): Uint8Array {
+  return encodeLockKey({ name: orders, id: id(1), token: token });
+}
+
+describe("a ticket that another member adopts", () => {
+  test("ends a wait here, and stays in the log", async () => {
+    const node = await nodeOfThree();
+    await node.asked();
+    const asked = await node.asked({ ticket: 1, waitMs: 1_000 });
+    const moved = adoptElsewhere(node.log, 1, "n2");
+    node.log.deliver();
+    expect(asked.told).toEqual(["failed: superseded"]);
+    await node.clock.advance(1_000);
+    expect(stored(node.log, 1)).toEqual(moved);
+    expect(node.store.size).toBe(1);
+  });
+
+  test("ends a hold here, and its clock", async () => {
+    const node = await nodeOfThree();
+    const asked = await node.asked({ ticket: 1, ttlMs: 1_000 });
+    const moved = adoptElsewhere(node.log, 1, "n2");
+    node.log.deliver();
+    expect(asked.told).toEqual(["granted", "lost: moved"]);
+    await node.clock.advance(1_000);
+    expect(stored(node.log, 1)).toEqual(moved);
+    expect([node.store.size, node.clock.timers]).toEqual([0, 0]);
+  });
+
+  test("while its request here is still on its way: ends that too, once it is answered", async () => {
+    const node = await nodeOfThree();
+    await node.asked();
+    node.log.manual = true;
+    const asked = node.ask({ ticket: 1 });
+    const create = node.log.take("create").commit();
+    adoptElsewhere(node.log, 1, "n2");
+    node.log.deliver();
+    create.done();
+    await settled();
+    expect(asked.told).toEqual(["failed: superseded"]);
+  });
+});
+
+describe("a requester that comes over from another member", () => {
+  test("keeps its place, and this node tells it of the grant", async () => {
+    const node = await nodeOfThree();
+    const holder = await node.asked();
+    const { token } = createElsewhere(node.log, 1, "n2");
+    node.log.deliver();
+    const next = await node.asked();
+    const moved = await node.asked({ ticket: 1 });
+    expect(stored(node.log, 1)).toMatchObject({ token, memberId: "n1" });
+    await node.store.unlock(holder.grant.key);
+    await settled();
+    expect([moved.told, next.told]).toEqual([["granted"], []]);
+    expect(moved.grant.token).toBe(token);
+  });
+
+  test("is granted at once if its ticket holds already", async () => {
+    const node = await nodeOfThree();
+    const { token } = createElsewhere(node.log, 1, "n2");
+    node.log.deliver();
+    const moved = await node.asked({ ticket: 1, ttlMs: 1_000 });
+    expect(moved.told).toEqual(["granted"]);
+    expect(moved.grant).toMatchObject({ token: token, ttlMs: 1_000 });
+    await node.clock.advance(1_000);
+    expect(moved.told).toEqual(["granted", "lost: expired"]);
+  });
+
+  test("renews its key here; from then on this node runs the clock", async () => {
+    const node = await nodeOfThree();
+    const held = createElsewhere(node.log, 1, "n2");
+    node.log.deliver();
+    await expect(node.store.renew(keyOf(held), 1_000)).resolves.toBe(1_000);
+    await node.clock.advance(999);
+    expect(stored(node.log, 1)).toMatchObject({ memberId: "n1", content: { ttlMs: 1_000 } });
+    await expect(node.store.renew(keyOf(held))).resolves.toBe(1_000);
+    await node.clock.advance(999);
+    expect(node.log.tickets).toHaveLength(1);
+    await node.clock.advance(1);
+    expect([node.log.tickets, node.store.size]).toEqual([[], 0]);
+  });
+
+  test("renews its key here before this node has heard of the ticket", async () => {
+    const node = await nodeOfThree();
+    const held = createElsewhere(node.log, 1, "n2");
+    await expect(node.store.renew(keyOf(held), 1_000)).resolves.toBe(1_000);
+    await node.clock.advance(999);
+    expect(stored(node.log, 1).memberId).toBe("n1");
+    await node.clock.advance(1);
+    expect(node.log.tickets).toEqual([]);
+  });
+
+  test("renews its key here before this node has heard that the ticket before it is gone", async () => {
+    const node = await nodeOfThree();
+    createElsewhere(node.log, 2, "n2");
+    const held = createElsewhere(node.log, 1, "n2");
+    node.log.deliver();
+    removeElsewhere(node.log, 2);
+    await expect(node.store.renew(keyOf(held))).resolves.toBe(10_000);
+  });
+
+  test("renews its key here before this node has heard of an earlier renewal", async () => {
+    const node = await nodeOfThree();
+    const held = createElsewhere(node.log, 1, "n2");
+    node.log.deliver();
+    adoptElsewhere(node.log, 1, "n3");
+    await expect(node.store.renew(keyOf(held))).resolves.toBe(10_000);
+    await node.clock.advance(9_999);
+    expect(stored(node.log, 1).memberId).toBe("n1");
+    expect(node.store.size).toBe(1);
+  });
+
+  test("comes back to a node that has not heard yet that it was away", async () => {
+    const node = await nodeOfThree();
+    const asked = await node.asked({ ticket: 1 });
+    adoptElsewhere(node.log, 1, "n2");
+    await expect(node.store.renew(asked.grant.key)).resolves.toBe(10_000);
+    await settled();
+    expect(stored(node.log, 1).memberId).toBe("n1");
+    await node.clock.advance(10_000);
+    expect(node.log.tickets).toEqual([]);
+  });
+
+  test("is told of a later loss", async () => {
+    const node = await nodeOfThree();
+    const held = createElsewhere(node.log, 1, "n2");
+    node.log.deliver();
+    const lost: string[] = [];
+    const never = () => {
+      throw new Error("told of something else than a loss");
+    };
+    const listener = { granted: never, refused: never, failed: never, lost: (reason: string) => lost.push(reason) };
+    await node.store.resume(keyOf(held), 1_000, listener);
+    await node.clock.advance(999);
+    expect([lost, node.log.tickets.length]).toEqual([[], 1]);
+    await node.clock.advance(1);
+    expect([lost, node.log.tickets.length]).toEqual([["expired"], 0]);
+  });
+});
+
+describe("a key that does not hold", () => {
+  test("because its ticket waits", async () => {
+    const node = await nodeOfThree();
+    await node.asked();
+    const waiting = createElsewhere(node.log, 1, "n2");
+    node.log.deliver();
+    await expect(node.store.renew(keyOf(waiting))).rejects.toMatchObject({ reason: "not-held" });
+    expect(stored(node.log, 1)).toMatchObject({ token: waiting.token });
+  });
+
+  test("because its ticket is gone", async () => {
+    const node = await nodeOfThree();
+    const held = createElsewhere(node.log, 1, "n2");
+    removeElsewhere(node.log, 1);
+    await expect(node.store.renew(keyOf(held))).rejects.toMatchObject({ reason: "not-held" });
+    await expect(node.store.unlock(keyOf(held))).rejects.toMatchObject({ reason: "not-held" });
+  });
+
+  test("because its ticket goes while it is renewed here", async () => {
+    const node = await nodeOfThree();
+    const held = createElsewhere(node.log, 1, "n2");
+    node.log.deliver();
+    removeElsewhere(node.log, 1);
+    await expect(node.store.renew(keyOf(held))).rejects.toMatchObject({ reason: "not-held" });
+    expect(node.store.size).toBe(0);
+  });
+
+  test("because its token is another's", async () => {
+    const node = await nodeOfThree();
+    const held = createElsewhere(node.log, 1, "n2");
+    node.log.deliver();
+    for (const token of [held.token - 1n, held.token + 1n]) {
+      const key = keyOf({ token: token });
+      await expect(node.store.renew(key)).rejects.toMatchObject({ reason: "not-held" });
+      await expect(node.store.unlock(key)).rejects.toMatchObject({ reason: "not-held" });
+    }
+    expect(stored(node.log, 1)).toEqual(held);
+  });
+});
+
+test("news older than what this node did itself mean nothing", async () => {
+  const node = await nodeOfThree();
+  const held = createElsewhere(node.log, 1, "n2");
+  node.log.deliver();
+  node.log.manual = true;
+  adoptElsewhere(node.log, 1, "n3");
+  const listener = { granted: () => undefined, refused: () => undefined, failed: () => undefined, lost: tell };
+  const lost: string[] = [];
+  function tell(reason: string): void {
+    lost.push(reason);
+  }
+  const renewal = node.store.resume(keyOf(held), 0, listener);
+  // n3's renewal and this node's own arrive together.
+  node.log.take("renew").done();
+  await renewal;
+  expect([lost, node.store.size]).toEqual([[], 1]);
+});
+
+test("unlocking a ticket that is asked for again at the same time ends that request", async () => {
+  const node = await nodeOfThree();
+  const held = createElsewhere(node.log, 1, "n2");
+  node.log.deliver();
+  node.log.membership.extended(node.clock.now());
+  const again = await node.asked({ ticket: 1 });
+  node.log.manual = true;
+  const unlocked = node.store.unlock(keyOf(held));
+  node.log.take("remove").done();
+  await unlocked;
+  node.log.deliver();
+  expect(again.told).toEqual(["failed: canceled"]);
+});
