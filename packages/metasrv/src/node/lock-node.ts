@@ -33,15 +33,14 @@ import type { ServedTicket, TicketHost } from "./ticket-host.js";
 /** How long stopping waits for etcd, in milliseconds. */
 const stopBoundMs = 2_000;
 
-/** What a node is made of. */
 export interface LockNodeOptions {
   readonly log: CommandLog;
   readonly clock: Clock;
   readonly limits: Limits;
   readonly logger: Logger;
-  /** Makes ticket ids for requesters that have none; other ones in tests only. */
+  /** Makes ticket ids for requesters that have none; replaced only in tests. */
   readonly newTicketId?: () => Uint8Array;
-  /** What the log is folded into; another one in tests only. */
+  /** What the log is folded into; replaced only in tests. */
   readonly fold?: Fold;
 }
 
@@ -59,20 +58,22 @@ export class LockNode {
   readonly #fold: Fold;
   /** The members, and which of them leads. */
   readonly cluster: ClusterView;
-  /** Whether this node may serve now: asked before a grant is told and before a ticket is asked for. */
+  /** Whether this node may serve now. It is asked before a grant is told, and before a command is written. */
   readonly #standing: Standing;
   readonly #admission: Admission;
   readonly #alarms: Alarms;
   readonly #takeover: Takeover;
   readonly #host: TicketHost;
-  /** Tickets served here that the table does not show yet. All others are the followers of those in the table. */
+  /**
+   * Tickets that this node serves and that the table does not show yet. The others follow their tickets in the table.
+   */
   readonly #unshown = new TicketMap<LocalTicket>();
-  /** Tickets that hold, and are told so once the membership is sure again. */
+  /** Tickets that hold. Their requesters are told once the membership is sure again. */
   readonly #heldBack = new Set<ServedTicket>();
   #size = 0;
-  /** Told when the last ticket is gone. */
+  /** Called when the last ticket is gone. */
   #emptied: (() => void) | undefined;
-  /** What was asked for last: one client's tickets are mostly alike, and share their content. */
+  /** What was asked for last. Requests of one client are mostly alike, and share one object. */
   #lastContent: TicketContent | undefined;
 
   constructor(options: LockNodeOptions) {
@@ -137,18 +138,19 @@ export class LockNode {
   }
 
   /**
-   * Ends every wait with `shutting-down`, leaves the held locks to the other members, and ends the membership. Waits
-   * whose requesters know the ticket id keep their place for the grace, so that they can go on at another member.
+   * Ends every wait with `shutting-down`, leaves held locks to the other members, and ends the membership. A wait whose
+   * requester knows the ticket id keeps its place for the grace, so that the requester can ask for it at another
+   * member.
    */
   async stop(): Promise<void> {
     this.#standing.stop();
-    // One for all: a million errors with their stacks take longer than stopping may.
+    // All tickets get the same error: a million errors with their stacks would take longer than stopping may.
     const reason = shuttingDown();
     for (const local of this.#locals()) {
       if (local.state === "leftOver") {
         local.dispatch("timeOver");
       } else if (local.state !== "held" && !local.resumable) {
-        // Nobody can go on with it at another member.
+        // Its requester cannot ask for it at another member.
         local.giveUp(reason);
       } else if (local.state !== "removing" && local.state !== "withdrawn") {
         local.dispatch("abandon", reason);
@@ -174,8 +176,8 @@ export class LockNode {
   /**
    * Asks for a lock.
    *
-   * @throws LockError at once, and the listener is not called, for what is wrong with the request itself, a bound that is
-   *   reached, or a node that cannot serve
+   * @throws LockError when the request itself is wrong, a bound is reached, or the node cannot serve; the listener is
+   *   not called then
    */
   claim(request: ClaimRequest, listener: ClaimListener): Claim {
     const { ttlMs, owner } = checkClaim(request, this.#limits);
@@ -194,7 +196,8 @@ export class LockNode {
   /**
    * Releases a lock.
    *
-   * @throws LockError `not-held` when the key does not hold any more, `invalid-key`, or what the log fails with
+   * @throws LockError `not-held` when the key does not hold its lock any more, `invalid-key`, or what the log fails
+   *   with
    */
   async unlock(keyBytes: Uint8Array): Promise<void> {
     this.#standing.requireMember();
@@ -202,21 +205,21 @@ export class LockNode {
   }
 
   /**
-   * Gives a held lock a full TTL again, and makes this node the one that runs its clock.
+   * Gives a held lock a full TTL again. This node then runs the lock's clock.
    *
    * @param ttlMs - a new TTL in milliseconds; 0 or absent keeps the one that it has
    * @returns the TTL in milliseconds
-   * @throws LockError `not-held` when the key does not hold any more, `invalid-key`, `invalid-ttl`, or what the log fails
-   *   with
+   * @throws LockError `not-held` when the key does not hold its lock any more, `invalid-key`, `invalid-ttl`, or what
+   *   the log fails with
    */
   async renew(keyBytes: Uint8Array, ttlMs = 0): Promise<number> {
     return contentOf(await this.#renew(decodeLockKey(keyBytes, this.#limits.maxNameBytes), ttlMs)).ttlMs;
   }
 
   /**
-   * As {@link renew}, for a requester that wants to be told of the end of the hold.
+   * Does what {@link renew} does, for a requester that wants to be told of the end of the hold.
    *
-   * @param listener - from then on told `lost`, at most once
+   * @param listener - told `lost` from then on, at most once
    */
   async resume(keyBytes: Uint8Array, ttlMs: number, listener: ClaimListener): Promise<{ claim: Claim; ttlMs: number }> {
     const local = await this.#renew(decodeLockKey(keyBytes, this.#limits.maxNameBytes), ttlMs);
@@ -433,7 +436,7 @@ export class LockNode {
             if (serves) {
               resolve(this.#serveHold(ticket, local));
             } else {
-              // What stands is served by another member, or will be.
+              // The ticket stands. Another member serves it, or will.
               reject(stands ? this.#servedElsewhere() : notHeld());
             }
           },
@@ -456,7 +459,7 @@ export class LockNode {
     return this.#standing.memberId === undefined ? notAMember() : superseded();
   }
 
-  /** Runs the clock of a ticket that holds and has just become this node's, or was given a full TTL. */
+  /** Runs the clock of a ticket that holds, after it has become this node's own or was given a full TTL. */
   #serveHold(ticket: Ticket, renewed?: LocalTicket): LocalTicket {
     const existing = this.#find(ticket);
     if (existing !== undefined) {
@@ -476,7 +479,10 @@ export class LockNode {
     return local;
   }
 
-  /** Tickets that are this node's and that nobody here has asked for: those that may be held are kept for a full TTL. */
+  /**
+   * Serves tickets that are this node's own and that nobody here has asked for. Those whose holders may have been told
+   * are kept for a full TTL.
+   */
   #serveStrays(refs: readonly TicketRef[] | undefined): void {
     const tickets = refs?.map((ref) => this.#fold.get(ref)) ?? this.#fold.tickets();
     for (const ticket of tickets) {
@@ -486,10 +492,13 @@ export class LockNode {
     }
   }
 
-  /** Serves a ticket that nobody here wants, to remove it; unless somebody has asked for it since, whose own outcome counts. */
+  /**
+   * Serves a ticket that nobody here wants, in order to remove it. If somebody has asked for it since, the outcome of
+   * that request decides.
+   */
   #serveOrphan({ name, id, content, attempt }: Ticket, outcome: Outcome): void {
     if (this.#standing.stopping && content.resumable) {
-      // Its requester can go on with it at another member.
+      // Its requester can ask for it at another member.
       return;
     }
     if (this.#unshown.get({ name, id }) === undefined) {

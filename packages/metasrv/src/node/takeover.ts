@@ -7,25 +7,24 @@ import type { Command, Outcome } from "../model/command.js";
 import { asLockError } from "../model/lock-errors.js";
 import type { ClusterView } from "./cluster-view.js";
 
-/** What the takeover works on. */
 export interface TakeoverOptions {
   readonly log: Pick<CommandLog, "append">;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly fold: Pick<Fold, "tickets" | "get">;
   readonly cluster: Pick<ClusterView, "has">;
-  /** In what time the requester of a waiting ticket may come back at another member, in milliseconds. */
+  /** How long the requester of a waiting ticket may take to come back at another member, in milliseconds. */
   readonly waiterGraceMs: number;
   /** Whether this node leads now. */
   readonly leads: () => boolean;
-  /** A ticket that holds is this node's own from now on, and gets a full TTL. */
+  /** Called with each ticket that holds and has become this node's own; it must get a full TTL. */
   readonly adopted: (ticket: Ticket) => void;
 }
 
-/** A ticket is to be removed unless another member serves it by then. */
+/** A ticket that will be removed, unless another member serves it by then. */
 interface Doom {
   readonly ticket: Ticket;
-  /** The member that was gone. */
+  /** The member that is gone. */
   readonly memberId: string;
 }
 
@@ -34,16 +33,16 @@ const width = 1024;
 const retryMs = 1_000;
 
 /**
- * The leader's one duty: the tickets of members that are gone. Those that hold may have been told so, hence get a full
- * TTL from the takeover. Those that wait cannot have been told; they are removed unless their requesters come back
- * within the grace.
+ * The leader takes over the tickets of members that are gone. Tickets that hold get a full TTL from the takeover on,
+ * because their holders may have been told of the grant. The requesters of tickets that wait cannot have been told;
+ * these tickets are removed, unless their requesters come back within the grace.
  */
 export class Takeover {
   readonly #options: TakeoverOptions;
   /** Tickets that wait to be removed. */
   readonly #doomed = new Map<Ticket, Doom>();
   readonly #timers = new Set<Timer>();
-  /** Sweeps asked for since the first that is not done. */
+  /** How often a sweep was asked for since the current one began, that one included. */
   #requests = 0;
   #closed = false;
 
@@ -51,7 +50,7 @@ export class Takeover {
     this.#options = options;
   }
 
-  /** Looks for such tickets. To be called whenever members or leader have changed. */
+  /** Looks for tickets of members that are gone. Must be called whenever the members or the leader have changed. */
   sweep(): void {
     this.#requests++;
     if (this.#requests === 1) {
@@ -132,7 +131,7 @@ export class Takeover {
   #adopt({ name, id, token, memberId }: Ticket): Promise<void> {
     const { fold, adopted } = this.#options;
     return this.#write({ kind: "adopt", name, id, token, memberId }, ({ kind }) => {
-      // Also when its outcome comes too late for whoever waits: the ticket is this node's now.
+      // The ticket is this node's own now, even if the outcome comes too late for the promise.
       const ticket = fold.get({ name, id });
       if (kind === "done" && ticket?.token === token) {
         adopted(ticket);
@@ -177,7 +176,9 @@ export class Takeover {
     }
   }
 
-  /** Whether it is left where it was; one that another member has served meanwhile gets the grace anew. */
+  /**
+   * Whether nobody has come back for the ticket. A ticket that another member has served meanwhile gets a new grace.
+   */
   #isDue(doom: Doom): boolean {
     const { ticket, memberId } = doom;
     return this.#doomed.get(ticket) === doom && ticket.memberId === memberId && this.#isThere(ticket);
