@@ -194,6 +194,10 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
 
   /** From now on, it follows this ticket of the table. */
   followTicket(ticket: Ticket): void {
+    if (this.ticket?.follower === this) {
+      // What is still to be told of the ticket before means nothing to this one.
+      this.ticket.follower = undefined;
+    }
     this.ticket = ticket;
     ticket.follower = this;
     this.#host.shown(this);

@@ -223,3 +223,21 @@ test("unlocking a ticket that is asked for again at the same time ends that requ
   node.log.deliver();
   expect(again.told).toEqual(["failed: canceled"]);
 });
+
+test("news of an earlier ticket of the same id, told late, do not end what was asked for since", async () => {
+  const node = await nodeOfThree({ waiterGraceMs: 3_000 });
+  node.log.manual = true;
+  const first = node.ask({ ticket: 1 });
+  node.log.take("create").commit();
+  first.claim.detach();
+  adoptElsewhere(node.log, 1, "n2");
+  removeElsewhere(node.log, 1);
+  const again = node.ask({ ticket: 1, attempt: 1 });
+  node.log.take("create").commit();
+  again.claim.detach();
+  node.log.deliver();
+  expect([node.log.tickets.length, node.store.size]).toEqual([1, 1]);
+  node.log.manual = false;
+  await node.clock.advance(3_000);
+  expect([node.log.tickets.length, node.store.size, node.clock.timers]).toEqual([0, 0, 0]);
+});
