@@ -115,8 +115,8 @@ export interface CommandLog {
   /**
    * Starts to fold; resolves once everything that was committed before is folded.
    *
-   * @throws LockError `store-unavailable` when the store could not be reached in the configured time; StoreLayoutError
-   *   when what is in the store is not this log's
+   * @throws LockError `store-unavailable` when the store could not be reached in the configured time; FatalError when
+   *   what is in the store cannot be read
    */
   open(fold: LogFold, listener: LogListener): Promise<void>;
   /** Writes a command, and tells the waiter what became of it. */

@@ -20,8 +20,8 @@ export async function checkFirstDesign(
     const found = kvs.map(({ key }) => key.toString()).find((key) => /\/locks\/[^/]+\/[0-9a-f]{32}$/.test(key));
     if (found !== undefined) {
       throw new FatalError(
-        `etcd has locks of a version of metasrv before 0.2 under this prefix, such as ${found}, which this version does not ` +
-          "read: stop all servers of that version, wait until their locks have expired, and delete the keys under " +
+        `etcd has locks of an earlier layout of metasrv under this prefix, such as ${found}, which this version does not ` +
+          "read: stop all servers of the earlier version, wait until their locks have expired, and delete the keys under " +
           `${range.key.toString()}; or choose another prefix`,
       );
     }
