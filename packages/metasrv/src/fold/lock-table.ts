@@ -66,11 +66,13 @@ export class LockTable {
 
   /** Adds a ticket at the end of its queue: its token is the highest of all. */
   add(ticket: Ticket): void {
+    this.#tickets.set(ticket);
     this.#append(ticket);
   }
 
   /** Adds tickets of any order to a table that is empty. */
   addAll(tickets: readonly Ticket[]): void {
+    this.#tickets.addAll(tickets);
     const unsorted = new Set<Queue>();
     for (const ticket of tickets) {
       const queue = this.#append(ticket);
@@ -121,7 +123,6 @@ export class LockTable {
   }
 
   #append(ticket: Ticket): Queue {
-    this.#tickets.set(ticket);
     let queue = this.#queues.get(ticket.name);
     if (queue === undefined) {
       queue = new Queue(ticket.name);

@@ -41,6 +41,13 @@ export class ShardedMap<Key extends string, Value> {
     }
   }
 
+  clear(): void {
+    for (const shard of this.#shards) {
+      shard.clear();
+    }
+    this.#size = 0;
+  }
+
   /** All values, in no particular order. Entries may be added and removed meanwhile. */
   *values(): Generator<Value> {
     for (const shard of this.#shards) {

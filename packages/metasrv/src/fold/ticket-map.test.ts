@@ -34,3 +34,16 @@ test("is a map of tickets, whatever ids and names they share", () => {
     }),
   );
 });
+
+test("takes many entries at once, whatever ids they share", () => {
+  const unique = fc.uniqueArray(ticket, { selector: ticketRefKey });
+  fc.assert(
+    fc.property(unique, (refs) => {
+      const entries = refs.map((ref, value) => ({ ...ref, value }));
+      const map = new TicketMap<Entry>();
+      map.addAll(entries);
+      expect(map.size).toBe(entries.length);
+      expect(entries.map((entry) => map.get(entry))).toEqual(entries);
+    }),
+  );
+});

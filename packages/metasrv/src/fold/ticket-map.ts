@@ -38,6 +38,19 @@ export class TicketMap<Entry extends TicketRef> {
     }
   }
 
+  /** Adds entries of different tickets to an empty map: without looking each up, unless some share an id. */
+  addAll(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      this.#entries.set(entry.id, entry);
+    }
+    if (this.#entries.size < entries.length) {
+      this.#entries.clear();
+      for (const entry of entries) {
+        this.set(entry);
+      }
+    }
+  }
+
   delete(ticket: TicketRef): void {
     if (this.#entries.get(ticket.id)?.name === ticket.name) {
       this.#entries.delete(ticket.id);
