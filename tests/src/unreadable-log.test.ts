@@ -35,7 +35,9 @@ test("locks of the first design under the prefix: a server refuses to start, and
   const { code, said } = await startedInVain("--store-addrs", etcd.endpoint);
   expect(code).toBe(fatalExitCode);
   expect(said).toContain(key);
-  expect(said).toMatch(/stop all servers of that version, wait until their locks have expired, and delete the keys/);
+  expect(said).toMatch(
+    /stop all servers of the earlier version, wait until their locks have expired, and delete the keys/,
+  );
 
   // Under another prefix, and once they are gone, all is well.
   await using elsewhere = await startMetasrv({ store: etcd.endpoint, args: ["--store-key-prefix", "other"] });
