@@ -1,6 +1,6 @@
 import { Backoff, type Clock, type Timer } from "@metasrv/wire";
 
-/** Pauses between attempts, growing from about 50 ms to 1 s. */
+/** Pauses between attempts, growing from about 50 ms to 400 ms: an etcd that elects a leader is back within seconds. */
 export class Pauses {
   readonly #clock: Clock;
   readonly #backoff: Backoff;
@@ -9,7 +9,7 @@ export class Pauses {
 
   constructor(clock: Clock, random: () => number) {
     this.#clock = clock;
-    this.#backoff = new Backoff({ initialMs: 100, maxMs: 1_000, random });
+    this.#backoff = new Backoff({ initialMs: 100, maxMs: 400, random });
   }
 
   /** The next pause is a short one again. */
