@@ -1,9 +1,9 @@
 import { LockMode, LossReason, Reason, type SessionCommand, type SessionEvent } from "@metasrv/proto/metasrv/v1";
+import { settled } from "@metasrv/wire/testing";
 import type { CommandLog } from "../src/log/command-log.js";
 import { createMemoryLog } from "../src/log/memory-log.js";
 import { defaultLimits, type Limits } from "../src/model/limits.js";
 import { Session } from "../src/session/session.js";
-import { settled } from "./manual-clock.js";
 import { idBytes, NodeFixture } from "./node-fixture.js";
 import { dependenciesAround } from "./served.js";
 

@@ -1,9 +1,9 @@
 import type { Grant, Refusal } from "@metasrv/proto/metasrv/v1";
 import type { LockState } from "../model/lock-errors.js";
-import type { Grant as StoreGrant } from "../node/claim.js";
+import type { Grant as NodeGrant } from "../node/claim.js";
 
 /** A grant, as it is sent. */
-export function grantMessage({ key, token, ttlMs, waitedMs }: StoreGrant): Grant {
+export function grantMessage({ key, token, ttlMs, waitedMs }: NodeGrant): Grant {
   return { $typeName: "metasrv.v1.Grant", key, token, ttlMs: BigInt(ttlMs), waitedMs };
 }
 

@@ -1,7 +1,7 @@
 import { Code, createClient, createRouterTransport } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "@metasrv/proto/grpc/health/v1";
-import { ManualClock } from "../../test-support/manual-clock.js";
+import { ManualClock } from "@metasrv/wire/testing";
 import { createHealthService } from "./health-service.js";
 import { Readiness } from "./readiness.js";
 

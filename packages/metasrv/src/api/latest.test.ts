@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
-import { settled } from "../../test-support/manual-clock.js";
+import { settled } from "@metasrv/wire/testing";
 import { LockError, shuttingDown } from "../model/lock-errors.js";
 import { latest } from "./latest.js";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { ManualClock } from "../../test-support/manual-clock.js";
+import { ManualClock } from "@metasrv/wire/testing";
 import { Readiness } from "./readiness.js";
 
 describe("readiness", () => {

@@ -148,6 +148,7 @@ export class LockNode {
     const reason = shuttingDown();
     for (const local of this.#locals()) {
       if (local.state === "leftOver") {
+        // Nobody wants it, and the log did not take its removal: there is no time for the pause before the next try.
         local.dispatch("timeOver");
       } else if (local.state !== "held" && !local.resumable) {
         // Its requester cannot ask for it at another member.

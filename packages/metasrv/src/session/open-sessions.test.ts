@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { ManualClock, settled } from "../../test-support/manual-clock.js";
+import { ManualClock, settled } from "@metasrv/wire/testing";
 import { OpenSessions } from "./open-sessions.js";
 
 /** This many open sessions, and how often each was told to move. */

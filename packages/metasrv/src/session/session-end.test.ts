@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { settled } from "../../test-support/manual-clock.js";
+import { settled } from "@metasrv/wire/testing";
 import { adoptElsewhere, id } from "../../test-support/node-fixture.js";
 import { ScriptedLog } from "../../test-support/scripted-log.js";
 import {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
+import { ManualClock } from "@metasrv/wire/testing";
 import { pino } from "pino";
-import { ManualClock } from "../../test-support/manual-clock.js";
 import { Readiness } from "../api/readiness.js";
 import { OpenSessions } from "./open-sessions.js";
 import { sendAwayWhenUnready } from "./unready.js";

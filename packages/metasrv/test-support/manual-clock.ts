@@ -1,1 +1,0 @@
-export { ManualClock, settled } from "@metasrv/wire/testing";
