@@ -30,7 +30,7 @@ export interface SnapshotsOptions {
 
 /** Size of a chunk, in bytes, so that no request is large; a pause after each leaves the store to others. */
 const chunkBytes = 480 * 1024;
-const chunkPauseMs = 200;
+const chunkPauseMs = 75;
 /** Tickets that are taken at a time: a millisecond's work. */
 const ticketsAtOnce = 250;
 /** Keys that are deleted at a time: every server is told of each. */
