@@ -2,6 +2,8 @@ import { Fold } from "../../packages/metasrv/src/fold/fold.js";
 import type { FoldSnapshot, LogBase } from "../../packages/metasrv/src/log/command-log.js";
 import type { Command, LoggedEntry, Outcome } from "../../packages/metasrv/src/model/command.js";
 import { knownLevel } from "../../packages/metasrv/src/model/command.js";
+import type { LockName } from "../../packages/metasrv/src/model/lock-name.js";
+import { noLimit, type Share } from "../../packages/metasrv/src/model/share.js";
 
 const start: LogBase = { level: knownLevel, revision: 0n, revisionOffset: 0n };
 
@@ -42,6 +44,62 @@ export class DivergingFold extends Fold {
       live,
     );
   }
+}
+
+/** On every node, the fold takes commands for other ones. */
+export class MistakenFold extends Fold {
+  readonly #mistake: (command: Command) => Command;
+
+  constructor(mistake: (command: Command) => Command, base: LogBase = start) {
+    super(base);
+    this.#mistake = mistake;
+  }
+
+  override fresh(base: LogBase): MistakenFold {
+    return new MistakenFold(this.#mistake, base);
+  }
+
+  override apply(logged: LoggedEntry, live: boolean): readonly Outcome[] | undefined {
+    const { entry } = logged;
+    return super.apply({ ...logged, entry: { ...entry, commands: entry.commands.map(this.#mistake) } }, live);
+  }
+}
+
+/** A semaphore lets in one permit more than it has. */
+export function oneTooMany(command: Command): Command {
+  return withLimit(command, ({ limit }) => (limit > 1 && limit < noLimit ? limit + 1 : limit));
+}
+
+/** An exclusive ticket lets others in that share. */
+export function sharesAll(command: Command): Command {
+  return withLimit(command, ({ limit }) => (limit === 1 ? noLimit : limit));
+}
+
+/** A lock that is made a shared one keeps everybody out still. */
+export function downgradesNothing(command: Command): Command {
+  return command.kind === "renew" ? { ...command, downgrade: false } : command;
+}
+
+/** A try-lock does not look at who waits. */
+export class OvertakingFold extends Fold {
+  constructor(base: LogBase = start) {
+    super(base);
+  }
+
+  override fresh(base: LogBase): OvertakingFold {
+    return new OvertakingFold(base);
+  }
+
+  override admits(name: LockName, share: Share): boolean {
+    const { permitsHeld, limit, holderCount } = this.state(name);
+    return permitsHeld + share.permits <= Math.min(share.limit, holderCount === 0 ? Infinity : limit);
+  }
+}
+
+function withLimit(command: Command, limitOf: (share: Share) => number): Command {
+  return command.kind === "create"
+    ? { ...command, content: { ...command.content, limit: limitOf(command.content) } }
+    : command;
 }
 
 /** A snapshot has each ticket as it is when the walk comes to it, not as it was when the snapshot was begun. */

@@ -1,5 +1,12 @@
 import type { Locks } from "../../packages/metasrv/src/api/locks.js";
-import type { Claim, ClaimListener, ClaimRequest, Grant, LossReason } from "../../packages/metasrv/src/node/claim.js";
+import type {
+  Claim,
+  ClaimListener,
+  ClaimRequest,
+  Grant,
+  LossReason,
+  Renewal,
+} from "../../packages/metasrv/src/node/claim.js";
 
 /** What the services use of a node, unchanged unless a subclass changes it. */
 class WrappedLocks implements Locks {
@@ -14,9 +21,9 @@ class WrappedLocks implements Locks {
     return this.changed(this.#below.claim(request, wrapped), wrapped);
   }
 
-  async resume(key: Uint8Array, ttlMs: number, listener: ClaimListener): Promise<{ claim: Claim; ttlMs: number }> {
+  async resume(key: Uint8Array, renewal: Renewal, listener: ClaimListener): Promise<{ claim: Claim; ttlMs: number }> {
     const wrapped = this.listener(listener);
-    const resumed = await this.#below.resume(key, ttlMs, wrapped);
+    const resumed = await this.#below.resume(key, renewal, wrapped);
     wrapped.key = key;
     return { ...resumed, claim: this.changed(resumed.claim, wrapped) };
   }
@@ -25,8 +32,8 @@ class WrappedLocks implements Locks {
     return this.#below.unlock(key);
   }
 
-  renew(key: Uint8Array, ttlMs?: number): Promise<number> {
-    return this.#below.renew(key, ttlMs);
+  renew(key: Uint8Array, renewal?: Renewal): Promise<number> {
+    return this.#below.renew(key, renewal);
   }
 
   protected listener(listener: ClaimListener): WrappedListener {
@@ -91,6 +98,19 @@ class RenumberingListener extends WrappedListener {
   }
 }
 
+/** The floor that is told is the ticket's own token, though others hold that have lower ones. */
+export class OwnFloors extends WrappedLocks {
+  protected override listener(listener: ClaimListener): WrappedListener {
+    return new OwnFloorListener(listener);
+  }
+}
+
+class OwnFloorListener extends WrappedListener {
+  override granted(grant: Grant): void {
+    super.granted({ ...grant, floor: grant.token });
+  }
+}
+
 /** When a session is over, the locks that were held on it are released, even those that another node serves by then. */
 export class HoldsEndWithSession extends WrappedLocks {
   protected override readonly changed = (claim: Claim, told: WrappedListener): Claim => ({
@@ -104,7 +124,7 @@ export class HoldsEndWithSession extends WrappedLocks {
       }
     },
     release: () => claim.release(),
-    renew: (ttlMs) => claim.renew(ttlMs),
+    renew: (renewal) => claim.renew(renewal),
   });
 }
 
@@ -121,7 +141,7 @@ export class EarlyUnlocks extends WrappedLocks {
       claim.release().catch(ignore);
       return Promise.resolve();
     },
-    renew: (ttlMs) => claim.renew(ttlMs),
+    renew: (renewal) => claim.renew(renewal),
   });
 }
 

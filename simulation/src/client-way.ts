@@ -15,6 +15,8 @@ export type ClientCall =
 export interface ClientGrant {
   readonly holding: Holding;
   readonly ttlMs: number;
+  /** No holder of the lock has a lower token, as the node told. */
+  readonly floor: bigint;
   /** The earliest moment at which it can have begun, on the client's clock. */
   readonly countsFromMs: number;
 }
@@ -106,15 +108,15 @@ function requestOf(call: ClientCall): NodeRequest {
     case "unlock":
       return { kind: "unlock", key: call.holding.key };
     case "renew":
-      return { kind: "renew", key: call.holding.key, ttlMs: call.ttlMs };
+      return { kind: "renew", key: call.holding.key, ttlMs: call.ttlMs, downgrade: call.holding.downgraded };
   }
 }
 
 function attemptOutcome(outcome: CallOutcome, sentAtMs: number): AttemptOutcome {
   switch (outcome.kind) {
     case "granted": {
-      const { key, ttlMs, waitedMs } = outcome.grant;
-      return { kind: "granted", grant: { holding: new Holding(key), ttlMs, countsFromMs: sentAtMs + waitedMs } };
+      const { key, ttlMs, waitedMs, floor } = outcome.grant;
+      return { kind: "granted", grant: { holding: new Holding(key), ttlMs, floor, countsFromMs: sentAtMs + waitedMs } };
     }
     case "renewed":
       return { ...outcome, sentAtMs };

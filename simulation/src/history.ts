@@ -1,6 +1,6 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { BaseSchema } from "@metasrv/proto/metasrv/store/v1";
-import { ModelLog, type ModelTicket } from "@metasrv/testing";
+import { admits, ModelLog, type ModelShare, type ModelTicket } from "@metasrv/testing";
 import type { LockName } from "../../packages/metasrv/src/model/lock-name.js";
 import type { TicketId } from "../../packages/metasrv/src/model/ticket-id.js";
 import type { Change, Revision } from "./store/simulated-store.js";
@@ -13,7 +13,7 @@ export interface TicketLife {
   readonly token: bigint;
   readonly owner: string;
   memberId: string;
-  /** When it became the first ticket of its lock; undefined while it waits. */
+  /** When it came to hold its lock; undefined while it waits. */
   heldSinceMs: number | undefined;
   removedAtMs: number | undefined;
 }
@@ -33,8 +33,8 @@ export class History {
   /** Absent until the log's base is there. */
   #model: ModelLog | undefined;
   readonly #lives = new Map<string, TicketLife>();
-  /** For each lock without tickets: when its last ticket went. */
-  readonly #freeSinceMs = new Map<string, number>();
+  /** For each lock: what its tickets took and allowed, after each of the last revisions. */
+  readonly #queues = new Map<string, { readonly sinceMs: number; readonly queue: readonly ModelShare[] }[]>();
 
   constructor(now: () => number, observer: HistoryObserver) {
     this.#now = now;
@@ -45,12 +45,19 @@ export class History {
     for (const event of events) {
       this.#apply(revision, event);
     }
-    for (const { name, token } of this.#model?.tickets() ?? []) {
-      const [first] = this.#model?.queue(name) ?? [];
-      const life = this.life(name, token);
-      if (first?.token === token && life !== undefined) {
-        life.heldSinceMs ??= this.#now();
+    const names = new Set(this.#model?.tickets().map(({ name }) => name));
+    for (const name of names) {
+      for (const { token } of this.#model?.holders(name) ?? []) {
+        const life = this.life(name, token);
+        if (life !== undefined) {
+          life.heldSinceMs ??= this.#now();
+        }
       }
+    }
+    for (const name of [...names, ...this.#queues.keys()]) {
+      const queue = (this.#model?.queue(name) ?? []).map(({ permits, limit }) => ({ permits, limit }));
+      const before = this.#queues.get(name) ?? [];
+      this.#queues.set(name, [...before.slice(-99), { sinceMs: this.#now(), queue }]);
     }
   }
 
@@ -69,9 +76,14 @@ export class History {
     return this.#livesOf(this.#model?.tickets() ?? []);
   }
 
-  /** Whether a lock had no ticket at any moment since then. */
-  wasFreeSince(name: LockName, sinceMs: number): boolean {
-    return this.queue(name).length === 0 && (this.#freeSinceMs.get(name) ?? 0) < sinceMs;
+  /** Whether a lock had room for a ticket at every moment since then, as far as that is remembered. */
+  hadRoomSince(name: LockName, share: ModelShare, sinceMs: number): boolean {
+    const all = this.#queues.get(name) ?? [];
+    const first = all.findLastIndex((one) => one.sinceMs < sinceMs);
+    if (first === -1 && all.length === 100) {
+      return false;
+    }
+    return all.slice(Math.max(first, 0)).every(({ queue }) => admits(queue, share));
   }
 
   #livesOf(tickets: readonly ModelTicket[]): TicketLife[] {
@@ -115,9 +127,6 @@ export class History {
       const life = this.life(name, token);
       if (life !== undefined) {
         life.removedAtMs = this.#now();
-        if ((this.#model?.queue(name).length ?? 0) === 0) {
-          this.#freeSinceMs.set(name, this.#now());
-        }
         this.#observer.removed(life);
       }
     },

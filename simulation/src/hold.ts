@@ -2,6 +2,7 @@ import type { Holding, LockNews, NewsListener } from "../../packages/meta-client
 import { LockLostError } from "../../packages/meta-client/src/meta-errors.js";
 import { marginMs, Validity } from "../../packages/meta-client/src/validity.js";
 import { decodeLockKey, type LockKey } from "../../packages/metasrv/src/model/lock-key.js";
+import { type Share, shared } from "../../packages/metasrv/src/model/share.js";
 import type { ClientGrant } from "./client-way.js";
 import type { ProcessClock } from "./simulated-process.js";
 
@@ -10,6 +11,9 @@ export class Hold implements NewsListener {
   readonly holding: Holding;
   readonly lockKey: LockKey;
   readonly validity: Validity;
+  readonly floor: bigint;
+  /** How much of the lock it believes to hold. */
+  share: Share;
   readonly #clock: ProcessClock;
   readonly #marginCounts: boolean;
   #over = false;
@@ -21,8 +25,16 @@ export class Hold implements NewsListener {
    * @param marginCounts - whether the client's margin makes up for clocks at different rates; otherwise the client must
    *   be right without it
    */
-  constructor(clock: ProcessClock, { holding, ttlMs }: ClientGrant, countsFromMs: number, marginCounts: boolean) {
+  constructor(
+    clock: ProcessClock,
+    { holding, ttlMs, floor }: ClientGrant,
+    share: Share,
+    countsFromMs: number,
+    marginCounts: boolean,
+  ) {
     this.holding = holding;
+    this.floor = floor;
+    this.share = share;
     this.lockKey = decodeLockKey(holding.key, 1024);
     this.#clock = clock;
     this.#marginCounts = marginCounts;
@@ -58,6 +70,12 @@ export class Hold implements NewsListener {
 
   get leftMs(): number {
     return this.validity.expiresAtMs - this.#clock.now();
+  }
+
+  /** From now on, it counts as shared, whatever becomes of the request. */
+  downgrade(): void {
+    this.share = shared;
+    this.holding.downgraded = true;
   }
 
   /** The client gives the lock back, or has heard that it is gone. */

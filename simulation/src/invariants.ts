@@ -1,5 +1,6 @@
 import { decodeLockKey, type LockKey } from "../../packages/metasrv/src/model/lock-key.js";
 import type { LockName } from "../../packages/metasrv/src/model/lock-name.js";
+import type { Share } from "../../packages/metasrv/src/model/share.js";
 import type { Grant } from "../../packages/metasrv/src/node/claim.js";
 import { History, type HistoryObserver, type TicketLife } from "./history.js";
 import type { Revision } from "./store/simulated-store.js";
@@ -18,28 +19,43 @@ export class InvariantError extends Error {
   }
 }
 
+/** A lock that a client believes to hold, by which token, and how much of it. */
+export interface Belief {
+  readonly name: LockName;
+  readonly token: bigint;
+  readonly share: Share;
+}
+
 /** A client that may believe that it holds a lock. */
 export interface Believer {
   readonly name: string;
-  /** The lock and token that it surely holds now, by its own clock. */
-  belief(): { readonly name: LockName; readonly token: bigint } | undefined;
+  /** What it surely holds now, by its own clock. */
+  belief(): Belief | undefined;
 }
 
 const maxNameBytes = 1024;
+
+/** Where nothing fails, a client is told of its grant so soon after it holds, in milliseconds. */
+const promptMs = 1_000;
 
 /** Compares what nodes tell and what clients believe with what really happened in the log, at every step. */
 export class Invariants {
   readonly #trace: Trace;
   readonly #now: () => number;
   readonly #believers: () => Iterable<Believer>;
-  readonly #believed = new Map<LockName, bigint>();
+  /** The highest floor that a resource was shown for each lock, by those who believed to hold it. */
+  readonly #floors = new Map<LockName, bigint>();
   readonly #members = new Set<string>();
   readonly history: History;
+  /** Whether nothing fails in this run, so that everybody is told at once. */
+  readonly #inPeace: boolean;
+  readonly #told = new Set<bigint>();
   /** The first violation. It is kept and not thrown, because the code under test might catch it. */
   violation: InvariantError | undefined;
   grants = 0;
 
-  constructor(trace: Trace, now: () => number, believers: () => Iterable<Believer>) {
+  constructor(trace: Trace, now: () => number, believers: () => Iterable<Believer>, inPeace: boolean) {
+    this.#inPeace = inPeace;
     this.#trace = trace;
     this.#now = now;
     this.#believers = believers;
@@ -57,7 +73,7 @@ export class Invariants {
   }
 
   /** A node tells of a grant. */
-  told(node: string, { key, token }: Grant): void {
+  told(node: string, { key, token, floor }: Grant): void {
     this.grants++;
     const { name, id, token: keyToken } = decodeLockKey(key, maxNameBytes);
     this.#trace.add(`${node} tells of the grant of ${name}/${short(id)}, token ${token.toString()}`);
@@ -70,23 +86,42 @@ export class Invariants {
     } else if (life.heldSinceMs === undefined) {
       this.fail("I2", `${node} told of token ${token.toString()} of ${name}, which has never held`);
     }
-    const [first] = this.history.queue(name);
-    if (first !== undefined && first.token < token) {
+    const heldMs = this.#now() - (life?.heldSinceMs ?? this.#now());
+    if (this.#inPeace && !this.#told.has(token) && heldMs > promptMs) {
       this.fail(
-        "I5",
-        `${node} told of token ${token.toString()} of ${name} before ${first.token.toString()} was served`,
+        "I6",
+        `${node} told of token ${token} of ${name} only ${Math.round(heldMs)} ms after it had begun to hold`,
       );
+    }
+    this.#told.add(token);
+    const waiting = this.history.queue(name).find(({ heldSinceMs }) => heldSinceMs === undefined);
+    if (waiting !== undefined && waiting.token < token) {
+      this.fail("I5", `${node} told of token ${token} of ${name} before ${waiting.token} was served`);
+    }
+    this.#checkFloor(node, name, floor, token);
+  }
+
+  /** A floor is the token of one that held beside this ticket, and nobody who holds has a lower one. */
+  #checkFloor(node: string, name: LockName, floor: bigint, token: bigint): void {
+    const life = this.history.life(name, token);
+    const beside = this.history.life(name, floor);
+    const sinceMs = life?.heldSinceMs ?? 0;
+    const [first] = this.history.queue(name);
+    if (beside?.heldSinceMs === undefined || (beside.removedAtMs ?? Infinity) < sinceMs) {
+      this.fail("I3", `${node} told of floor ${floor} of ${name}, of which no ticket held beside ${token}`);
+    } else if (life?.removedAtMs === undefined && first !== undefined && first.token < floor) {
+      this.fail("I3", `${node} told of floor ${floor} of ${name}, and ${first.token} holds`);
     }
   }
 
   /** A client believes from now on that it holds a lock. */
-  believes(client: string, { name, token }: LockKey): void {
+  believes(client: string, { name, token }: LockKey, floor: bigint): void {
     this.#trace.add(`${client} believes to hold ${name}, token ${token.toString()}`);
-    const last = this.#believed.get(name) ?? 0n;
-    if (token < last) {
-      this.fail("I3", `${client} got token ${token.toString()} of ${name} after ${last.toString()} was given out`);
+    const known = this.#floors.get(name) ?? 0n;
+    if (token < known) {
+      this.fail("I3", `${client} got token ${token} of ${name}, which a resource refuses since it was shown ${known}`);
     }
-    this.#believed.set(name, token);
+    this.#floors.set(name, floor > known ? floor : known);
     if (this.history.life(name, token)?.removedAtMs !== undefined) {
       this.fail("I4", `${client} believes to hold ${name} with token ${token.toString()}, which was removed before`);
     }
@@ -111,11 +146,11 @@ export class Invariants {
   }
 
   /**
-   * A try-lock that was asked for at `sinceMs` was refused. So the lock must have been taken at some moment since then.
+   * A try-lock that was asked for at `sinceMs` was refused. So the lock must have had no room at some moment since then.
    */
-  refused(client: string, name: LockName, sinceMs: number): void {
-    if (this.history.wasFreeSince(name, sinceMs)) {
-      this.fail("I9", `${client} was refused ${name}, which nobody has held since it asked`);
+  refused(client: string, name: LockName, share: Share, sinceMs: number): void {
+    if (this.history.hadRoomSince(name, share, sinceMs)) {
+      this.fail("I9", `${client} was refused ${name}, which has had room for it since it asked`);
     }
   }
 
@@ -193,20 +228,25 @@ export class Invariants {
     }
   }
 
-  /** No two clients may believe at the same time that they hold one lock, whatever the log says. */
+  /** What clients believe at the same time to hold of one lock must leave room for each other, whatever the log says. */
   checkBeliefs(): void {
-    const holders = new Map<LockName, string>();
+    const holders = new Map<LockName, { readonly names: string; readonly permits: number; readonly limit: number }>();
     for (const client of this.#believers()) {
       const belief = client.belief();
       if (belief !== undefined) {
         if (this.history.life(belief.name, belief.token)?.removedAtMs !== undefined) {
           this.fail("I4", `${client.name} believes to hold ${belief.name} with token ${belief.token}, which is gone`);
         }
-        const other = holders.get(belief.name);
-        if (other !== undefined) {
-          this.fail("I4", `${other} and ${client.name} both believe to hold ${belief.name} at ${this.#now()}`);
+        const others = holders.get(belief.name);
+        const all = {
+          names: others === undefined ? client.name : `${others.names} and ${client.name}`,
+          permits: (others?.permits ?? 0) + belief.share.permits,
+          limit: Math.min(others?.limit ?? Infinity, belief.share.limit),
+        };
+        if (all.permits > all.limit) {
+          this.fail("I4", `${all.names} all believe to hold ${belief.name} at ${this.#now()}`);
         }
-        holders.set(belief.name, client.name);
+        holders.set(belief.name, all);
       }
     }
   }

@@ -1,10 +1,11 @@
 import { Holding } from "../../packages/meta-client/src/holding.js";
-import { type LockName, lockNameOf } from "../../packages/metasrv/src/model/lock-name.js";
+import { lockNameOf } from "../../packages/metasrv/src/model/lock-name.js";
+import { isExclusive, type Share } from "../../packages/metasrv/src/model/share.js";
 import { ticketIdFrom } from "../../packages/metasrv/src/model/ticket-id.js";
 import type { AttemptOutcome, ClientCall, ClientGrant, ClientWay } from "./client-way.js";
 import { forgedKey } from "./forged-key.js";
 import { Hold } from "./hold.js";
-import type { Believer, Invariants } from "./invariants.js";
+import type { Belief, Believer, Invariants } from "./invariants.js";
 import type { Network } from "./network.js";
 import type { Profile } from "./profile.js";
 import type { Random } from "./random.js";
@@ -75,8 +76,9 @@ export class LockUser implements Believer {
     this.#node = random.pick(world.nodes);
   }
 
-  belief(): { readonly name: LockName; readonly token: bigint } | undefined {
-    return this.#process.alive && this.#hold?.believed() === true ? this.#hold.lockKey : undefined;
+  belief(): Belief | undefined {
+    const hold = this.#hold;
+    return this.#process.alive && hold?.believed() === true ? { ...hold.lockKey, share: hold.share } : undefined;
   }
 
   async live(): Promise<void> {
@@ -107,6 +109,7 @@ export class LockUser implements Believer {
     const name = Buffer.from(this.#random.pick(profile.names));
     const waitMs = this.#random.pick([undefined, undefined, undefined, 0, this.#random.between(10, 3_000)]);
     const ttlMs = this.#random.pick(profile.ttlsMs);
+    const share = this.#random.pick(profile.shares);
     const owner = `${this.name}#${++this.#requests}`;
     const knowsId = this.#way.needsIds || this.#random.chance(0.85);
     let ticketId = this.#random.bytes(16);
@@ -126,13 +129,14 @@ export class LockUser implements Believer {
         ttlMs,
         waitMs: leftMs,
         owner,
+        share,
       };
       const sentAtMs = this.#clock.now();
       const askedAtMs = this.#world.invariants.nowMs;
       const giveUpMs = leftMs === undefined ? undefined : leftMs + (leftMs === 0 ? attemptTimeoutMs : waitSlackMs);
       const outcome = await this.#call(request, giveUpMs);
       if (outcome.kind === "granted") {
-        const hold = this.#count(outcome.grant, sentAtMs);
+        const hold = this.#count(outcome.grant, share, sentAtMs);
         this.#check(hold, name, knowsId ? ticketId : undefined);
         if (!knowsId || !this.#random.chance(profile.restlessness / 2)) {
           this.#believe(hold);
@@ -143,7 +147,7 @@ export class LockUser implements Believer {
         this.#way.lose(this.#node);
       } else if (outcome.kind !== "failed") {
         if (outcome.kind === "refused") {
-          this.#world.invariants.refused(this.name, lockNameOf(name), askedAtMs);
+          this.#world.invariants.refused(this.name, lockNameOf(name), share, askedAtMs);
         }
         return undefined;
       }
@@ -155,12 +159,12 @@ export class LockUser implements Believer {
     }
   }
 
-  #count(grant: ClientGrant, sentAtMs: number): Hold {
+  #count(grant: ClientGrant, share: Share, sentAtMs: number): Hold {
     const { profile, variant } = this.#world;
     const waitedMs = grant.countsFromMs - sentAtMs;
     const sinceMs = variant.countsFromAnswer === true ? this.#clock.now() : sentAtMs;
     const uncertainMs = variant.trustsLongWaits === true ? 0 : 2 * profile.drift * waitedMs;
-    return new Hold(this.#clock, grant, sinceMs + waitedMs - uncertainMs, profile.drift > 0);
+    return new Hold(this.#clock, grant, share, sinceMs + waitedMs - uncertainMs, profile.drift > 0);
   }
 
   /** Checks that a grant answers what was asked for. */
@@ -175,7 +179,7 @@ export class LockUser implements Believer {
     this.doing = `holds ${hold.lockKey.name}`;
     if (hold.believed()) {
       this.#hold = hold;
-      invariants.believes(this.name, hold.lockKey);
+      invariants.believes(this.name, hold.lockKey, hold.floor);
     }
   }
 
@@ -214,6 +218,9 @@ export class LockUser implements Believer {
     const ttlMs = this.#random.chance(0.8) ? validity.ttlMs : this.#random.pick(profile.ttlsMs);
     const moves = this.#random.chance(profile.roaming);
     let unanswered = false;
+    if (isExclusive(hold.share) && profile.shares.length > 1 && this.#random.chance(0.2)) {
+      hold.downgrade();
+    }
     validity.ask(ttlMs);
     for (let attempt = 0; attempt < nodes.length && hold.believed(); attempt++) {
       if (moves || attempt > 0) {

@@ -1,4 +1,5 @@
 import { LockError, type LockErrorReason } from "../../packages/metasrv/src/model/lock-errors.js";
+import type { Share } from "../../packages/metasrv/src/model/share.js";
 import type { Grant } from "../../packages/metasrv/src/node/claim.js";
 import type { NodeRun } from "./simulated-node.js";
 
@@ -12,9 +13,10 @@ export type NodeRequest =
       readonly ttlMs: number;
       readonly waitMs: number | undefined;
       readonly owner: string;
+      readonly share: Share;
     }
   | { readonly kind: "unlock"; readonly key: Uint8Array }
-  | { readonly kind: "renew"; readonly key: Uint8Array; readonly ttlMs: number };
+  | { readonly kind: "renew"; readonly key: Uint8Array; readonly ttlMs: number; readonly downgrade: boolean };
 
 /** What a node answers. */
 export type NodeAnswer =
@@ -44,7 +46,7 @@ export function serve(
       answer(run.locks.unlock(request.key), () => ({ kind: "unlocked" }), respond);
       break;
     case "renew":
-      answer(run.locks.renew(request.key, request.ttlMs), (ttlMs) => ({ kind: "renewed", ttlMs }), respond);
+      answer(run.locks.renew(request.key, request), (ttlMs) => ({ kind: "renewed", ttlMs }), respond);
       break;
   }
   return { withdraw: nothing };
@@ -52,7 +54,7 @@ export function serve(
 
 function serveLock(
   run: NodeRun,
-  { name, ticketId, attempt, ttlMs, waitMs, owner }: Extract<NodeRequest, { kind: "lock" }>,
+  { name, ticketId, attempt, ttlMs, waitMs, owner, share }: Extract<NodeRequest, { kind: "lock" }>,
   told: (grant: Grant) => void,
   respond: (answer: NodeAnswer) => void,
 ): Served {
@@ -84,6 +86,7 @@ function serveLock(
         name,
         ttlMs,
         owner,
+        share,
         ...(ticketId !== undefined && { ticketId, attempt }),
         ...(waitMs !== undefined && { waitMs }),
       },

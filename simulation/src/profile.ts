@@ -1,3 +1,4 @@
+import { exclusive, type Share, shared } from "../../packages/metasrv/src/model/share.js";
 import type { Random } from "./random.js";
 
 /** The names of what can go wrong. */
@@ -42,6 +43,8 @@ export interface Profile {
   readonly memberTtlSeconds: number;
   readonly requestTimeoutMs: number;
   readonly waiterGraceMs: number;
+  /** How much of a lock clients ask for. */
+  readonly shares: readonly Share[];
   readonly ttlsMs: readonly number[];
   /** How long a client holds at most, as a part of the TTL. */
   readonly holdPart: number;
@@ -65,6 +68,9 @@ export interface Profile {
   readonly longestFaultMs: number;
 }
 
+const part = (permits: number, limit: number): Share => ({ permits, limit });
+const mixed = [exclusive, shared, part(1, 2), part(1, 3), part(2, 3), part(2, 5)];
+
 const names = ["orders", "a/b", "a%2Fb", "täglich"];
 
 export function drawProfile(random: Random): Profile {
@@ -80,6 +86,7 @@ export function drawProfile(random: Random): Profile {
     memberTtlSeconds: random.pick([2, 3, 5]),
     requestTimeoutMs: random.pick([500, 2_000, 5_000, 10_000]),
     waiterGraceMs: random.pick([200, 1_000, 3_000]),
+    shares: random.pick([[exclusive], [exclusive, shared, shared], [shared, part(1, 2), part(2, 3)], mixed]),
     ttlsMs: random.pick([[400], [1_000], [500, 3_000], [300, 1_000, 6_000]]),
     holdPart: random.pick([0.3, 1, 3]),
     thinkMs: random.pick([20, 200, 1_000]),
@@ -89,7 +96,7 @@ export function drawProfile(random: Random): Profile {
     roaming: random.pick([0.05, 0.5]),
     storeFaults: random.pick([0, 0, 0.01, 0.05]),
     logBytes: random.pick([500, 2_000, 10_000, 1_000_000]),
-    firstLevel: random.pick([1, 1, 2]),
+    firstLevel: random.pick([1, 2, 2, 2]),
     upgrades: random.pick([0, 0.3]),
     faults: faultKinds.filter(() => random.chance(0.4)),
     faultEveryMs: random.pick([300, 1_000, 3_000, 10_000]),

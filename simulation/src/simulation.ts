@@ -115,6 +115,7 @@ class Simulation {
       trace,
       () => queue.nowMs,
       () => this.#clients.flatMap(({ users }) => users),
+      profile.faults.length === 0 && profile.restlessness === 0 && profile.storeFaults === 0,
     ));
     const store = new SimulatedStore(BigInt(random.int(1_000)));
     const rate = 1 + random.between(-profile.drift, profile.drift);

@@ -1,3 +1,4 @@
+import { exclusive, shared } from "../../packages/metasrv/src/model/share.js";
 import type { Profile } from "./profile.js";
 
 // In most runs, a mistake does not show. In these kinds of runs it does.
@@ -7,6 +8,7 @@ export const lostLeases: Partial<Profile> = {
   nodes: 2,
   drift: 0,
   names: ["a"],
+  shares: [exclusive],
   faults: ["store cut from"],
   faultEveryMs: 3_000,
   longestFaultMs: 12_000,
@@ -119,3 +121,22 @@ export const repeatedEntries: Partial<Profile> = { ...manySnapshots, storeFaults
 
 /** Every client has a session to each node. */
 export const onlySessions: Partial<Profile> = { sessions: 1 };
+
+/** Many share few locks, in all ways. */
+export const sharedLocks: Partial<Profile> = {
+  clients: 7,
+  names: ["orders"],
+  firstLevel: 2,
+  upgrades: 0,
+  shares: [exclusive, shared, { permits: 1, limit: 2 }, { permits: 2, limit: 3 }],
+};
+
+/** The same, and nothing fails: whoever may hold is told at once. */
+export const sharedLocksInPeace: Partial<Profile> = {
+  ...sharedLocks,
+  faults: [],
+  storeFaults: 0,
+  restlessness: 0,
+  ttlsMs: [6_000],
+  holdPart: 3,
+};

@@ -1,8 +1,17 @@
 import type { Locks } from "../../packages/metasrv/src/api/locks.js";
 import { Fold } from "../../packages/metasrv/src/fold/fold.js";
 import { losesChunks, trimsTooMuch, writesForGoneMembers } from "./broken-clients.js";
-import { BlurredFold, DivergingFold, ForgetfulFold } from "./broken-folds.js";
-import { EarlyUnlocks, HoldsEndWithSession, MovedIsExpired, RenumberedGrants } from "./broken-locks.js";
+import {
+  BlurredFold,
+  DivergingFold,
+  downgradesNothing,
+  ForgetfulFold,
+  MistakenFold,
+  oneTooMany,
+  OvertakingFold,
+  sharesAll,
+} from "./broken-folds.js";
+import { EarlyUnlocks, HoldsEndWithSession, MovedIsExpired, OwnFloors, RenumberedGrants } from "./broken-locks.js";
 import {
   ExpiryEndsAnyHold,
   GhostsStay,
@@ -28,6 +37,8 @@ import {
   onlySessions,
   repeatedEntries,
   restlessClients,
+  sharedLocks,
+  sharedLocksInPeace,
 } from "./telling-profiles.js";
 
 /** Something that is wrong on purpose. */
@@ -46,7 +57,7 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
     {
       create: () => ({ node: { wrapLog: (log) => new NoLeaseGuard(log) }, profile: lostLeases }),
       breaks: ["I4"],
-      withinSteps: 50_000,
+      withinSteps: 100_000,
     },
   ],
   [
@@ -110,6 +121,46 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
       }),
       breaks: ["code"],
       withinSteps: 50_000,
+    },
+  ],
+  [
+    "a semaphore lets in one permit too many",
+    {
+      create: () => ({ node: { createFold: () => new MistakenFold(oneTooMany) }, profile: sharedLocks }),
+      breaks: ["I2", "I4", "I5", "I9"],
+      withinSteps: 50_000,
+    },
+  ],
+  [
+    "shared holders get in beside an exclusive one",
+    {
+      create: () => ({ node: { createFold: () => new MistakenFold(sharesAll) }, profile: sharedLocks }),
+      breaks: ["I2", "I4", "I5", "I9"],
+      withinSteps: 50_000,
+    },
+  ],
+  [
+    "a downgrade keeps others out",
+    {
+      create: () => ({ node: { createFold: () => new MistakenFold(downgradesNothing) }, profile: sharedLocksInPeace }),
+      breaks: ["I6"],
+      withinSteps: 100_000,
+    },
+  ],
+  [
+    "a try-lock overtakes those who wait",
+    {
+      create: () => ({ node: { createFold: () => new OvertakingFold() }, profile: sharedLocks }),
+      breaks: ["I2", "I5", "I6", "I7", "I9", "code"],
+      withinSteps: 100_000,
+    },
+  ],
+  [
+    "the floor is a ticket's own token",
+    {
+      create: () => ({ node: { wrapLocks: (locks) => new OwnFloors(locks) }, profile: sharedLocks }),
+      breaks: ["I3"],
+      withinSteps: 20_000,
     },
   ],
   [

@@ -9,7 +9,14 @@ export interface ModelTicket {
   owner: string;
   memberId: string;
   attempt: number;
+  permits: number;
+  limit: number;
 }
+
+/** What a ticket takes of its lock, and the most that all may take beside it. */
+export type ModelShare = Pick<ModelTicket, "permits" | "limit">;
+
+const noLimit = 2 ** 32 - 1;
 
 /** Told what happens to the model's tickets. */
 export interface ModelObserver {
@@ -21,7 +28,7 @@ export interface ModelObserver {
 
 /**
  * The meaning of the log's entries, written a second time and as simply as it can be: one array of tickets for each
- * lock, the first of which holds. The fold under test must do the same.
+ * lock, the first of which hold: as many as leave room for each other. The fold under test must do the same.
  */
 export class ModelLog {
   readonly #observer: ModelObserver;
@@ -36,9 +43,20 @@ export class ModelLog {
     this.#offset = offset;
   }
 
-  /** The tickets of a lock, the first of which holds. */
+  /** The tickets of a lock, the first of which hold. */
   queue(name: string): readonly ModelTicket[] {
     return this.#queues.get(name) ?? [];
+  }
+
+  /** Those of a lock's tickets that hold. */
+  holders(name: string): readonly ModelTicket[] {
+    const queue = this.queue(name);
+    return queue.slice(0, holding(queue));
+  }
+
+  /** Whether a ticket that came now would hold at once. */
+  admits(name: string, share: ModelShare): boolean {
+    return admits(this.queue(name), share);
   }
 
   tickets(): readonly ModelTicket[] {
@@ -57,7 +75,10 @@ export class ModelLog {
     this.#settled.set(memberId, settled > settledBefore ? settled : settledBefore);
     commands.forEach((command, index) => {
       const token = (revision + this.#offset) * 4096n + BigInt(index);
-      this.#execute(command, memberId, token, revision, (create) => contents[create.content]?.owner ?? "");
+      this.#execute(command, memberId, token, revision, ({ content: at }) => {
+        const { owner = "", permits = 0, limit = 0 } = contents[at] ?? {};
+        return { owner, permits: permits || 1, limit: limit || 1 };
+      });
     });
     return true;
   }
@@ -67,17 +88,19 @@ export class ModelLog {
     writer: string,
     token: bigint,
     revision: bigint,
-    ownerOf: (create: CreateCommand) => string,
+    contentOf: (create: CreateCommand) => Content,
   ): void {
     switch (command.case) {
       case "create":
-        this.#create(command.value, writer, token, ownerOf(command.value));
+        this.#create(command.value, writer, token, contentOf(command.value));
         break;
       case "renew": {
-        const { name, id, token: wanted } = command.value;
+        const { name, id, token: wanted, downgrade } = command.value;
         const ticket = this.#find(name, id);
-        if (ticket?.token === wanted && this.#holds(ticket)) {
+        const isPart = ticket !== undefined && ticket.limit !== 1 && ticket.limit !== noLimit;
+        if (ticket?.token === wanted && this.#holds(ticket) && !(downgrade && isPart)) {
           ticket.memberId = writer;
+          ticket.limit = downgrade ? noLimit : ticket.limit;
           this.#observer.changed(ticket);
         }
         break;
@@ -111,15 +134,15 @@ export class ModelLog {
     }
   }
 
-  #create({ name, id, attempt, try: impatient }: CreateCommand, writer: string, token: bigint, owner: string): void {
+  #create({ name, id, attempt, try: impatient }: CreateCommand, writer: string, token: bigint, content: Content): void {
     const existing = this.#find(name, id);
     const lock = latin1(name);
     if (existing === undefined) {
       const queue = this.#queues.get(lock) ?? [];
-      if (impatient && queue.length > 0) {
+      if (impatient && !this.admits(lock, content)) {
         return;
       }
-      const ticket = { name: lock, id: latin1(id), token, owner, memberId: writer, attempt };
+      const ticket = { name: lock, id: latin1(id), token, memberId: writer, attempt, ...content };
       this.#observer.created(ticket, queue);
       this.#queues.set(lock, [...queue, ticket]);
       return;
@@ -133,7 +156,7 @@ export class ModelLog {
     }
     existing.memberId = writer;
     existing.attempt = attempt;
-    existing.owner = owner;
+    existing.owner = content.owner;
     this.#observer.changed(existing);
   }
 
@@ -149,7 +172,7 @@ export class ModelLog {
   }
 
   #holds(ticket: ModelTicket): boolean {
-    return this.queue(ticket.name)[0] === ticket;
+    return this.holders(ticket.name).includes(ticket);
   }
 
   #remove(ticket: ModelTicket, place: bigint): void {
@@ -163,6 +186,25 @@ export class ModelLog {
   #find(name: Uint8Array, id: Uint8Array): ModelTicket | undefined {
     return this.queue(latin1(name)).find((ticket) => ticket.id === latin1(id));
   }
+}
+
+type Content = ModelShare & { readonly owner: string };
+
+/** Whether a ticket that came to a queue would hold at once. */
+export function admits(queue: readonly ModelShare[], share: ModelShare): boolean {
+  return holding([...queue, share]) > queue.length;
+}
+
+/** How many of the first hold. */
+function holding(queue: readonly ModelShare[]): number {
+  let permits = 0;
+  let least = Infinity;
+  const waits = queue.findIndex((ticket) => {
+    permits += ticket.permits;
+    least = Math.min(least, ticket.limit);
+    return permits > least;
+  });
+  return waits === -1 ? queue.length : waits;
 }
 
 function latin1(bytes: Uint8Array): string {

@@ -1,7 +1,14 @@
 import { describe, expect, test } from "@jest/globals";
 import { readGrant } from "./grant.js";
 
-const grant = { $typeName: "metasrv.v1.Grant", key: Uint8Array.of(1), token: 42n, ttlMs: 10_000n } as const;
+const grant = {
+  $typeName: "metasrv.v1.Grant",
+  key: Uint8Array.of(1),
+  token: 42n,
+  floor: 42n,
+  limit: 0,
+  ttlMs: 10_000n,
+} as const;
 
 describe("a grant is counted", () => {
   test("from when the request was sent, and the wait", () => {

@@ -6,6 +6,10 @@ import { UnexpectedError } from "./meta-errors.js";
 export interface Granted {
   readonly holding: Holding;
   readonly token: bigint;
+  /** No holder of the lock has a lower token than this. */
+  readonly floor: bigint;
+  /** The smallest limit among the holders of a semaphore; 0 where the server named none. */
+  readonly limit: number;
   readonly ttlMs: number;
   /**
    * The earliest moment, on the client's clock, at which the grant can have begun. The server had the request for
@@ -51,7 +55,8 @@ const driftOfWait = 0.001;
 const mostOfTtl = 0.25;
 
 /** Reads a grant; parameters as in {@link readOutcome}. */
-export function readGrant({ key, token, ttlMs, waitedMs }: Grant, sentAtMs: number): Granted {
+export function readGrant({ key, token, ttlMs, waitedMs, floor, limit }: Grant, sentAtMs: number): Granted {
   const driftMs = Math.min(waitedMs * driftOfWait, Number(ttlMs) * mostOfTtl);
-  return { holding: new Holding(key), token, ttlMs: Number(ttlMs), grantedAtMs: sentAtMs + waitedMs - driftMs };
+  const grantedAtMs = sentAtMs + waitedMs - driftMs;
+  return { holding: new Holding(key), token, floor, limit, ttlMs: Number(ttlMs), grantedAtMs };
 }

@@ -1,4 +1,5 @@
 import type { LockName } from "./lock-name.js";
+import type { Mode } from "./share.js";
 
 /**
  * A number that rises strictly with every grant of a lock. Hand it to whatever the lock guards, and let that refuse
@@ -24,6 +25,21 @@ export interface HeldLock extends AsyncDisposable {
   /** Opaque proof of ownership. Keep it secret. */
   readonly key: Uint8Array;
   readonly token: FencingToken;
+  /**
+   * The lowest token that a holder of this lock can have. A resource that is guarded by a shared lock refuses tokens below
+   * the highest floor that it was shown, and so accepts all who hold the lock together. For an exclusive lock, it is the
+   * token.
+   */
+  readonly floor: FencingToken;
+  /** How it is held. */
+  readonly mode: Mode;
+  /** How many permits it is; 1 without a semaphore. */
+  readonly permits: number;
+  /**
+   * By which limit the holders shared the lock when it was granted: of a semaphore, the smallest that any of them named; 1
+   * for an exclusive lock, Infinity for a shared one.
+   */
+  readonly limit: number;
   /** Until when the lock is surely held, unless renewed: milliseconds on the clock of `performance.now()`. */
   readonly expiresAt: number;
   /**
@@ -38,6 +54,15 @@ export interface HeldLock extends AsyncDisposable {
    * @throws InvalidArgumentError for a TTL that the server does not allow, in which case nothing has changed
    */
   renew(ttlMs?: number): Promise<RenewOutcome>;
+  /**
+   * Makes an exclusive lock a shared one, without releasing it: those get in who wait to share it. It gets its full TTL again,
+   * and keeps its token. Count it as shared from the call on, whatever the outcome: each later renewal asks for it again.
+   *
+   * There is no way back. Two holders that wait for each other to go would wait for ever; release the lock and ask again.
+   *
+   * @throws InvalidArgumentError for permits of a semaphore
+   */
+  downgrade(): Promise<RenewOutcome>;
   /**
    * Gives the lock back. Idempotent: a second call returns the same promise. Resolves as well when the lock was lost or
    * has expired.

@@ -21,6 +21,8 @@ export class Holding {
    */
   servedBy: object | undefined;
   servedAs = 0;
+  /** Whether renewals ask for a shared lock, because its holder needs it no more for itself alone. */
+  downgraded = false;
   #listener: NewsListener | undefined;
   #unheard: LockNews | undefined;
 

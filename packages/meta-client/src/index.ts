@@ -5,7 +5,7 @@ export type { LockName } from "./lock-name.js";
 export type { LockOptions, TryLockOptions } from "./lock-options.js";
 export type { Member } from "./member.js";
 export { MetaClient } from "./meta-client.js";
-export type { EndpointTrouble, MetaErrorCode, WaitTimeoutDetails } from "./meta-errors.js";
+export type { EndpointTrouble, HolderInfo, MetaErrorCode, WaitTimeoutDetails } from "./meta-errors.js";
 export {
   ClosedError,
   InvalidArgumentError,
@@ -17,3 +17,5 @@ export {
   WaitTimeoutError,
 } from "./meta-errors.js";
 export type { LockRequest, LockResult, UnlockRequest, UnlockResult } from "./original-form.js";
+export type { AcquireOptions, Semaphore, SemaphoreOptions, TryAcquireOptions } from "./semaphore.js";
+export type { Mode } from "./share.js";

@@ -7,13 +7,15 @@ import type { Holding, LockNews, NewsListener } from "./holding.js";
 import { KeepAlive } from "./keep-alive.js";
 import type { HeldKey, LockCalls } from "./lock-calls.js";
 import { describeLock, type LockName } from "./lock-name.js";
-import { LockLostError, UnavailableError } from "./meta-errors.js";
+import { InvalidArgumentError, LockLostError, UnavailableError } from "./meta-errors.js";
 import type { RosterMember } from "./roster.js";
+import { type Mode, modeOf, type Share } from "./share.js";
 import { Validity } from "./validity.js";
 
 export interface LockHandleOptions {
   readonly name: LockName;
   readonly grant: Granted;
+  readonly share: Share;
   readonly keepAlive: boolean;
   /** How long {@link keepAlive} renews; absent: without end. */
   readonly maxHoldMs: number | undefined;
@@ -34,6 +36,9 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
   rosterPlace = 0;
   readonly name: LockName;
   readonly token: FencingToken;
+  readonly floor: FencingToken;
+  readonly permits: number;
+  readonly limit: number;
   readonly holding: Holding;
   readonly #clock: Clock;
   readonly #calls: LockHandleOptions["calls"];
@@ -55,6 +60,9 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
     const { grant, clock } = options;
     this.name = options.name;
     this.token = grant.token as FencingToken;
+    this.floor = (grant.floor === 0n ? grant.token : grant.floor) as FencingToken;
+    this.permits = Math.max(1, options.share.permits);
+    this.limit = modeOf(options.share) === "shared" ? Infinity : Math.max(1, grant.limit);
     this.holding = grant.holding;
     this.#clock = clock;
     this.#calls = options.calls;
@@ -85,6 +93,10 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
     }
   }
 
+  get mode(): Mode {
+    return this.holding.downgraded ? "shared" : modeOf(this.#options.share);
+  }
+
   get key(): Uint8Array {
     return this.holding.key;
   }
@@ -103,6 +115,16 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
     const outcome = this.#renewals === undefined ? renew() : this.#renewals.then(renew);
     this.#renewals = outcome.catch(() => undefined);
     return outcome;
+  }
+
+  async downgrade(): Promise<RenewOutcome> {
+    if (this.mode === "semaphore") {
+      throw new InvalidArgumentError(
+        `${this.#subject} is held as permits of a semaphore, and only an exclusive lock can be downgraded.`,
+      );
+    }
+    this.holding.downgraded = true;
+    return this.renew();
   }
 
   release(): Promise<void> {

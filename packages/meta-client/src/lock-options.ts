@@ -1,4 +1,5 @@
 import { checkBoolean, checkDurationMs, checkObject, checkSignal, checkText, invalid } from "./check-argument.js";
+import { checkMode, type Share } from "./share.js";
 
 /** Options of `tryLock`. */
 export interface TryLockOptions {
@@ -8,6 +9,11 @@ export interface TryLockOptions {
   readonly signal?: AbortSignal | undefined;
   /** By what people recognise the holder, 256 bytes at most. Default: the client's `owner`. */
   readonly owner?: string | undefined;
+  /**
+   * `"exclusive"`: hold the lock alone. `"shared"`: hold it together with all others that share it, and never beside an
+   * exclusive holder. Whoever waits is not overtaken. Default: `"exclusive"`.
+   */
+  readonly mode?: "exclusive" | "shared" | undefined;
   /**
    * Whether to renew the lock until it is released. Do release it: a handle that is dropped is renewed as long as the
    * process lives, or `maxHoldMs`. Default: false; true for `withLock`.
@@ -37,12 +43,13 @@ export interface CheckedLockOptions {
   readonly owner: string | undefined;
   readonly keepAlive: boolean | undefined;
   readonly maxHoldMs: number | undefined;
+  readonly share: Share;
 }
 
 /** @throws InvalidArgumentError that names the option and says what it should be */
 export function checkLockOptions(options: unknown): CheckedLockOptions {
   checkObject("options", options, "an object such as { ttlMs: 5000 }");
-  const { ttlMs, waitMs, signal, owner, keepAlive, maxHoldMs } = options as Record<string, unknown>;
+  const { ttlMs, waitMs, signal, owner, keepAlive, maxHoldMs, mode } = options as Record<string, unknown>;
   return {
     ttlMs: checkDurationMs("ttlMs", ttlMs, 1),
     waitMs: checkDurationMs("waitMs", waitMs, 0),
@@ -50,6 +57,7 @@ export function checkLockOptions(options: unknown): CheckedLockOptions {
     owner: checkText("owner", owner),
     keepAlive: checkBoolean("keepAlive", keepAlive),
     maxHoldMs: checkDurationMs("maxHoldMs", maxHoldMs, 1),
+    share: checkMode(mode),
   };
 }
 

@@ -1,5 +1,5 @@
 import { Cancellation } from "./cancellation.js";
-import { invalid } from "./check-argument.js";
+import { checkObject, invalid } from "./check-argument.js";
 import { checkClientOptions, type ClientConfig, type MetaClientOptions } from "./client-options.js";
 import { type ClientParts, systemParts } from "./client-parts.js";
 import { Discovery } from "./discovery.js";
@@ -25,6 +25,8 @@ import type { LockRequest, LockResult, UnlockRequest, UnlockResult } from "./ori
 import { checkLockRequest, checkUnlockRequest } from "./original-form.js";
 import type { LockAsk } from "./request-lock.js";
 import { Roster } from "./roster.js";
+import type { AcquireOptions, Semaphore, SemaphoreOptions, TryAcquireOptions } from "./semaphore.js";
+import { checkLimit, checkPermits, exclusive } from "./share.js";
 import { shuffled } from "./shuffle.js";
 import { sleep } from "./sleep.js";
 
@@ -102,9 +104,7 @@ export class MetaClient implements AsyncDisposable {
     if (typeof target !== "string" && !(target instanceof Uint8Array)) {
       return this.#lockPlainly(target);
     }
-    const checked = checkLockOptions(options);
-    const grant = await this.#calls.acquire(this.#ask(target, checked));
-    return this.#hold(target, grant, checked, false);
+    return this.#acquire(target, checkLockOptions(options));
   }
 
   /**
@@ -113,9 +113,7 @@ export class MetaClient implements AsyncDisposable {
    * @throws as {@link lock}, except WaitTimeoutError; UnavailableError after two rounds over all endpoints
    */
   async tryLock(name: LockName, options: TryLockOptions = {}): Promise<HeldLock | null> {
-    const checked = checkTryLockOptions(options);
-    const grant = await this.#calls.tryAcquire(this.#ask(name, checked));
-    return grant === null ? null : this.#hold(name, grant, checked, false);
+    return this.#tryAcquire(name, checkTryLockOptions(options));
   }
 
   /**
@@ -136,17 +134,37 @@ export class MetaClient implements AsyncDisposable {
       | [options: LockOptions | undefined, body: (lock: HeldLock) => Promise<T> | T]
   ): Promise<T> {
     const [options, body] = rest.length === 1 ? [{}, rest[0]] : rest;
-    if (typeof body !== "function") {
-      throw invalid("body", "a function that is called with the lock", body);
-    }
-    const checked = checkLockOptions(options ?? {});
-    const grant = await this.#calls.acquire(this.#ask(name, checked));
-    const lock = this.#hold(name, grant, checked, true);
-    try {
-      return await body(lock);
-    } finally {
-      await lock[Symbol.asyncDispose]();
-    }
+    return this.#with(name, () => checkLockOptions(options ?? {}), body);
+  }
+
+  /**
+   * The semaphore of that name: a lock that several may hold at a time. Does no I/O. A semaphore and a lock of one name are
+   * one lock.
+   *
+   * @throws InvalidArgumentError for a bad name or limit
+   */
+  semaphore(name: LockName, options: SemaphoreOptions): Semaphore {
+    checkObject("options", options, "an object such as { limit: 10 }");
+    toWireName(name);
+    const limit = checkLimit(options.limit);
+    const check = (given: AcquireOptions | TryAcquireOptions, checked: CheckedLockOptions): CheckedLockOptions => {
+      if ("mode" in given && given.mode !== undefined) {
+        throw invalid("mode", "absent, because a semaphore has no modes", given.mode);
+      }
+      return { ...checked, share: checkPermits(given.permits, limit) };
+    };
+    return {
+      acquire: async (given = {}) => this.#acquire(name, check(given, checkLockOptions(given))),
+      tryAcquire: async (given = {}) => this.#tryAcquire(name, check(given, checkTryLockOptions(given))),
+      withPermits: async <T>(
+        ...rest:
+          | [body: (lock: HeldLock) => Promise<T> | T]
+          | [options: AcquireOptions | undefined, body: (lock: HeldLock) => Promise<T> | T]
+      ): Promise<T> => {
+        const [given = {}, body] = rest.length === 1 ? [{}, rest[0]] : rest;
+        return this.#with(name, () => check(given, checkLockOptions(given)), body);
+      },
+    };
   }
 
   /**
@@ -189,6 +207,34 @@ export class MetaClient implements AsyncDisposable {
     return this.close();
   }
 
+  async #acquire(name: LockName, options: CheckedLockOptions): Promise<HeldLock> {
+    const grant = await this.#calls.acquire(this.#ask(name, options));
+    return this.#hold(name, grant, options, false);
+  }
+
+  async #tryAcquire(name: LockName, options: CheckedLockOptions): Promise<HeldLock | null> {
+    const grant = await this.#calls.tryAcquire(this.#ask(name, options));
+    return grant === null ? null : this.#hold(name, grant, options, false);
+  }
+
+  async #with<T>(
+    name: LockName,
+    check: () => CheckedLockOptions,
+    body: (lock: HeldLock) => Promise<T> | T,
+  ): Promise<T> {
+    if (typeof body !== "function") {
+      throw invalid("body", "a function that is called with the lock", body);
+    }
+    const checked = check();
+    const grant = await this.#calls.acquire(this.#ask(name, checked));
+    const lock = this.#hold(name, grant, checked, true);
+    try {
+      return await body(lock);
+    } finally {
+      await lock[Symbol.asyncDispose]();
+    }
+  }
+
   async #close(): Promise<void> {
     const { clock, timing } = this.#parts;
     this.#discovery?.stop();
@@ -218,6 +264,7 @@ export class MetaClient implements AsyncDisposable {
       ttlMs: options.ttlMs,
       waitMs: options.waitMs,
       owner: options.owner ?? this.#config.owner,
+      share: options.share ?? exclusive,
       signal: options.signal,
     };
   }
@@ -226,6 +273,7 @@ export class MetaClient implements AsyncDisposable {
     const handle = new LockHandle({
       name,
       grant,
+      share: options.share,
       keepAlive: options.keepAlive ?? keepAlive,
       maxHoldMs: options.maxHoldMs,
       clock: this.#parts.clock,

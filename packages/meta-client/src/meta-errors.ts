@@ -10,11 +10,25 @@ export abstract class MetaError extends Error {
   abstract readonly code: MetaErrorCode;
 }
 
+/** One of those that held a lock. */
+export interface HolderInfo {
+  /** Empty when it gave none. */
+  readonly owner: string;
+  readonly token: bigint;
+  /** How many permits it held; 1 without a semaphore. */
+  readonly permits: number;
+  /** For how long it had held them, in milliseconds, as far as the server had seen: it may be longer. */
+  readonly heldMs: number;
+}
+
 /** Who stood in the way of a lock, as far as a server could say. */
 export interface WaitTimeoutDetails {
   readonly holderOwner?: string | undefined;
   readonly holderToken?: bigint | undefined;
   readonly waiters?: number | undefined;
+  readonly holders?: readonly (Omit<HolderInfo, "heldMs"> & { readonly heldMs: bigint | number })[] | undefined;
+  readonly holderCount?: number | undefined;
+  readonly position?: number | undefined;
 }
 
 /** The lock was not granted within `waitMs`. Nothing is held and nothing is left in the queue. */
@@ -27,12 +41,23 @@ export class WaitTimeoutError extends MetaError {
   readonly holderToken: bigint | undefined;
   /** Number of requests that wait for the lock; undefined when no server said. */
   readonly waiters: number | undefined;
+  /** The first of those that held the lock, 8 at most; empty when no server said. */
+  readonly holders: readonly HolderInfo[];
+  /** How many held it; undefined when no server said. */
+  readonly holderCount: number | undefined;
+  /** At which place the request waited, 1 for the next to hold; undefined when that is not known. */
+  readonly position: number | undefined;
 
   constructor(message: string, details: WaitTimeoutDetails = {}, options?: ErrorOptions) {
     super(message, options);
     this.holderOwner = details.holderOwner;
     this.holderToken = details.holderToken;
     this.waiters = details.waiters;
+    this.holders = (details.holders ?? []).map(({ owner, token, permits, heldMs }) => {
+      return { owner, token, permits, heldMs: Number(heldMs) };
+    });
+    this.holderCount = details.holderCount;
+    this.position = details.position === 0 ? undefined : details.position;
   }
 }
 

@@ -114,6 +114,16 @@ describe("a wait that is bounded", () => {
 
   test.each([
     [refused({ holderToken: 7n }), "it is held by an unnamed owner (token 7), and 0 wait for it."],
+    [
+      refused({
+        holderOwner: "ann",
+        holderToken: 7n,
+        holders: [{ owner: "ann", token: 7n, permits: 1, heldMs: 12_900n }],
+        holderCount: 3,
+        waiters: 1,
+      }),
+      'it is held by "ann" (token 7, for 12 s) and 2 more, and 1 wait for it.',
+    ],
     [refused({ waiters: 2 }), "nobody holds it, but 2 wait for it."],
     [create(LockResponseSchema, { outcome: { case: "refused", value: {} } }), "it is taken."],
   ])("says what a server knows of the lock: %#", async (answer, expected) => {

@@ -1,4 +1,4 @@
-import { LockMode, type LockRequest, type LockState } from "@metasrv/proto/metasrv/v1";
+import type { LockRequest, LockState } from "@metasrv/proto/metasrv/v1";
 import { type Clock, newTicketId } from "@metasrv/wire";
 import type { CallScope } from "./call-scope.js";
 import type { EndpointFailure } from "./endpoint-failure.js";
@@ -6,6 +6,7 @@ import type { Call, Failover } from "./failover.js";
 import type { LockOutcome } from "./grant.js";
 import { describeLock, type WireName } from "./lock-name.js";
 import { WaitTimeoutError } from "./meta-errors.js";
+import type { Share } from "./share.js";
 import type { Timing } from "./timing.js";
 
 /** What is asked of a lock. */
@@ -16,6 +17,7 @@ export interface LockAsk {
   /** 0: only if the lock is free; absent: until it is granted. */
   readonly waitMs: number | undefined;
   readonly owner: string;
+  readonly share: Share;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -52,7 +54,7 @@ export function requestLock(ask: LockAsk, scope: CallScope, parts: CallParts): P
         $typeName: "metasrv.v1.LockRequest",
         lock: ask.lock,
         ticketId,
-        mode: LockMode.UNSPECIFIED,
+        ...ask.share,
         ttlMs: BigInt(ask.ttlMs ?? 0),
         owner: ask.owner,
         attempt: attempts++,
@@ -81,12 +83,14 @@ function describeState(state: LockState | undefined): string {
   if (state === undefined) {
     return "it is taken";
   }
-  const { holderOwner, holderToken, waiters } = state;
+  const { holderOwner, holderToken, holders, holderCount, waiters } = state;
   if (holderToken === 0n) {
     return `nobody holds it, but ${waiters} wait for it`;
   }
   const holder = holderOwner === "" ? "an unnamed owner" : JSON.stringify(holderOwner);
-  return `it is held by ${holder} (token ${holderToken}), and ${waiters} wait for it`;
+  const since = holders[0] === undefined ? "" : `, for ${holders[0].heldMs / 1000n} s`;
+  const others = holderCount > 1 ? ` and ${holderCount - 1} more` : "";
+  return `it is held by ${holder} (token ${holderToken}${since})${others}, and ${waiters} wait for it`;
 }
 
 function noAnswerInTime(ask: LockAsk, trouble: EndpointFailure | undefined): WaitTimeoutError {

@@ -1,4 +1,4 @@
-import type { SessionCommand } from "@metasrv/proto/metasrv/v1";
+import { LockMode, type SessionCommand } from "@metasrv/proto/metasrv/v1";
 import type { Cancellation, CancelListener } from "./cancellation.js";
 import type { LockOutcome, Renewed } from "./grant.js";
 import type { Holding } from "./holding.js";
@@ -72,7 +72,24 @@ export function unlockCommand(lock: number, key: Uint8Array): SessionCommand["co
   return { case: "unlock", value: { $typeName: "metasrv.v1.SessionUnlock", lock, key } };
 }
 
-/** Gives a lock its TTL again. It names the lock as {@link unlockCommand} does. */
-export function renewCommand(lock: number, key: Uint8Array, ttlMs: bigint): SessionCommand["command"] {
-  return { case: "renew", value: { $typeName: "metasrv.v1.SessionRenew", lock, key, ttlMs } };
+/**
+ * Gives a lock its TTL again. It names the lock as {@link unlockCommand} does.
+ *
+ * @param downgrade - whether an exclusive lock becomes a shared one
+ */
+export function renewCommand(
+  lock: number,
+  key: Uint8Array,
+  ttlMs: bigint,
+  downgrade: boolean,
+): SessionCommand["command"] {
+  return {
+    case: "renew",
+    value: { $typeName: "metasrv.v1.SessionRenew", lock, key, ttlMs, mode: renewedMode(downgrade) },
+  };
+}
+
+/** The mode that a renewal names. */
+export function renewedMode(downgrade: boolean): LockMode {
+  return downgrade ? LockMode.SHARED : LockMode.UNSPECIFIED;
 }

@@ -72,7 +72,7 @@ export class SessionLedger {
 
   renew(holding: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
     const { lock, key } = this.#subject(holding);
-    return this.#ask(renewCommand(lock, key, BigInt(ttlMs)), holding, scope) as Promise<Renewed>;
+    return this.#ask(renewCommand(lock, key, BigInt(ttlMs), holding.downgraded), holding, scope) as Promise<Renewed>;
   }
 
   /**
@@ -302,7 +302,11 @@ export class SessionLedger {
         // The server had given up the number before the command came. The lock may still be held, so the command is
         // sent again with the key.
         const { key } = holding;
-        this.#add(command.case === "renew" ? renewCommand(0, key, command.value.ttlMs) : unlockCommand(0, key), to);
+        const again =
+          command.case === "renew"
+            ? renewCommand(0, key, command.value.ttlMs, holding.downgraded)
+            : unlockCommand(0, key);
+        this.#add(again, to);
         return;
       }
       this.#lose(lock, holding);

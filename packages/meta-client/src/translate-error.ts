@@ -17,7 +17,8 @@ export interface FailedCall {
   readonly sent: boolean;
 }
 
-type Kind = "invalid-argument" | "wait-timeout" | "lost" | "limit" | "endpoint" | "unexpected" | "own-fault";
+type Kind =
+  "invalid-argument" | "wait-timeout" | "lost" | "limit" | "endpoint" | "too-old" | "unexpected" | "own-fault";
 
 // What each reason means to the client. A reason that is added to the contract does not compile until it has a line
 // here.
@@ -29,6 +30,8 @@ const kindOfReason: Record<Exclude<Reason, Reason.UNSPECIFIED>, Kind> = {
   [Reason.INVALID_OWNER]: "invalid-argument",
   [Reason.INVALID_KEY]: "invalid-argument",
   [Reason.INVALID_MODE]: "invalid-argument",
+  [Reason.INVALID_PERMITS]: "invalid-argument",
+  [Reason.CLUSTER_TOO_OLD]: "too-old",
   [Reason.WAIT_TIMED_OUT]: "wait-timeout",
   [Reason.NOT_HELD]: "lost",
   [Reason.TOO_MANY_WAITERS]: "limit",
@@ -69,6 +72,8 @@ export function translateError(error: unknown, call: FailedCall): EndpointFailur
       return new LimitExceededError(message, { cause: error });
     case "endpoint":
       return new EndpointFailure(call.endpoint, message || Code[rpcError.code], call.sent, { cause: error });
+    case "too-old":
+      return new UnexpectedError(message, { cause: error });
     case "unexpected":
       return new UnexpectedError(
         `${call.endpoint} answered with an error that this client does not know: ${rpcError.message}. ` +

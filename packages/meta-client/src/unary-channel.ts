@@ -8,6 +8,7 @@ import { type LockOutcome, readOutcome, type Renewed } from "./grant.js";
 import type { Holding } from "./holding.js";
 import type { LockChannel } from "./lock-channel.js";
 import type { Member } from "./member.js";
+import { renewedMode } from "./session-command.js";
 import { translateError } from "./translate-error.js";
 
 interface Answer<T> {
@@ -41,8 +42,8 @@ export class UnaryChannel implements LockChannel {
     await this.#ask((options) => this.#service.unlock({ key }, options), scope);
   }
 
-  async renew({ key }: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
-    const request = { key, ttlMs: BigInt(ttlMs) };
+  async renew({ key, downgraded }: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
+    const request = { key, ttlMs: BigInt(ttlMs), mode: renewedMode(downgraded) };
     const { message, sentAtMs } = await this.#ask((options) => this.#service.renew(request, options), scope);
     return { ttlMs: Number(message.ttlMs), sentAtMs };
   }

@@ -1,5 +1,5 @@
 import { create, toJson } from "@bufbuild/protobuf";
-import { TicketSchema } from "@metasrv/proto/metasrv/store/v1";
+import { LockMode, TicketSchema } from "@metasrv/proto/metasrv/store/v1";
 import { systemClock } from "@metasrv/wire";
 import { Fold } from "./fold/fold.js";
 import type { Ticket } from "./fold/ticket.js";
@@ -8,6 +8,7 @@ import { list } from "./log/etcd/listing.js";
 import { createEtcdClient } from "./log/etcd/rpc/connected-etcd-client.js";
 import { knownLevel } from "./model/command.js";
 import { showLockName } from "./model/lock-name.js";
+import { isExclusive, isShared } from "./model/share.js";
 
 /** Where the tickets are read from. */
 export interface DumpOptions {
@@ -52,7 +53,12 @@ export async function readTickets({ hosts, prefix, timeoutMs, foreign }: DumpOpt
  * the lock.
  */
 export function ticketLine({ name, token, content, memberId, attempt, holds }: Ticket): string {
-  const { ttlMs, owner, resumable } = content;
-  const shown = { name: showLockName(name), token, ttlMs: BigInt(ttlMs), owner, resumable, memberId, attempt, holds };
+  const { ttlMs, owner, resumable, permits, limit } = content;
+  const common = { name: showLockName(name), token, ttlMs: BigInt(ttlMs), owner, resumable, memberId, attempt, holds };
+  const shown = isExclusive(content)
+    ? { ...common, mode: LockMode.EXCLUSIVE }
+    : isShared(content)
+      ? { ...common, mode: LockMode.SHARED }
+      : { ...common, mode: LockMode.SEMAPHORE, permits, limit };
   return JSON.stringify(toJson(TicketSchema, create(TicketSchema, shown)));
 }

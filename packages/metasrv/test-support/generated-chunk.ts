@@ -10,7 +10,16 @@ import type { Outcome } from "../src/model/command.js";
 import { lockNameBytes, lockNameOf } from "../src/model/lock-name.js";
 import type { SnapshotPart } from "../src/model/snapshot.js";
 import { ticketIdBytes, ticketIdFrom } from "../src/model/ticket-id.js";
-import { anyContent, anyId, anyMemberId, anyName, anyNumber, anyToken, anyUint32 } from "./generated-entry.js";
+import {
+  anyContent,
+  anyId,
+  anyMemberId,
+  anyName,
+  anyNumber,
+  anyToken,
+  anyUint32,
+  contentOf,
+} from "./generated-entry.js";
 
 const anyOutcome: fc.Arbitrary<Outcome> = fc.oneof(
   fc.record({ kind: fc.constantFrom("holds", "waits"), token: anyToken, moved: fc.boolean() }),
@@ -75,11 +84,10 @@ export function partOf({ memberIds, contents, tickets, writers }: SnapshotChunk)
   const read = tickets.flatMap(({ name, id, token, content: at, member, attempt }) => {
     const content = contents[at];
     const memberId = memberIds[member];
-    if (content === undefined || memberId === undefined) {
+    const known = content && contentOf(content);
+    if (known === undefined || memberId === undefined || known.permits > known.limit) {
       return [];
     }
-    const { ttlMs, owner, resumable } = content;
-    const known = { ttlMs: Number(ttlMs), owner, resumable };
     return [{ name: lockNameOf(name), id: ticketIdFrom(id), token, content: known, memberId, attempt }];
   });
   const progress = writers.map(progressOf);

@@ -4,10 +4,12 @@ import {
   type Entry as EntryMessage,
   EntrySchema,
   RemoveCause as StoredCause,
+  type TicketContentSchema,
 } from "@metasrv/proto/metasrv/store/v1";
 import fc from "fast-check";
 import type { Command, Entry, RemoveCause, TicketContent } from "../src/model/command.js";
 import { type LockName, lockNameBytes, lockNameOf } from "../src/model/lock-name.js";
+import { exclusive, noLimit, type Share, shared } from "../src/model/share.js";
 import { type TicketId, ticketIdBytes, ticketIdFrom } from "../src/model/ticket-id.js";
 
 /** Any bytes, as a name is. */
@@ -19,17 +21,29 @@ export const anyUint32 = fc.oneof(fc.nat({ max: 300 }), fc.nat({ max: 2 ** 32 - 
 export const anyMemberId = fc.stringMatching(/^[0-9a-f]{16}$/);
 export const anyNumber = fc.oneof(fc.nat({ max: 300 }), fc.maxSafeNat());
 
-export const anyContent: fc.Arbitrary<TicketContent> = fc.record({
-  ttlMs: anyNumber,
-  owner: fc.oneof(fc.string(), fc.string({ unit: "binary", maxLength: 80 })),
-  resumable: fc.boolean(),
-});
+const anyShare: fc.Arbitrary<Share> = fc.oneof(
+  fc.constantFrom(exclusive, shared),
+  fc
+    .record({ permits: fc.integer({ min: 1, max: noLimit }), limit: fc.integer({ min: 1, max: noLimit }) })
+    .map(({ permits, limit }) => ({ permits: Math.min(permits, limit), limit: Math.max(permits, limit) })),
+);
+
+export const anyContent: fc.Arbitrary<TicketContent> = fc
+  .tuple(
+    fc.record({
+      ttlMs: anyNumber,
+      owner: fc.oneof(fc.string(), fc.string({ unit: "binary", maxLength: 80 })),
+      resumable: fc.boolean(),
+    }),
+    anyShare,
+  )
+  .map(([content, share]) => ({ ...content, ...share }));
 
 const ref = { name: anyName, id: anyId };
 
 const anyCommand: fc.Arbitrary<Command> = fc.oneof(
   fc.record({ kind: fc.constant("create"), ...ref, content: anyContent, attempt: anyUint32, try: fc.boolean() }),
-  fc.record({ kind: fc.constant("renew"), ...ref, token: anyToken, ttlMs: anyNumber }),
+  fc.record({ kind: fc.constant("renew"), ...ref, token: anyToken, ttlMs: anyNumber, downgrade: fc.boolean() }),
   fc.record({
     kind: fc.constant("remove"),
     ...ref,
@@ -65,11 +79,17 @@ export function messageOf({ level, settled, seen, commands }: Entry): EntryMessa
     level,
     settled: BigInt(settled),
     ...(seen !== undefined && { seen }),
-    contents: contents.map(({ ttlMs, owner, resumable }) => ({ ttlMs: BigInt(ttlMs), owner, resumable })),
+    contents: contents.map(contentMessage),
     commands: commands.map((command) => ({
       command: commandMessage(command, command.kind === "create" ? content++ : 0),
     })),
   });
+}
+
+/** The message that a content is. */
+export function contentMessage(content: TicketContent): MessageInitShape<typeof TicketContentSchema> {
+  const { ttlMs, owner, resumable, permits, limit } = content;
+  return { ttlMs: BigInt(ttlMs), owner, resumable, ...(limit > 1 && { permits, limit }) };
 }
 
 function commandMessage(
@@ -87,7 +107,10 @@ function commandMessage(
     case "create":
       return { case: "create", value: { ...named, content, attempt: command.attempt, try: command.try } };
     case "renew":
-      return { case: "renew", value: { ...named, token: command.token, ttlMs: BigInt(command.ttlMs) } };
+      return {
+        case: "renew",
+        value: { ...named, token: command.token, ttlMs: BigInt(command.ttlMs), downgrade: command.downgrade },
+      };
     case "remove": {
       const { token, cause, memberId } = command;
       return { case: "remove", value: { ...named, token, cause: causes[cause], memberId } };
@@ -129,10 +152,19 @@ function commandOf(
     case "create": {
       const { content: index, attempt, try: impatient } = command.value;
       const content = contents[index];
-      return content && { kind: "create", ...named, content: contentOf(content), attempt, try: impatient };
+      const known = content && contentOf(content);
+      return known && known.permits <= known.limit
+        ? { kind: "create", ...named, content: known, attempt, try: impatient }
+        : undefined;
     }
     case "renew":
-      return { kind: "renew", ...named, token: command.value.token, ttlMs: Number(command.value.ttlMs) };
+      return {
+        kind: "renew",
+        ...named,
+        token: command.value.token,
+        ttlMs: Number(command.value.ttlMs),
+        downgrade: command.value.downgrade,
+      };
     case "remove": {
       const { token, cause: stored, memberId } = command.value;
       const [cause] = Object.entries(causes).find(([, number]) => number === stored) ?? [];
@@ -145,6 +177,13 @@ function commandOf(
   }
 }
 
-function contentOf({ ttlMs, owner, resumable }: EntryMessage["contents"][number]): TicketContent {
-  return { ttlMs: Number(ttlMs), owner, resumable };
+/** The content that a message is. */
+export function contentOf({
+  ttlMs,
+  owner,
+  resumable,
+  permits,
+  limit,
+}: EntryMessage["contents"][number]): TicketContent {
+  return { ttlMs: Number(ttlMs), owner, resumable, permits: permits || 1, limit: limit || 1 };
 }

@@ -1,7 +1,15 @@
 import fc from "fast-check";
 import type { Fold } from "../src/fold/fold.js";
 import type { FoldSnapshot } from "../src/log/command-log.js";
-import type { Command, LoggedEntry, Outcome, RemoveCause } from "../src/model/command.js";
+import {
+  type Command,
+  knownLevel,
+  type LoggedEntry,
+  type Outcome,
+  type RemoveCause,
+  type TicketContent,
+} from "../src/model/command.js";
+import { exclusive, type Share, shared } from "../src/model/share.js";
 import type { SnapshotPart } from "../src/model/snapshot.js";
 import { PlainTable, type PlainTicket } from "./plain-table.js";
 import { idOf, nameOf } from "./told.js";
@@ -27,10 +35,12 @@ interface CommandPlan {
   readonly memberId: string;
   /** Whether `memberId` is to be the ticket's own, where it has one. */
   readonly ownMember: boolean;
-  readonly content: { readonly ttlMs: number; readonly owner: string; readonly resumable: boolean };
+  readonly content: Omit<TicketContent, keyof Share>;
+  readonly share: Share;
   readonly attempt: number;
   readonly try: boolean;
   readonly ttlMs: number;
+  readonly downgrade: boolean;
   readonly cause: RemoveCause;
   /** How far a floor is above the place of its command. */
   readonly floor: number;
@@ -62,9 +72,20 @@ const commandPlan: fc.Arbitrary<CommandPlan> = fc.record({
     owner: fc.constantFrom("", "an owner"),
     resumable: fc.boolean(),
   }),
+  share: fc.oneof(
+    fc.constantFrom(exclusive, shared),
+    fc.constantFrom(
+      { permits: 1, limit: 2 },
+      { permits: 2, limit: 2 },
+      { permits: 1, limit: 3 },
+      { permits: 2, limit: 3 },
+      { permits: 3, limit: 5 },
+    ),
+  ),
   attempt: fc.nat({ max: 3 }),
   try: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
   ttlMs: fc.constantFrom(0, 0, 10, 500),
+  downgrade: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
   cause: fc.constantFrom("released", "expired", "cancelled", "abandoned"),
   floor: fc.oneof(
     fc.integer({ min: -1, max: 5 }),
@@ -101,7 +122,7 @@ function written(plans: readonly EntryPlan[]): Step[] {
       return table.execute(command, writer, revision, index);
     });
     const settled = Math.max(0, sequence - 1 - unsettled);
-    const entry = { level: 1, settled, seen: undefined, commands };
+    const entry = { level: knownLevel, settled, seen: undefined, commands };
     return { logged: { memberId: writer, sequence, revision, entry }, outcomes, tickets: table.tickets };
   });
 }
@@ -113,9 +134,15 @@ function commandOf(plan: CommandPlan, table: PlainTable, revision: bigint): Comm
   const memberId = plan.ownMember && ticket !== undefined ? ticket.memberId : plan.memberId;
   switch (plan.kind) {
     case "create":
-      return { kind: "create", ...ref, content: plan.content, attempt: plan.attempt, try: plan.try };
+      return {
+        kind: "create",
+        ...ref,
+        content: { ...plan.content, ...plan.share },
+        attempt: plan.attempt,
+        try: plan.try,
+      };
     case "renew":
-      return { kind: "renew", ...ref, token, ttlMs: plan.ttlMs };
+      return { kind: "renew", ...ref, token, ttlMs: plan.ttlMs, downgrade: plan.downgrade };
     case "adopt":
       return { kind: "adopt", ...ref, token, memberId };
     case "remove":

@@ -6,6 +6,7 @@ import type { CommandLog } from "../src/log/command-log.js";
 import type { TicketContent } from "../src/model/command.js";
 import { defaultLimits, type Limits } from "../src/model/limits.js";
 import { type LockName, lockNameOf } from "../src/model/lock-name.js";
+import { exclusive } from "../src/model/share.js";
 import { type TicketId, ticketIdFrom } from "../src/model/ticket-id.js";
 import type { Claim, ClaimRequest } from "../src/node/claim.js";
 import { LockNode } from "../src/node/lock-node.js";
@@ -114,7 +115,7 @@ export function id(n: number): TicketId {
 
 /** What a ticket of another member says of itself. */
 export function contentOf(memberId: string, change: Partial<TicketContent> = {}): TicketContent {
-  return { ttlMs: 10_000, owner: memberId, resumable: true, ...change };
+  return { ttlMs: 10_000, owner: memberId, resumable: true, ...exclusive, ...change };
 }
 
 /** Another member asks for a lock, or takes a ticket over; it is not delivered yet. */
@@ -133,7 +134,7 @@ export function createElsewhere(
 export function adoptElsewhere(log: ScriptedLog, n: number, memberId: string, name = orders): StoredTicket {
   const { token, holds } = stored(log, n, name);
   if (holds) {
-    log.elsewhere(memberId, { kind: "renew", name, id: id(n), token, ttlMs: 0 });
+    log.elsewhere(memberId, { kind: "renew", name, id: id(n), token, ttlMs: 0, downgrade: false });
   } else {
     createElsewhere(log, n, memberId, name);
   }

@@ -1,5 +1,6 @@
 import type { Fold } from "../src/fold/fold.js";
 import type { Command, CreateCommand, Outcome, RemoveCommand, TicketContent, TicketRef } from "../src/model/command.js";
+import { noLimit } from "../src/model/share.js";
 
 /** A ticket, and whether it holds. */
 export interface PlainTicket extends TicketRef {
@@ -14,7 +15,7 @@ type Listed = Omit<PlainTicket, "holds">;
 
 /**
  * The rules of the fold written a second time, as simply as they can be: one list of tickets in the order of the log, each
- * of which holds if no other of its lock is before it. Knows nothing of entries that are written twice.
+ * of which holds if it and all of its lock that are before it leave room for each other. Knows nothing of entries that are written twice.
  */
 export class PlainTable {
   #tickets: readonly Listed[] = [];
@@ -56,8 +57,13 @@ export class PlainTable {
     switch (command.kind) {
       case "renew": {
         const { ttlMs } = command.ttlMs === 0 ? ticket.content : command;
+        const { permits, limit } = ticket.content;
+        if (ticket.holds && command.downgrade && limit !== 1 && !(permits === 1 && limit === noLimit)) {
+          return { kind: "refused" };
+        }
+        const share = command.downgrade ? { permits: 1, limit: noLimit } : { permits, limit };
         return this.#if(ticket.holds, () => {
-          this.#replace(ticket, { ...ticket, memberId: writer, content: { ...ticket.content, ttlMs } });
+          this.#replace(ticket, { ...ticket, memberId: writer, content: { ...ticket.content, ttlMs, ...share } });
         });
       }
       case "adopt":
@@ -72,12 +78,15 @@ export class PlainTable {
   }
 
   #create({ name, id, content, attempt, try: impatient }: CreateCommand, writer: string, token: bigint): Outcome {
-    const isFree = this.#tickets.every((other) => other.name !== name);
-    if (impatient && !isFree) {
+    const before = this.#tickets;
+    const ticket = { name, id, content, attempt, memberId: writer, token };
+    this.#tickets = [...before, ticket];
+    const holds = this.#holds(ticket);
+    if (impatient && !holds) {
+      this.#tickets = before;
       return { kind: "refused" };
     }
-    this.#tickets = [...this.#tickets, { name, id, content, attempt, memberId: writer, token }];
-    return { kind: isFree ? "holds" : "waits", token, moved: false };
+    return { kind: holds ? "holds" : "waits", token, moved: false };
   }
 
   #createAgain(ticket: PlainTicket, { attempt, content, try: impatient }: CreateCommand, writer: string): Outcome {
@@ -88,7 +97,8 @@ export class PlainTable {
       this.#replace(ticket);
       return { kind: "refused" };
     }
-    this.#replace(ticket, { ...ticket, memberId: writer, attempt, content });
+    const { permits, limit } = ticket.content;
+    this.#replace(ticket, { ...ticket, memberId: writer, attempt, content: { ...content, permits, limit } });
     return { kind: ticket.holds ? "holds" : "waits", token: ticket.token, moved: ticket.memberId !== writer };
   }
 
@@ -107,8 +117,15 @@ export class PlainTable {
     this.#tickets = this.#tickets.flatMap((ticket) => (ticket.token === token ? changed : [ticket]));
   }
 
+  /** Whether it and all before it in the queue of its lock take no more than the least of their limits allows. */
   #holds(ticket: Listed): boolean {
-    return this.#tickets.find(({ name }) => name === ticket.name) === ticket;
+    const queue = this.#tickets.filter(({ name }) => name === ticket.name);
+    const upTo = queue.slice(0, queue.indexOf(ticket) + 1).map(({ content }) => content);
+    return upTo.every((_, last) => {
+      const first = upTo.slice(0, last + 1);
+      const sum = first.reduce((permits, content) => permits + content.permits, 0);
+      return sum <= Math.min(...first.map(({ limit }) => limit));
+    });
   }
 }
 

@@ -114,18 +114,30 @@ function described({ number, event }: SessionEvent): string {
 let nextTicket = 2 ** 31;
 
 /** Asks for a lock, with a ticket id of its own unless said otherwise. */
-export function lock(name: string, change: { ticket?: number; ttlMs?: bigint; waitMs?: bigint } = {}): Command {
-  const { ticket = nextTicket++, ttlMs = 0n, waitMs } = change;
+export function lock(
+  name: string,
+  change: {
+    ticket?: number;
+    ttlMs?: bigint;
+    waitMs?: bigint;
+    mode?: LockMode;
+    permits?: number;
+    limit?: number;
+  } = {},
+): Command {
+  const { ticket = nextTicket++, ttlMs = 0n, waitMs, mode = LockMode.UNSPECIFIED, permits = 0, limit = 0 } = change;
   return {
     case: "lock",
     value: {
       $typeName: "metasrv.v1.LockRequest",
       lock: { case: "name", value: name },
       ticketId: idBytes(ticket),
-      mode: LockMode.UNSPECIFIED,
+      mode,
       ttlMs,
       owner: "",
       attempt: 0,
+      permits,
+      limit,
       ...(waitMs !== undefined && { waitMs }),
     },
   };
@@ -138,9 +150,9 @@ export function unlock(of: number | Uint8Array): Command {
 }
 
 /** Renews by the number of the lock, or by its key. */
-export function renew(of: number | Uint8Array, ttlMs = 0n): Command {
+export function renew(of: number | Uint8Array, ttlMs = 0n, mode = LockMode.UNSPECIFIED): Command {
   const which = typeof of === "number" ? { lock: of, key: new Uint8Array() } : { lock: 0, key: of };
-  return { case: "renew", value: { $typeName: "metasrv.v1.SessionRenew", ...which, ttlMs } };
+  return { case: "renew", value: { $typeName: "metasrv.v1.SessionRenew", ...which, ttlMs, mode } };
 }
 
 /** Ends a wait. */

@@ -1,9 +1,10 @@
 import type { CommandWaiter } from "../src/log/command-log.js";
-import type { Command, Outcome } from "../src/model/command.js";
+import type { Command, Outcome, TicketContent } from "../src/model/command.js";
 import { defaultLimits } from "../src/model/limits.js";
-import type { LockError } from "../src/model/lock-errors.js";
+import type { LockError, LockState } from "../src/model/lock-errors.js";
 import { decodeLockKey } from "../src/model/lock-key.js";
 import { type LockName, lockNameOf } from "../src/model/lock-name.js";
+import { exclusive, type Share } from "../src/model/share.js";
 import { type TicketId, ticketIdFrom } from "../src/model/ticket-id.js";
 
 /** Remembers what becomes of a command. */
@@ -42,21 +43,28 @@ export function idOf(n: number): TicketId {
 }
 
 /** What most tickets of a test say of themselves. */
-export const content = { ttlMs: 10_000, owner: "", resumable: true } as const;
+export const content: TicketContent = { ttlMs: 10_000, owner: "", resumable: true, ...exclusive };
 
 /** A request for a lock. */
 export function create(
   n: number,
   lock = "a",
-  options: { readonly try?: boolean; readonly owner?: string } = {},
+  options: { readonly try?: boolean; readonly owner?: string; readonly share?: Share } = {},
 ): Command {
-  const { try: isTry = false, owner = "" } = options;
-  return { kind: "create", name: nameOf(lock), id: idOf(n), content: { ...content, owner }, attempt: 0, try: isTry };
+  const { try: isTry = false, owner = "", share = exclusive } = options;
+  const own = { ...content, owner, ...share };
+  return { kind: "create", name: nameOf(lock), id: idOf(n), content: own, attempt: 0, try: isTry };
 }
 
 /** A lock is given back. */
 export function release(n: number, token: bigint, lock = "a"): Command {
   return { kind: "remove", name: nameOf(lock), id: idOf(n), token, cause: "released", memberId: "" };
+}
+
+/** What stands in the way of a lock that one ticket holds alone. */
+export function stateOf(holderOwner: string, holderToken: bigint, waiters: number): LockState {
+  const holders = [{ owner: holderOwner, token: holderToken, permits: 1, heldMs: 0 }];
+  return { holderOwner, holderToken, waiters, holders, holderCount: 1, permitsHeld: 1, limit: 1, position: 0 };
 }
 
 /** The token in a key. */

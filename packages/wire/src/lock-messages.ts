@@ -1,5 +1,6 @@
 import {
   type Grant,
+  type Holder,
   LockMode,
   type LockRequest,
   type LockResponse,
@@ -21,7 +22,7 @@ const { varint, fixed64, bytes } = wireType;
 
 /** Writes a `LockRequest`. */
 export function writeLockRequest(writer: FieldWriter, request: LockRequest): void {
-  const { lock, ticketId, mode, ttlMs, waitMs, owner, attempt } = request;
+  const { lock, ticketId, mode, ttlMs, waitMs, owner, attempt, permits, limit } = request;
   if (lock.case === "name") {
     writer.text(1, lock.value);
   } else if (lock.case === "nameBytes") {
@@ -45,6 +46,12 @@ export function writeLockRequest(writer: FieldWriter, request: LockRequest): voi
   if (attempt !== 0) {
     writer.uint(8, attempt);
   }
+  if (permits !== 0) {
+    writer.uint(9, permits);
+  }
+  if (limit !== 0) {
+    writer.uint(10, limit);
+  }
 }
 
 /** Reads a `LockRequest`. Its bytes are views of the bytes that are read. */
@@ -57,6 +64,8 @@ export function readLockRequest(reader: FieldReader): LockRequest {
     ttlMs: 0n,
     owner: "",
     attempt: 0,
+    permits: 0,
+    limit: 0,
   };
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     switch (tag) {
@@ -84,15 +93,21 @@ export function readLockRequest(reader: FieldReader): LockRequest {
       case tagOf(8, varint):
         request.attempt = reader.uint32();
         break;
+      case tagOf(9, varint):
+        request.permits = reader.uint32();
+        break;
+      case tagOf(10, varint):
+        request.limit = reader.uint32();
+        break;
       default:
-        reader.skip(tag, 8);
+        reader.skip(tag, 10);
     }
   }
   return request;
 }
 
 /** Enums are open: a mode that only newer programs know is kept. */
-function modeOf(value: unknown): LockMode {
+export function modeOf(value: unknown): LockMode {
   return value as LockMode;
 }
 
@@ -124,7 +139,7 @@ export function readLockResponse(reader: FieldReader): LockResponse {
 }
 
 /** Writes a `Grant`. */
-export function writeGrant(writer: FieldWriter, { key, token, ttlMs, waitedMs }: Grant): void {
+export function writeGrant(writer: FieldWriter, { key, token, ttlMs, waitedMs, floor, limit }: Grant): void {
   if (key.length > 0) {
     writer.bytes(1, key);
   }
@@ -138,11 +153,25 @@ export function writeGrant(writer: FieldWriter, { key, token, ttlMs, waitedMs }:
   if (!Object.is(waitedMs, 0)) {
     writer.double(4, waitedMs);
   }
+  if (floor !== 0n) {
+    writer.bigint(5, floor);
+  }
+  if (limit !== 0) {
+    writer.uint(6, limit);
+  }
 }
 
 /** Reads a `Grant`. Its key is a copy: a view would keep the whole message in memory as long as the lock is held. */
 export function readGrant(reader: FieldReader): Grant {
-  const grant: Grant = { $typeName: "metasrv.v1.Grant", key: noBytes, token: 0n, ttlMs: 0n, waitedMs: 0 };
+  const grant: Grant = {
+    $typeName: "metasrv.v1.Grant",
+    key: noBytes,
+    token: 0n,
+    ttlMs: 0n,
+    waitedMs: 0,
+    floor: 0n,
+    limit: 0,
+  };
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     switch (tag) {
       case tagOf(1, bytes):
@@ -157,8 +186,14 @@ export function readGrant(reader: FieldReader): Grant {
       case tagOf(4, fixed64):
         grant.waitedMs = reader.double();
         break;
+      case tagOf(5, varint):
+        grant.floor = reader.bigint();
+        break;
+      case tagOf(6, varint):
+        grant.limit = reader.uint32();
+        break;
       default:
-        reader.skip(tag, 4);
+        reader.skip(tag, 6);
     }
   }
   return grant;
@@ -185,7 +220,8 @@ export function readRefusal(reader: FieldReader): Refusal {
 }
 
 /** Writes a `LockState`. */
-export function writeLockState(writer: FieldWriter, { holderOwner, holderToken, waiters }: LockState): void {
+export function writeLockState(writer: FieldWriter, state: LockState): void {
+  const { holderOwner, holderToken, waiters, holders, holderCount, permitsHeld, limit, position } = state;
   if (holderOwner !== "") {
     writer.text(1, holderOwner);
   }
@@ -195,11 +231,36 @@ export function writeLockState(writer: FieldWriter, { holderOwner, holderToken, 
   if (waiters !== 0) {
     writer.uint(3, waiters);
   }
+  for (const holder of holders) {
+    writer.nested(4, holder, writeHolder);
+  }
+  if (holderCount !== 0) {
+    writer.uint(5, holderCount);
+  }
+  if (permitsHeld !== 0) {
+    writer.uint(6, permitsHeld);
+  }
+  if (limit !== 0) {
+    writer.uint(7, limit);
+  }
+  if (position !== 0) {
+    writer.uint(8, position);
+  }
 }
 
 /** Reads a `LockState`. */
 export function readLockState(reader: FieldReader): LockState {
-  const state: LockState = { $typeName: "metasrv.v1.LockState", holderOwner: "", holderToken: 0n, waiters: 0 };
+  const state: LockState = {
+    $typeName: "metasrv.v1.LockState",
+    holderOwner: "",
+    holderToken: 0n,
+    waiters: 0,
+    holders: [],
+    holderCount: 0,
+    permitsHeld: 0,
+    limit: 0,
+    position: 0,
+  };
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     switch (tag) {
       case tagOf(1, bytes):
@@ -211,11 +272,66 @@ export function readLockState(reader: FieldReader): LockState {
       case tagOf(3, varint):
         state.waiters = reader.uint32();
         break;
+      case tagOf(4, bytes):
+        state.holders.push(reader.nested(readHolder));
+        break;
+      case tagOf(5, varint):
+        state.holderCount = reader.uint32();
+        break;
+      case tagOf(6, varint):
+        state.permitsHeld = reader.uint32();
+        break;
+      case tagOf(7, varint):
+        state.limit = reader.uint32();
+        break;
+      case tagOf(8, varint):
+        state.position = reader.uint32();
+        break;
       default:
-        reader.skip(tag, 3);
+        reader.skip(tag, 8);
     }
   }
   return state;
+}
+
+/** Writes a `Holder`. */
+function writeHolder(writer: FieldWriter, { owner, token, permits, heldMs }: Holder): void {
+  if (owner !== "") {
+    writer.text(1, owner);
+  }
+  if (token !== 0n) {
+    writer.bigint(2, token);
+  }
+  if (permits !== 0) {
+    writer.uint(3, permits);
+  }
+  if (heldMs !== 0n) {
+    writer.bigint(4, heldMs);
+  }
+}
+
+/** Reads a `Holder`. */
+function readHolder(reader: FieldReader): Holder {
+  const holder: Holder = { $typeName: "metasrv.v1.Holder", owner: "", token: 0n, permits: 0, heldMs: 0n };
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    switch (tag) {
+      case tagOf(1, bytes):
+        holder.owner = reader.text();
+        break;
+      case tagOf(2, varint):
+        holder.token = reader.bigint();
+        break;
+      case tagOf(3, varint):
+        holder.permits = reader.uint32();
+        break;
+      case tagOf(4, varint):
+        holder.heldMs = reader.int64();
+        break;
+      default:
+        reader.skip(tag, 4);
+    }
+  }
+  return holder;
 }
 
 /** Writes an `UnlockRequest`. */
@@ -252,18 +368,26 @@ export function readUnlockResponse(reader: FieldReader): UnlockResponse {
 }
 
 /** Writes a `RenewRequest`. */
-export function writeRenewRequest(writer: FieldWriter, { key, ttlMs }: RenewRequest): void {
+export function writeRenewRequest(writer: FieldWriter, { key, ttlMs, mode }: RenewRequest): void {
   if (key.length > 0) {
     writer.bytes(1, key);
   }
   if (ttlMs !== 0n) {
     writer.bigint(2, ttlMs);
   }
+  if (mode !== LockMode.UNSPECIFIED) {
+    writer.bigint(3, BigInt(mode));
+  }
 }
 
 /** Reads a `RenewRequest`. Its key is a view of the bytes that are read. */
 export function readRenewRequest(reader: FieldReader): RenewRequest {
-  const request: RenewRequest = { $typeName: "metasrv.v1.RenewRequest", key: noBytes, ttlMs: 0n };
+  const request: RenewRequest = {
+    $typeName: "metasrv.v1.RenewRequest",
+    key: noBytes,
+    ttlMs: 0n,
+    mode: LockMode.UNSPECIFIED,
+  };
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     switch (tag) {
       case tagOf(1, bytes):
@@ -272,8 +396,11 @@ export function readRenewRequest(reader: FieldReader): RenewRequest {
       case tagOf(2, varint):
         request.ttlMs = reader.int64();
         break;
+      case tagOf(3, varint):
+        request.mode = modeOf(reader.int32());
+        break;
       default:
-        reader.skip(tag, 2);
+        reader.skip(tag, 3);
     }
   }
   return request;

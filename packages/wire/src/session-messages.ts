@@ -1,5 +1,6 @@
 import {
   type ErrorDetail,
+  LockMode,
   type LossReason,
   Reason,
   type SessionCommand,
@@ -14,6 +15,7 @@ import {
 import type { FieldReader } from "./field-reader.js";
 import type { FieldWriter } from "./field-writer.js";
 import {
+  modeOf,
   readGrant,
   readLockRequest,
   readLockState,
@@ -132,7 +134,7 @@ function readUnlock(reader: FieldReader): SessionUnlock {
   return unlock;
 }
 
-function writeRenew(writer: FieldWriter, { lock, key, ttlMs }: SessionRenew): void {
+function writeRenew(writer: FieldWriter, { lock, key, ttlMs, mode }: SessionRenew): void {
   if (lock !== 0) {
     writer.uint(1, lock);
   }
@@ -142,10 +144,19 @@ function writeRenew(writer: FieldWriter, { lock, key, ttlMs }: SessionRenew): vo
   if (ttlMs !== 0n) {
     writer.bigint(3, ttlMs);
   }
+  if (mode !== LockMode.UNSPECIFIED) {
+    writer.bigint(4, BigInt(mode));
+  }
 }
 
 function readRenew(reader: FieldReader): SessionRenew {
-  const renew: SessionRenew = { $typeName: "metasrv.v1.SessionRenew", lock: 0, key: noBytes, ttlMs: 0n };
+  const renew: SessionRenew = {
+    $typeName: "metasrv.v1.SessionRenew",
+    lock: 0,
+    key: noBytes,
+    ttlMs: 0n,
+    mode: LockMode.UNSPECIFIED,
+  };
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     switch (tag) {
       case tagOf(1, varint):
@@ -157,8 +168,11 @@ function readRenew(reader: FieldReader): SessionRenew {
       case tagOf(3, varint):
         renew.ttlMs = reader.int64();
         break;
+      case tagOf(4, varint):
+        renew.mode = modeOf(reader.int32());
+        break;
       default:
-        reader.skip(tag, 3);
+        reader.skip(tag, 4);
     }
   }
   return renew;

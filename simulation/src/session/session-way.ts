@@ -5,8 +5,10 @@ import {
   InvalidArgumentError,
   LimitExceededError,
   LockLostError,
+  UnexpectedError,
   WaitTimeoutError,
 } from "../../../packages/meta-client/src/meta-errors.js";
+import { isExclusive, isShared, type Share } from "../../../packages/metasrv/src/model/share.js";
 import type { Attempt, AttemptOutcome, ClientCall, ClientWay, ClientWayOptions } from "../client-way.js";
 import type { Random } from "../random.js";
 import type { SimulatedNode } from "../simulated-node.js";
@@ -103,13 +105,13 @@ export class SessionWay implements ClientWay {
     const { ledger } = session;
     switch (call.kind) {
       case "lock": {
-        const { name, ticketId, attempt, ttlMs, waitMs, owner } = call;
+        const { name, ticketId, attempt, ttlMs, waitMs, owner, share } = call;
         const outcome = await ledger.lock(
           {
             $typeName: "metasrv.v1.LockRequest",
             lock: { case: "nameBytes", value: name },
             ticketId: ticketId ?? new Uint8Array(),
-            mode: LockMode.UNSPECIFIED,
+            ...wireShare(share),
             ttlMs: BigInt(ttlMs),
             owner,
             attempt,
@@ -120,8 +122,8 @@ export class SessionWay implements ClientWay {
         if (outcome.kind === "refused") {
           return { kind: "refused" };
         }
-        const { holding, grantedAtMs } = outcome.grant;
-        return { kind: "granted", grant: { holding, ttlMs: outcome.grant.ttlMs, countsFromMs: grantedAtMs } };
+        const { holding, ttlMs: granted, floor, grantedAtMs } = outcome.grant;
+        return { kind: "granted", grant: { holding, ttlMs: granted, floor, countsFromMs: grantedAtMs } };
       }
       case "unlock":
         await ledger.unlock(call.holding, scope);
@@ -130,6 +132,13 @@ export class SessionWay implements ClientWay {
         return { kind: "renewed", ...(await ledger.renew(call.holding, call.ttlMs, scope)) };
     }
   }
+}
+
+function wireShare(share: Share): { mode: LockMode; permits: number; limit: number } {
+  if (isExclusive(share) || isShared(share)) {
+    return { mode: isShared(share) ? LockMode.SHARED : LockMode.UNSPECIFIED, permits: 0, limit: 0 };
+  }
+  return { mode: LockMode.SEMAPHORE, permits: share.permits, limit: share.limit };
 }
 
 function cancelled(scope: Cancellation): Promise<void> {
@@ -161,6 +170,9 @@ function outcomeOf(error: unknown): AttemptOutcome {
   }
   if (error instanceof InvalidArgumentError) {
     return { kind: "error", reason: "invalid-key" };
+  }
+  if (error instanceof UnexpectedError) {
+    return { kind: "error", reason: "cluster-too-old" };
   }
   throw error;
 }

@@ -9,6 +9,7 @@ import { prefixScenarios } from "./scenarios/prefixes.js";
 import { queueScenarios } from "./scenarios/queue.js";
 import { renewalScenarios } from "./scenarios/renewal.js";
 import { restartScenarios } from "./scenarios/restart.js";
+import { sharingScenarios } from "./scenarios/sharing.js";
 import { ticketIdScenarios } from "./scenarios/ticket-id.js";
 import { tokenScenarios } from "./scenarios/tokens.js";
 import { tryLockScenarios } from "./scenarios/try-lock.js";
@@ -22,6 +23,7 @@ export const allScenarios: Readonly<Record<string, readonly Scenario[]>> = {
   keys: keyScenarios,
   tokens: tokenScenarios,
   "try-lock": tryLockScenarios,
+  sharing: sharingScenarios,
   waiting: waitScenarios,
   cancelling: cancelScenarios,
   expiry: expiryScenarios,

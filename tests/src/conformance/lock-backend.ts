@@ -9,6 +9,8 @@ export type Feature =
   | "refusal-state"
   /** A wait can be bounded by the request. */
   | "wait-time-out"
+  /** A lock can be shared, and held as a part of a semaphore. */
+  | "sharing"
   | "renewal"
   /** Whoever has a key can ask to renew it. */
   | "renewal-by-key"

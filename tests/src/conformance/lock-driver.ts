@@ -1,5 +1,27 @@
-import type { LockErrorReason, LockState } from "@metasrv/metasrv";
+import type { LockErrorReason, LockState as NodeLockState } from "@metasrv/metasrv";
 import type { Etcd3 } from "etcd3";
+
+/** Who stands in the way of a lock. What a backend does not tell is empty. */
+export type LockState = Pick<
+  NodeLockState,
+  "holderOwner" | "holderToken" | "waiters" | "holderCount" | "permitsHeld" | "limit"
+>;
+
+/** The state of a lock of which nothing is told. */
+export const noState: LockState = {
+  holderOwner: "",
+  holderToken: 0n,
+  waiters: 0,
+  holderCount: 0,
+  permitsHeld: 0,
+  limit: 0,
+};
+
+/** Only what a {@link LockState} has, of what a backend tells. */
+export function stateOf(told: Partial<LockState> | undefined): LockState {
+  const { holderOwner, holderToken, waiters, holderCount, permitsHeld, limit } = { ...noState, ...told };
+  return { holderOwner, holderToken, waiters, holderCount, permitsHeld, limit };
+}
 
 /** How a lock is asked for. Absent fields take the backend's defaults. */
 export interface LockAsk {
@@ -11,6 +33,8 @@ export interface LockAsk {
   /** How often the same ticket was asked for before. */
   readonly attempt?: number;
   readonly owner?: string;
+  /** Absent: exclusive. */
+  readonly share?: "shared" | { readonly permits: number; readonly limit: number };
   /** Ends a wait when it aborts; the call rejects. */
   readonly signal?: AbortSignal;
 }
@@ -20,6 +44,9 @@ export interface DriverGrant {
   readonly key: Uint8Array;
   /** 0 where the backend tells none. */
   readonly token: bigint;
+  /** Absent where the backend tells none. */
+  readonly floor?: bigint;
+  readonly limit?: number;
 }
 
 /** What a try-lock answers. */
@@ -53,6 +80,8 @@ export interface LockDriver extends AsyncDisposable {
   tryLock(name: Uint8Array, ask?: LockAsk): Promise<TryLockAnswer>;
   unlock(key: Uint8Array): Promise<"released" | "not-held">;
   renew(key: Uint8Array, ttlMs?: number): Promise<"renewed" | "not-held">;
+  /** Makes an exclusive lock a shared one. */
+  downgrade(key: Uint8Array): Promise<"renewed" | "not-held">;
   /**
    * The lock as somebody else sees it, in a way of its own if the driver has none. If the holder's token is 0, the lock
    * is free.

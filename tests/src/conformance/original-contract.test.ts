@@ -17,6 +17,7 @@ const without = {
   "try-lock": "it always waits",
   "refusal-state": "it always waits",
   "wait-time-out": "the deadline of the call is its only bound",
+  sharing: "its locks are exclusive",
   renewal: "it never renews",
   "renewal-by-key": "it never renews",
   tokens: "its answers have none",

@@ -62,7 +62,9 @@ export class ScriptedChannel implements LockChannel {
   readonly endpoint: string;
   readonly locks = new Inbox<ScriptedCall<LockRequest, LockResponse>>();
   readonly unlocks = new Inbox<ScriptedCall<{ readonly key: Uint8Array }, UnlockResponse>>();
-  readonly renewals = new Inbox<ScriptedCall<{ readonly key: Uint8Array; readonly ttlMs: number }, RenewResponse>>();
+  readonly renewals = new Inbox<
+    ScriptedCall<{ readonly key: Uint8Array; readonly ttlMs: number; readonly downgraded: boolean }, RenewResponse>
+  >();
   readonly listings = new Inbox<ScriptedCall<object, readonly Member[]>>();
   readonly watches = new Inbox<ScriptedCall<(members: readonly Member[]) => void, never>>();
   /** How it was left. */
@@ -84,8 +86,9 @@ export class ScriptedChannel implements LockChannel {
     await this.unlocks.push(new ScriptedCall(this.endpoint, { key }, scope, this.#clock.now())).answered;
   }
 
-  async renew({ key }: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
-    const call = this.renewals.push(new ScriptedCall(this.endpoint, { key, ttlMs }, scope, this.#clock.now()));
+  async renew({ key, downgraded }: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
+    const request = { key, ttlMs, downgraded };
+    const call = this.renewals.push(new ScriptedCall(this.endpoint, request, scope, this.#clock.now()));
     return { ttlMs: Number((await call.answered).ttlMs), sentAtMs: call.sentAtMs };
   }
 

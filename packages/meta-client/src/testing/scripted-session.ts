@@ -144,5 +144,7 @@ export function lockRequest(name: string, ticketId = new Uint8Array(16)): LockRe
     ttlMs: 0n,
     owner: "tester",
     attempt: 0,
+    permits: 0,
+    limit: 0,
   };
 }

@@ -8,7 +8,7 @@ import type {
 } from "@metasrv/proto/metasrv/v1";
 import { awaitClaim } from "./await-claim.js";
 import type { Caller } from "./caller.js";
-import { claimRequest } from "./claim-request.js";
+import { claimRequest, renewalOf } from "./claim-request.js";
 import { grantMessage, refusalMessage } from "./grant-messages.js";
 import type { Locks } from "./locks.js";
 
@@ -41,8 +41,9 @@ export function createLockCalls(locks: Locks): LockCalls {
       return { $typeName: "metasrv.v1.UnlockResponse" };
     },
 
-    async renew({ key, ttlMs }) {
-      return { $typeName: "metasrv.v1.RenewResponse", ttlMs: BigInt(await locks.renew(key, Number(ttlMs))) };
+    async renew(request) {
+      const ttlMs = await locks.renew(request.key, renewalOf(request));
+      return { $typeName: "metasrv.v1.RenewResponse", ttlMs: BigInt(ttlMs) };
     },
   };
 }

@@ -2,6 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, jest, test } from "@jest/globals";
 import { ErrorDetailSchema, Reason } from "@metasrv/proto/metasrv/v1";
 import { pino } from "pino";
+import { stateOf } from "../../test-support/told.js";
 import { LockError, type LockErrorReason } from "../model/lock-errors.js";
 import { toConnectError } from "./rpc-errors.js";
 
@@ -16,6 +17,8 @@ const table: Record<LockErrorReason, [Code, Reason]> = {
   "invalid-owner": [Code.InvalidArgument, Reason.INVALID_OWNER],
   "invalid-key": [Code.InvalidArgument, Reason.INVALID_KEY],
   "invalid-mode": [Code.InvalidArgument, Reason.INVALID_MODE],
+  "invalid-permits": [Code.InvalidArgument, Reason.INVALID_PERMITS],
+  "cluster-too-old": [Code.FailedPrecondition, Reason.CLUSTER_TOO_OLD],
   "wait-timed-out": [Code.DeadlineExceeded, Reason.WAIT_TIMED_OUT],
   "not-held": [Code.FailedPrecondition, Reason.NOT_HELD],
   "too-many-waiters": [Code.ResourceExhausted, Reason.TOO_MANY_WAITERS],
@@ -46,9 +49,28 @@ describe("toConnectError", () => {
   });
 
   test("a wait that timed out says who stood in the way", () => {
-    const state = { holderOwner: "orders-7", holderToken: 42n, waiters: 3 };
-    const error = toConnectError(new LockError("wait-timed-out", "taken", { state }), silent);
-    expect(error.details).toEqual([{ desc: ErrorDetailSchema, value: { reason: Reason.WAIT_TIMED_OUT, state } }]);
+    const error = toConnectError(
+      new LockError("wait-timed-out", "taken", { state: { ...stateOf("orders-7", 42n, 3), position: 2 } }),
+      silent,
+    );
+    expect(error.details).toMatchObject([
+      {
+        desc: ErrorDetailSchema,
+        value: {
+          reason: Reason.WAIT_TIMED_OUT,
+          state: {
+            holderOwner: "orders-7",
+            holderToken: 42n,
+            waiters: 3,
+            holders: [{ owner: "orders-7", token: 42n, permits: 1, heldMs: 0n }],
+            holderCount: 1,
+            permitsHeld: 1,
+            limit: 1,
+            position: 2,
+          },
+        },
+      },
+    ]);
   });
 
   test("an error of Connect stays as it is", () => {

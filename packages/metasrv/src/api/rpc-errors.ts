@@ -4,6 +4,7 @@ import { ErrorDetailSchema, Reason, type SessionFailure, SessionFailureSchema } 
 import { MalformedMessageError, MessageTooLargeError } from "@metasrv/wire";
 import type { Logger } from "pino";
 import { LockError, type LockErrorReason } from "../model/lock-errors.js";
+import { stateMessage } from "./grant-messages.js";
 
 /**
  * The code and the reason that callers get for each domain error. A new reason does not compile until it has a line
@@ -17,6 +18,8 @@ const wireErrors: Readonly<Record<LockErrorReason, readonly [Code, Reason]>> = {
   "invalid-owner": [Code.InvalidArgument, Reason.INVALID_OWNER],
   "invalid-key": [Code.InvalidArgument, Reason.INVALID_KEY],
   "invalid-mode": [Code.InvalidArgument, Reason.INVALID_MODE],
+  "invalid-permits": [Code.InvalidArgument, Reason.INVALID_PERMITS],
+  "cluster-too-old": [Code.FailedPrecondition, Reason.CLUSTER_TOO_OLD],
   "wait-timed-out": [Code.DeadlineExceeded, Reason.WAIT_TIMED_OUT],
   "not-held": [Code.FailedPrecondition, Reason.NOT_HELD],
   "too-many-waiters": [Code.ResourceExhausted, Reason.TOO_MANY_WAITERS],
@@ -81,5 +84,5 @@ export function toSessionFailure(error: unknown, logger: Logger): SessionFailure
 
 function detailOf({ reason, state }: LockError): MessageInitShape<typeof ErrorDetailSchema> {
   const [, wireReason] = wireErrors[reason];
-  return state === undefined ? { reason: wireReason } : { reason: wireReason, state };
+  return state === undefined ? { reason: wireReason } : { reason: wireReason, state: stateMessage(state) };
 }

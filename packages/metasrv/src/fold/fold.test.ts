@@ -4,6 +4,7 @@ import { generatedLog, type Step } from "../../test-support/generated-log.js";
 import { PlainTable, ticketsOf } from "../../test-support/plain-table.js";
 import { create, idOf, nameOf, release } from "../../test-support/told.js";
 import type { Command, LoggedEntry } from "../model/command.js";
+import { exclusive, shared } from "../model/share.js";
 import { Fold } from "./fold.js";
 
 /** The log as a fold has taken it in. */
@@ -34,7 +35,7 @@ describe("the fold of a log", () => {
     );
   });
 
-  test("lets exactly the longest-waiting ticket of every lock hold, and says so of each lock", () => {
+  test("lets the longest-waiting tickets of every lock hold, and says so of each lock", () => {
     fc.assert(
       fc.property(generatedLog, (log) => {
         const fold = new Fold();
@@ -44,16 +45,37 @@ describe("the fold of a log", () => {
             const queue = [...fold.tickets()]
               .filter((ticket) => ticket.name === name)
               .sort((a, b) => (a.token < b.token ? -1 : 1));
-            expect(queue.map(({ holds }) => holds)).toEqual(queue.map((_, place) => place === 0));
+            const holding = queue.filter(({ holds }) => holds);
+            expect(queue.slice(0, holding.length)).toEqual(holding);
             expect(queue.map(({ id }) => id)).toEqual(
               tickets.filter((other) => other.name === name).map(({ id }) => id),
             );
-            expect(fold.isFree(name)).toBe(queue.length === 0);
-            expect(fold.waiters(name)).toBe(Math.max(0, queue.length - 1));
+            expect(holding.length > 0).toBe(queue.length > 0);
+            expect(fold.admits(name, exclusive)).toBe(queue.length === 0);
+            expect(fold.waiters(name)).toBe(queue.length - holding.length);
+            const permitsHeld = holding.reduce((sum, { content }) => sum + content.permits, 0);
+            const limit = queue.length === 0 ? 0 : Math.min(...holding.map(({ content }) => content.limit));
             expect(fold.state(name)).toEqual({
               holderOwner: queue[0]?.content.owner ?? "",
               holderToken: queue[0]?.token ?? 0n,
               waiters: fold.waiters(name),
+              holders: holding.slice(0, 8).map(({ content, token }) => {
+                return { owner: content.owner, token, permits: content.permits, heldMs: 0 };
+              }),
+              holderCount: holding.length,
+              permitsHeld,
+              limit,
+              position: 0,
+            });
+            expect(fold.sharing(name)).toEqual({ floor: queue[0]?.token ?? 0n, limit });
+            for (const share of [exclusive, shared, { permits: 2, limit: 3 }, { permits: 1, limit: 5 }]) {
+              const left = Math.min(share.limit, limit === 0 ? Infinity : limit) - permitsHeld;
+              const room = queue.length > holding.length ? 0 : Math.max(0, Math.floor(left / share.permits));
+              expect(fold.room(name, share)).toBe(room);
+              expect(fold.admits(name, share)).toBe(room > 0);
+            }
+            queue.slice(holding.length).forEach((ticket, place) => {
+              expect(fold.state(name, ticket).position).toBe(place + 1);
             });
           }
         }
@@ -223,6 +245,7 @@ test("a renewal that names no TTL keeps the one that the ticket has, and one of 
     id: idOf(n),
     token,
     ttlMs,
+    downgrade: false,
   });
   const outcomes = fold.apply(entry(2, [renew(1, holder), renew(2, waiter, 5), renew(1, holder, 7)]), true);
   expect(outcomes).toEqual([{ kind: "done" }, { kind: "not-there" }, { kind: "done" }]);

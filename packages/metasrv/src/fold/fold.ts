@@ -10,11 +10,13 @@ import {
   type RemoveCommand,
   type RenewCommand,
   type StateHash,
+  type TicketContent,
   type TicketRef,
 } from "../model/command.js";
 import { FatalError } from "../model/fatal-error.js";
-import type { LockState } from "../model/lock-errors.js";
+import { type Holder, holdersShown, type LockState, placesCounted } from "../model/lock-errors.js";
 import type { LockName } from "../model/lock-name.js";
+import { isExclusive, isShared, type Share, shared } from "../model/share.js";
 import type { SnapshotPart } from "../model/snapshot.js";
 import { LockTable } from "./lock-table.js";
 import { SnapshotWalk } from "./snapshot-walk.js";
@@ -28,9 +30,6 @@ const refused: Outcome = { kind: "refused" };
 const superseded: Outcome = { kind: "superseded" };
 
 const places = BigInt(commandsPerEntry);
-
-/** What an empty log begins with. */
-const emptyBase: LogBase = { level: knownLevel, revision: 0n, revisionOffset: 0n };
 
 /** Something that a follower is to be told. */
 interface News {
@@ -59,14 +58,21 @@ export class Fold implements LogFold {
   readonly #knownLevel: number;
   /** See {@link isOutdated}. */
   #outdatedBefore = 0n;
+  /** When the entry that is being folded was seen, by {@link nowMs}. */
+  #atMs = 0;
+  /** Tells the time, in whole milliseconds, for people to read since when a ticket is there. No rule uses it. */
+  nowMs: () => number = () => 0;
 
-  /** @param known - the highest level that this node reads; another one than its version's in tests only */
-  constructor(base: LogBase = emptyBase, known = knownLevel) {
+  /**
+   * @param base - where the log begins; absent: an empty log
+   * @param known - the highest level that this node reads; another one than its version's in tests only
+   */
+  constructor(base?: LogBase, known = knownLevel) {
     this.#knownLevel = known;
-    this.#checkLevel(base.level);
-    this.#base = base;
-    this.#revision = base.revision;
-    this.#hash.mark(base.revision);
+    this.#base = base ?? { level: known, revision: 0n, revisionOffset: 0n };
+    this.#checkLevel(this.#base.level);
+    this.#revision = this.#base.revision;
+    this.#hash.mark(this.#revision);
   }
 
   get base(): LogBase {
@@ -100,18 +106,57 @@ export class Fold implements LogFold {
   }
 
   /** Whether a ticket that came now would hold at once. */
-  isFree(name: LockName): boolean {
-    return this.#table.isFree(name);
+  admits(name: LockName, share: Share): boolean {
+    return this.#table.queue(name)?.admits(share) ?? true;
+  }
+
+  /** How many tickets of this share that came now would hold at once. */
+  room(name: LockName, { permits, limit }: Share): number {
+    const queue = this.#table.queue(name);
+    if (queue === undefined) {
+      return Math.floor(limit / permits);
+    }
+    return queue.waiting === undefined
+      ? Math.max(0, Math.floor((Math.min(queue.limit, limit) - queue.permits) / permits))
+      : 0;
   }
 
   /** Number of tickets that wait for a lock. */
   waiters(name: LockName): number {
-    return this.#table.waiters(name);
+    const queue = this.#table.queue(name);
+    return queue === undefined ? 0 : queue.size - queue.holders;
   }
 
-  /** Who holds a lock, and how many wait. */
-  state(name: LockName): LockState {
-    return this.#table.state(name);
+  /** Who holds a lock, and how many wait. @param ticket - whose place among those that wait is counted */
+  state(name: LockName, ticket?: Ticket): LockState {
+    const queue = this.#table.queue(name);
+    const nowMs = this.nowMs();
+    const holders: Holder[] = [];
+    let holder = queue?.head;
+    for (; holder?.holds === true && holders.length < holdersShown; holder = holder.next) {
+      const { token, content, heldAtMs } = holder;
+      holders.push({ owner: content.owner, token, permits: content.permits, heldMs: nowMs - heldAtMs });
+    }
+    return {
+      holderOwner: holders[0]?.owner ?? "",
+      holderToken: holders[0]?.token ?? 0n,
+      waiters: this.waiters(name),
+      holders,
+      holderCount: queue?.holders ?? 0,
+      permitsHeld: queue?.permits ?? 0,
+      limit: queue?.limit ?? 0,
+      position: ticket === undefined || ticket.holds ? 0 : placeOf(ticket),
+    };
+  }
+
+  /**
+   * How a lock is shared now that somebody holds.
+   *
+   * @returns the token of the first ticket, which no holder's token is below, and the limit that counts
+   */
+  sharing(name: LockName): { readonly floor: bigint; readonly limit: number } {
+    const queue = this.#table.queue(name);
+    return { floor: queue?.head?.token ?? 0n, limit: queue?.limit ?? 0 };
   }
 
   /** All tickets, in no particular order. */
@@ -120,7 +165,9 @@ export class Fold implements LogFold {
   }
 
   fresh(base: LogBase): Fold {
-    return new Fold(base, this.#knownLevel);
+    const fold = new Fold(base, this.#knownLevel);
+    fold.nowMs = this.nowMs;
+    return fold;
   }
 
   become(fresh: LogFold, ofAnotherStore = false): void {
@@ -153,6 +200,7 @@ export class Fold implements LogFold {
     if (live && entry.seen !== undefined && entry.seen.revision < revision) {
       this.#checkHash(entry.seen, memberId);
     }
+    this.#atMs = this.nowMs();
     const outcomes = entry.commands.map((command, index) => this.#execute(command, memberId, revision, index));
     this.#writers.applied(memberId, sequence, entry.settled, outcomes);
     this.#revision = revision;
@@ -206,10 +254,13 @@ export class Fold implements LogFold {
   }
 
   loaded(hash: StateHash): void {
+    this.#atMs = this.nowMs();
     const tickets = this.#loading;
     this.#loading = [];
     this.#table.addAll(tickets);
     for (const ticket of tickets) {
+      ticket.seenAtMs = this.#atMs;
+      ticket.heldAtMs = this.#atMs;
       this.#hash.add(ticket);
     }
     this.#hash.mark(this.#revision);
@@ -272,20 +323,24 @@ export class Fold implements LogFold {
     if (existing !== undefined) {
       return this.#createAgain(existing, command, writer);
     }
-    if (command.try && !this.#table.isFree(command.name)) {
+    if (command.try && !this.admits(command.name, command.content)) {
       return refused;
     }
     const token = this.#firstToken(revision) + BigInt(index);
     const ticket = new Ticket(command, token, command.content, writer, command.attempt);
+    ticket.seenAtMs = this.#atMs;
+    ticket.heldAtMs = this.#atMs;
     this.#table.add(ticket);
     this.#hash.add(ticket);
     return { kind: ticket.holds ? "holds" : "waits", token, moved: false };
   }
 
-  #createAgain(ticket: Ticket, { content, attempt, try: impatient }: CreateCommand, writer: string): Outcome {
+  #createAgain(ticket: Ticket, command: CreateCommand, writer: string): Outcome {
+    const { attempt, try: impatient } = command;
     if (attempt < ticket.attempt) {
       return superseded;
     }
+    const content = withShare(command.content, ticket.content);
     if (impatient && !ticket.holds) {
       // Whoever waits at another member is told that a later request took its place, not that its ticket was removed.
       this.#change(ticket, writer, ticket.content, attempt);
@@ -303,8 +358,12 @@ export class Fold implements LogFold {
       return notThere;
     }
     const { content, attempt } = ticket;
-    const { ttlMs } = command;
-    this.#change(ticket, writer, ttlMs === 0 || ttlMs === content.ttlMs ? content : { ...content, ttlMs }, attempt);
+    if (command.downgrade && !isExclusive(content) && !isShared(content)) {
+      return refused;
+    }
+    const ttlMs = command.ttlMs === 0 ? content.ttlMs : command.ttlMs;
+    const renewed = ttlMs === content.ttlMs ? content : { ...content, ttlMs };
+    this.#change(ticket, writer, command.downgrade ? withShare(renewed, shared) : renewed, attempt);
     return done;
   }
 
@@ -345,13 +404,23 @@ export class Fold implements LogFold {
     this.#walk?.changing(ticket);
     this.#hash.subtract(ticket);
     const moved = ticket.memberId !== memberId;
-    ticket.memberId = memberId;
-    ticket.content = content;
-    ticket.attempt = attempt;
+    const { permits, limit } = ticket.content;
+    const put = () => {
+      ticket.memberId = memberId;
+      ticket.content = content;
+      ticket.attempt = attempt;
+    };
+    let granted: readonly Ticket[] = [];
+    if (content.permits === permits && content.limit === limit) {
+      put();
+    } else {
+      granted = this.#table.reshare(ticket, put);
+    }
     this.#hash.add(ticket);
     if (moved && ticket.follower !== undefined) {
       this.#news.push({ ticket, what: "moved" });
     }
+    this.#granted(granted);
   }
 
   #drop(ticket: Ticket): void {
@@ -361,7 +430,12 @@ export class Fold implements LogFold {
     if (ticket.follower !== undefined) {
       this.#news.push({ ticket, what: "removed" });
     }
-    for (const next of granted) {
+    this.#granted(granted);
+  }
+
+  #granted(tickets: readonly Ticket[]): void {
+    for (const next of tickets) {
+      next.heldAtMs = this.#atMs;
       this.#hash.granted(next);
       if (next.follower !== undefined) {
         this.#news.push({ ticket: next, what: "granted" });
@@ -409,6 +483,22 @@ export class Fold implements LogFold {
       );
     }
   }
+}
+
+/** A content with the share of another: the same object where that is its own. */
+function withShare(content: TicketContent, { permits, limit }: Share): TicketContent {
+  return content.permits === permits && content.limit === limit ? content : { ...content, permits, limit };
+}
+
+/** 1 for the first that waits; 0 where more than {@link placesCounted} are before it. */
+function placeOf(ticket: Ticket): number {
+  let place = 1;
+  for (let before = ticket.previous; before?.holds === false; before = before.previous) {
+    if (++place > placesCounted) {
+      return 0;
+    }
+  }
+  return place;
 }
 
 function mayRemove({ cause, memberId }: RemoveCommand, ticket: Ticket, writer: string): boolean {

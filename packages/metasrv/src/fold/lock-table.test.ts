@@ -1,6 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { idOf, nameOf } from "../../test-support/told.js";
+import type { LockName } from "../model/lock-name.js";
+import { exclusive } from "../model/share.js";
 import { LockTable } from "./lock-table.js";
 import { Ticket } from "./ticket.js";
 
@@ -16,8 +18,13 @@ const steps = fc.array(
 );
 
 function ticket(token: number, lock = "a", id = token): Ticket {
-  const content = { ttlMs: 10, owner: `owner ${token}`, resumable: true };
+  const content = { ttlMs: 10, owner: `owner ${token}`, resumable: true, ...exclusive };
   return new Ticket({ name: nameOf(lock), id: idOf(id) }, BigInt(token), content, "m1", 0);
+}
+
+function shown(table: LockTable, name: LockName) {
+  const queue = table.queue(name);
+  return queue && { head: queue.head, size: queue.size, holders: queue.holders };
 }
 
 describe("a table", () => {
@@ -51,12 +58,9 @@ describe("a table", () => {
             const queue = model.filter((other) => other.name === name);
             expect(queue.map(({ holds }) => holds)).toEqual(queue.map((_, place) => place === 0));
             expect(queue.map((other) => table.get(other) === other)).toEqual(queue.map(() => true));
-            expect(table.isFree(name)).toBe(queue.length === 0);
-            expect(table.state(name)).toEqual({
-              holderOwner: queue[0]?.content.owner ?? "",
-              holderToken: queue[0]?.token ?? 0n,
-              waiters: Math.max(0, queue.length - 1),
-            });
+            expect(shown(table, name)).toEqual(
+              queue.length === 0 ? undefined : { head: queue[0], size: queue.length, holders: 1 },
+            );
           }
         }
       }),
@@ -114,7 +118,9 @@ describe("a table", () => {
             .sort((a, b) => Number(a.token - b.token))
             .map(({ token, holds, previous, next }) => [token, holds, previous?.token, next?.token]);
         expect(seen(loaded)).toEqual(seen(grown));
-        expect(locks.map((name) => loaded.state(name))).toEqual(locks.map((name) => grown.state(name)));
+        expect(locks.map((name) => shown(loaded, name)?.head?.token)).toEqual(
+          locks.map((name) => shown(grown, name)?.head?.token),
+        );
       }),
     );
   });
@@ -129,7 +135,7 @@ describe("a table", () => {
       const [gone] = queue.splice(leaves, 1);
       expect(gone === undefined ? undefined : table.remove(gone)).toEqual([]);
       for (const holder of queue) {
-        expect(table.state(holder.name).holderToken).toBe(holder.token);
+        expect(shown(table, holder.name)?.head).toBe(holder);
         table.remove(holder);
       }
       expect(table.size).toBe(0);
@@ -145,6 +151,6 @@ describe("a table", () => {
     expect(() => table.remove(first)).toThrow("a ticket that is not in the table cannot be removed");
     expect(() => table.remove(ticket(3, "b"))).toThrow("a ticket that is not in the table cannot be removed");
     expect(second.holds).toBe(true);
-    expect(table.waiters(second.name)).toBe(0);
+    expect(shown(table, second.name)).toEqual({ head: second, size: 1, holders: 1 });
   });
 });

@@ -1,30 +1,11 @@
 import type { TicketRef } from "../model/command.js";
-import type { LockState } from "../model/lock-errors.js";
 import type { LockName } from "../model/lock-name.js";
+import { Queue } from "./queue.js";
 import { ShardedMap } from "./sharded-map.js";
 import type { Ticket } from "./ticket.js";
 import { TicketMap } from "./ticket-map.js";
 
-/** The tickets of one lock, linked in the order of their places. */
-class Queue {
-  readonly name: LockName;
-  head: Ticket | undefined = undefined;
-  tail: Ticket | undefined = undefined;
-  size = 0;
-  /** How many of the first tickets hold. */
-  holders = 0;
-
-  constructor(name: LockName) {
-    this.name = name;
-  }
-}
-
-/**
- * Who holds which lock, and who waits. No I/O, no clock, no randomness.
- *
- * The tickets of a lock queue by token, and the first ones hold, as many as the lock's rule admits: one. Whoever comes
- * later waits, so nobody is overtaken.
- */
+/** Who holds which lock, and who waits. No I/O, no clock, no randomness. */
 export class LockTable {
   readonly #tickets = new TicketMap<Ticket>();
   readonly #queues = new ShardedMap<LockName, Queue>(hashOf);
@@ -38,25 +19,9 @@ export class LockTable {
     return this.#tickets.get(ticket);
   }
 
-  /** Whether a ticket that came now would hold at once. */
-  isFree(name: LockName): boolean {
-    return !this.#queues.has(name);
-  }
-
-  /** Number of tickets that wait for a lock. */
-  waiters(name: LockName): number {
-    const queue = this.#queues.get(name);
-    return queue === undefined ? 0 : queue.size - queue.holders;
-  }
-
-  /** Who holds a lock, and how many wait. */
-  state(name: LockName): LockState {
-    const holder = this.#queues.get(name)?.head;
-    return {
-      holderOwner: holder?.content.owner ?? "",
-      holderToken: holder?.token ?? 0n,
-      waiters: this.waiters(name),
-    };
+  /** The tickets of a lock; undefined when there are none. */
+  queue(name: LockName): Readonly<Queue> | undefined {
+    return this.#queues.get(name);
   }
 
   /** All tickets, in no particular order. Tickets may be added and removed meanwhile. */
@@ -81,7 +46,7 @@ export class LockTable {
       }
     }
     for (const queue of unsorted) {
-      sort(queue);
+      queue.sort();
     }
   }
 
@@ -101,25 +66,21 @@ export class LockTable {
       this.#queues.delete(ticket.name);
       return nobody;
     }
-    const { previous, next } = ticket;
-    if (previous === undefined) {
-      queue.head = next;
-    } else {
-      previous.next = next;
+    return queue.remove(ticket);
+  }
+
+  /**
+   * Gives a ticket that holds another share, which leaves no less to others.
+   *
+   * @param change - puts the share into the ticket
+   * @returns those that waited for it and hold from now on
+   */
+  reshare(ticket: Ticket, change: () => void): readonly Ticket[] {
+    const queue = this.#queues.get(ticket.name);
+    if (queue === undefined || !ticket.holds) {
+      throw new Error("a ticket that does not hold cannot change its share");
     }
-    if (next === undefined) {
-      queue.tail = previous;
-    } else {
-      next.previous = previous;
-    }
-    // What is gone must not keep others in memory.
-    ticket.previous = undefined;
-    ticket.next = undefined;
-    queue.size--;
-    if (ticket.holds) {
-      queue.holders--;
-    }
-    return settle(queue);
+    return queue.reshare(ticket, change);
   }
 
   #append(ticket: Ticket): Queue {
@@ -128,55 +89,12 @@ export class LockTable {
       queue = new Queue(ticket.name);
       this.#queues.set(ticket.name, queue);
     }
-    link(ticket, queue);
+    queue.append(ticket);
     return queue;
   }
 }
 
-/** Adds a ticket at the end of its lock's queue. */
-function link(ticket: Ticket, queue: Queue): void {
-  ticket.previous = queue.tail;
-  ticket.next = undefined;
-  if (queue.tail === undefined) {
-    queue.head = ticket;
-  } else {
-    queue.tail.next = ticket;
-  }
-  queue.tail = ticket;
-  queue.size++;
-  ticket.holds = queue.holders === 0;
-  if (ticket.holds) {
-    queue.holders = 1;
-  }
-}
-
-function sort(queue: Queue): void {
-  const tickets: Ticket[] = [];
-  for (let ticket = queue.head; ticket !== undefined; ticket = ticket.next) {
-    tickets.push(ticket);
-  }
-  tickets.sort((a, b) => (a.token < b.token ? -1 : 1));
-  queue.head = undefined;
-  queue.tail = undefined;
-  queue.size = 0;
-  queue.holders = 0;
-  for (const ticket of tickets) {
-    link(ticket, queue);
-  }
-}
-
 const nobody: readonly Ticket[] = [];
-
-/** Lets those hold that the lock's rule admits now. */
-function settle(queue: Queue): readonly Ticket[] {
-  const { head } = queue;
-  if (head === undefined || queue.holders > 0) {
-    return nobody;
-  }
-  head.holds = true;
-  queue.holders = 1;
-  return [head];
-}
 
 /** Of the whole name: names of many shapes differ at any place. */
 function hashOf(name: LockName): number {

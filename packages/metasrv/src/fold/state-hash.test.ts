@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { lockNameOf } from "../model/lock-name.js";
+import { exclusive, shared } from "../model/share.js";
 import { ticketIdFrom } from "../model/ticket-id.js";
 import { TableHash } from "./state-hash.js";
 import { Ticket } from "./ticket.js";
@@ -11,7 +12,13 @@ const fields = fc.record({
   name: fc.uint8Array({ minLength: 1, maxLength: 3, max: 2 }).map(lockNameOf),
   id: fc.uint8Array({ minLength: 16, maxLength: 16, max: 2 }).map(ticketIdFrom),
   token: fc.bigInt({ min: 1n, max: 5n }),
-  content: fc.record({ ttlMs: fc.integer({ min: 0, max: 3 }), owner: text, resumable: fc.boolean() }),
+  content: fc.record({
+    ttlMs: fc.integer({ min: 0, max: 3 }),
+    owner: text,
+    resumable: fc.boolean(),
+    permits: fc.integer({ min: 1, max: 1 }),
+    limit: fc.integer({ min: 1, max: 3 }),
+  }),
   memberId: text,
   attempt: fc.nat({ max: 3 }),
   holds: fc.boolean(),
@@ -125,7 +132,7 @@ describe("the hash of a table", () => {
       name: lockNameOf(Buffer.from("a")),
       id: ticketIdFrom(Buffer.alloc(16)),
       token: 7n,
-      content: { ttlMs: 10, owner: "ab", resumable: false },
+      content: { ttlMs: 10, owner: "ab", resumable: false, ...exclusive },
       memberId: "m1",
       attempt: 1,
       holds: false,
@@ -139,6 +146,8 @@ describe("the hash of a table", () => {
       { content: { ...one.content, resumable: true } },
       { content: { ...one.content, owner: "abc" } },
       { content: { ...one.content, owner: "ba" } },
+      { content: { ...one.content, ...shared } },
+      { content: { ...one.content, limit: 2 } },
       { memberId: "m2" },
       { attempt: 2 },
       { holds: true },
@@ -180,7 +189,7 @@ const first: Fields = {
   name: lockNameOf(Buffer.from("a")),
   id: ticketIdFrom(Buffer.alloc(16)),
   token: 1n,
-  content: { ttlMs: 10, owner: "", resumable: false },
+  content: { ttlMs: 10, owner: "", resumable: false, ...exclusive },
   memberId: "m1",
   attempt: 0,
   holds: false,

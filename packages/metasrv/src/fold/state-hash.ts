@@ -1,4 +1,5 @@
 import type { StateHash } from "../model/command.js";
+import { isExclusive } from "../model/share.js";
 import type { Ticket } from "./ticket.js";
 
 /** How many entries back a hash can be asked for. */
@@ -50,6 +51,10 @@ export class TableHash {
   #count({ name, id, token, content, memberId, attempt }: Ticket, sign: 1 | -1): void {
     const sum = this.#sum.begin().text(id).text(memberId).text(name).text(content.owner);
     sum.number(content.ttlMs).number((attempt << 1) | (content.resumable ? 1 : 0));
+    if (!isExclusive(content)) {
+      // Servers of level 1 know no other tickets, and count these as they do.
+      sum.number(content.permits).number(content.limit);
+    }
     this.#add(sum.number(lowBits(token)), sign);
   }
 

@@ -27,6 +27,9 @@ export class Ticket implements TicketRef {
   attempt: number;
   /** Whether it holds its lock; otherwise it waits. */
   holds = false;
+  /** When this node saw it come and when it saw it hold, in milliseconds of {@link Fold.nowMs}: for people to read. */
+  seenAtMs = 0;
+  heldAtMs = 0;
   /** Whether it is in its table still. A table that was read anew has tickets of its own. */
   present = true;
   /** The number of the last snapshot that has it. */

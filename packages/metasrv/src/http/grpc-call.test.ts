@@ -12,12 +12,13 @@ import {
 } from "@metasrv/proto/metasrv/v1";
 import { pino } from "pino";
 import { envelope, type RawAnswer, rawRequest, Served } from "../../test-support/served.js";
+import { stateOf } from "../../test-support/told.js";
 import type { Locks } from "../api/locks.js";
 import { LockError, type LockErrorReason } from "../model/lock-errors.js";
 
 const lockPath = "/metasrv.v1.LockService/Lock";
 const grpc = { "content-type": "application/grpc", te: "trailers" };
-const state = { holderOwner: "orders – 7 %", holderToken: 42n, waiters: 3 };
+const state = stateOf("orders – 7 %", 42n, 3);
 
 function lockRequest(request: MessageInitShape<typeof LockRequestSchema> = {}): Buffer {
   const message = create(LockRequestSchema, { lock: { case: "name", value: "a" }, ...request });

@@ -1,10 +1,12 @@
+import { isDeepStrictEqual } from "node:util";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, test } from "@jest/globals";
 import { TicketContentSchema } from "@metasrv/proto/metasrv/store/v1";
 import { FieldReader, FieldWriter } from "@metasrv/wire";
 import fc from "fast-check";
-import { anyContent } from "../../test-support/generated-entry.js";
+import { anyContent, contentMessage } from "../../test-support/generated-entry.js";
 import type { TicketContent } from "../model/command.js";
+import { shared } from "../model/share.js";
 import { Contents, readContent, writeContent } from "./content-codec.js";
 
 function written(content: TicketContent): Buffer {
@@ -29,15 +31,17 @@ const similar = fc.record({
   ttlMs: fc.constantFrom(1, 11),
   owner: fc.constantFrom("", "1", "1 true", "true", " true ", "false 1"),
   resumable: fc.boolean(),
+  permits: fc.constantFrom(1, 11),
+  limit: fc.constantFrom(11, 111),
 });
 
 describe("a content", () => {
   test("is written as protobuf-es reads it, and read as protobuf-es writes it", () => {
     fc.assert(
       fc.property(anyContent, (content) => {
-        const stored = { ...content, ttlMs: BigInt(content.ttlMs) };
-        expect(fromBinary(TicketContentSchema, written(content))).toMatchObject(stored);
-        expect(read(toBinary(TicketContentSchema, create(TicketContentSchema, stored)))).toEqual(content);
+        const stored = create(TicketContentSchema, contentMessage(content));
+        expect(fromBinary(TicketContentSchema, written(content))).toEqual(stored);
+        expect(read(toBinary(TicketContentSchema, stored))).toEqual(content);
       }),
     );
   });
@@ -55,6 +59,8 @@ describe("a content", () => {
       ttlMs: n,
       owner: `owner ${n % 50}`,
       resumable: n % 3 === 0,
+      permits: (n % 4) + 1,
+      limit: (n % 7) + 4,
     }));
     for (const content of [...contents, ...contents]) {
       expect(read(written(content))).toEqual(content);
@@ -62,7 +68,7 @@ describe("a content", () => {
   });
 
   test("does not change with the bytes that it was read from", () => {
-    const content = { ttlMs: 7, owner: "an owner whose name is longer than a short text", resumable: true };
+    const content = { ttlMs: 7, owner: "an owner whose name is longer than a short text", resumable: true, ...shared };
     const writer = new FieldWriter();
     writer.bytes(1, written(content));
     const message = writer.take();
@@ -82,9 +88,7 @@ describe("the contents of one message", () => {
         const contents = new Contents();
         const distinct: TicketContent[] = [];
         for (const content of all) {
-          let index = distinct.findIndex(({ ttlMs, owner, resumable }) => {
-            return ttlMs === content.ttlMs && owner === content.owner && resumable === content.resumable;
-          });
+          let index = distinct.findIndex((other) => isDeepStrictEqual({ ...other }, { ...content }));
           if (index === -1) {
             index = distinct.push(content) - 1;
           }

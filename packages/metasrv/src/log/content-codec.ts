@@ -1,5 +1,6 @@
 import { FieldReader, type FieldWriter } from "@metasrv/wire";
 import type { TicketContent } from "../model/command.js";
+import { isExclusive } from "../model/share.js";
 
 /** Contents that are kept at hand: tickets of one client differ in name and id only, hardly in content. */
 const maxKnown = 1_000;
@@ -17,8 +18,8 @@ export class Contents {
     if (content === this.#last) {
       return this.#lastIndex;
     }
-    const { ttlMs, owner, resumable } = content;
-    const text = `${ttlMs} ${resumable} ${owner}`;
+    const { ttlMs, owner, resumable, permits, limit } = content;
+    const text = `${ttlMs} ${resumable} ${permits} ${limit} ${owner}`;
     let index = this.#indexes.get(text);
     if (index === undefined) {
       index = this.all.push(content) - 1;
@@ -31,13 +32,18 @@ export class Contents {
 }
 
 /** Writes the fields of a `metasrv.store.v1.TicketContent`. */
-export function writeContent(writer: FieldWriter, { ttlMs, owner, resumable }: TicketContent): void {
+export function writeContent(writer: FieldWriter, content: TicketContent): void {
+  const { ttlMs, owner, resumable } = content;
   writer.uint(1, ttlMs);
   if (owner !== "") {
     writer.text(2, owner);
   }
   if (resumable) {
     writer.bool(3, true);
+  }
+  if (!isExclusive(content)) {
+    writer.uint(4, content.permits);
+    writer.uint(5, content.limit);
   }
 }
 
@@ -61,6 +67,8 @@ function decodeContent(message: Buffer): TicketContent {
   let ttlMs = 0;
   let owner = "";
   let resumable = false;
+  let permits = 1;
+  let limit = 1;
   for (let field = reader.next(); field !== 0; field = reader.next()) {
     switch (field) {
       case (1 << 3) | 0:
@@ -72,9 +80,15 @@ function decodeContent(message: Buffer): TicketContent {
       case (3 << 3) | 0:
         resumable = reader.bool();
         break;
+      case (4 << 3) | 0:
+        permits = reader.uint32() || 1;
+        break;
+      case (5 << 3) | 0:
+        limit = reader.uint32() || 1;
+        break;
       default:
         reader.skip(field);
     }
   }
-  return { ttlMs, owner, resumable };
+  return { ttlMs, owner, resumable, permits, limit };
 }

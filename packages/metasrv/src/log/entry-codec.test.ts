@@ -16,7 +16,7 @@ import {
 import { create, idOf, nameOf } from "../../test-support/told.js";
 import { wireKind } from "../../test-support/wire-check.js";
 import { Fold } from "../fold/fold.js";
-import type { Command, Entry } from "../model/command.js";
+import { type Command, type Entry, knownLevel } from "../model/command.js";
 import { FatalError } from "../model/fatal-error.js";
 import { decodeEntry, encodeEntry, sizeOfCommand } from "./entry-codec.js";
 
@@ -75,7 +75,9 @@ describe("an entry", () => {
         const { contents } = fromBinary(EntrySchema, encodeEntry(doubled));
         const creates = entry.commands.filter((command) => command.kind === "create");
         const distinct = new Set(
-          creates.map(({ content }) => JSON.stringify([content.ttlMs, content.owner, content.resumable])),
+          creates.map(({ content }) =>
+            JSON.stringify([content.ttlMs, content.owner, content.resumable, content.permits, content.limit]),
+          ),
         );
         expect(contents).toHaveLength(distinct.size);
         expect(read(encodeEntry(doubled))).toEqual(doubled);
@@ -105,7 +107,7 @@ describe("every field of the schema", () => {
     const removals = (["released", "expired", "cancelled", "abandoned"] as const).map((cause): Command => {
       return { kind: "remove", ...ref, token: 1n, cause, memberId: "m1" };
     });
-    const content = (ttlMs: number) => ({ ttlMs, owner: "an owner", resumable: true });
+    const content = (ttlMs: number) => ({ ttlMs, owner: "an owner", resumable: true, permits: 2, limit: 3 });
     const entry: Entry = {
       level: 1,
       settled: 1,
@@ -113,7 +115,7 @@ describe("every field of the schema", () => {
       commands: [
         { kind: "create", ...ref, content: content(1), attempt: 1, try: true },
         { kind: "create", ...ref, content: content(2), attempt: 1, try: true },
-        { kind: "renew", ...ref, token: 1n, ttlMs: 1 },
+        { kind: "renew", ...ref, token: 1n, ttlMs: 1, downgrade: true },
         ...removals,
         { kind: "adopt", ...ref, token: 1n, memberId: "m1" },
         { kind: "raise-floor", token: 1n },
@@ -127,6 +129,9 @@ describe("every field of the schema", () => {
 
   test("is read: without it, the entry is another, or none", () => {
     const message = filled(EntrySchema);
+    for (const content of message.contents) {
+      Object.assign(content, { permits: 2, limit: 3 });
+    }
     const whole = readOrRefused(toBinary(EntrySchema, message));
     expect(whole).toEqual(entryOf(message));
     const noticed = new Set<string>();
@@ -151,16 +156,16 @@ describe("what a newer version has written", () => {
   });
 
   test("in an entry of a higher level is not read but its level, which ends the process", () => {
-    const bytes = withCommand(2, (writer) => {
+    const bytes = withCommand(knownLevel + 1, (writer) => {
       const start = writer.open(CommandSchema.fields.length + 1);
       writer.uint(1, 5);
       writer.close(start);
     });
-    expect(read(bytes, 1)).toEqual({ ...empty, level: 2 });
+    expect(read(bytes, knownLevel)).toEqual({ ...empty, level: knownLevel + 1 });
     expect(() => {
-      const entry = read(bytes, 1);
+      const entry = read(bytes, knownLevel);
       new Fold().apply({ memberId: "m1", sequence: 1, revision: 1n, entry }, true);
-    }).toThrow(/at level 2, .* up to 1: .* upgrade this server/);
+    }).toThrow(/at level 3, .* up to 2: .* upgrade this server/);
   });
 
   test("as a command of a level that is known ends the process: it is never skipped", () => {
@@ -266,7 +271,7 @@ describe("bytes that are no entry", () => {
   });
 
   test.each<[string, Command | Partial<Entry>]>([
-    ["a TTL", { kind: "renew", name: nameOf("a"), id: idOf(1), token: 1n, ttlMs: 2 ** 53 }],
+    ["a TTL", { kind: "renew", name: nameOf("a"), id: idOf(1), token: 1n, ttlMs: 2 ** 53, downgrade: false }],
     ["a sequence", { settled: 2 ** 53 }],
   ])("because %s is larger than a number can be are refused, though protobuf-es reads them", (_, what) => {
     const entry = "kind" in what ? { ...empty, commands: [what] } : { ...empty, ...what };

@@ -2,6 +2,7 @@ import { FieldReader, FieldWriter } from "@metasrv/wire";
 import type { Command, Entry, RemoveCause, StateHash, TicketContent, TicketRef } from "../model/command.js";
 import { FatalError } from "../model/fatal-error.js";
 import type { LockName } from "../model/lock-name.js";
+import { isPossible } from "../model/share.js";
 import type { TicketId } from "../model/ticket-id.js";
 import { Contents, readContent, writeContent } from "./content-codec.js";
 
@@ -82,6 +83,9 @@ function writeCommand(command: Command, contents: Contents): void {
       writer.bigint(3, command.token);
       if (command.ttlMs > 0) {
         writer.uint(4, command.ttlMs);
+      }
+      if (command.downgrade) {
+        writer.bool(5, true);
       }
       writer.close(start);
       break;
@@ -252,13 +256,13 @@ function commandOf(fields: CommandFields, contents: readonly TicketContent[]): C
   switch (fields.kind) {
     case 1: {
       const content = contents[Number(token)];
-      if (content !== undefined) {
+      if (content !== undefined && isPossible(content)) {
         return { kind: "create", name, id, content, attempt: fourth, try: fields.flag };
       }
       break;
     }
     case 2:
-      return { kind: "renew", name, id, token, ttlMs: fourth };
+      return { kind: "renew", name, id, token, ttlMs: fourth, downgrade: fields.flag };
     case 3: {
       const cause = causeOf.get(fourth);
       if (cause !== undefined) {

@@ -126,7 +126,13 @@ describe("every field of a chunk's schema", () => {
   test("is written: whoever adds one must say here which part has it", () => {
     const ref = { name: lockNameOf(Buffer.from("a")), id: ticketIdFrom(Buffer.alloc(16)) };
     const ticket = (ttlMs: number, memberId: string) => {
-      return { ...ref, token: 1n, content: { ttlMs, owner: "an owner", resumable: true }, memberId, attempt: 1 };
+      return {
+        ...ref,
+        token: 1n,
+        content: { ttlMs, owner: "an owner", resumable: true, permits: 2, limit: 3 },
+        memberId,
+        attempt: 1,
+      };
     };
     const outcomes: Outcome[] = [
       { kind: "holds", token: 1n, moved: true },
@@ -144,6 +150,9 @@ describe("every field of a chunk's schema", () => {
 
   test("is read: without it, the part is another, or none; and what a newer version adds is passed over", () => {
     const message = filled(SnapshotChunkSchema);
+    for (const content of message.contents) {
+      Object.assign(content, { permits: 2, limit: 3 });
+    }
     const read = () => readOrRefused(decodeChunk, toBinary(SnapshotChunkSchema, message));
     const whole = read();
     expect(whole).toEqual(partOf(message));

@@ -11,6 +11,7 @@ import { FieldReader, FieldWriter } from "@metasrv/wire";
 import type { Outcome, TicketContent } from "../model/command.js";
 import { FatalError } from "../model/fatal-error.js";
 import type { LockName } from "../model/lock-name.js";
+import { isPossible } from "../model/share.js";
 import type { SnapshotPart, SnapshotTicket, WriterProgress } from "../model/snapshot.js";
 import type { TicketId } from "../model/ticket-id.js";
 import type { LogBase } from "./command-log.js";
@@ -196,6 +197,9 @@ function readTicket(
   const memberId = memberIds[memberIndex];
   if (content === undefined || memberId === undefined) {
     throw new Error("a ticket names a content or a member that is not there");
+  }
+  if (!isPossible(content)) {
+    throw new Error("a ticket takes more permits than there are");
   }
   return { name: name as LockName, id: id as TicketId, token, content, memberId, attempt };
 }

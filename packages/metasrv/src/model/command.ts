@@ -1,4 +1,5 @@
 import type { LockName } from "./lock-name.js";
+import type { Share } from "./share.js";
 import type { TicketId } from "./ticket-id.js";
 
 /** Fencing token: a ticket's place in the log, and so in its lock's queue. Every later ticket has a higher token. */
@@ -8,7 +9,10 @@ export type FencingToken = bigint & { readonly __brand: "FencingToken" };
 export const commandsPerEntry = 4096;
 
 /** The highest level of log entries that this version can read. */
-export const knownLevel = 1;
+export const knownLevel = 2;
+
+/** The level from which on a lock may be shared. */
+export const sharingLevel = 2;
 
 /** What names a ticket. */
 export interface TicketRef {
@@ -19,7 +23,7 @@ export interface TicketRef {
 /**
  * What a request says of itself besides its name and id. Requests of one client are mostly alike, and share one object.
  */
-export interface TicketContent {
+export interface TicketContent extends Share {
   /** How long a grant lasts unless renewed, in milliseconds. */
   readonly ttlMs: number;
   /** By what people recognise the requester. */
@@ -57,6 +61,8 @@ export interface RenewCommand extends TicketRef {
   readonly token: bigint;
   /** In milliseconds; 0 keeps the one that it has. */
   readonly ttlMs: number;
+  /** Makes an exclusive ticket a shared one. A ticket that is neither is not renewed, and the command is refused. */
+  readonly downgrade: boolean;
 }
 
 /** Removes a ticket. */
@@ -96,7 +102,7 @@ export type Command =
  *
  * - `holds`, `waits`: the ticket is in the table and holds or waits; with its token, and whether another member had
  *   served it before
- * - `refused`: the lock was taken, and the ticket was not to wait
+ * - `refused`: the lock was taken, and the ticket was not to wait; or the ticket cannot be downgraded
  * - `superseded`: a later request had asked for the same ticket already
  * - `done`: it took effect
  * - `not-there`: there was no such ticket, or its condition did not hold

@@ -1,12 +1,40 @@
+/** One of those that hold a lock. */
+export interface Holder {
+  /** Empty when it gave none. */
+  readonly owner: string;
+  readonly token: bigint;
+  readonly permits: number;
+  /** For how long this node has seen it hold, in milliseconds. */
+  readonly heldMs: number;
+}
+
 /** Who stands in the way of a lock. */
 export interface LockState {
-  /** Owner text of the holder; empty when it gave none. */
+  /** Owner text of the first holder; empty when it gave none. */
   readonly holderOwner: string;
-  /** Fencing token of the holder; 0 when nobody holds. */
+  /** Fencing token of the first holder; 0 when nobody holds. */
   readonly holderToken: bigint;
   /** Tickets that wait. */
   readonly waiters: number;
+  /** The first of those that hold, {@link holdersShown} at most. */
+  readonly holders: readonly Holder[];
+  readonly holderCount: number;
+  /** What all holders take together. */
+  readonly permitsHeld: number;
+  /** The smallest limit among the holders; 0 when nobody holds. */
+  readonly limit: number;
+  /**
+   * At which place a ticket waits, 1 for the next that is to hold. 0 for one that does not wait, and for one with more than
+   * {@link placesCounted} before it.
+   */
+  readonly position: number;
 }
+
+/** How many holders a {@link LockState} shows. */
+export const holdersShown = 8;
+
+/** How far places in a queue are counted. */
+export const placesCounted = 1_000;
 
 /** Names what went wrong; the wire's `Reason` has the same list. */
 export type LockErrorReason =
@@ -17,6 +45,8 @@ export type LockErrorReason =
   | "invalid-owner"
   | "invalid-key"
   | "invalid-mode"
+  | "invalid-permits"
+  | "cluster-too-old"
   | "wait-timed-out"
   | "not-held"
   | "too-many-waiters"
@@ -80,15 +110,40 @@ export function removedByOthers(): LockError {
 
 /** The lock was not granted in the time that its requester gave it. */
 export function waitTimedOut(waitMs: number, state: LockState): LockError {
-  const owner = state.holderOwner === "" ? "someone who gave no owner text" : JSON.stringify(state.holderOwner);
-  const why =
-    state.holderToken === 0n
-      ? "the store has not answered yet"
-      : `it is held by ${owner} (fencing token ${state.holderToken}), and ${state.waiters} wait for it, this request included`;
   return new LockError(
     "wait-timed-out",
-    `the lock was not granted within ${waitMs} ms: ${why}; wait longer, or look at what the holder does`,
+    `the lock was not granted within ${waitMs} ms: ${whyNot(state)}; wait longer, or look at what the holder does`,
     { state },
+  );
+}
+
+function whyNot({ holders: [first], holderCount, waiters, position }: LockState): string {
+  if (first === undefined) {
+    return "the store has not answered yet";
+  }
+  const owner = first.owner === "" ? "someone who gave no owner text" : JSON.stringify(first.owner);
+  const since = `for at least ${Math.floor(first.heldMs / 1000)} s`;
+  const others = holderCount === 1 ? "" : ` and ${holderCount - 1} more`;
+  const before = position === 0 ? "" : `, ${position - 1} of them before it`;
+  return (
+    `it is held by ${owner} (fencing token ${first.token}, ${since})${others}, and ${waiters} wait for it, this request ` +
+    `included${before}`
+  );
+}
+
+/** A held lock cannot be made a shared one. */
+export function notDowngradable(): LockError {
+  return new LockError(
+    "invalid-mode",
+    "the lock is held as a part of a semaphore, which cannot be shared otherwise; release it, and ask for a shared lock",
+  );
+}
+
+/** A server of an older version would not understand the request. */
+export function clusterTooOld(): LockError {
+  return new LockError(
+    "cluster-too-old",
+    "a server of an older version is in the cluster, and it knows exclusive locks only; upgrade all servers, then ask again",
   );
 }
 

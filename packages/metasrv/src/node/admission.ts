@@ -2,6 +2,7 @@ import type { Fold } from "../fold/fold.js";
 import type { Limits } from "../model/limits.js";
 import { LockError } from "../model/lock-errors.js";
 import type { LockName } from "../model/lock-name.js";
+import type { Share } from "../model/share.js";
 
 /**
  * Bounds what may be asked for at this node. A ticket counts as a waiter as soon as it is asked for: otherwise a burst
@@ -9,11 +10,11 @@ import type { LockName } from "../model/lock-name.js";
  */
 export class Admission {
   readonly #limits: Limits;
-  readonly #fold: Pick<Fold, "waiters" | "isFree">;
+  readonly #fold: Pick<Fold, "waiters" | "room">;
   /** Number of tickets that were asked for and are not in the table yet, by lock. */
   readonly #unseen = new Map<LockName, number>();
 
-  constructor(limits: Limits, fold: Pick<Fold, "waiters" | "isFree">) {
+  constructor(limits: Limits, fold: Pick<Fold, "waiters" | "room">) {
     this.#limits = limits;
     this.#fold = fold;
   }
@@ -25,7 +26,7 @@ export class Admission {
    * @param joins - whether the ticket may have to wait in its lock's queue
    * @throws LockError `too-many-tickets` or `too-many-waiters`
    */
-  requireRoom(name: LockName, served: number, joins: boolean): void {
+  requireRoom(name: LockName, share: Share, served: number, joins: boolean): void {
     const { maxTickets, maxWaitersPerLock } = this.#limits;
     if (served >= maxTickets) {
       throw new LockError(
@@ -37,8 +38,8 @@ export class Admission {
       return;
     }
     const queued = this.#fold.waiters(name) + (this.#unseen.get(name) ?? 0);
-    // If nobody holds the lock, the first unseen ticket will hold it at once. It is no waiter.
-    if (queued >= maxWaitersPerLock && queued >= maxWaitersPerLock + (this.#fold.isFree(name) ? 1 : 0)) {
+    // The first unseen tickets will hold the lock at once, as many as it has room for. They are no waiters.
+    if (queued >= maxWaitersPerLock && queued >= maxWaitersPerLock + this.#fold.room(name, share)) {
       throw new LockError(
         "too-many-waiters",
         `${maxWaitersPerLock} requests wait for this lock already, as many as are allowed; try again later`,

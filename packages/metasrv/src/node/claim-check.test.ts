@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { defaultLimits } from "../model/limits.js";
+import { exclusive, noLimit } from "../model/share.js";
 import type { ClaimRequest } from "./claim.js";
 import { checkClaim, checkTtl } from "./claim-check.js";
 
@@ -12,8 +13,8 @@ function checked(request: Partial<ClaimRequest>) {
 
 describe("a request", () => {
   test("gets the default TTL and no owner where it says nothing, or 0", () => {
-    expect(checked({})()).toEqual({ ttlMs: defaultTtlMs, owner: "" });
-    expect(checked({ ttlMs: 0 })()).toEqual({ ttlMs: defaultTtlMs, owner: "" });
+    expect(checked({})()).toEqual({ ttlMs: defaultTtlMs, owner: "", share: exclusive });
+    expect(checked({ ttlMs: 0 })()).toEqual({ ttlMs: defaultTtlMs, owner: "", share: exclusive });
   });
 
   test("may go to every limit", () => {
@@ -22,11 +23,22 @@ describe("a request", () => {
     expect(checked({ name: Buffer.alloc(maxNameBytes, 1), ticketId, owner, waitMs: 0, ttlMs: minTtlMs })()).toEqual({
       ttlMs: minTtlMs,
       owner,
+      share: exclusive,
     });
+    const most = { permits: noLimit - 1, limit: noLimit - 1 };
+    expect(checked({ share: most })().share).toEqual(most);
     expect(checkTtl(maxTtlMs, defaultLimits)).toBe(maxTtlMs);
   });
 
   test.each([
+    [
+      "no permits",
+      { share: { permits: 0, limit: 2 } },
+      "invalid-permits",
+      "0 permits of 2 are asked for; ask for 1 to 2",
+    ],
+    ["more permits than there are", { share: { permits: 3, limit: 2 } }, "invalid-permits", "ask for 1 to 2"],
+    ["no limit", { share: { permits: 1, limit: 0 } }, "invalid-permits", "at least 1"],
     ["an empty name", { name: Buffer.alloc(0) }, "invalid-name", "is empty"],
     ["a long name", { name: Buffer.alloc(maxNameBytes + 1) }, "invalid-name", `has ${maxNameBytes + 1} bytes`],
     ["a short ticket id", { ticketId: Buffer.alloc(15) }, "invalid-ticket-id", "has 15 bytes"],

@@ -1,16 +1,17 @@
 import { ticketIdLength } from "@metasrv/wire";
 import type { Limits } from "../model/limits.js";
 import { LockError } from "../model/lock-errors.js";
+import { exclusive, noLimit, type Share } from "../model/share.js";
 import type { ClaimRequest } from "./claim.js";
 
 /**
  * Checks a request against the limits and fills in the defaults.
  *
- * @throws LockError `invalid-name`, `invalid-ticket-id`, `invalid-ttl`, `invalid-wait` or `invalid-owner`; it says what
- *   was expected and what came
+ * @throws LockError `invalid-name`, `invalid-ticket-id`, `invalid-ttl`, `invalid-wait`, `invalid-owner` or
+ *   `invalid-permits`; it says what was expected and what came
  */
-export function checkClaim(request: ClaimRequest, limits: Limits): { ttlMs: number; owner: string } {
-  const { name, ticketId, ttlMs = 0, waitMs, owner = "" } = request;
+export function checkClaim(request: ClaimRequest, limits: Limits): { ttlMs: number; owner: string; share: Share } {
+  const { name, ticketId, ttlMs = 0, waitMs, owner = "", share = exclusive } = request;
   if (name.byteLength === 0) {
     throw new LockError("invalid-name", `the lock's name is empty; give it 1 to ${limits.maxNameBytes} bytes`);
   }
@@ -39,7 +40,17 @@ export function checkClaim(request: ClaimRequest, limits: Limits): { ttlMs: numb
       `the owner text has ${ownerBytes} bytes; give it at most ${limits.maxOwnerBytes} bytes`,
     );
   }
-  return { ttlMs: ttlMs === 0 ? limits.defaultTtlMs : checkTtl(ttlMs, limits), owner };
+  checkShare(share);
+  return { ttlMs: ttlMs === 0 ? limits.defaultTtlMs : checkTtl(ttlMs, limits), owner, share };
+}
+
+function checkShare({ permits, limit }: Share): void {
+  if (!(limit >= 1 && limit <= noLimit)) {
+    throw new LockError("invalid-permits", `the limit is ${limit}; say how many permits there are, at least 1`);
+  }
+  if (!(permits >= 1 && permits <= limit)) {
+    throw new LockError("invalid-permits", `${permits} permits of ${limit} are asked for; ask for 1 to ${limit}`);
+  }
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { LockError, LockState } from "../model/lock-errors.js";
+import type { Share } from "../model/share.js";
 
 /** What a caller wants of a lock. */
 export interface ClaimRequest {
@@ -17,6 +18,8 @@ export interface ClaimRequest {
   readonly waitMs?: number;
   /** By what people recognise the requester. */
   readonly owner?: string;
+  /** How much of the lock it takes; absent: all of it. */
+  readonly share?: Share;
 }
 
 /** A grant. */
@@ -29,6 +32,18 @@ export interface Grant {
   readonly ttlMs: number;
   /** Time from the request to that moment, in milliseconds. */
   readonly waitedMs: number;
+  /** No holder of the lock has a lower token than this. */
+  readonly floor: bigint;
+  /** The smallest limit among those that hold. */
+  readonly limit: number;
+}
+
+/** What a renewal changes. */
+export interface Renewal {
+  /** A new TTL in milliseconds; 0 or absent keeps the one that it has. */
+  readonly ttlMs?: number;
+  /** Whether an exclusive lock becomes a shared one. */
+  readonly downgrade?: boolean;
 }
 
 /**
@@ -76,9 +91,8 @@ export interface Claim {
   /**
    * Gives the lock that was granted a full TTL again.
    *
-   * @param ttlMs - a new TTL in milliseconds; 0 keeps the one that it has
    * @returns the TTL in milliseconds
-   * @throws LockError `not-held`, `invalid-ttl`, or what the log throws
+   * @throws LockError `not-held`, `invalid-ttl`, `invalid-mode`, `cluster-too-old`, or what the log throws
    */
-  renew(ttlMs: number): Promise<number>;
+  renew(renewal: Renewal): Promise<number>;
 }

@@ -1,12 +1,12 @@
 import { notHeld } from "../model/lock-errors.js";
-import type { Claim, ClaimListener } from "./claim.js";
+import type { Claim, ClaimListener, Renewal } from "./claim.js";
 import type { LocalTicket } from "./local-ticket.js";
 
 /** What a claim needs of its node, once it was granted. */
 export interface ClaimHost {
   release(local: LocalTicket): Promise<void>;
   /** @returns the TTL in milliseconds */
-  renew(local: LocalTicket, ttlMs: number): Promise<number>;
+  renew(local: LocalTicket, renewal: Renewal): Promise<number>;
 }
 
 /** One caller's request for a lock, for as long as the caller is interested in it. */
@@ -41,8 +41,8 @@ export class LocalClaim implements Claim {
     await this.#host.release(this.#held());
   }
 
-  async renew(ttlMs: number): Promise<number> {
-    return this.#host.renew(this.#held(), ttlMs);
+  async renew(renewal: Renewal): Promise<number> {
+    return this.#host.renew(this.#held(), renewal);
   }
 
   #held(): LocalTicket {

@@ -4,6 +4,7 @@ import type { Command, Outcome, RemoveCause, TicketContent, TicketRef } from "..
 import { type LockError, notHeld, removedByOthers, superseded, waitTimedOut } from "../model/lock-errors.js";
 import { encodeLockKey, type LockKey } from "../model/lock-key.js";
 import type { LockName } from "../model/lock-name.js";
+import type { Share } from "../model/share.js";
 import type { TicketId } from "../model/ticket-id.js";
 import { Alarm } from "./alarms.js";
 import type { ClaimListener, LossReason } from "./claim.js";
@@ -85,6 +86,11 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
     } else {
       this.#host.cancelAlarm(this);
     }
+  }
+
+  /** How much of the lock it asks for. */
+  get share(): Share {
+    return this.#content;
   }
 
   /** Sends a create command for the attached listener, for the first time or again. */
@@ -182,7 +188,7 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
 
   override ring(): void {
     if (this.#waits) {
-      this.giveUp(waitTimedOut(this.#waitMs ?? 0, this.#host.fold.state(this.name)));
+      this.giveUp(waitTimedOut(this.#waitMs ?? 0, this.#host.fold.state(this.name, this.ticket)));
     } else if (this.#renewals > 0) {
       this.#late = true;
     } else {
@@ -347,7 +353,7 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
       this.ticket = undefined;
     }
     const impatient = this.#waitMs === 0;
-    const urgency: Urgency = impatient || host.fold.isFree(name) ? "soon" : "later";
+    const urgency: Urgency = impatient || host.fold.admits(name, this.#content) ? "soon" : "later";
     const command = { kind: "create", name, id, content: this.#content, attempt, try: impatient } as const;
     host.append(command, new Ask(this, ++this.#asks), urgency);
   }
@@ -379,11 +385,14 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
       // This listener cannot be told of a loss, so nothing has to be kept of it.
       this.#listener = undefined;
     }
+    const { floor, limit } = this.#host.fold.sharing(name);
     listener?.granted({
       key: encodeLockKey({ name, id, token }),
       token,
       ttlMs: content.ttlMs,
       waitedMs: this.ringsAtMs - content.ttlMs - this.#receivedAtMs,
+      floor,
+      limit,
     });
   }
 

@@ -94,7 +94,7 @@ describe("renewal", () => {
     const node = await scriptedNode();
     const { grant, told } = await node.asked({ ttlMs: 1_000 });
     node.log.manual = true;
-    const renewal = node.store.renew(grant.key, 60_000);
+    const renewal = node.store.renew(grant.key, { ttlMs: 60_000 });
     node.log.take("renew").fail();
     await expect(renewal).rejects.toMatchObject({ reason: "store-unavailable" });
     await node.clock.advance(999);
@@ -136,7 +136,7 @@ describe("renewal", () => {
   test("with a TTL out of bounds is refused and changes nothing", async () => {
     const node = await scriptedNode();
     const { grant, told } = await node.asked({ ttlMs: 1_000 });
-    await expect(node.store.renew(grant.key, 1)).rejects.toMatchObject({ reason: "invalid-ttl" });
+    await expect(node.store.renew(grant.key, { ttlMs: 1 })).rejects.toMatchObject({ reason: "invalid-ttl" });
     await node.clock.advance(1_000);
     expect(told).toEqual(["granted", "lost: expired"]);
   });

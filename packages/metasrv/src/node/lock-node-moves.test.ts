@@ -84,7 +84,7 @@ describe("a requester that comes over from another member", () => {
     const node = await nodeOfThree();
     const held = createElsewhere(node.log, 1, "n2");
     node.log.deliver();
-    await expect(node.store.renew(keyOf(held), 1_000)).resolves.toBe(1_000);
+    await expect(node.store.renew(keyOf(held), { ttlMs: 1_000 })).resolves.toBe(1_000);
     await node.clock.advance(999);
     expect(stored(node.log, 1)).toMatchObject({ memberId: "n1", content: { ttlMs: 1_000 } });
     await expect(node.store.renew(keyOf(held))).resolves.toBe(1_000);
@@ -97,7 +97,7 @@ describe("a requester that comes over from another member", () => {
   test("renews its key here before this node has heard of the ticket", async () => {
     const node = await nodeOfThree();
     const held = createElsewhere(node.log, 1, "n2");
-    await expect(node.store.renew(keyOf(held), 1_000)).resolves.toBe(1_000);
+    await expect(node.store.renew(keyOf(held), { ttlMs: 1_000 })).resolves.toBe(1_000);
     await node.clock.advance(999);
     expect(stored(node.log, 1).memberId).toBe("n1");
     await node.clock.advance(1);
@@ -144,7 +144,7 @@ describe("a requester that comes over from another member", () => {
       throw new Error("told of something else than a loss");
     };
     const listener = { granted: never, refused: never, failed: never, lost: (reason: string) => lost.push(reason) };
-    await node.store.resume(keyOf(held), 1_000, listener);
+    await node.store.resume(keyOf(held), { ttlMs: 1_000 }, listener);
     await node.clock.advance(999);
     expect([lost, node.log.tickets.length]).toEqual([[], 1]);
     await node.clock.advance(1);
@@ -203,7 +203,7 @@ test("news older than what this node did itself mean nothing", async () => {
   function tell(reason: string): void {
     lost.push(reason);
   }
-  const renewal = node.store.resume(keyOf(held), 0, listener);
+  const renewal = node.store.resume(keyOf(held), {}, listener);
   // n3's renewal and this node's own arrive together.
   node.log.take("renew").done();
   await renewal;

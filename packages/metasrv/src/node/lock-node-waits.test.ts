@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { settled } from "@metasrv/wire/testing";
 import { removeElsewhere, scriptedNode, stored } from "../../test-support/node-fixture.js";
+import { stateOf } from "../../test-support/told.js";
 
 describe("a bounded wait", () => {
   test("ends with who holds and how many wait, and leaves nothing behind", async () => {
@@ -14,9 +15,15 @@ describe("a bounded wait", () => {
     expect(asked.told).toEqual(["failed: wait-timed-out"]);
     const [error] = asked.errors;
     expect(error?.message).toContain("not granted within 250 ms");
-    expect(error?.message).toContain(`held by "me" (fencing token ${holder.grant.token.toString()})`);
-    expect(error?.message).toContain("2 wait");
-    expect(error?.state).toEqual({ holderOwner: "me", holderToken: holder.grant.token, waiters: 2 });
+    expect(error?.message).toContain(`held by "me" (fencing token ${holder.grant.token.toString()}`);
+    expect(error?.message).toContain(
+      "for at least 0 s), and 2 wait for it, this request included, 1 of them before it",
+    );
+    expect(error?.state).toMatchObject({
+      ...stateOf("me", holder.grant.token, 2),
+      holders: [{ owner: "me", token: holder.grant.token, permits: 1, heldMs: 250 }],
+      position: 2,
+    });
     expect([node.store.size, node.log.tickets.length]).toEqual([2, 2]);
   });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { lock, NodeFixture, scriptedNode } from "../../test-support/node-fixture.js";
 import { Recorder } from "../../test-support/recorder.js";
+import { stateOf } from "../../test-support/told.js";
 import type { CommandLog } from "../log/command-log.js";
 import { createMemoryLog } from "../log/memory-log.js";
 import { decodeLockKey } from "../model/lock-key.js";
@@ -22,11 +23,7 @@ describe.each(logs)("over %s", (_, start) => {
     expect(asked.told).toEqual(["granted"]);
     expect(asked.grant).toMatchObject({ ttlMs: 5_000, waitedMs: 0 });
     expect(decodeLockKey(asked.grant.key, 1024)).toMatchObject({ name: lock("orders"), token: asked.grant.token });
-    expect(node.store.state(Buffer.from("orders"))).toEqual({
-      holderOwner: "me",
-      holderToken: asked.grant.token,
-      waiters: 0,
-    });
+    expect(node.store.state(Buffer.from("orders"))).toEqual(stateOf("me", asked.grant.token, 0));
   });
 
   test("waiters are served in the order of asking, each with a higher token, as soon as the holder goes", async () => {
@@ -57,7 +54,7 @@ describe.each(logs)("over %s", (_, start) => {
     const holder = await node.asked({ owner: "me" });
     const tried = await node.asked({ waitMs: 0 });
     expect(tried.told).toEqual(["refused"]);
-    expect(tried.refusals).toEqual([{ holderOwner: "me", holderToken: holder.grant.token, waiters: 0 }]);
+    expect(tried.refusals).toEqual([stateOf("me", holder.grant.token, 0)]);
     expect(node.store.size).toBe(1);
   });
 
@@ -88,7 +85,7 @@ describe.each(logs)("over %s", (_, start) => {
     await node.clock.advance(900);
     await expect(node.store.renew(grant.key)).resolves.toBe(1_000);
     await node.clock.advance(900);
-    await expect(node.store.renew(grant.key, 3_000)).resolves.toBe(3_000);
+    await expect(node.store.renew(grant.key, { ttlMs: 3_000 })).resolves.toBe(3_000);
     await node.clock.advance(2_999);
     expect(told).toEqual(["granted"]);
     await node.clock.advance(1);
@@ -108,26 +105,26 @@ describe.each(logs)("over %s", (_, start) => {
     const node = await start();
     const { claim, told } = await node.asked({ ttlMs: 1_000 });
     const waiter = await node.asked();
-    await expect(waiter.claim.renew(0)).rejects.toMatchObject({ reason: "not-held" });
+    await expect(waiter.claim.renew({})).rejects.toMatchObject({ reason: "not-held" });
     await expect(waiter.claim.release()).rejects.toMatchObject({ reason: "not-held" });
-    await expect(claim.renew(3_000)).resolves.toBe(3_000);
-    await expect(claim.renew(1)).rejects.toMatchObject({ reason: "invalid-ttl" });
+    await expect(claim.renew({ ttlMs: 3_000 })).resolves.toBe(3_000);
+    await expect(claim.renew({ ttlMs: 1 })).rejects.toMatchObject({ reason: "invalid-ttl" });
     await node.clock.advance(2_999);
     expect(told).toEqual(["granted"]);
     await claim.release();
     await node.clock.advance(0);
     expect([told, waiter.told]).toEqual([["granted"], ["granted"]]);
     await expect(claim.release()).rejects.toMatchObject({ reason: "not-held" });
-    await expect(claim.renew(0)).rejects.toMatchObject({ reason: "not-held" });
+    await expect(claim.renew({})).rejects.toMatchObject({ reason: "not-held" });
   });
 
   test("a requester that comes back with its key is told of the end from then on, and the one before it is not", async () => {
     const node = await start();
     const before = await node.asked({ ttlMs: 1_000 });
     const after = new Recorder();
-    const resumed = await node.store.resume(before.grant.key, 2_000, after);
+    const resumed = await node.store.resume(before.grant.key, { ttlMs: 2_000 }, after);
     expect([resumed.ttlMs, before.told, after.told]).toEqual([2_000, ["granted", "lost: moved"], []]);
-    await resumed.claim.renew(0);
+    await resumed.claim.renew({});
     await node.clock.advance(2_000);
     expect([before.told.length, after.told]).toEqual([2, ["lost: expired"]]);
   });

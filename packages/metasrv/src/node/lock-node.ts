@@ -4,13 +4,15 @@ import { Fold } from "../fold/fold.js";
 import type { Ticket } from "../fold/ticket.js";
 import { TicketMap } from "../fold/ticket-map.js";
 import type { CommandLog, CommandWaiter, MembershipListener } from "../log/command-log.js";
-import type { Outcome, TicketContent, TicketRef } from "../model/command.js";
+import { type Outcome, sharingLevel, type TicketContent, type TicketRef } from "../model/command.js";
 import type { Limits } from "../model/limits.js";
 import {
   asLockError,
+  clusterTooOld,
   type LockError,
   type LockState,
   notAMember,
+  notDowngradable,
   notHeld,
   shuttingDown,
   superseded,
@@ -18,10 +20,11 @@ import {
 import { decodeLockKey, type LockKey } from "../model/lock-key.js";
 import { lockNameOf, showLockName } from "../model/lock-name.js";
 import type { Member } from "../model/member.js";
+import { isExclusive, type Share } from "../model/share.js";
 import { ticketIdFrom } from "../model/ticket-id.js";
 import { Admission } from "./admission.js";
 import { Alarms } from "./alarms.js";
-import type { Claim, ClaimListener, ClaimRequest } from "./claim.js";
+import type { Claim, ClaimListener, ClaimRequest, Renewal } from "./claim.js";
 import { checkClaim, checkTtl } from "./claim-check.js";
 import { ClusterView } from "./cluster-view.js";
 import { type ClaimHost, LocalClaim } from "./local-claim.js";
@@ -84,6 +87,7 @@ export class LockNode {
     this.#logger = logger;
     this.#newTicketId = options.newTicketId ?? newTicketId;
     this.#fold = fold;
+    fold.nowMs = () => Math.floor(clock.now());
     this.#standing = new Standing(clock);
     this.#admission = new Admission(limits, fold);
     this.#alarms = new Alarms(clock);
@@ -181,13 +185,16 @@ export class LockNode {
    *   not called then
    */
   claim(request: ClaimRequest, listener: ClaimListener): Claim {
-    const { ttlMs, owner } = checkClaim(request, this.#limits);
+    const { ttlMs, owner, share } = checkClaim(request, this.#limits);
+    if (!isExclusive(share)) {
+      this.#requireSharing();
+    }
     const { name, ticketId = this.#newTicketId(), attempt = 0, waitMs } = request;
     const claim = new LocalClaim(this.#claimHost, listener);
     this.#serve(claim, {
       name: lockNameOf(name),
       id: ticketIdFrom(ticketId),
-      content: this.#contentOf(ttlMs, owner, request.ticketId !== undefined),
+      content: this.#contentOf(ttlMs, owner, request.ticketId !== undefined, share),
       attempt,
       waitMs,
     });
@@ -208,13 +215,12 @@ export class LockNode {
   /**
    * Gives a held lock a full TTL again. This node then runs the lock's clock.
    *
-   * @param ttlMs - a new TTL in milliseconds; 0 or absent keeps the one that it has
    * @returns the TTL in milliseconds
-   * @throws LockError `not-held` when the key does not hold its lock any more, `invalid-key`, `invalid-ttl`, or what
-   *   the log fails with
+   * @throws LockError `not-held` when the key does not hold its lock any more, `invalid-key`, `invalid-ttl`, `invalid-mode`
+   *   when it cannot be downgraded, `cluster-too-old`, or what the log fails with
    */
-  async renew(keyBytes: Uint8Array, ttlMs = 0): Promise<number> {
-    return contentOf(await this.#renew(decodeLockKey(keyBytes, this.#limits.maxNameBytes), ttlMs)).ttlMs;
+  async renew(keyBytes: Uint8Array, renewal: Renewal = {}): Promise<number> {
+    return contentOf(await this.#renew(decodeLockKey(keyBytes, this.#limits.maxNameBytes), renewal)).ttlMs;
   }
 
   /**
@@ -222,8 +228,12 @@ export class LockNode {
    *
    * @param listener - told `lost` from then on, at most once
    */
-  async resume(keyBytes: Uint8Array, ttlMs: number, listener: ClaimListener): Promise<{ claim: Claim; ttlMs: number }> {
-    const local = await this.#renew(decodeLockKey(keyBytes, this.#limits.maxNameBytes), ttlMs);
+  async resume(
+    keyBytes: Uint8Array,
+    renewal: Renewal,
+    listener: ClaimListener,
+  ): Promise<{ claim: Claim; ttlMs: number }> {
+    const local = await this.#renew(decodeLockKey(keyBytes, this.#limits.maxNameBytes), renewal);
     local.follow(listener);
     const claim = new LocalClaim(this.#claimHost, listener, local);
     return { claim, ttlMs: contentOf(local).ttlMs };
@@ -236,7 +246,7 @@ export class LockNode {
 
   readonly #claimHost: ClaimHost = {
     release: (local) => this.#release(local.key(), local),
-    renew: async (local, ttlMs) => contentOf(await this.#renew(local.key(), ttlMs)).ttlMs,
+    renew: async (local, renewal) => contentOf(await this.#renew(local.key(), renewal)).ttlMs,
   };
 
   readonly #membershipListener: MembershipListener = {
@@ -294,15 +304,15 @@ export class LockNode {
   }
 
   #serveAnew(request: TicketRequest, listener: ClaimListener): LocalTicket {
-    const { name, waitMs } = request;
+    const { name, content, waitMs } = request;
     const joins = waitMs !== 0 && this.#fold.get(request) === undefined;
-    this.#admission.requireRoom(name, this.#size, joins);
+    this.#admission.requireRoom(name, content, this.#size, joins);
     const local = this.#add(request);
     if (joins) {
       this.#admission.count(local);
     }
     local.attach(listener, waitMs);
-    if (waitMs === 0 && !this.#fold.isFree(name) && this.#fold.get(request) === undefined) {
+    if (waitMs === 0 && !this.#fold.admits(name, content) && this.#fold.get(request) === undefined) {
       local.state = "looking";
       void this.#look(local);
     } else {
@@ -315,7 +325,7 @@ export class LockNode {
   async #look(local: LocalTicket): Promise<void> {
     try {
       await this.#log.catchUp();
-      const taken = !this.#fold.isFree(local.name) && this.#fold.get(local) === undefined;
+      const taken = !this.#fold.admits(local.name, local.share) && this.#fold.get(local) === undefined;
       local.dispatch(taken ? "taken" : "free");
     } catch (error) {
       local.dispatch("failed", asLockError(error));
@@ -413,10 +423,13 @@ export class LockNode {
   }
 
   /** Gives a ticket that holds a full TTL, and serves it from then on. */
-  async #renew(key: LockKey, ttlMs: number): Promise<LocalTicket> {
+  async #renew(key: LockKey, { ttlMs = 0, downgrade = false }: Renewal): Promise<LocalTicket> {
     const { name, id, token } = key;
     const wanted = ttlMs === 0 ? 0 : checkTtl(ttlMs, this.#limits);
     this.#standing.requireMember();
+    if (downgrade) {
+      this.#requireSharing();
+    }
     const before = this.#find(key);
     const local = before?.ticket?.token === token ? before : undefined;
     if (local?.state === "removing" || local?.state === "leftOver" || local?.state === "replacing") {
@@ -425,7 +438,7 @@ export class LockNode {
     local?.renewing();
     return new Promise((resolve, reject) => {
       this.#log.append(
-        { kind: "renew", name, id, token, ttlMs: wanted },
+        { kind: "renew", name, id, token, ttlMs: wanted, downgrade },
         {
           settled: ({ kind }) => {
             const ticket = this.#fold.get(key);
@@ -436,6 +449,8 @@ export class LockNode {
             }
             if (serves) {
               resolve(this.#serveHold(ticket, local));
+            } else if (kind === "refused") {
+              reject(notDowngradable());
             } else {
               // The ticket stands. Another member serves it, or will.
               reject(stands ? this.#servedElsewhere() : notHeld());
@@ -450,6 +465,13 @@ export class LockNode {
         "soon",
       );
     });
+  }
+
+  /** @throws LockError `cluster-too-old` while a member is there that knows exclusive locks only */
+  #requireSharing(): void {
+    if (this.#fold.base.level < sharingLevel) {
+      throw clusterTooOld();
+    }
   }
 
   /** Why this node does not serve a ticket that is in the table. */
@@ -530,12 +552,18 @@ export class LockNode {
     yield* this.#unshown.values();
   }
 
-  #contentOf(ttlMs: number, owner: string, resumable: boolean): TicketContent {
+  #contentOf(ttlMs: number, owner: string, resumable: boolean, { permits, limit }: Share): TicketContent {
     const last = this.#lastContent;
-    if (last?.ttlMs === ttlMs && last.owner === owner && last.resumable === resumable) {
+    if (
+      last?.ttlMs === ttlMs &&
+      last.owner === owner &&
+      last.resumable === resumable &&
+      last.permits === permits &&
+      last.limit === limit
+    ) {
       return last;
     }
-    return (this.#lastContent = { ttlMs, owner, resumable });
+    return (this.#lastContent = { ttlMs, owner, resumable, permits, limit });
   }
 
   #createHost(): TicketHost {

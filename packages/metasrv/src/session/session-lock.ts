@@ -1,7 +1,7 @@
 import { LossReason, type SessionEvent } from "@metasrv/proto/metasrv/v1";
 import { grantMessage, refusalMessage } from "../api/grant-messages.js";
 import { type LockError, type LockState, notHeld } from "../model/lock-errors.js";
-import type { Claim, ClaimListener, Grant, LossReason as LossReasonName } from "../node/claim.js";
+import type { Claim, ClaimListener, Grant, LossReason as LossReasonName, Renewal } from "../node/claim.js";
 
 /** What a lock needs of its session. */
 export interface SessionLockHost {
@@ -65,8 +65,8 @@ export class SessionLock implements ClaimListener {
   }
 
   /** @throws LockError as {@link Claim.renew} */
-  async renew(ttlMs: number): Promise<number> {
-    return this.#held().renew(ttlMs);
+  async renew(renewal: Renewal): Promise<number> {
+    return this.#held().renew(renewal);
   }
 
   /** @throws LockError as {@link Claim.release} */

@@ -1,4 +1,4 @@
-import type { SessionEvent } from "@metasrv/proto/metasrv/v1";
+import type { LockState, SessionEvent } from "@metasrv/proto/metasrv/v1";
 
 /**
  * How many events, and about how many bytes, go into one message, so that no message becomes too large for its reader.
@@ -38,20 +38,26 @@ export class SessionOutbox {
   }
 }
 
+const fixed = 64;
+const perCharacter = 3;
+
 /** At least as many bytes as the event takes. */
 function bytesOf({ event }: SessionEvent): number {
-  const fixed = 64;
-  const perCharacter = 3;
   switch (event.case) {
     case "granted":
       return fixed + event.value.key.byteLength;
     case "refused":
-      return fixed + perCharacter * (event.value.state?.holderOwner.length ?? 0);
+      return fixed + bytesOfState(event.value.state);
     case "failed": {
       const { message, detail } = event.value;
-      return fixed + perCharacter * (message.length + (detail?.state?.holderOwner.length ?? 0));
+      return fixed + perCharacter * message.length + bytesOfState(detail?.state);
     }
     default:
       return fixed;
   }
+}
+
+function bytesOfState(state: LockState | undefined): number {
+  const owners = state === undefined ? [] : [state.holderOwner, ...state.holders.map(({ owner }) => owner)];
+  return owners.reduce((sum, owner) => sum + fixed + perCharacter * owner.length, 0);
 }

@@ -7,7 +7,7 @@ import type {
   SessionUnlock,
 } from "@metasrv/proto/metasrv/v1";
 import { type Gather, gatherByEventLoop } from "@metasrv/wire";
-import { claimRequest } from "../api/claim-request.js";
+import { claimRequest, renewalOf } from "../api/claim-request.js";
 import { toSessionFailure } from "../api/rpc-errors.js";
 import { LockError, notHeld, shuttingDown } from "../model/lock-errors.js";
 import type { ServiceDependencies } from "./service-dependencies.js";
@@ -244,15 +244,17 @@ export class Session implements SessionLockHost {
     }
   }
 
-  #renew(number: number, { lock: held, key, ttlMs }: SessionRenew): void {
+  #renew(number: number, command: SessionRenew): void {
+    const { lock: held, key } = command;
+    const renewal = renewalOf(command);
     if (held !== 0) {
       this.#requireRoom(this.#unanswered.size);
-      this.#answer(number, this.#lock(held).renew(Number(ttlMs)), renewed);
+      this.#answer(number, this.#lock(held).renew(renewal), renewed);
       return;
     }
     this.#requireRoom(this.#locks.size + this.#unanswered.size);
     const lock = new SessionLock(this, number);
-    const resumed = this.#dependencies.locks.resume(key, Number(ttlMs), lock);
+    const resumed = this.#dependencies.locks.resume(key, renewal, lock);
     this.#answer(
       number,
       resumed,

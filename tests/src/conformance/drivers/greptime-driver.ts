@@ -53,6 +53,10 @@ class GreptimeDriver implements LockDriver {
     return Promise.reject(new DriverError("other", "the original contract has no renewal"));
   }
 
+  downgrade(): Promise<never> {
+    return Promise.reject(new DriverError("other", "the original contract has no shared locks"));
+  }
+
   observe(name: Uint8Array) {
     return this.#node.observe(name);
   }

@@ -1,7 +1,14 @@
 import { type CommandLog, createEtcdLog, createMemoryLog, defaultLimits, LockError, LockNode } from "@metasrv/metasrv";
 import { systemClock as clock } from "@metasrv/wire";
 import { pino } from "pino";
-import { DriverError, type DriverGrant, type LockAsk, type LockDriver, type TryLockAnswer } from "../lock-driver.js";
+import {
+  DriverError,
+  type DriverGrant,
+  type LockAsk,
+  type LockDriver,
+  stateOf,
+  type TryLockAnswer,
+} from "../lock-driver.js";
 import { EtcdView } from "./etcd-side.js";
 
 const logger = pino({ level: "silent" });
@@ -66,7 +73,11 @@ class LockNodeDriver implements LockDriver {
   }
 
   async renew(key: Uint8Array, ttlMs?: number): Promise<"renewed" | "not-held"> {
-    return await unlessNotHeld("renewed", this.#node.renew(key, ttlMs));
+    return await unlessNotHeld("renewed", this.#node.renew(key, ttlMs === undefined ? {} : { ttlMs }));
+  }
+
+  async downgrade(key: Uint8Array): Promise<"renewed" | "not-held"> {
+    return await unlessNotHeld("renewed", this.#node.renew(key, { downgrade: true }));
   }
 
   observe(name: Uint8Array) {
@@ -91,20 +102,24 @@ class LockNodeDriver implements LockDriver {
     this.etcd?.close();
   }
 
-  async #claim(name: Uint8Array, { signal, ...ask }: LockAsk): Promise<TryLockAnswer> {
+  async #claim(name: Uint8Array, { signal, share, ...ask }: LockAsk): Promise<TryLockAnswer> {
     let claim: { cancel(): void } | undefined;
     let onAbort: (() => void) | undefined;
     try {
       return await new Promise<TryLockAnswer>((resolve, reject) => {
         signal?.throwIfAborted();
         claim = this.#node.claim(
-          { name, ...ask },
+          {
+            name,
+            ...ask,
+            ...(share !== undefined && { share: share === "shared" ? { permits: 1, limit: 2 ** 32 - 1 } : share }),
+          },
           {
             granted: (granted) => {
               resolve({ granted });
             },
             refused: (refused) => {
-              resolve({ refused });
+              resolve({ refused: stateOf(refused) });
             },
             failed: reject,
             lost: () => undefined,

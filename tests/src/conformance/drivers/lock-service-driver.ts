@@ -1,9 +1,16 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, createClient } from "@connectrpc/connect";
-import type { LockRequestSchema, LockState } from "@metasrv/proto/metasrv/v1";
-import { LockService } from "@metasrv/proto/metasrv/v1";
+import type { LockRequestSchema } from "@metasrv/proto/metasrv/v1";
+import { LockMode, LockService } from "@metasrv/proto/metasrv/v1";
 import { openRpcClient, type RpcClient, type Wire } from "../../rpc-client.js";
-import { DriverError, type DriverGrant, type LockAsk, type LockDriver, type TryLockAnswer } from "../lock-driver.js";
+import {
+  DriverError,
+  type DriverGrant,
+  type LockAsk,
+  type LockDriver,
+  stateOf,
+  type TryLockAnswer,
+} from "../lock-driver.js";
 import type { EtcdView } from "./etcd-side.js";
 import { unlessNotHeld, wireError } from "./wire-error.js";
 import { WireNode, type WireStore } from "./wire-node.js";
@@ -48,6 +55,10 @@ class LockServiceDriver implements LockDriver {
     return unlessNotHeld("renewed", this.#client.renew({ key, ttlMs: BigInt(ttlMs) }));
   }
 
+  downgrade(key: Uint8Array): Promise<"renewed" | "not-held"> {
+    return unlessNotHeld("renewed", this.#client.renew({ key, mode: LockMode.SHARED }));
+  }
+
   observe(name: Uint8Array) {
     return this.#node.observe(name);
   }
@@ -66,13 +77,15 @@ class LockServiceDriver implements LockDriver {
   }
 
   async #ask(name: Uint8Array, ask: LockAsk): Promise<TryLockAnswer> {
-    const { ttlMs = 0, ticketId = new Uint8Array(), attempt = 0, owner = "", waitMs, signal } = ask;
+    const { ttlMs = 0, ticketId = new Uint8Array(), attempt = 0, owner = "", share, waitMs, signal } = ask;
     const request: MessageInitShape<typeof LockRequestSchema> = {
       lock: { case: "nameBytes", value: name },
       ttlMs: BigInt(ttlMs),
       ticketId,
       attempt,
       owner,
+      ...(share === "shared" && { mode: LockMode.SHARED }),
+      ...(typeof share === "object" && { mode: LockMode.SEMAPHORE, ...share }),
       ...(waitMs !== undefined && { waitMs: BigInt(waitMs) }),
     };
     try {
@@ -81,7 +94,7 @@ class LockServiceDriver implements LockDriver {
         case "granted":
           return { granted: outcome.value };
         case "refused":
-          return { refused: plain(outcome.value.state) };
+          return { refused: stateOf(outcome.value.state) };
         case undefined:
           throw new DriverError("other", "neither granted nor refused");
       }
@@ -89,9 +102,4 @@ class LockServiceDriver implements LockDriver {
       throw error instanceof DriverError ? error : wireError(error, signal);
     }
   }
-}
-
-function plain(state: LockState | undefined) {
-  const { holderOwner = "", holderToken = 0n, waiters = 0 } = state ?? {};
-  return { holderOwner, holderToken, waiters };
 }

@@ -4,9 +4,17 @@ import {
   MetaClient,
   type MetaClientOptions,
   MetaError,
+  type RenewOutcome,
   WaitTimeoutError,
 } from "@metasrv/meta-client";
-import { DriverError, type DriverGrant, type LockAsk, type LockDriver, type TryLockAnswer } from "../lock-driver.js";
+import {
+  DriverError,
+  type DriverGrant,
+  type LockAsk,
+  type LockDriver,
+  noState,
+  type TryLockAnswer,
+} from "../lock-driver.js";
 import type { EtcdView } from "./etcd-side.js";
 import { wireError } from "./wire-error.js";
 import { WireNode, type WireStore } from "./wire-node.js";
@@ -36,7 +44,12 @@ class MetaClientDriver implements LockDriver {
 
   async lock(name: Uint8Array, ask: LockAsk = {}): Promise<DriverGrant> {
     try {
-      return this.#keep(await this.#client.lock(name, ask));
+      const { share, ...options } = ask;
+      const lock =
+        typeof share === "object"
+          ? this.#client.semaphore(name, share).acquire({ ...options, permits: share.permits })
+          : this.#client.lock(name, { ...options, mode: share });
+      return this.#keep(await lock);
     } catch (error) {
       throw driverError(error, ask.signal);
     }
@@ -44,11 +57,15 @@ class MetaClientDriver implements LockDriver {
 
   async tryLock(name: Uint8Array, ask: LockAsk = {}): Promise<TryLockAnswer> {
     try {
-      const lock = await this.#client.tryLock(name, ask);
+      const { share, ...options } = ask;
+      const lock =
+        typeof share === "object"
+          ? await this.#client.semaphore(name, share).tryAcquire({ ...options, permits: share.permits })
+          : await this.#client.tryLock(name, { ...options, mode: share });
       if (lock !== null) {
         return { granted: this.#keep(lock) };
       }
-      return { refused: { holderOwner: "", holderToken: 0n, waiters: 0 } };
+      return { refused: noState };
     } catch (error) {
       throw driverError(error, ask.signal);
     }
@@ -62,13 +79,21 @@ class MetaClientDriver implements LockDriver {
     }
   }
 
-  async renew(key: Uint8Array, ttlMs?: number): Promise<"renewed" | "not-held"> {
+  renew(key: Uint8Array, ttlMs?: number): Promise<"renewed" | "not-held"> {
+    return this.#renewal(key, (handle) => handle.renew(ttlMs));
+  }
+
+  downgrade(key: Uint8Array): Promise<"renewed" | "not-held"> {
+    return this.#renewal(key, (handle) => handle.downgrade());
+  }
+
+  async #renewal(key: Uint8Array, renew: (handle: HeldLock) => Promise<RenewOutcome>): Promise<"renewed" | "not-held"> {
     const handle = this.#handles.get(Buffer.from(key).toString("hex"));
     if (handle === undefined) {
       throw new DriverError("invalid-key", "the client renews only what it holds");
     }
     try {
-      const outcome = await handle.renew(ttlMs);
+      const outcome = await renew(handle);
       if (outcome === "unknown") {
         throw new Error("the outcome of the renewal is not known");
       }
@@ -106,8 +131,8 @@ function driverError(error: unknown, signal?: AbortSignal): DriverError {
     return new DriverError("aborted", error);
   }
   if (error instanceof WaitTimeoutError) {
-    const { holderOwner = "", holderToken = 0n, waiters = 0 } = error;
-    return new DriverError("wait-timed-out", error, { holderOwner, holderToken, waiters });
+    const { holderOwner = "", holderToken = 0n, waiters = 0, holderCount = 0 } = error;
+    return new DriverError("wait-timed-out", error, { ...noState, holderOwner, holderToken, waiters, holderCount });
   }
   if (error instanceof InvalidArgumentError && error.cause === undefined) {
     return new DriverError("invalid-argument", error);

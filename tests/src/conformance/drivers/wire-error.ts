@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { LockErrorReason } from "@metasrv/metasrv";
 import { ErrorDetailSchema, Reason } from "@metasrv/proto/metasrv/v1";
-import { DriverError } from "../lock-driver.js";
+import { DriverError, stateOf } from "../lock-driver.js";
 
 /** The failure of a call over the wire, as the error that all backends use. */
 export function wireError(error: unknown, signal?: AbortSignal): DriverError {
@@ -13,7 +13,7 @@ export function wireError(error: unknown, signal?: AbortSignal): DriverError {
     return new DriverError("other", error);
   }
   const reason = Reason[detail.reason].toLowerCase().replaceAll("_", "-") as LockErrorReason;
-  return new DriverError(reason, error, detail.state);
+  return new DriverError(reason, error, stateOf(detail.state));
 }
 
 /** What the call was for, unless the lock was not held any more. */

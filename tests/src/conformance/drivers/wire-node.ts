@@ -1,8 +1,8 @@
 import { createClient } from "@connectrpc/connect";
-import { LockService, type LockState } from "@metasrv/proto/metasrv/v1";
+import { LockService } from "@metasrv/proto/metasrv/v1";
 import { type Metasrv, startMetasrv } from "@metasrv/testing";
 import { openRpcClient, type RpcClient } from "../../rpc-client.js";
-import type { LockDriver } from "../lock-driver.js";
+import { type LockDriver, type LockState, noState, stateOf } from "../lock-driver.js";
 import { EtcdView } from "./etcd-side.js";
 
 /** Where a node that is reached over the wire keeps its locks: in its memory, or in an etcd under a prefix. */
@@ -44,13 +44,12 @@ export class WireNode implements AsyncDisposable {
     const client = createClient(LockService, this.#observer.transport);
     const { outcome } = await client.lock({ lock: { case: "nameBytes", value: name }, waitMs: 0n });
     if (outcome.case === "refused" && outcome.value.state !== undefined) {
-      const { holderOwner, holderToken, waiters } = outcome.value.state;
-      return { holderOwner, holderToken, waiters } as LockState;
+      return stateOf(outcome.value.state);
     }
     if (outcome.case === "granted") {
       await client.unlock({ key: outcome.value.key });
     }
-    return { holderOwner: "", holderToken: 0n, waiters: 0 } as LockState;
+    return noState;
   }
 
   /** Stops the node in order, and starts another at the same address. */

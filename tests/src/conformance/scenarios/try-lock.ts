@@ -41,7 +41,7 @@ export const tryLockScenarios: readonly Scenario[] = [
       const { key, token } = await driver.lock(lock, { owner: "orders-7" });
       const waiter = await queueUp(driver, lock);
       expect(await driver.tryLock(lock)).toEqual({
-        refused: { holderOwner: "orders-7", holderToken: token, waiters: 1 },
+        refused: { holderOwner: "orders-7", holderToken: token, waiters: 1, holderCount: 1, permitsHeld: 1, limit: 1 },
       });
       await driver.unlock(key);
       await driver.unlock((await waiter.granted).key);

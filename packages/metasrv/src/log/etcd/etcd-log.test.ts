@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import { FakeEtcd, noAnswer, promptly } from "../../../test-support/fake-etcd.js";
 import { goOn, LogStage, Others } from "../../../test-support/log-stage.js";
 import { create, nameOf, release } from "../../../test-support/told.js";
+import { knownLevel } from "../../model/command.js";
 import { FatalError } from "../../model/fatal-error.js";
 
 const stages: LogStage[] = [];
@@ -85,7 +86,7 @@ describe("an entry that cannot be folded ends the process", () => {
   test("when its level is higher than this version knows", async () => {
     const stage = await stageOf().start();
     const others = new Others(stage.etcd);
-    others.write(await others.join(), [], { level: 2 });
+    others.write(await others.join(), [], { level: knownLevel + 1 });
     await goOn();
     expect(stage.fatal).toEqual([expect.any(FatalError)]);
     expect(stage.fatal[0]?.message).toContain("upgrade");

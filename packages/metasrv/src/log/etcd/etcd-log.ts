@@ -356,7 +356,9 @@ export class EtcdLog implements CommandLog {
     const byTime = BigInt(Math.floor(this.#parts.unixMs())) * revisionsPerMs;
     const known = maxOf(this.#nextToken, this.#fold?.nextToken ?? 0n) / 4096n + 1n;
     const revisionOffset = maxOf(byTime, known);
-    return { level: 1, revision: 0n, revisionOffset, snapshot: "", chunks: 0, bytes: 0, hashLow: 0, hashHigh: 0 };
+    // Nobody has written anything yet, so there is nobody older to wait for.
+    const level = this.#parts.knownLevel;
+    return { level, revision: 0n, revisionOffset, snapshot: "", chunks: 0, bytes: 0, hashLow: 0, hashHigh: 0 };
   }
 
   #reportForeign(key: Buffer): void {

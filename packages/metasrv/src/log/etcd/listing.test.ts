@@ -123,7 +123,7 @@ describe("a listing", () => {
   });
 
   test("ends with what cannot be read: a higher level, a snapshot that is not what its base says", async () => {
-    etcd.write(keys.base, encodeBase({ ...base, level: 2 }));
+    etcd.write(keys.base, encodeBase({ ...base, level: knownLevel + 1 }));
     await expect(read()).rejects.toThrow(FatalError);
     etcd.write(keys.base, encodeBase({ ...base, hashLow: 7 }));
     await expect(read()).rejects.toThrow("is not what its base says");

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file metasrv/v1/lock.proto.
  */
 export const file_metasrv_v1_lock: GenFile = /*@__PURE__*/
-  fileDesc("ChVtZXRhc3J2L3YxL2xvY2sucHJvdG8SCm1ldGFzcnYudjEixAEKC0xvY2tSZXF1ZXN0Eg4KBG5hbWUYASABKAlIABIUCgpuYW1lX2J5dGVzGAIgASgMSAASEQoJdGlja2V0X2lkGAMgASgMEiIKBG1vZGUYBCABKA4yFC5tZXRhc3J2LnYxLkxvY2tNb2RlEg4KBnR0bF9tcxgFIAEoAxIUCgd3YWl0X21zGAYgASgDSAGIAQESDQoFb3duZXIYByABKAkSDwoHYXR0ZW1wdBgIIAEoDUIGCgRsb2NrQgoKCF93YWl0X21zImcKDExvY2tSZXNwb25zZRIkCgdncmFudGVkGAEgASgLMhEubWV0YXNydi52MS5HcmFudEgAEiYKB3JlZnVzZWQYAiABKAsyEy5tZXRhc3J2LnYxLlJlZnVzYWxIAEIJCgdvdXRjb21lIkYKBUdyYW50EgsKA2tleRgBIAEoDBINCgV0b2tlbhgCIAEoBBIOCgZ0dGxfbXMYAyABKAMSEQoJd2FpdGVkX21zGAQgASgBIi8KB1JlZnVzYWwSJAoFc3RhdGUYASABKAsyFS5tZXRhc3J2LnYxLkxvY2tTdGF0ZSJICglMb2NrU3RhdGUSFAoMaG9sZGVyX293bmVyGAEgASgJEhQKDGhvbGRlcl90b2tlbhgCIAEoBBIPCgd3YWl0ZXJzGAMgASgNIhwKDVVubG9ja1JlcXVlc3QSCwoDa2V5GAEgASgMIhAKDlVubG9ja1Jlc3BvbnNlIisKDFJlbmV3UmVxdWVzdBILCgNrZXkYASABKAwSDgoGdHRsX21zGAIgASgDIh8KDVJlbmV3UmVzcG9uc2USDgoGdHRsX21zGAEgASgDIlcKC0Vycm9yRGV0YWlsEiIKBnJlYXNvbhgBIAEoDjISLm1ldGFzcnYudjEuUmVhc29uEiQKBXN0YXRlGAIgASgLMhUubWV0YXNydi52MS5Mb2NrU3RhdGUiPgoOU2Vzc2lvblJlcXVlc3QSLAoIY29tbWFuZHMYASADKAsyGi5tZXRhc3J2LnYxLlNlc3Npb25Db21tYW5kIr4BCg5TZXNzaW9uQ29tbWFuZBIOCgZudW1iZXIYASABKA0SJwoEbG9jaxgCIAEoCzIXLm1ldGFzcnYudjEuTG9ja1JlcXVlc3RIABIrCgZ1bmxvY2sYAyABKAsyGS5tZXRhc3J2LnYxLlNlc3Npb25VbmxvY2tIABIpCgVyZW5ldxgEIAEoCzIYLm1ldGFzcnYudjEuU2Vzc2lvblJlbmV3SAASEAoGY2FuY2VsGAUgASgNSABCCQoHY29tbWFuZCIqCg1TZXNzaW9uVW5sb2NrEgwKBGxvY2sYASABKA0SCwoDa2V5GAIgASgMIjkKDFNlc3Npb25SZW5ldxIMCgRsb2NrGAEgASgNEgsKA2tleRgCIAEoDBIOCgZ0dGxfbXMYAyABKAMidgoPU2Vzc2lvblJlc3BvbnNlEigKBmV2ZW50cxgBIAMoCzIYLm1ldGFzcnYudjEuU2Vzc2lvbkV2ZW50EicKBXRlcm1zGAIgASgLMhgubWV0YXNydi52MS5TZXNzaW9uVGVybXMSEAoIZHJhaW5pbmcYAyABKAgiTgoMU2Vzc2lvblRlcm1zEhQKDGhlYXJ0YmVhdF9tcxgBIAEoAxISCgp0aW1lb3V0X21zGAIgASgDEhQKDG1heF9jb21tYW5kcxgDIAEoDSKpAgoMU2Vzc2lvbkV2ZW50Eg4KBm51bWJlchgBIAEoDRIkCgdncmFudGVkGAIgASgLMhEubWV0YXNydi52MS5HcmFudEgAEiYKB3JlZnVzZWQYAyABKAsyEy5tZXRhc3J2LnYxLlJlZnVzYWxIABIuCgh1bmxvY2tlZBgEIAEoCzIaLm1ldGFzcnYudjEuVW5sb2NrUmVzcG9uc2VIABIsCgdyZW5ld2VkGAUgASgLMhkubWV0YXNydi52MS5SZW5ld1Jlc3BvbnNlSAASLAoGZmFpbGVkGAYgASgLMhoubWV0YXNydi52MS5TZXNzaW9uRmFpbHVyZUgAEiYKBGxvc3QYByABKA4yFi5tZXRhc3J2LnYxLkxvc3NSZWFzb25IAEIHCgVldmVudCJYCg5TZXNzaW9uRmFpbHVyZRIMCgRjb2RlGAEgASgNEg8KB21lc3NhZ2UYAiABKAkSJwoGZGV0YWlsGAMgASgLMhcubWV0YXNydi52MS5FcnJvckRldGFpbCo+CghMb2NrTW9kZRIZChVMT0NLX01PREVfVU5TUEVDSUZJRUQQABIXChNMT0NLX01PREVfRVhDTFVTSVZFEAEqowQKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIXChNSRUFTT05fSU5WQUxJRF9OQU1FEAESHAoYUkVBU09OX0lOVkFMSURfVElDS0VUX0lEEAISFgoSUkVBU09OX0lOVkFMSURfVFRMEAMSFwoTUkVBU09OX0lOVkFMSURfV0FJVBAEEhgKFFJFQVNPTl9JTlZBTElEX09XTkVSEAUSFgoSUkVBU09OX0lOVkFMSURfS0VZEAYSFwoTUkVBU09OX0lOVkFMSURfTU9ERRAHEhkKFVJFQVNPTl9XQUlUX1RJTUVEX09VVBAIEhMKD1JFQVNPTl9OT1RfSEVMRBAJEhsKF1JFQVNPTl9UT09fTUFOWV9XQUlURVJTEAoSGwoXUkVBU09OX1RPT19NQU5ZX1RJQ0tFVFMQCxIcChhSRUFTT05fU1RPUkVfVU5BVkFJTEFCTEUQDBIVChFSRUFTT05fU1RPUkVfRlVMTBANEhgKFFJFQVNPTl9TSFVUVElOR19ET1dOEA4SFwoTUkVBU09OX05PVF9BX01FTUJFUhAPEhUKEVJFQVNPTl9TVVBFUlNFREVEEBASEwoPUkVBU09OX0NBTkNFTEVEEBESGgoWUkVBU09OX0lOVkFMSURfQ09NTUFORBASEhwKGFJFQVNPTl9UT09fTUFOWV9DT01NQU5EUxATEhYKElJFQVNPTl9OT1RfUkVBRElORxAUKnMKCkxvc3NSZWFzb24SGwoXTE9TU19SRUFTT05fVU5TUEVDSUZJRUQQABIXChNMT1NTX1JFQVNPTl9FWFBJUkVEEAESGAoUTE9TU19SRUFTT05fUkVMRUFTRUQQAhIVChFMT1NTX1JFQVNPTl9NT1ZFRBADMo8CCgtMb2NrU2VydmljZRI5CgRMb2NrEhcubWV0YXNydi52MS5Mb2NrUmVxdWVzdBoYLm1ldGFzcnYudjEuTG9ja1Jlc3BvbnNlEj8KBlVubG9jaxIZLm1ldGFzcnYudjEuVW5sb2NrUmVxdWVzdBoaLm1ldGFzcnYudjEuVW5sb2NrUmVzcG9uc2USPAoFUmVuZXcSGC5tZXRhc3J2LnYxLlJlbmV3UmVxdWVzdBoZLm1ldGFzcnYudjEuUmVuZXdSZXNwb25zZRJGCgdTZXNzaW9uEhoubWV0YXNydi52MS5TZXNzaW9uUmVxdWVzdBobLm1ldGFzcnYudjEuU2Vzc2lvblJlc3BvbnNlKAEwAWIGcHJvdG8z");
+  fileDesc("ChVtZXRhc3J2L3YxL2xvY2sucHJvdG8SCm1ldGFzcnYudjEi5AEKC0xvY2tSZXF1ZXN0Eg4KBG5hbWUYASABKAlIABIUCgpuYW1lX2J5dGVzGAIgASgMSAASEQoJdGlja2V0X2lkGAMgASgMEiIKBG1vZGUYBCABKA4yFC5tZXRhc3J2LnYxLkxvY2tNb2RlEg4KBnR0bF9tcxgFIAEoAxIUCgd3YWl0X21zGAYgASgDSAGIAQESDQoFb3duZXIYByABKAkSDwoHYXR0ZW1wdBgIIAEoDRIPCgdwZXJtaXRzGAkgASgNEg0KBWxpbWl0GAogASgNQgYKBGxvY2tCCgoIX3dhaXRfbXMiZwoMTG9ja1Jlc3BvbnNlEiQKB2dyYW50ZWQYASABKAsyES5tZXRhc3J2LnYxLkdyYW50SAASJgoHcmVmdXNlZBgCIAEoCzITLm1ldGFzcnYudjEuUmVmdXNhbEgAQgkKB291dGNvbWUiZAoFR3JhbnQSCwoDa2V5GAEgASgMEg0KBXRva2VuGAIgASgEEg4KBnR0bF9tcxgDIAEoAxIRCgl3YWl0ZWRfbXMYBCABKAESDQoFZmxvb3IYBSABKAQSDQoFbGltaXQYBiABKA0iLwoHUmVmdXNhbBIkCgVzdGF0ZRgBIAEoCzIVLm1ldGFzcnYudjEuTG9ja1N0YXRlIroBCglMb2NrU3RhdGUSFAoMaG9sZGVyX293bmVyGAEgASgJEhQKDGhvbGRlcl90b2tlbhgCIAEoBBIPCgd3YWl0ZXJzGAMgASgNEiMKB2hvbGRlcnMYBCADKAsyEi5tZXRhc3J2LnYxLkhvbGRlchIUCgxob2xkZXJfY291bnQYBSABKA0SFAoMcGVybWl0c19oZWxkGAYgASgNEg0KBWxpbWl0GAcgASgNEhAKCHBvc2l0aW9uGAggASgNIkgKBkhvbGRlchINCgVvd25lchgBIAEoCRINCgV0b2tlbhgCIAEoBBIPCgdwZXJtaXRzGAMgASgNEg8KB2hlbGRfbXMYBCABKAMiHAoNVW5sb2NrUmVxdWVzdBILCgNrZXkYASABKAwiEAoOVW5sb2NrUmVzcG9uc2UiTwoMUmVuZXdSZXF1ZXN0EgsKA2tleRgBIAEoDBIOCgZ0dGxfbXMYAiABKAMSIgoEbW9kZRgDIAEoDjIULm1ldGFzcnYudjEuTG9ja01vZGUiHwoNUmVuZXdSZXNwb25zZRIOCgZ0dGxfbXMYASABKAMiVwoLRXJyb3JEZXRhaWwSIgoGcmVhc29uGAEgASgOMhIubWV0YXNydi52MS5SZWFzb24SJAoFc3RhdGUYAiABKAsyFS5tZXRhc3J2LnYxLkxvY2tTdGF0ZSI+Cg5TZXNzaW9uUmVxdWVzdBIsCghjb21tYW5kcxgBIAMoCzIaLm1ldGFzcnYudjEuU2Vzc2lvbkNvbW1hbmQivgEKDlNlc3Npb25Db21tYW5kEg4KBm51bWJlchgBIAEoDRInCgRsb2NrGAIgASgLMhcubWV0YXNydi52MS5Mb2NrUmVxdWVzdEgAEisKBnVubG9jaxgDIAEoCzIZLm1ldGFzcnYudjEuU2Vzc2lvblVubG9ja0gAEikKBXJlbmV3GAQgASgLMhgubWV0YXNydi52MS5TZXNzaW9uUmVuZXdIABIQCgZjYW5jZWwYBSABKA1IAEIJCgdjb21tYW5kIioKDVNlc3Npb25VbmxvY2sSDAoEbG9jaxgBIAEoDRILCgNrZXkYAiABKAwiXQoMU2Vzc2lvblJlbmV3EgwKBGxvY2sYASABKA0SCwoDa2V5GAIgASgMEg4KBnR0bF9tcxgDIAEoAxIiCgRtb2RlGAQgASgOMhQubWV0YXNydi52MS5Mb2NrTW9kZSJ2Cg9TZXNzaW9uUmVzcG9uc2USKAoGZXZlbnRzGAEgAygLMhgubWV0YXNydi52MS5TZXNzaW9uRXZlbnQSJwoFdGVybXMYAiABKAsyGC5tZXRhc3J2LnYxLlNlc3Npb25UZXJtcxIQCghkcmFpbmluZxgDIAEoCCJOCgxTZXNzaW9uVGVybXMSFAoMaGVhcnRiZWF0X21zGAEgASgDEhIKCnRpbWVvdXRfbXMYAiABKAMSFAoMbWF4X2NvbW1hbmRzGAMgASgNIqkCCgxTZXNzaW9uRXZlbnQSDgoGbnVtYmVyGAEgASgNEiQKB2dyYW50ZWQYAiABKAsyES5tZXRhc3J2LnYxLkdyYW50SAASJgoHcmVmdXNlZBgDIAEoCzITLm1ldGFzcnYudjEuUmVmdXNhbEgAEi4KCHVubG9ja2VkGAQgASgLMhoubWV0YXNydi52MS5VbmxvY2tSZXNwb25zZUgAEiwKB3JlbmV3ZWQYBSABKAsyGS5tZXRhc3J2LnYxLlJlbmV3UmVzcG9uc2VIABIsCgZmYWlsZWQYBiABKAsyGi5tZXRhc3J2LnYxLlNlc3Npb25GYWlsdXJlSAASJgoEbG9zdBgHIAEoDjIWLm1ldGFzcnYudjEuTG9zc1JlYXNvbkgAQgcKBWV2ZW50IlgKDlNlc3Npb25GYWlsdXJlEgwKBGNvZGUYASABKA0SDwoHbWVzc2FnZRgCIAEoCRInCgZkZXRhaWwYAyABKAsyFy5tZXRhc3J2LnYxLkVycm9yRGV0YWlsKm0KCExvY2tNb2RlEhkKFUxPQ0tfTU9ERV9VTlNQRUNJRklFRBAAEhcKE0xPQ0tfTU9ERV9FWENMVVNJVkUQARIUChBMT0NLX01PREVfU0hBUkVEEAISFwoTTE9DS19NT0RFX1NFTUFQSE9SRRADKtsECgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASFwoTUkVBU09OX0lOVkFMSURfTkFNRRABEhwKGFJFQVNPTl9JTlZBTElEX1RJQ0tFVF9JRBACEhYKElJFQVNPTl9JTlZBTElEX1RUTBADEhcKE1JFQVNPTl9JTlZBTElEX1dBSVQQBBIYChRSRUFTT05fSU5WQUxJRF9PV05FUhAFEhYKElJFQVNPTl9JTlZBTElEX0tFWRAGEhcKE1JFQVNPTl9JTlZBTElEX01PREUQBxIZChVSRUFTT05fV0FJVF9USU1FRF9PVVQQCBITCg9SRUFTT05fTk9UX0hFTEQQCRIbChdSRUFTT05fVE9PX01BTllfV0FJVEVSUxAKEhsKF1JFQVNPTl9UT09fTUFOWV9USUNLRVRTEAsSHAoYUkVBU09OX1NUT1JFX1VOQVZBSUxBQkxFEAwSFQoRUkVBU09OX1NUT1JFX0ZVTEwQDRIYChRSRUFTT05fU0hVVFRJTkdfRE9XThAOEhcKE1JFQVNPTl9OT1RfQV9NRU1CRVIQDxIVChFSRUFTT05fU1VQRVJTRURFRBAQEhMKD1JFQVNPTl9DQU5DRUxFRBAREhoKFlJFQVNPTl9JTlZBTElEX0NPTU1BTkQQEhIcChhSRUFTT05fVE9PX01BTllfQ09NTUFORFMQExIWChJSRUFTT05fTk9UX1JFQURJTkcQFBIaChZSRUFTT05fSU5WQUxJRF9QRVJNSVRTEBUSGgoWUkVBU09OX0NMVVNURVJfVE9PX09MRBAWKnMKCkxvc3NSZWFzb24SGwoXTE9TU19SRUFTT05fVU5TUEVDSUZJRUQQABIXChNMT1NTX1JFQVNPTl9FWFBJUkVEEAESGAoUTE9TU19SRUFTT05fUkVMRUFTRUQQAhIVChFMT1NTX1JFQVNPTl9NT1ZFRBADMo8CCgtMb2NrU2VydmljZRI5CgRMb2NrEhcubWV0YXNydi52MS5Mb2NrUmVxdWVzdBoYLm1ldGFzcnYudjEuTG9ja1Jlc3BvbnNlEj8KBlVubG9jaxIZLm1ldGFzcnYudjEuVW5sb2NrUmVxdWVzdBoaLm1ldGFzcnYudjEuVW5sb2NrUmVzcG9uc2USPAoFUmVuZXcSGC5tZXRhc3J2LnYxLlJlbmV3UmVxdWVzdBoZLm1ldGFzcnYudjEuUmVuZXdSZXNwb25zZRJGCgdTZXNzaW9uEhoubWV0YXNydi52MS5TZXNzaW9uUmVxdWVzdBobLm1ldGFzcnYudjEuU2Vzc2lvblJlc3BvbnNlKAEwAWIGcHJvdG8z");
 
 /**
  * @generated from message metasrv.v1.LockRequest
@@ -78,6 +78,21 @@ export type LockRequest = Message<"metasrv.v1.LockRequest"> & {
    * @generated from field: uint32 attempt = 8;
    */
   attempt: number;
+
+  /**
+   * With LOCK_MODE_SEMAPHORE, how many permits to take; 0 or absent means 1. Else absent.
+   *
+   * @generated from field: uint32 permits = 9;
+   */
+  permits: number;
+
+  /**
+   * With LOCK_MODE_SEMAPHORE, how many permits there are: at least as many as are taken, and below 4294967295. Requests that
+   * disagree are served by the smallest limit among those that hold. Else absent.
+   *
+   * @generated from field: uint32 limit = 10;
+   */
+  limit: number;
 };
 
 /**
@@ -151,6 +166,22 @@ export type Grant = Message<"metasrv.v1.Grant"> & {
    * @generated from field: double waited_ms = 4;
    */
   waitedMs: number;
+
+  /**
+   * Fencing token of the first in the lock's queue: everybody who holds the lock has this token or a higher one. A resource
+   * that keeps the highest floor it was shown, and refuses tokens below it, accepts all who share the lock and refuses whoever
+   * held it before them. For an exclusive lock it is the token.
+   *
+   * @generated from field: uint64 floor = 5;
+   */
+  floor: bigint;
+
+  /**
+   * With LOCK_MODE_SEMAPHORE, the smallest limit among those that hold, by which the lock is shared now; absent means 1.
+   *
+   * @generated from field: uint32 limit = 6;
+   */
+  limit: number;
 };
 
 /**
@@ -205,6 +236,42 @@ export type LockState = Message<"metasrv.v1.LockState"> & {
    * @generated from field: uint32 waiters = 3;
    */
   waiters: number;
+
+  /**
+   * The first of those that hold, 8 at most.
+   *
+   * @generated from field: repeated metasrv.v1.Holder holders = 4;
+   */
+  holders: Holder[];
+
+  /**
+   * How many hold.
+   *
+   * @generated from field: uint32 holder_count = 5;
+   */
+  holderCount: number;
+
+  /**
+   * How many permits they take together: one each, except with LOCK_MODE_SEMAPHORE.
+   *
+   * @generated from field: uint32 permits_held = 6;
+   */
+  permitsHeld: number;
+
+  /**
+   * The smallest limit among them, as in LockRequest; 1 for an exclusive lock, 4294967295 for a shared one.
+   *
+   * @generated from field: uint32 limit = 7;
+   */
+  limit: number;
+
+  /**
+   * After a wait: at which place it ended, 1 for the next that was to hold. 0 when that was not counted, because there were
+   * more than 1,000 before it.
+   *
+   * @generated from field: uint32 position = 8;
+   */
+  position: number;
 };
 
 /**
@@ -213,6 +280,46 @@ export type LockState = Message<"metasrv.v1.LockState"> & {
  */
 export const LockStateSchema: GenMessage<LockState> = /*@__PURE__*/
   messageDesc(file_metasrv_v1_lock, 4);
+
+/**
+ * Holder is one of those that hold a lock.
+ *
+ * @generated from message metasrv.v1.Holder
+ */
+export type Holder = Message<"metasrv.v1.Holder"> & {
+  /**
+   * Owner text; empty when it gave none.
+   *
+   * @generated from field: string owner = 1;
+   */
+  owner: string;
+
+  /**
+   * Fencing token.
+   *
+   * @generated from field: uint64 token = 2;
+   */
+  token: bigint;
+
+  /**
+   * @generated from field: uint32 permits = 3;
+   */
+  permits: number;
+
+  /**
+   * For how long it has held the lock, in milliseconds, as far as this server has seen: it may be longer.
+   *
+   * @generated from field: int64 held_ms = 4;
+   */
+  heldMs: bigint;
+};
+
+/**
+ * Describes the message metasrv.v1.Holder.
+ * Use `create(HolderSchema)` to create a new message.
+ */
+export const HolderSchema: GenMessage<Holder> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_lock, 5);
 
 /**
  * @generated from message metasrv.v1.UnlockRequest
@@ -229,7 +336,7 @@ export type UnlockRequest = Message<"metasrv.v1.UnlockRequest"> & {
  * Use `create(UnlockRequestSchema)` to create a new message.
  */
 export const UnlockRequestSchema: GenMessage<UnlockRequest> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 5);
+  messageDesc(file_metasrv_v1_lock, 6);
 
 /**
  * @generated from message metasrv.v1.UnlockResponse
@@ -242,7 +349,7 @@ export type UnlockResponse = Message<"metasrv.v1.UnlockResponse"> & {
  * Use `create(UnlockResponseSchema)` to create a new message.
  */
 export const UnlockResponseSchema: GenMessage<UnlockResponse> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 6);
+  messageDesc(file_metasrv_v1_lock, 7);
 
 /**
  * @generated from message metasrv.v1.RenewRequest
@@ -259,6 +366,14 @@ export type RenewRequest = Message<"metasrv.v1.RenewRequest"> & {
    * @generated from field: int64 ttl_ms = 2;
    */
   ttlMs: bigint;
+
+  /**
+   * LOCK_MODE_SHARED makes an exclusive lock a shared one, so that those get in who wait to share it; a shared one stays as it
+   * is. Absent keeps the mode. Nothing makes a shared lock exclusive: release it and ask again.
+   *
+   * @generated from field: metasrv.v1.LockMode mode = 3;
+   */
+  mode: LockMode;
 };
 
 /**
@@ -266,7 +381,7 @@ export type RenewRequest = Message<"metasrv.v1.RenewRequest"> & {
  * Use `create(RenewRequestSchema)` to create a new message.
  */
 export const RenewRequestSchema: GenMessage<RenewRequest> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 7);
+  messageDesc(file_metasrv_v1_lock, 8);
 
 /**
  * @generated from message metasrv.v1.RenewResponse
@@ -285,7 +400,7 @@ export type RenewResponse = Message<"metasrv.v1.RenewResponse"> & {
  * Use `create(RenewResponseSchema)` to create a new message.
  */
 export const RenewResponseSchema: GenMessage<RenewResponse> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 8);
+  messageDesc(file_metasrv_v1_lock, 9);
 
 /**
  * ErrorDetail is attached to every error of this package's services.
@@ -311,7 +426,7 @@ export type ErrorDetail = Message<"metasrv.v1.ErrorDetail"> & {
  * Use `create(ErrorDetailSchema)` to create a new message.
  */
 export const ErrorDetailSchema: GenMessage<ErrorDetail> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 9);
+  messageDesc(file_metasrv_v1_lock, 10);
 
 /**
  * SessionRequest carries what a client wants, many commands in one message. One without commands is a heartbeat.
@@ -330,7 +445,7 @@ export type SessionRequest = Message<"metasrv.v1.SessionRequest"> & {
  * Use `create(SessionRequestSchema)` to create a new message.
  */
 export const SessionRequestSchema: GenMessage<SessionRequest> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 10);
+  messageDesc(file_metasrv_v1_lock, 11);
 
 /**
  * SessionCommand is one thing that a client wants.
@@ -390,7 +505,7 @@ export type SessionCommand = Message<"metasrv.v1.SessionCommand"> & {
  * Use `create(SessionCommandSchema)` to create a new message.
  */
 export const SessionCommandSchema: GenMessage<SessionCommand> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 11);
+  messageDesc(file_metasrv_v1_lock, 12);
 
 /**
  * SessionUnlock releases a lock.
@@ -418,7 +533,7 @@ export type SessionUnlock = Message<"metasrv.v1.SessionUnlock"> & {
  * Use `create(SessionUnlockSchema)` to create a new message.
  */
 export const SessionUnlockSchema: GenMessage<SessionUnlock> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 12);
+  messageDesc(file_metasrv_v1_lock, 13);
 
 /**
  * SessionRenew gives a held lock a full TTL again.
@@ -446,6 +561,13 @@ export type SessionRenew = Message<"metasrv.v1.SessionRenew"> & {
    * @generated from field: int64 ttl_ms = 3;
    */
   ttlMs: bigint;
+
+  /**
+   * As in RenewRequest.
+   *
+   * @generated from field: metasrv.v1.LockMode mode = 4;
+   */
+  mode: LockMode;
 };
 
 /**
@@ -453,7 +575,7 @@ export type SessionRenew = Message<"metasrv.v1.SessionRenew"> & {
  * Use `create(SessionRenewSchema)` to create a new message.
  */
 export const SessionRenewSchema: GenMessage<SessionRenew> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 13);
+  messageDesc(file_metasrv_v1_lock, 14);
 
 /**
  * SessionResponse carries what a server has to say, many events in one message. One without events is a heartbeat.
@@ -488,7 +610,7 @@ export type SessionResponse = Message<"metasrv.v1.SessionResponse"> & {
  * Use `create(SessionResponseSchema)` to create a new message.
  */
 export const SessionResponseSchema: GenMessage<SessionResponse> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 14);
+  messageDesc(file_metasrv_v1_lock, 15);
 
 /**
  * SessionTerms says what holds on this stream.
@@ -523,7 +645,7 @@ export type SessionTerms = Message<"metasrv.v1.SessionTerms"> & {
  * Use `create(SessionTermsSchema)` to create a new message.
  */
 export const SessionTermsSchema: GenMessage<SessionTerms> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 15);
+  messageDesc(file_metasrv_v1_lock, 16);
 
 /**
  * SessionEvent is the answer to a command, or news of a lock.
@@ -585,7 +707,7 @@ export type SessionEvent = Message<"metasrv.v1.SessionEvent"> & {
  * Use `create(SessionEventSchema)` to create a new message.
  */
 export const SessionEventSchema: GenMessage<SessionEvent> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 16);
+  messageDesc(file_metasrv_v1_lock, 17);
 
 /**
  * SessionFailure is an error, as a unary call would have ended with it.
@@ -616,7 +738,7 @@ export type SessionFailure = Message<"metasrv.v1.SessionFailure"> & {
  * Use `create(SessionFailureSchema)` to create a new message.
  */
 export const SessionFailureSchema: GenMessage<SessionFailure> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 17);
+  messageDesc(file_metasrv_v1_lock, 18);
 
 /**
  * LockMode is the rule by which the requests for one lock share it.
@@ -637,6 +759,21 @@ export enum LockMode {
    * @generated from enum value: LOCK_MODE_EXCLUSIVE = 1;
    */
   EXCLUSIVE = 1,
+
+  /**
+   * Any number of holders, all of them shared. Whoever waits is not overtaken: a request to share the lock waits behind an
+   * exclusive one that came before.
+   *
+   * @generated from enum value: LOCK_MODE_SHARED = 2;
+   */
+  SHARED = 2,
+
+  /**
+   * Holders that take at most as many permits together as the smallest limit among them. Nobody is overtaken.
+   *
+   * @generated from enum value: LOCK_MODE_SEMAPHORE = 3;
+   */
+  SEMAPHORE = 3,
 }
 
 /**
@@ -687,6 +824,8 @@ export enum Reason {
   INVALID_KEY = 6,
 
   /**
+   * The mode is none that this server knows, or a held lock cannot be changed to it.
+   *
    * @generated from enum value: REASON_INVALID_MODE = 7;
    */
   INVALID_MODE = 7,
@@ -781,6 +920,20 @@ export enum Reason {
    * @generated from enum value: REASON_NOT_READING = 20;
    */
   NOT_READING = 20,
+
+  /**
+   * permits or limit are not what the mode asks for.
+   *
+   * @generated from enum value: REASON_INVALID_PERMITS = 21;
+   */
+  INVALID_PERMITS = 21,
+
+  /**
+   * A server of an older version is in the cluster that does not know this kind of lock. Upgrade it.
+   *
+   * @generated from enum value: REASON_CLUSTER_TOO_OLD = 22;
+   */
+  CLUSTER_TOO_OLD = 22,
 }
 
 /**
@@ -866,9 +1019,10 @@ export const LockService: GenService<{
     output: typeof UnlockResponseSchema;
   },
   /**
-   * Renew gives a held lock a full TTL again, counted from when the server handles it.
+   * Renew gives a held lock a full TTL again, counted from when the server handles it. It can make an exclusive lock a
+   * shared one, with the same key and token.
    *
-   * Errors: as Unlock, and INVALID_ARGUMENT for a bad TTL.
+   * Errors: as Unlock, and INVALID_ARGUMENT for a bad TTL or mode.
    *
    * @generated from rpc metasrv.v1.LockService.Renew
    */

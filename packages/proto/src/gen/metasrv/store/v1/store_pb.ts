@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file metasrv/store/v1/store.proto.
  */
 export const file_metasrv_store_v1_store: GenFile = /*@__PURE__*/
-  fileDesc("ChxtZXRhc3J2L3N0b3JlL3YxL3N0b3JlLnByb3RvEhBtZXRhc3J2LnN0b3JlLnYxIrQBCgZUaWNrZXQSKAoEbW9kZRgBIAEoDjIaLm1ldGFzcnYuc3RvcmUudjEuTG9ja01vZGUSDgoGdHRsX21zGAIgASgDEg0KBW93bmVyGAMgASgJEhEKCW1lbWJlcl9pZBgEIAEoCRIRCglyZXN1bWFibGUYBSABKAgSDwoHYXR0ZW1wdBgGIAEoDRIMCgRuYW1lGAcgASgJEg0KBXRva2VuGAggASgEEg0KBWhvbGRzGAkgASgIIlIKBk1lbWJlchIPCgdhZGRyZXNzGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSFwoPc3RhcnRlZF91bml4X21zGAMgASgDEg0KBWxldmVsGAQgASgNIjkKB0xvY2tLZXkSDAoEbmFtZRgBIAEoDBIRCgl0aWNrZXRfaWQYAiABKAwSDQoFdG9rZW4YAyABKAQqPgoITG9ja01vZGUSGQoVTE9DS19NT0RFX1VOU1BFQ0lGSUVEEAASFwoTTE9DS19NT0RFX0VYQ0xVU0lWRRABYgZwcm90bzM");
+  fileDesc("ChxtZXRhc3J2L3N0b3JlL3YxL3N0b3JlLnByb3RvEhBtZXRhc3J2LnN0b3JlLnYxItQBCgZUaWNrZXQSKAoEbW9kZRgBIAEoDjIaLm1ldGFzcnYuc3RvcmUudjEuTG9ja01vZGUSDgoGdHRsX21zGAIgASgDEg0KBW93bmVyGAMgASgJEhEKCW1lbWJlcl9pZBgEIAEoCRIRCglyZXN1bWFibGUYBSABKAgSDwoHYXR0ZW1wdBgGIAEoDRIMCgRuYW1lGAcgASgJEg0KBXRva2VuGAggASgEEg0KBWhvbGRzGAkgASgIEg8KB3Blcm1pdHMYCiABKA0SDQoFbGltaXQYCyABKA0iUgoGTWVtYmVyEg8KB2FkZHJlc3MYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIXCg9zdGFydGVkX3VuaXhfbXMYAyABKAMSDQoFbGV2ZWwYBCABKA0iOQoHTG9ja0tleRIMCgRuYW1lGAEgASgMEhEKCXRpY2tldF9pZBgCIAEoDBINCgV0b2tlbhgDIAEoBCptCghMb2NrTW9kZRIZChVMT0NLX01PREVfVU5TUEVDSUZJRUQQABIXChNMT0NLX01PREVfRVhDTFVTSVZFEAESFAoQTE9DS19NT0RFX1NIQVJFRBACEhcKE0xPQ0tfTU9ERV9TRU1BUEhPUkUQA2IGcHJvdG8z");
 
 /**
  * Ticket is one request for a lock, as `metasrv dump` prints it. It has no id, because whoever knows the id of a ticket can
@@ -83,6 +83,18 @@ export type Ticket = Message<"metasrv.store.v1.Ticket"> & {
    * @generated from field: bool holds = 9;
    */
   holds: boolean;
+
+  /**
+   * With LOCK_MODE_SEMAPHORE: how many permits it takes, and of how many.
+   *
+   * @generated from field: uint32 permits = 10;
+   */
+  permits: number;
+
+  /**
+   * @generated from field: uint32 limit = 11;
+   */
+  limit: number;
 };
 
 /**
@@ -185,6 +197,20 @@ export enum LockMode {
    * @generated from enum value: LOCK_MODE_EXCLUSIVE = 1;
    */
   EXCLUSIVE = 1,
+
+  /**
+   * Any number of holders, all of them shared.
+   *
+   * @generated from enum value: LOCK_MODE_SHARED = 2;
+   */
+  SHARED = 2,
+
+  /**
+   * Holders that take at most as many permits together as the smallest limit among them.
+   *
+   * @generated from enum value: LOCK_MODE_SEMAPHORE = 3;
+   */
+  SEMAPHORE = 3,
 }
 
 /**

@@ -1,0 +1,168 @@
+import type { LockName } from "../model/lock-name.js";
+import type { Share } from "../model/share.js";
+import type { Ticket } from "./ticket.js";
+
+const nobody: readonly Ticket[] = [];
+
+/**
+ * The tickets of one lock, in the order of their places, and which of them hold: the rule of all kinds of locks.
+ *
+ * From the first ticket on, permits are added up, and the smallest limit so far is kept. The first ticket at which the sum
+ * exceeds that limit waits, and all after it. So nobody is overtaken, the strictest limit among the holders counts, the
+ * first ticket always holds, and no ticket that comes, goes or leaves more to others makes a holder wait.
+ */
+export class Queue {
+  readonly name: LockName;
+  head: Ticket | undefined = undefined;
+  tail: Ticket | undefined = undefined;
+  /** The first ticket that waits. */
+  waiting: Ticket | undefined = undefined;
+  size = 0;
+  /** How many hold. */
+  holders = 0;
+  /** What they take together. */
+  permits = 0;
+  /** The smallest limit among them. */
+  limit = Infinity;
+  /** How many of them have which limit; absent while all have the same. */
+  #limits: Map<number, number> | undefined = undefined;
+
+  constructor(name: LockName) {
+    this.name = name;
+  }
+
+  /** Whether a ticket that came now would hold at once. */
+  admits({ permits, limit }: Share): boolean {
+    return this.waiting === undefined && this.permits + permits <= Math.min(this.limit, limit);
+  }
+
+  /** Adds a ticket at the end. */
+  append(ticket: Ticket): void {
+    ticket.previous = this.tail;
+    ticket.next = undefined;
+    if (this.tail === undefined) {
+      this.head = ticket;
+    } else {
+      this.tail.next = ticket;
+    }
+    this.tail = ticket;
+    this.size++;
+    if (this.admits(ticket.content)) {
+      this.#hold(ticket);
+    } else {
+      ticket.holds = false;
+      this.waiting ??= ticket;
+    }
+  }
+
+  /** @returns those that waited for the ticket and hold from now on */
+  remove(ticket: Ticket): readonly Ticket[] {
+    const { previous, next } = ticket;
+    if (previous === undefined) {
+      this.head = next;
+    } else {
+      previous.next = next;
+    }
+    if (next === undefined) {
+      this.tail = previous;
+    } else {
+      next.previous = previous;
+    }
+    // What is gone must not keep others in memory.
+    ticket.previous = undefined;
+    ticket.next = undefined;
+    this.size--;
+    if (ticket.holds) {
+      this.#leave(ticket.content);
+    } else if (ticket === this.waiting) {
+      this.waiting = next;
+    }
+    return this.#settle();
+  }
+
+  /** See `LockTable.reshare`. */
+  reshare(ticket: Ticket, change: () => void): readonly Ticket[] {
+    this.#leave(ticket.content);
+    change();
+    this.#hold(ticket);
+    return this.#settle();
+  }
+
+  /** Puts tickets that came in any order into the order of their places. */
+  sort(): void {
+    const tickets: Ticket[] = [];
+    for (let ticket = this.head; ticket !== undefined; ticket = ticket.next) {
+      tickets.push(ticket);
+    }
+    tickets.sort((a, b) => (a.token < b.token ? -1 : 1));
+    this.head = undefined;
+    this.tail = undefined;
+    this.waiting = undefined;
+    this.size = 0;
+    this.holders = 0;
+    this.permits = 0;
+    this.limit = Infinity;
+    this.#limits = undefined;
+    for (const ticket of tickets) {
+      this.append(ticket);
+    }
+  }
+
+  /** Lets those hold that are admitted now. */
+  #settle(): readonly Ticket[] {
+    const first = this.waiting;
+    if (first === undefined || !this.#hasRoom(first)) {
+      return nobody;
+    }
+    const granted: Ticket[] = [];
+    let ticket: Ticket | undefined = first;
+    while (ticket !== undefined && this.#hasRoom(ticket)) {
+      this.#hold(ticket);
+      granted.push(ticket);
+      ticket = ticket.next;
+    }
+    this.waiting = ticket;
+    return granted;
+  }
+
+  #hasRoom({ content: { permits, limit } }: Ticket): boolean {
+    return this.permits + permits <= Math.min(this.limit, limit);
+  }
+
+  #hold(ticket: Ticket): void {
+    const { permits, limit } = ticket.content;
+    ticket.holds = true;
+    if (this.#limits !== undefined) {
+      this.#limits.set(limit, (this.#limits.get(limit) ?? 0) + 1);
+    } else if (this.holders > 0 && limit !== this.limit) {
+      this.#limits = new Map([
+        [this.limit, this.holders],
+        [limit, 1],
+      ]);
+    }
+    this.limit = Math.min(this.limit, limit);
+    this.permits += permits;
+    this.holders++;
+  }
+
+  #leave({ permits, limit }: Share): void {
+    this.permits -= permits;
+    this.holders--;
+    if (this.#limits === undefined) {
+      this.limit = this.holders === 0 ? Infinity : this.limit;
+      return;
+    }
+    const left = (this.#limits.get(limit) ?? 1) - 1;
+    if (left > 0) {
+      this.#limits.set(limit, left);
+      return;
+    }
+    this.#limits.delete(limit);
+    if (limit === this.limit) {
+      this.limit = Math.min(...this.#limits.keys());
+    }
+    if (this.#limits.size === 1) {
+      this.#limits = undefined;
+    }
+  }
+}
