@@ -9,7 +9,18 @@ import { lostPlaces } from "./lost-places.js";
 const second = 1_000_000;
 
 function ask(id: string, rest: Partial<Ask>): Ask {
-  return { id, process: "p", lock: "a", ttlMs: 10_000, keepAlive: false, askedUs: 0, errors: [], ...rest };
+  return {
+    id,
+    process: "p",
+    lock: "a",
+    ttlMs: 10_000,
+    keepAlive: false,
+    askedUs: 0,
+    permits: 1,
+    limit: 1,
+    errors: [],
+    ...rest,
+  };
 }
 
 /** An ask that was granted `token` at one time and gave the lock back at another, in seconds. */
@@ -48,7 +59,7 @@ function rulesBroken(given: Partial<History>): string[] {
 }
 
 function wrote(kind: ResourceEvent["kind"], id: string, token: bigint, at: number): ResourceEvent {
-  const event = { atUs: at * second, ask: id, lock: "a", token: token.toString() };
+  const event = { atUs: at * second, ask: id, lock: "a", token: token.toString(), floor: token.toString() };
   return kind === "written" ? { kind, ...event } : { kind, ...event, highest: "99" };
 }
 
@@ -57,25 +68,25 @@ test("a history in which all is well is accepted", () => {
   expect(rulesBroken({ asks: [held("x", 1n, 1, 2), held("y", 3n, 2, 3)] })).toEqual([]);
 });
 
-describe("one holder", () => {
+describe("holders leave room", () => {
   test("two that hold at once", () => {
-    expect(rulesBroken({ asks: [held("x", 1n, 1, 3), held("y", 3n, 2, 4)] })).toEqual(["one holder"]);
+    expect(rulesBroken({ asks: [held("x", 1n, 1, 3), held("y", 3n, 2, 4)] })).toEqual(["holders leave room"]);
   });
 
   test("one that holds within the time of another, after a third", () => {
     const asks = [held("x", 1n, 1, 9), held("y", 3n, 2, 3), held("z", 5n, 4, 5)];
-    expect(rulesBroken({ asks })).toEqual(["one holder", "one holder"]);
+    expect(rulesBroken({ asks })).toEqual(["holders leave room", "holders leave room"]);
   });
 
   test("one that went away without a word believes until the end of its validity", () => {
     const left = ask("x", { token: 1n, grantedUs: second, untilUs: 5 * second });
-    expect(rulesBroken({ asks: [left, held("y", 3n, 4, 6)] })).toEqual(["one holder"]);
+    expect(rulesBroken({ asks: [left, held("y", 3n, 4, 6)] })).toEqual(["holders leave room"]);
     expect(rulesBroken({ asks: [left, held("y", 3n, 5, 6)] })).toEqual([]);
   });
 
   test("one that was kept alive believes until its process is killed", () => {
     const died = ask("x", { token: 1n, grantedUs: 1, untilUs: 2, keepAlive: true, diedUs: 5 * second });
-    expect(rulesBroken({ asks: [died, held("y", 3n, 4, 6)] })).toEqual(["one holder"]);
+    expect(rulesBroken({ asks: [died, held("y", 3n, 4, 6)] })).toEqual(["holders leave room"]);
     expect(rulesBroken({ asks: [died, held("y", 3n, 5, 6)] })).toEqual([]);
   });
 
@@ -94,6 +105,39 @@ describe("one holder", () => {
         tickets: [ticket("x", 1n, { lock: "b", goneUs: 3 * second })],
       }),
     ).toEqual([]);
+  });
+});
+
+describe("locks that are shared", () => {
+  const any = 2 ** 32 - 1;
+  const shared = { permits: 1, limit: any };
+
+  test("are held by any that share, and nobody beside", () => {
+    const [x, y] = [held("x", 1n, 1, 4, shared), held("y", 3n, 2, 5, { ...shared, floor: 1n })];
+    expect(rulesBroken({ asks: [x, y] })).toEqual([]);
+    expect(rulesBroken({ asks: [x, y, held("z", 5n, 3, 6)] })).toEqual(["holders leave room"]);
+    expect(rulesBroken({ asks: [x, y, held("z", 5n, 5, 6)] })).toEqual([]);
+  });
+
+  test("count as shared from a downgrade on, and not before", () => {
+    const writer = held("x", 1n, 1, 6, { downgradedUs: 3 * second });
+    expect(rulesBroken({ asks: [writer, held("y", 3n, 3, 5, { ...shared, floor: 1n })] })).toEqual([]);
+    expect(rulesBroken({ asks: [writer, held("y", 3n, 2, 5, { ...shared, floor: 1n })] })).toEqual([
+      "holders leave room",
+    ]);
+    expect(rulesBroken({ asks: [writer, held("y", 3n, 4, 5)] })).toEqual(["holders leave room"]);
+  });
+
+  test("have no more permits than the smallest limit among the holders", () => {
+    const part = (id: string, token: bigint, permits: number, limit: number) =>
+      held(id, token, Number(token), 9, { permits, limit, floor: 1n });
+    expect(rulesBroken({ asks: [part("x", 1n, 2, 4), part("y", 2n, 2, 5)] })).toEqual([]);
+    expect(rulesBroken({ asks: [part("x", 1n, 2, 4), part("y", 2n, 3, 5)] })).toEqual(["holders leave room"]);
+  });
+
+  test("are granted with a token that no floor before is above", () => {
+    const [x, y] = [held("x", 5n, 1, 4, { ...shared, floor: 5n }), held("y", 3n, 2, 5, { ...shared, floor: 3n })];
+    expect(rulesBroken({ asks: [x, y] })).toEqual(["tokens rise"]);
   });
 });
 

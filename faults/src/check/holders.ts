@@ -1,34 +1,32 @@
 import type { Ask } from "../history/ask.js";
-import { type Belief, beliefOf } from "../history/belief.js";
+import { type Belief, beliefOf, type PartBelief, partsOf } from "../history/belief.js";
 import { byLock } from "./by-lock.js";
 import { at, type Violation } from "./violation.js";
 
 /**
- * Checks that no two clients believe at the same time that they hold one lock, and that tokens rise in the order of
- * grants.
+ * Checks that what clients believe to hold of one lock at the same time leaves room for each other, and that no grant has a
+ * token below what a resource may have been shown before, or one that was given out before.
  */
 export function checkHolders(asks: readonly Ask[]): Violation[] {
   return [...byLock(asks)].flatMap(([lock, asksOfLock]) => {
-    const beliefs = asksOfLock
-      .map(beliefOf)
-      .filter((belief) => belief !== undefined)
-      .sort((a, b) => a.fromUs - b.fromUs);
-    return [...overlaps(lock, beliefs), ...disorder(lock, beliefs)];
+    const inOrder = (a: Belief, b: Belief): number => a.fromUs - b.fromUs;
+    const parts = asksOfLock.flatMap(partsOf).sort(inOrder);
+    const beliefs = asksOfLock.map(beliefOf).filter((belief) => belief !== undefined);
+    return [...overlaps(lock, parts), ...disorder(lock, beliefs.sort(inOrder))];
   });
 }
 
-function overlaps(lock: string, beliefs: readonly Belief[]): Violation[] {
+function overlaps(lock: string, beliefs: readonly PartBelief[]): Violation[] {
   const violations: Violation[] = [];
-  let longest: Belief | undefined;
+  let present: PartBelief[] = [];
   for (const belief of beliefs) {
-    if (longest !== undefined && belief.fromUs < longest.toUs) {
+    present = [...present.filter(({ toUs }) => toUs > belief.fromUs), belief];
+    const permits = present.reduce((sum, one) => sum + one.permits, 0);
+    if (permits > Math.min(...present.map(({ limit }) => limit))) {
       violations.push({
-        rule: "one holder",
-        what: `${describe(longest)} and ${describe(belief)} both believed to hold ${lock}`,
+        rule: "holders leave room",
+        what: `${present.map(describe).join(" and ")} believed to hold ${lock}, ${permits} permits of it`,
       });
-    }
-    if (longest === undefined || belief.toUs > longest.toUs) {
-      longest = belief;
     }
   }
   return violations;
@@ -36,15 +34,18 @@ function overlaps(lock: string, beliefs: readonly Belief[]): Violation[] {
 
 function disorder(lock: string, beliefs: readonly Belief[]): Violation[] {
   const violations: Violation[] = [];
-  let highest: Belief | undefined;
+  const tokens = new Set<bigint>();
+  let highest: { readonly floor: bigint; readonly of: Belief } | undefined;
   for (const belief of beliefs) {
-    if (highest !== undefined && belief.token <= highest.token) {
-      violations.push({
-        rule: "tokens rise",
-        what: `${lock} was granted to ${describe(belief)} after ${describe(highest)}`,
-      });
-    } else {
-      highest = belief;
+    const { token, ask } = belief;
+    if ((highest !== undefined && token < highest.floor) || tokens.has(token)) {
+      const after = highest === undefined ? "another" : `${describe(highest.of)} with floor ${highest.floor}`;
+      violations.push({ rule: "tokens rise", what: `${lock} was granted to ${describe(belief)} after ${after}` });
+    }
+    tokens.add(token);
+    const floor = ask.floor ?? token;
+    if (highest === undefined || floor > highest.floor) {
+      highest = { floor, of: belief };
     }
   }
   return violations;

@@ -27,7 +27,8 @@ export function lostPlaces(asks: readonly Ask[], tickets: readonly TicketLife[])
     if (goneUs === undefined || gonePlace === undefined || first === undefined || second === undefined) {
       return [];
     }
-    if (ask.waitMs !== undefined || first.token === ask.token) {
+    // Of those who share, one may go that has held beside others.
+    if (ask.waitMs !== undefined || first.token === ask.token || ask.limit !== 1) {
       return [];
     }
     const waited = (locks.get(ask.lock) ?? []).some(

@@ -7,7 +7,7 @@ export interface Violation {
 
 /** The rules that must hold, whatever fails. */
 export type Rule =
-  | "one holder"
+  | "holders leave room"
   | "tokens rise"
   | "grants are committed"
   | "holds are kept"

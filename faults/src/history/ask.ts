@@ -10,8 +10,14 @@ export interface Ask {
   readonly askedUs: number;
   /** How long it may wait, in milliseconds; absent: without end. */
   readonly waitMs?: number;
+  /** How much of the lock it takes, and the most that all holders may take beside it: 1 of 1 for an exclusive lock. */
+  readonly permits: number;
+  readonly limit: number;
   token?: bigint;
+  floor?: bigint;
   grantedUs?: number;
+  /** When it counted the lock as shared. */
+  downgradedUs?: number;
   /** Until when the client believed that it holds, as it last said. */
   untilUs?: number;
   overUs?: number;
@@ -30,12 +36,12 @@ export function asksOf(process: string, events: readonly HistoryEvent[], diedUs?
   const asks = new Map<string, Ask>();
   for (const event of events) {
     if (event.kind === "asked") {
-      const { ask: id, lock, ttlMs, keepAlive, atUs: askedUs } = event;
+      const { ask: id, lock, ttlMs, keepAlive, atUs: askedUs, permits = 1, limit = 1 } = event;
       const rest = {
         ...(event.waitMs !== undefined && { waitMs: event.waitMs }),
         ...(diedUs !== undefined && { diedUs }),
       };
-      asks.set(id, { id, process, lock, ttlMs, keepAlive, askedUs, errors: [], ...rest });
+      asks.set(id, { id, process, lock, ttlMs, keepAlive, askedUs, permits, limit, errors: [], ...rest });
     } else if ("ask" in event) {
       const ask = asks.get(event.ask);
       if (ask !== undefined) {
@@ -50,8 +56,12 @@ function note(ask: Ask, event: HistoryEvent): void {
   switch (event.kind) {
     case "granted":
       ask.token = BigInt(event.token);
+      ask.floor = BigInt(event.floor);
       ask.grantedUs = event.atUs;
       ask.untilUs = event.untilUs;
+      break;
+    case "downgraded":
+      ask.downgradedUs = event.atUs;
       break;
     case "over":
       ask.overUs = event.atUs;

@@ -8,6 +8,29 @@ export interface Belief {
   readonly toUs: number;
 }
 
+/** How much of a lock a client believed to hold for a time. */
+export interface PartBelief extends Belief {
+  readonly permits: number;
+  readonly limit: number;
+}
+
+/** A limit that allows any. */
+const noLimit = 2 ** 32 - 1;
+
+/** What an ask's client believed to hold: its belief, in two parts where it counted the lock as shared from some time on. */
+export function partsOf(ask: Ask): PartBelief[] {
+  const belief = beliefOf(ask);
+  if (belief === undefined) {
+    return [];
+  }
+  const { permits, limit, downgradedUs = Infinity } = ask;
+  const [alone, together] = [
+    { ...belief, permits, limit, toUs: Math.min(belief.toUs, downgradedUs) },
+    { ...belief, permits: 1, limit: noLimit, fromUs: Math.max(belief.fromUs, downgradedUs) },
+  ];
+  return [alone, together].filter(({ fromUs, toUs }) => fromUs < toUs);
+}
+
 /**
  * The belief of an ask's client. It begins with the grant. It ends with the first of: the end of its validity, its
  * signal, giving back, its death. Undefined when the ask was never granted, or when the grant was over before the

@@ -14,6 +14,9 @@ export type HistoryEvent =
       readonly keepAlive: boolean;
       /** How long the client waits, in milliseconds; absent: without end. */
       readonly waitMs?: number;
+      /** How much of the lock it takes, and the most that all holders may take beside it; absent: 1 of 1. */
+      readonly permits?: number;
+      readonly limit?: number;
     }
   /** It was granted, and is believed to be held until `untilUs`, as far as is known now. */
   | {
@@ -21,8 +24,11 @@ export type HistoryEvent =
       readonly atUs: number;
       readonly ask: string;
       readonly token: string;
+      readonly floor: string;
       readonly untilUs: number;
     }
+  /** Its holder counts the lock as shared from now on. */
+  | { readonly kind: "downgraded"; readonly atUs: number; readonly ask: string }
   /** The lock's signal has aborted. Its validity ran until `untilUs`. */
   | {
       readonly kind: "over";
@@ -51,14 +57,16 @@ export type HistoryEvent =
       readonly ask: string;
       readonly lock: string;
       readonly token: string;
+      readonly floor: string;
     }
-  /** The resource refused a write because it had seen a higher token. */
+  /** The resource refused a write because it had seen a higher floor. */
   | {
       readonly kind: "fenced";
       readonly atUs: number;
       readonly ask: string;
       readonly lock: string;
       readonly token: string;
+      readonly floor: string;
       readonly highest: string;
     }
   /** A plain write to the store succeeded. */

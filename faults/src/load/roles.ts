@@ -105,6 +105,47 @@ export const careless: Role = async (worker) => {
   await worker.release(hold);
 };
 
+/** The locks that some share and others want alone. */
+const sharedLocks = ["shared/1", "shared/2"] as const;
+
+/** Shares a lock with others. */
+export const reader: Role = async (worker) => {
+  const wish = { ttlMs: longTtlMs, mode: "shared", keepAlive: true } as const;
+  const hold = await worker.lock(worker.random.pick(sharedLocks), wish);
+  if (hold !== undefined) {
+    await worker.write(hold);
+    await worker.workWhileHeld(hold, worker.random.between(1, 30));
+    await worker.write(hold);
+    await worker.release(hold);
+  }
+  await worker.pause(worker.random.between(1, 20));
+};
+
+/** Wants a shared lock alone, and sometimes lets others in when it has written. */
+export const writer: Role = async (worker) => {
+  const hold = await worker.lock(worker.random.pick(sharedLocks), { ttlMs: longTtlMs, keepAlive: true });
+  if (hold !== undefined) {
+    await worker.write(hold);
+    if (worker.random.chance(0.3)) {
+      await worker.downgrade(hold);
+      await worker.workWhileHeld(hold, worker.random.between(1, 30));
+    }
+    await worker.release(hold);
+  }
+  await worker.pause(worker.random.between(20, 100));
+};
+
+/** Takes permits of a semaphore. Not all say the same limit. */
+export const permitTaker: Role = async (worker) => {
+  const share = { permits: worker.random.pick([1, 1, 2]), limit: worker.random.pick([4, 4, 5]) };
+  const hold = await worker.lock("permits/1", { ttlMs: 2_000, share });
+  if (hold !== undefined) {
+    await worker.workWhileHeld(hold, worker.random.between(1, 40));
+    await worker.release(hold);
+  }
+  await worker.pause(worker.random.between(1, 40));
+};
+
 /**
  * What the workers of one client process do, in order. If there are more workers than roles, it begins again at the
  * front.
@@ -132,4 +173,9 @@ export const roles: readonly Role[] = [
   queuer,
   shortQueuer,
   keeper,
+  reader,
+  writer,
+  permitTaker,
+  reader,
+  permitTaker,
 ];

@@ -20,6 +20,8 @@ export interface WorkerParts {
 /** How a worker asks for a lock. The TTL is always given, so that the history has it. */
 export interface Wish extends LockOptions {
   readonly ttlMs: number;
+  /** So many permits of a semaphore; absent: the lock, in its mode. */
+  readonly share?: { readonly permits: number; readonly limit: number };
 }
 
 /** A lock that a worker holds, for one ask. */
@@ -53,7 +55,12 @@ export class Worker {
   /** Waits for a lock; undefined when it was not granted. */
   async lock(name: string, wish: Wish): Promise<Hold | undefined> {
     const { client, ending } = this.#parts;
-    return await this.#acquire(name, wish, (owner) => client.lock(name, { ...wish, owner, signal: ending }));
+    return await this.#acquire(name, wish, (owner) => {
+      const { share, mode, ...options } = { ...wish, owner, signal: ending };
+      return share === undefined
+        ? client.lock(name, { ...options, mode })
+        : client.semaphore(name, share).acquire({ ...options, permits: share.permits });
+    });
   }
 
   /** Takes a lock if it is free. */
@@ -81,7 +88,13 @@ export class Worker {
 
   /** Writes to what the lock guards. */
   async write({ ask, name, lock }: Hold): Promise<void> {
-    await this.#parts.resource.write(ask, name, lock.token);
+    await this.#parts.resource.write(ask, name, lock.token, lock.floor);
+  }
+
+  /** Makes an exclusive lock a shared one. */
+  async downgrade({ ask, lock }: Hold): Promise<void> {
+    this.#parts.journal.write({ kind: "downgraded", atUs: nowUs(), ask });
+    await lock.downgrade();
   }
 
   /** Gives a lock back. */
@@ -125,17 +138,25 @@ export class Worker {
     return undefined;
   }
 
-  #ask(lock: string, { ttlMs, waitMs, keepAlive = false }: Wish): string {
+  #ask(lock: string, { ttlMs, waitMs, keepAlive = false, mode, share }: Wish): string {
     const ask = `${this.#parts.name}.${++this.#asks}`;
     const bound = waitMs === undefined ? {} : { waitMs };
-    this.#parts.journal.write({ kind: "asked", atUs: nowUs(), ask, lock, ttlMs, keepAlive, ...bound });
+    const part = mode === "shared" ? { permits: 1, limit: 2 ** 32 - 1 } : (share ?? {});
+    this.#parts.journal.write({ kind: "asked", atUs: nowUs(), ask, lock, ttlMs, keepAlive, ...bound, ...part });
     return ask;
   }
 
   #granted(ask: string, name: string, lock: HeldLock): Hold {
     const { journal } = this.#parts;
     const token = lock.token.toString();
-    journal.write({ kind: "granted", atUs: nowUs(), ask, token, untilUs: sharedUs(lock.expiresAt) });
+    journal.write({
+      kind: "granted",
+      atUs: nowUs(),
+      ask,
+      token,
+      floor: lock.floor.toString(),
+      untilUs: sharedUs(lock.expiresAt),
+    });
     lock.signal.addEventListener("abort", () => {
       const reason: unknown = lock.signal.reason;
       const why = reason instanceof Error ? reason.message : String(reason);

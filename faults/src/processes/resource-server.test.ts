@@ -16,7 +16,13 @@ test("the resource outlives clients that go away before they have read its answe
   const args = [path, join(folder, "resource.jsonl")];
   const server = await startProgram({ path: programs.resourceServer, args });
   try {
-    const writes = Array.from({ length: 50 }, (_, id): WriteRequest => ({ id, ask: "gone", lock: "a", token: "1" }));
+    const writes = Array.from({ length: 50 }, (_, id): WriteRequest => ({
+      id,
+      ask: "gone",
+      lock: "a",
+      token: "1",
+      floor: "1",
+    }));
     for (let client = 0; client < 10; client++) {
       const socket = connect(path);
       await once(socket, "connect");
@@ -29,8 +35,8 @@ test("the resource outlives clients that go away before they have read its answe
       await once(socket, "close");
     }
     const client = await ResourceClient.connect(path);
-    expect(await client.write("next", "a", 2n)).toBe(true);
-    expect(await client.write("late", "a", 1n)).toBe(false);
+    expect(await client.write("next", "a", 2n, 2n)).toBe(true);
+    expect(await client.write("late", "a", 1n, 1n)).toBe(false);
     client.close();
   } finally {
     await server.stop();

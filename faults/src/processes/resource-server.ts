@@ -5,15 +5,15 @@ import { nowUs } from "../monotonic.js";
 import { Fence } from "../resource/fence.js";
 import type { WriteAnswer, WriteRequest } from "../resource/messages.js";
 
-// The resource that the locks guard: a process that takes writes over a Unix socket, and looks only at their tokens.
+// The resource that the locks guard: a process that takes writes over a Unix socket, and looks only at their tokens and floors.
 // Arguments: the socket's path, the journal's path.
 const [path = "", journalPath = ""] = process.argv.slice(2);
 const journal = new Journal(journalPath);
 const fence = new Fence();
 
-function answer({ id, ask, lock, token }: WriteRequest): WriteAnswer {
-  const verdict = fence.judge(lock, BigInt(token));
-  const event = { atUs: nowUs(), ask, lock, token } as const;
+function answer({ id, ask, lock, token, floor }: WriteRequest): WriteAnswer {
+  const verdict = fence.judge(lock, BigInt(token), BigInt(floor));
+  const event = { atUs: nowUs(), ask, lock, token, floor } as const;
   if (verdict.taken) {
     journal.write({ kind: "written", ...event });
   } else {

@@ -13,6 +13,8 @@ function probe(process: string, grantsMs: readonly number[], diedUs?: number): A
     ttlMs: 1,
     keepAlive: false,
     askedUs: at * ms,
+    permits: 1,
+    limit: 1,
     grantedUs: at * ms,
     errors: [],
     ...(diedUs === undefined ? {} : { diedUs }),

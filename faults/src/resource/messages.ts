@@ -4,6 +4,7 @@ export interface WriteRequest {
   readonly ask: string;
   readonly lock: string;
   readonly token: string;
+  readonly floor: string;
 }
 
 /** The answer to the write of the same id, one JSON object a line. */

@@ -25,8 +25,8 @@ export class ResourceClient {
   }
 
   /** Resolves with whether the write was taken. */
-  async write(ask: string, lock: string, token: bigint): Promise<boolean> {
-    const request: WriteRequest = { id: ++this.#lastId, ask, lock, token: token.toString() };
+  async write(ask: string, lock: string, token: bigint, floor: bigint): Promise<boolean> {
+    const request: WriteRequest = { id: ++this.#lastId, ask, lock, token: token.toString(), floor: floor.toString() };
     return await new Promise((resolve) => {
       this.#waiting.set(request.id, resolve);
       this.#socket.write(`${JSON.stringify(request)}\n`);
