@@ -29,7 +29,7 @@ function snippetsOf(file: string): [name: string, source: string][] {
   const blocks = codeBlocks(readFileSync(`${root}/${file}`, "utf8")).filter(({ language }) => language === "ts");
   // Beside the sources of this workspace, so that packages are found as they are from there.
   return blocks.map(({ line, text }) => [
-    `${root}/examples/src/${file.replace("/", "-")}:${line}.ts`,
+    `${root}/examples/src/${file.replaceAll("/", "-")}:${line}.ts`,
     `${text}\nexport {};`,
   ]);
 }
@@ -61,8 +61,10 @@ function problemsOf(sources: ReadonlyMap<string, string>): string[] {
   });
 }
 
+const kinds = ["exclusive", "shared", "semaphore"].map((kind) => `docs/kinds/${kind}.md`);
+
 test("the TypeScript snippets of the README and the guides compile", () => {
-  const snippets = ["README.md", "docs/client.md", "docs/reliability.md"].flatMap(snippetsOf);
+  const snippets = ["README.md", "docs/client.md", "docs/reliability.md", ...kinds].flatMap(snippetsOf);
   expect(snippets.length).toBeGreaterThan(8);
   const globalsFile = `${root}/examples/src/snippet-globals.ts`;
   expect(problemsOf(new Map([[globalsFile, globals], ...snippets]))).toEqual([]);
