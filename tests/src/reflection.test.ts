@@ -35,6 +35,8 @@ test("a client without .proto files finds all methods", async () => {
     "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "metasrv.v1.ClusterService/ListMembers",
     "metasrv.v1.ClusterService/WatchMembers",
+    "metasrv.v1.InspectService/GetLock",
+    "metasrv.v1.InspectService/ListLocks",
     "metasrv.v1.LockService/Lock",
     "metasrv.v1.LockService/Renew",
     "metasrv.v1.LockService/Session",

@@ -1,6 +1,8 @@
 export type { MetaClientOptions } from "./client-options.js";
 export type { Protocol, TlsOptions } from "./connection.js";
 export type { FencingToken, HeldLock, RenewOutcome } from "./held-lock.js";
+export type { LockInfo, LockSummary, TicketInfo } from "./lock-info.js";
+export type { GetLockOptions, ListLocksOptions, LockInspector } from "./lock-inspector.js";
 export type { LockName } from "./lock-name.js";
 export type { LockOptions, TryLockOptions } from "./lock-options.js";
 export type { Member } from "./member.js";

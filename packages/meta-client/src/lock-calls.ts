@@ -2,6 +2,8 @@ import { CallScope } from "./call-scope.js";
 import type { Cancellation } from "./cancellation.js";
 import type { Granted, LockOutcome, Renewed } from "./grant.js";
 import type { Holding } from "./holding.js";
+import type { LockChannel } from "./lock-channel.js";
+import type { GetLock, ListLocks, LockInfo, LockPage } from "./lock-info.js";
 import { describeLock } from "./lock-name.js";
 import type { Member } from "./member.js";
 import { ClosedError, LockLostError } from "./meta-errors.js";
@@ -122,19 +124,18 @@ export class LockCalls {
   }
 
   /** @throws UnavailableError when no server can tell for `unavailableAfterMs` */
-  async members(): Promise<readonly Member[]> {
-    const scope = this.#openAsk();
-    try {
-      return await this.#parts.failover.call({
-        attempt: (channel, attemptScope) => channel.members(attemptScope),
-        purpose: () => "list the members",
-        scope,
-        attemptTimeoutMs: () => this.#parts.timing.attemptTimeoutMs,
-        giveUp: { afterMs: this.#parts.unavailableAfterMs },
-      });
-    } finally {
-      this.#endAsk(scope);
-    }
+  members(): Promise<readonly Member[]> {
+    return this.#look("list the members", (channel, scope) => channel.members(scope));
+  }
+
+  /** @throws as {@link members} */
+  getLock(request: GetLock): Promise<LockInfo> {
+    return this.#look("show a lock", (channel, scope) => channel.getLock(request, scope));
+  }
+
+  /** @throws as {@link members} */
+  listLocks(request: ListLocks): Promise<LockPage> {
+    return this.#look("list the locks", (channel, scope) => channel.listLocks(request, scope));
   }
 
   /** Rejects the calls that wait for a lock or a renewal, and all later calls. Unlocks go on. */
@@ -157,6 +158,22 @@ export class LockCalls {
   stopUnlocking(): void {
     for (const scope of this.#unlocks.all()) {
       scope.cancel(new ClosedError());
+    }
+  }
+
+  /** Asks a question that changes nothing. */
+  async #look<T>(purpose: string, ask: (channel: LockChannel, scope: Cancellation) => Promise<T>): Promise<T> {
+    const scope = this.#openAsk();
+    try {
+      return await this.#parts.failover.call({
+        attempt: ask,
+        purpose: () => purpose,
+        scope,
+        attemptTimeoutMs: () => this.#parts.timing.attemptTimeoutMs,
+        giveUp: { afterMs: this.#parts.unavailableAfterMs },
+      });
+    } finally {
+      this.#endAsk(scope);
     }
   }
 

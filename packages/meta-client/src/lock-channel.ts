@@ -2,6 +2,7 @@ import type { LockRequest } from "@metasrv/proto/metasrv/v1";
 import type { Cancellation } from "./cancellation.js";
 import type { LockOutcome, Renewed } from "./grant.js";
 import type { Holding } from "./holding.js";
+import type { GetLock, ListLocks, LockInfo, LockPage } from "./lock-info.js";
 import type { Member } from "./member.js";
 
 /**
@@ -23,6 +24,10 @@ export interface LockChannel {
   unlock(holding: Holding, scope: Cancellation): Promise<void>;
   /** @param ttlMs - a new TTL in milliseconds */
   renew(holding: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed>;
+  /** Asks for one lock and its queue. */
+  getLock(request: GetLock, scope: Cancellation): Promise<LockInfo>;
+  /** Asks for a page of locks. */
+  listLocks(request: ListLocks, scope: Cancellation): Promise<LockPage>;
   /** Asks which servers there are. */
   members(scope: Cancellation): Promise<readonly Member[]>;
   /**

@@ -11,6 +11,7 @@ import { Holding } from "./holding.js";
 import { LockCalls } from "./lock-calls.js";
 import type { LockChannel } from "./lock-channel.js";
 import { LockHandle } from "./lock-handle.js";
+import { LockInspector } from "./lock-inspector.js";
 import { type LockName, toWireName } from "./lock-name.js";
 import {
   type CheckedLockOptions,
@@ -43,6 +44,8 @@ export class MetaClient implements AsyncDisposable {
   readonly #discovery: Discovery | undefined;
   readonly #calls: LockCalls;
   readonly #held = new Roster<LockHandle>();
+  /** Shows which locks there are, who holds them and who waits. */
+  readonly locks: LockInspector;
   #closing: Promise<void> | undefined;
 
   /**
@@ -85,6 +88,7 @@ export class MetaClient implements AsyncDisposable {
     const deadPeerMs = timing.connectTimeoutMs + timing.pingIntervalMs + timing.pingTimeoutMs;
     const failover = new Failover({ clock, ring: this.#ring, backoff: timing.backoff, deadPeerMs });
     this.#calls = new LockCalls({ clock, failover, timing, unavailableAfterMs: config.unavailableAfterMs });
+    this.locks = new LockInspector(this.#calls);
   }
 
   /**

@@ -6,6 +6,7 @@ import { type Connection, settledOrCancelled } from "./connection.js";
 import type { LockOutcome, Renewed } from "./grant.js";
 import type { Holding } from "./holding.js";
 import type { LockChannel } from "./lock-channel.js";
+import type { GetLock, ListLocks, LockInfo, LockPage } from "./lock-info.js";
 import type { Member } from "./member.js";
 import { SessionStream } from "./session-stream.js";
 import { openSessionWire } from "./session-wire.js";
@@ -61,6 +62,14 @@ export class SessionChannel implements LockChannel {
 
   renew(holding: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
     return this.#way?.renew(holding, ttlMs, scope) ?? this.#openAnd(scope, (way) => way.renew(holding, ttlMs, scope));
+  }
+
+  getLock(request: GetLock, scope: Cancellation): Promise<LockInfo> {
+    return this.#unary.getLock(request, scope);
+  }
+
+  listLocks(request: ListLocks, scope: Cancellation): Promise<LockPage> {
+    return this.#unary.listLocks(request, scope);
   }
 
   members(scope: Cancellation): Promise<readonly Member[]> {

@@ -42,7 +42,7 @@ export function checkPermits(permits: unknown, limit: number): Share {
 }
 
 /** The mode of a request. */
-export function modeOf({ mode }: Share): Mode {
+export function modeOf({ mode }: Pick<Share, "mode">): Mode {
   switch (mode) {
     case LockMode.SHARED:
       return "shared";

@@ -32,6 +32,7 @@ const kindOfReason: Record<Exclude<Reason, Reason.UNSPECIFIED>, Kind> = {
   [Reason.INVALID_MODE]: "invalid-argument",
   [Reason.INVALID_PERMITS]: "invalid-argument",
   [Reason.CLUSTER_TOO_OLD]: "too-old",
+  [Reason.INVALID_PAGE]: "invalid-argument",
   [Reason.WAIT_TIMED_OUT]: "wait-timeout",
   [Reason.NOT_HELD]: "lost",
   [Reason.TOO_MANY_WAITERS]: "limit",

@@ -7,6 +7,7 @@ import type { Connection } from "./connection.js";
 import { type LockOutcome, readOutcome, type Renewed } from "./grant.js";
 import type { Holding } from "./holding.js";
 import type { LockChannel } from "./lock-channel.js";
+import type { GetLock, ListLocks, LockInfo, LockPage } from "./lock-info.js";
 import type { Member } from "./member.js";
 import { renewedMode } from "./session-command.js";
 import { translateError } from "./translate-error.js";
@@ -46,6 +47,14 @@ export class UnaryChannel implements LockChannel {
     const request = { key, ttlMs: BigInt(ttlMs), mode: renewedMode(downgraded) };
     const { message, sentAtMs } = await this.#ask((options) => this.#service.renew(request, options), scope);
     return { ttlMs: Number(message.ttlMs), sentAtMs };
+  }
+
+  getLock(request: GetLock, scope: Cancellation): Promise<LockInfo> {
+    return this.#cluster.getLock(request, scope);
+  }
+
+  listLocks(request: ListLocks, scope: Cancellation): Promise<LockPage> {
+    return this.#cluster.listLocks(request, scope);
   }
 
   members(scope: Cancellation): Promise<readonly Member[]> {

@@ -79,7 +79,16 @@ export async function startServer(
   const shutdown = new AbortController();
   const sessions = new OpenSessions();
   const readiness = new Readiness({ clock, problems: () => [...locks.problems(), ...sessions.problems()] });
-  const dependencies = { locks, cluster: locks.cluster, sessions, readiness, limits, clock, logger };
+  const dependencies = {
+    locks,
+    cluster: locks.cluster,
+    inspected: locks.inspection,
+    sessions,
+    readiness,
+    limits,
+    clock,
+    logger,
+  };
   const handler = createHttpHandler({
     routes: createRoutes(dependencies),
     probes: createProbes(readiness),

@@ -35,9 +35,11 @@ export function dependenciesAround(
 ): ServiceDependencies {
   const { clock = systemClock } = given;
   const cluster: Cluster = { members: () => [], watch: () => () => undefined };
+  const nothing = () => Promise.reject(new Error("this test has nothing to inspect"));
   return {
     locks,
     cluster,
+    inspected: { get: nothing, list: nothing },
     sessions: new OpenSessions(),
     readiness: new Readiness({ clock, problems: () => [] }),
     limits: defaultLimits,
@@ -78,7 +80,16 @@ export class Served implements AsyncDisposable {
       await locks.start({ address: "test:1", version: "0", startedUnixMs: 0 });
       const sessions = new OpenSessions();
       const readiness = new Readiness({ clock, problems: () => [...locks.problems(), ...sessions.problems()] });
-      dependencies = { locks, cluster: locks.cluster, sessions, readiness, limits, clock, logger };
+      dependencies = {
+        locks,
+        cluster: locks.cluster,
+        inspected: locks.inspection,
+        sessions,
+        readiness,
+        limits,
+        clock,
+        logger,
+      };
       store = locks;
     } else {
       dependencies = dependenciesAround(options.locks, { limits, clock, logger });

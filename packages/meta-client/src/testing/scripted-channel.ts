@@ -16,6 +16,7 @@ import { EndpointFailure } from "../endpoint-failure.js";
 import { type LockOutcome, readOutcome, type Renewed } from "../grant.js";
 import type { Holding } from "../holding.js";
 import type { LockChannel } from "../lock-channel.js";
+import type { GetLock, ListLocks, LockInfo, LockPage } from "../lock-info.js";
 import type { Member } from "../member.js";
 import { Inbox } from "./inbox.js";
 
@@ -65,6 +66,8 @@ export class ScriptedChannel implements LockChannel {
   readonly renewals = new Inbox<
     ScriptedCall<{ readonly key: Uint8Array; readonly ttlMs: number; readonly downgraded: boolean }, RenewResponse>
   >();
+  readonly gets = new Inbox<ScriptedCall<GetLock, LockInfo>>();
+  readonly pages = new Inbox<ScriptedCall<ListLocks, LockPage>>();
   readonly listings = new Inbox<ScriptedCall<object, readonly Member[]>>();
   readonly watches = new Inbox<ScriptedCall<(members: readonly Member[]) => void, never>>();
   /** How it was left. */
@@ -90,6 +93,14 @@ export class ScriptedChannel implements LockChannel {
     const request = { key, ttlMs, downgraded };
     const call = this.renewals.push(new ScriptedCall(this.endpoint, request, scope, this.#clock.now()));
     return { ttlMs: Number((await call.answered).ttlMs), sentAtMs: call.sentAtMs };
+  }
+
+  async getLock(request: GetLock, scope: Cancellation): Promise<LockInfo> {
+    return this.gets.push(new ScriptedCall(this.endpoint, request, scope, this.#clock.now())).answered;
+  }
+
+  async listLocks(request: ListLocks, scope: Cancellation): Promise<LockPage> {
+    return this.pages.push(new ScriptedCall(this.endpoint, request, scope, this.#clock.now())).answered;
   }
 
   async members(scope: Cancellation): Promise<readonly Member[]> {

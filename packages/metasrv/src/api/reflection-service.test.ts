@@ -170,6 +170,7 @@ describe("ServerReflection", () => {
       "grpc.health.v1.Health",
       "grpc.reflection.v1.ServerReflection",
       "metasrv.v1.ClusterService",
+      "metasrv.v1.InspectService",
       "metasrv.v1.LockService",
     ]);
     const ended = answers.next().catch((error: unknown) => error);

@@ -20,6 +20,7 @@ const wireErrors: Readonly<Record<LockErrorReason, readonly [Code, Reason]>> = {
   "invalid-mode": [Code.InvalidArgument, Reason.INVALID_MODE],
   "invalid-permits": [Code.InvalidArgument, Reason.INVALID_PERMITS],
   "cluster-too-old": [Code.FailedPrecondition, Reason.CLUSTER_TOO_OLD],
+  "invalid-page": [Code.InvalidArgument, Reason.INVALID_PAGE],
   "wait-timed-out": [Code.DeadlineExceeded, Reason.WAIT_TIMED_OUT],
   "not-held": [Code.FailedPrecondition, Reason.NOT_HELD],
   "too-many-waiters": [Code.ResourceExhausted, Reason.TOO_MANY_WAITERS],

@@ -19,6 +19,7 @@ import type { LockName } from "../model/lock-name.js";
 import { isExclusive, isShared, type Share, shared } from "../model/share.js";
 import type { SnapshotPart } from "../model/snapshot.js";
 import { LockTable } from "./lock-table.js";
+import type { NameOrder } from "./name-order.js";
 import { SnapshotWalk } from "./snapshot-walk.js";
 import { TableHash } from "./state-hash.js";
 import { Ticket, type TicketFollower } from "./ticket.js";
@@ -60,6 +61,8 @@ export class Fold implements LogFold {
   #outdatedBefore = 0n;
   /** When the entry that is being folded was seen, by {@link nowMs}. */
   #atMs = 0;
+  /** When the log was read last. */
+  #readAtMs = 0;
   /** Tells the time, in whole milliseconds, for people to read since when a ticket is there. No rule uses it. */
   nowMs: () => number = () => 0;
 
@@ -159,6 +162,34 @@ export class Fold implements LogFold {
     return { floor: queue?.head?.token ?? 0n, limit: queue?.limit ?? 0 };
   }
 
+  /** The tickets of a lock in the order of their places, those that hold first. */
+  *queue(name: LockName): Generator<Ticket> {
+    for (let ticket = this.#table.queue(name)?.head; ticket !== undefined; ticket = ticket.next) {
+      yield ticket;
+    }
+  }
+
+  /** How long the first waiter of a lock is seen to wait, in milliseconds; 0 when nobody waits. */
+  oldestWaitMs(name: LockName): number {
+    const waiting = this.#table.queue(name)?.waiting;
+    return waiting === undefined ? 0 : this.nowMs() - waiting.seenAtMs;
+  }
+
+  /** Whether the times of a ticket are only since the log was read. */
+  wasThere(ticket: Ticket): boolean {
+    return ticket.seenAtMs <= this.#readAtMs;
+  }
+
+  /** The names of all locks in their order; another one after the log was read anew, or {@link forgetNames}. */
+  names(): NameOrder {
+    return this.#table.names();
+  }
+
+  /** Nobody lists names any more. */
+  forgetNames(): void {
+    this.#table.forgetNames();
+  }
+
   /** All tickets, in no particular order. */
   tickets(): Generator<Ticket> {
     return this.#table.tickets();
@@ -179,6 +210,7 @@ export class Fold implements LogFold {
       this.#outdatedBefore = this.nextToken;
     }
     this.#endWalk();
+    this.#readAtMs = this.nowMs();
     this.#base = fresh.#base;
     this.#revision = fresh.#revision;
     this.#table = fresh.#table;

@@ -1,5 +1,6 @@
 import type { TicketRef } from "../model/command.js";
 import type { LockName } from "../model/lock-name.js";
+import { NameOrder } from "./name-order.js";
 import { Queue } from "./queue.js";
 import { ShardedMap } from "./sharded-map.js";
 import type { Ticket } from "./ticket.js";
@@ -9,6 +10,8 @@ import { TicketMap } from "./ticket-map.js";
 export class LockTable {
   readonly #tickets = new TicketMap<Ticket>();
   readonly #queues = new ShardedMap<LockName, Queue>(hashOf);
+  /** Kept up to date once somebody asked for it. */
+  #names: NameOrder | undefined = undefined;
 
   /** Number of tickets. */
   get size(): number {
@@ -22,6 +25,16 @@ export class LockTable {
   /** The tickets of a lock; undefined when there are none. */
   queue(name: LockName): Readonly<Queue> | undefined {
     return this.#queues.get(name);
+  }
+
+  /** The names of all locks in their order, from now on until {@link forgetNames}; the same as long as there is one. */
+  names(): NameOrder {
+    return (this.#names ??= new NameOrder(this.#queues.values()));
+  }
+
+  /** Nobody needs the order of names any more. */
+  forgetNames(): void {
+    this.#names = undefined;
   }
 
   /** All tickets, in no particular order. Tickets may be added and removed meanwhile. */
@@ -64,6 +77,7 @@ export class LockTable {
     this.#tickets.delete(ticket);
     if (queue.size === 1) {
       this.#queues.delete(ticket.name);
+      this.#names?.delete(ticket.name);
       return nobody;
     }
     return queue.remove(ticket);
@@ -88,6 +102,7 @@ export class LockTable {
     if (queue === undefined) {
       queue = new Queue(ticket.name);
       this.#queues.set(ticket.name, queue);
+      this.#names?.add(ticket.name);
     }
     queue.append(ticket);
     return queue;

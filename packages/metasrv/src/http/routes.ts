@@ -2,10 +2,11 @@ import type { ConnectRouter } from "@connectrpc/connect";
 import { Lock } from "@metasrv/proto/greptime/v1/meta";
 import { Health } from "@metasrv/proto/grpc/health/v1";
 import { ServerReflection } from "@metasrv/proto/grpc/reflection/v1";
-import { ClusterService, LockService } from "@metasrv/proto/metasrv/v1";
+import { ClusterService, InspectService, LockService } from "@metasrv/proto/metasrv/v1";
 import { createClusterService } from "../api/cluster-service.js";
 import { createGreptimeLockService } from "../api/greptime-lock-service.js";
 import { createHealthService } from "../api/health-service.js";
+import { createInspectService } from "../api/inspect-service.js";
 import { createReflectionService } from "../api/reflection-service.js";
 import type { ServiceDependencies } from "../session/service-dependencies.js";
 import { createLockService } from "./lock-service.js";
@@ -13,8 +14,8 @@ import { createRequestInterceptor } from "./request-interceptor.js";
 
 /** Registers every service of this server, for a listener or, in tests, for `createRouterTransport`. */
 export function createRoutes(dependencies: ServiceDependencies): (router: ConnectRouter) => void {
-  const { locks, cluster, readiness, limits } = dependencies;
-  const services = [LockService, ClusterService, Lock];
+  const { locks, cluster, inspected, readiness, limits } = dependencies;
+  const services = [LockService, ClusterService, InspectService, Lock];
   const options = {
     interceptors: [createRequestInterceptor(dependencies)],
     readMaxBytes: limits.maxMessageBytes,
@@ -24,6 +25,7 @@ export function createRoutes(dependencies: ServiceDependencies): (router: Connec
   return (router) => {
     router.service(LockService, createLockService(dependencies), options);
     router.service(ClusterService, createClusterService(cluster), options);
+    router.service(InspectService, createInspectService(inspected), options);
     router.service(Lock, createGreptimeLockService(locks, limits), options);
     const names = services.map(({ typeName }) => typeName);
     router.service(Health, createHealthService(readiness, names), options);

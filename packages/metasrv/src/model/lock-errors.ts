@@ -47,6 +47,7 @@ export type LockErrorReason =
   | "invalid-mode"
   | "invalid-permits"
   | "cluster-too-old"
+  | "invalid-page"
   | "wait-timed-out"
   | "not-held"
   | "too-many-waiters"

@@ -146,6 +146,11 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
     return this.#content.resumable;
   }
 
+  /** When its hold ends unless it is renewed, by the node's clock; undefined while it does not hold for sure. */
+  get expiresAtMs(): number | undefined {
+    return this.state === "held" ? this.ringsAtMs : undefined;
+  }
+
   /**
    * The key with which its requester proves that it holds the lock.
    *

@@ -27,6 +27,7 @@ import { Alarms } from "./alarms.js";
 import type { Claim, ClaimListener, ClaimRequest, Renewal } from "./claim.js";
 import { checkClaim, checkTtl } from "./claim-check.js";
 import { ClusterView } from "./cluster-view.js";
+import { Inspection } from "./inspection.js";
 import { type ClaimHost, LocalClaim } from "./local-claim.js";
 import { LocalTicket, type TicketRequest } from "./local-ticket.js";
 import { Standing } from "./standing.js";
@@ -61,6 +62,8 @@ export class LockNode {
   readonly #fold: Fold;
   /** The members, and which of them leads. */
   readonly cluster: ClusterView;
+  /** Shows who holds and who waits. */
+  readonly inspection: Inspection;
   /** Whether this node may serve now. It is asked before a grant is told, and before a command is written. */
   readonly #standing: Standing;
   readonly #admission: Admission;
@@ -93,6 +96,12 @@ export class LockNode {
     this.#alarms = new Alarms(clock);
     this.#host = this.#createHost();
     this.cluster = new ClusterView({ standing: this.#standing, logger });
+    this.inspection = new Inspection({
+      fold,
+      log,
+      clock,
+      expiresAtMs: ({ follower }) => (follower instanceof LocalTicket ? follower.expiresAtMs : undefined),
+    });
     this.#takeover = new Takeover({
       log,
       clock,
@@ -176,6 +185,7 @@ export class LockNode {
     await this.#log.close();
     this.#alarms.close();
     this.#takeover.close();
+    this.inspection.close();
   }
 
   /**

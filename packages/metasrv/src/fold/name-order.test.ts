@@ -1,0 +1,55 @@
+import { expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { idOf, nameOf } from "../../test-support/told.js";
+import { type LockName, lockNameBytes, lockNameOf } from "../model/lock-name.js";
+import { exclusive } from "../model/share.js";
+import { LockTable } from "./lock-table.js";
+import { Ticket } from "./ticket.js";
+
+const content = { ttlMs: 10, owner: "", resumable: true, ...exclusive };
+const names = fc.uint8Array({ minLength: 1, maxLength: 3, max: 3 }).map(lockNameOf);
+
+function byBytes(all: Iterable<LockName>): LockName[] {
+  return [...all].sort((a, b) => Buffer.compare(lockNameBytes(a), lockNameBytes(b)));
+}
+
+test("the names of a table are in the order of their bytes, however locks come and go while they are put in order", () => {
+  const step = fc.oneof(
+    fc.record({ come: names }),
+    fc.record({ go: fc.nat() }),
+    fc.record({ order: fc.integer({ min: 1, max: 5 }) }),
+  );
+  fc.assert(
+    fc.property(fc.array(names, { maxLength: 30 }), fc.array(step, { maxLength: 60 }), (first, steps) => {
+      const table = new LockTable();
+      const tickets: Ticket[] = [];
+      let token = 0;
+      const come = (name: LockName) => {
+        const ticket = new Ticket({ name, id: idOf(++token) }, BigInt(token), content, "m1", 0);
+        table.add(ticket);
+        tickets.push(ticket);
+      };
+      first.forEach(come);
+      const order = table.names();
+      for (const next of steps) {
+        if ("come" in next) {
+          come(next.come);
+        } else if ("order" in next) {
+          order.step(next.order);
+        } else {
+          const [gone] = tickets.splice(next.go % Math.max(1, tickets.length), 1);
+          if (gone !== undefined) {
+            table.remove(gone);
+          }
+        }
+      }
+      while (!order.isComplete) {
+        order.step(3);
+      }
+      const expected = byBytes(new Set(tickets.map(({ name }) => name)));
+      expect([...order.from("" as LockName)]).toEqual(expected);
+      expect([...order.from(nameOf("\u0002"))]).toEqual(expected.filter((name) => name >= "\u0002"));
+      expect(table.names()).toBe(order);
+    }),
+  );
+});

@@ -1,0 +1,198 @@
+import type { Clock, Timer } from "@metasrv/wire";
+import type { Fold } from "../fold/fold.js";
+import type { NameOrder } from "../fold/name-order.js";
+import type { Ticket } from "../fold/ticket.js";
+import type { CommandLog } from "../log/command-log.js";
+import type { LockState } from "../model/lock-errors.js";
+import type { LockName } from "../model/lock-name.js";
+import type { Share } from "../model/share.js";
+
+/** What one row says of a lock. */
+export interface LockSummary {
+  readonly name: LockName;
+  readonly state: LockState;
+  /** Of the first ticket; undefined when there is none. */
+  readonly share: Share | undefined;
+  /** How long the first waiter is seen to wait, in milliseconds; 0 when nobody waits. */
+  readonly oldestWaitMs: number;
+}
+
+/** What is shown of a ticket: neither its id nor its key. */
+export interface TicketInfo {
+  readonly token: bigint;
+  readonly share: Share;
+  readonly holds: boolean;
+  /** 1 for the next that is to hold; 0 for one that holds. */
+  readonly position: number;
+  readonly owner: string;
+  readonly memberId: string;
+  readonly ageMs: number;
+  /** 0 for one that waits. */
+  readonly heldMs: number;
+  /** Whether the times are only since the log was read. */
+  readonly timesAreMinimum: boolean;
+  /** Undefined for one that waits, or that another node serves. */
+  readonly expiresInMs: number | undefined;
+}
+
+/** What is listed. */
+export interface ListRequest {
+  readonly prefix: LockName;
+  readonly waitingOnly: boolean;
+  readonly pageSize: number;
+  /** The last name of the page before; empty: from the beginning. */
+  readonly after: LockName;
+  /** As {@link Inspection.get}. */
+  readonly minToken: bigint;
+}
+
+/** What an inspection works with. */
+export interface InspectionParts {
+  readonly fold: Fold;
+  readonly log: Pick<CommandLog, "catchUp">;
+  readonly clock: Clock;
+  /** When the hold of a ticket that this node serves ends unless it is renewed, by the clock. */
+  readonly expiresAtMs: (ticket: Ticket) => number | undefined;
+}
+
+/** A million names are put in order beside all else: so many at a time, with a pause after each, in milliseconds. */
+const namesAtOnce = 1_000;
+const orderPauseMs = 10;
+
+/** After this time without a list, in milliseconds, the names are not kept in order any more. */
+const idleMs = 600_000;
+
+/** How many names are looked at in one turn of the event loop. */
+const lookedAtOnce = 10_000;
+
+/** Shows what is in the table, while it changes. */
+export class Inspection {
+  readonly #parts: InspectionParts;
+  #idle: Timer | undefined;
+
+  constructor(parts: InspectionParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * One lock and the first of its tickets.
+   *
+   * @param minToken - what was committed before this token was told is shown
+   * @throws LockError `store-unavailable` when that is not known here and cannot be read
+   */
+  async get(
+    name: LockName,
+    minToken: bigint,
+    maxTickets: number,
+  ): Promise<{ readonly lock: LockSummary; readonly tickets: readonly TicketInfo[] }> {
+    await this.#see(minToken);
+    const tickets: TicketInfo[] = [];
+    let position = 0;
+    for (const ticket of this.#parts.fold.queue(name)) {
+      if (tickets.length === maxTickets) {
+        break;
+      }
+      tickets.push(this.#show(ticket, ticket.holds ? 0 : ++position));
+    }
+    return { lock: this.#summary(name), tickets };
+  }
+
+  /**
+   * A page of locks in the order of their names.
+   *
+   * @returns the last name looked at, if there may be more after it
+   * @throws LockError `store-unavailable` as {@link get}
+   */
+  async list(
+    request: ListRequest,
+  ): Promise<{ readonly locks: readonly LockSummary[]; readonly next: LockName | undefined }> {
+    const { prefix, waitingOnly, pageSize, minToken } = request;
+    await this.#see(minToken);
+    const locks: LockSummary[] = [];
+    let { after } = request;
+    for (;;) {
+      const order = await this.#ordered();
+      let looked = 0;
+      let isEnd = true;
+      for (const name of order.from(after > prefix ? after : prefix)) {
+        if (!name.startsWith(prefix)) {
+          break;
+        }
+        if (name === after) {
+          continue;
+        }
+        if (locks.length === pageSize || looked === lookedAtOnce) {
+          isEnd = false;
+          break;
+        }
+        looked++;
+        after = name;
+        if (!waitingOnly || this.#parts.fold.waiters(name) > 0) {
+          locks.push(this.#summary(name));
+        }
+      }
+      if (isEnd || locks.length === pageSize) {
+        return { locks, next: isEnd ? undefined : after };
+      }
+      await this.#pause();
+    }
+  }
+
+  /** Ends its timer. */
+  close(): void {
+    this.#idle?.cancel();
+  }
+
+  async #see(minToken: bigint): Promise<void> {
+    const { fold, log } = this.#parts;
+    if (fold.nextToken <= minToken) {
+      await log.catchUp();
+    }
+  }
+
+  /** The names in order. It begins again if the log is read anew meanwhile. */
+  async #ordered(): Promise<NameOrder> {
+    const { fold, clock } = this.#parts;
+    this.#idle?.cancel();
+    this.#idle = clock.after(idleMs, () => {
+      fold.forgetNames();
+    });
+    while (!fold.names().isComplete) {
+      fold.names().step(namesAtOnce);
+      if (!fold.names().isComplete) {
+        await this.#pause();
+      }
+    }
+    return fold.names();
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#parts.clock.after(orderPauseMs, resolve);
+    });
+  }
+
+  #summary(name: LockName): LockSummary {
+    const { fold } = this.#parts;
+    const { value: first } = fold.queue(name).next() as IteratorResult<Ticket, undefined>;
+    return { name, state: fold.state(name), share: first?.content, oldestWaitMs: fold.oldestWaitMs(name) };
+  }
+
+  #show(ticket: Ticket, position: number): TicketInfo {
+    const { fold, clock, expiresAtMs } = this.#parts;
+    const { token, content, holds, memberId } = ticket;
+    const endMs = holds ? expiresAtMs(ticket) : undefined;
+    return {
+      token,
+      share: content,
+      holds,
+      position,
+      owner: content.owner,
+      memberId,
+      ageMs: fold.nowMs() - ticket.seenAtMs,
+      heldMs: holds ? fold.nowMs() - ticket.heldAtMs : 0,
+      timesAreMinimum: fold.wasThere(ticket),
+      expiresInMs: endMs === undefined ? undefined : Math.max(0, Math.ceil(endMs - clock.now())),
+    };
+  }
+}
