@@ -175,6 +175,22 @@ const targets: readonly Target[] = [
     aim: 0.97,
     measured: (results) => results.figure("snapshot/share"),
   },
+  {
+    text: "longest pause of the event loop while 1,000,000 locks are listed",
+    unit: "ms",
+    better: "less",
+    must: 20,
+    aim: 10,
+    measured: (results) => results.figure("list/pause-1000000"),
+  },
+  {
+    text: "throughput while their names are put in order, against before and after",
+    unit: "×",
+    better: "more",
+    must: 0.95,
+    aim: 0.98,
+    measured: (results) => results.figure("list/share-first"),
+  },
 ];
 
 /** Compares what was measured with the targets. */

@@ -2,6 +2,7 @@ import { database } from "./database.js";
 import { heap } from "./heap.js";
 import { held } from "./held.js";
 import { keptAlive } from "./kept-alive.js";
+import { list } from "./list.js";
 import { lockCycles } from "./lock-cycles.js";
 import { queue } from "./queue.js";
 import { snapshot } from "./snapshot.js";
@@ -22,4 +23,5 @@ export const allWorkloads: readonly Workload[] = [
   held,
   start,
   snapshot,
+  list,
 ];

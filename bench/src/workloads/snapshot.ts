@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { DriverProcess } from "../driver/driver-process.js";
 import type { Figure } from "../measure/figure.js";
+import { longestPause } from "../measure/longest-pause.js";
 import { rateBetween } from "../measure/rate.js";
 import { median } from "../measure/statistics.js";
 import { FilledStore, type WrittenSnapshot } from "../servers/filled-store.js";
-import { LoopProbe, type Pause } from "../servers/loop-probe-client.js";
+import { LoopProbe } from "../servers/loop-probe-client.js";
 import { type Context, type Outcome, scaled, type Workload } from "./workload.js";
 
 const tickets = 1_000_000;
@@ -66,11 +67,17 @@ async function run({ plan, signal, log }: Context): Promise<Outcome> {
     {
       id: `snapshot/pause-${count}`,
       label: "pause during a snapshot",
-      value: longest(pauses, during),
+      value: longestPause(pauses, during),
       unit: "ms",
       note,
     },
-    { id: "snapshot/pause-beside", label: "pause before or after", value: longest(pauses, beside), unit: "ms", note },
+    {
+      id: "snapshot/pause-beside",
+      label: "pause before or after",
+      value: longestPause(pauses, beside),
+      unit: "ms",
+      note,
+    },
     { id: "snapshot/rate", label: "locks during a snapshot", value: rate("during"), unit: "1/s" },
     { id: "snapshot/rate-beside", label: "locks before and after", value: rate("beside"), unit: "1/s" },
     { id: "snapshot/share", label: "the one by the other", value: rate("share"), unit: "" },
@@ -92,11 +99,4 @@ function windowsOf({ startedUnixMs, endedUnixMs }: WrittenSnapshot): Windows {
     during: [startedUnixMs, endedUnixMs],
     after: [endedUnixMs, endedUnixMs + lengthMs],
   };
-}
-
-function longest(pauses: readonly Pause[], windows: readonly (readonly [number, number])[]): number {
-  const within = pauses.filter(({ sinceUnixMs, untilUnixMs }) =>
-    windows.some(([from, to]) => untilUnixMs > from && sinceUnixMs < to),
-  );
-  return within.reduce((most, { longestMs }) => Math.max(most, longestMs), 0);
 }
