@@ -28,6 +28,9 @@ export interface Renewal {
   readonly onUnanswered: () => void;
 }
 
+// A server that has many locks puts their names in order first, beside all else.
+const listTimeoutMs = 60_000;
+
 /**
  * The calls of the service. Each is repeated over the endpoints until its outcome is known, or until it is not needed
  * any more.
@@ -135,7 +138,7 @@ export class LockCalls {
 
   /** @throws as {@link members} */
   listLocks(request: ListLocks): Promise<LockPage> {
-    return this.#look("list the locks", (channel, scope) => channel.listLocks(request, scope));
+    return this.#look("list the locks", (channel, scope) => channel.listLocks(request, scope), listTimeoutMs);
   }
 
   /** Rejects the calls that wait for a lock or a renewal, and all later calls. Unlocks go on. */
@@ -162,14 +165,18 @@ export class LockCalls {
   }
 
   /** Asks a question that changes nothing. */
-  async #look<T>(purpose: string, ask: (channel: LockChannel, scope: Cancellation) => Promise<T>): Promise<T> {
+  async #look<T>(
+    purpose: string,
+    ask: (channel: LockChannel, scope: Cancellation) => Promise<T>,
+    attemptTimeoutMs = this.#parts.timing.attemptTimeoutMs,
+  ): Promise<T> {
     const scope = this.#openAsk();
     try {
       return await this.#parts.failover.call({
         attempt: ask,
         purpose: () => purpose,
         scope,
-        attemptTimeoutMs: () => this.#parts.timing.attemptTimeoutMs,
+        attemptTimeoutMs: () => attemptTimeoutMs,
         giveUp: { afterMs: this.#parts.unavailableAfterMs },
       });
     } finally {

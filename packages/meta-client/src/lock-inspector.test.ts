@@ -94,7 +94,7 @@ describe("meta.locks", () => {
   });
 
   test.each([
-    ["maxTickets", { maxTickets: 0 }, "maxTickets must be a whole number from 1 to 1000, but is 0."],
+    ["maxTickets", { maxTickets: 0 }, "maxTickets must be a whole number from 1 to 250, but is 0."],
     ["minToken", { minToken: 5 as never }, "minToken must be the token of a grant, a bigint, but is 5."],
   ])("get with a bad %s is refused", async (_, options, message) => {
     const { meta, a } = scriptedClient();

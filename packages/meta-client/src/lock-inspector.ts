@@ -7,7 +7,7 @@ import { type LockName, toWireName } from "./lock-name.js";
 export interface GetLockOptions {
   /** See at least what was committed when the grant with this token was told. Default: what the server has now. */
   readonly minToken?: bigint | undefined;
-  /** How many tickets to show, 1000 at most. Default: 100. */
+  /** How many tickets to show, 250 at most. Default: 100. */
   readonly maxTickets?: number | undefined;
 }
 
@@ -21,7 +21,7 @@ export interface ListLocksOptions {
   readonly minToken?: bigint | undefined;
 }
 
-const pageSize = 1_000;
+const pageSize = 250;
 
 /** Shows which locks there are, who holds them and who waits. */
 export class LockInspector {
@@ -39,8 +39,8 @@ export class LockInspector {
   async get(name: LockName, options: GetLockOptions = {}): Promise<LockInfo> {
     checkObject("options", options, "an object such as { maxTickets: 10 }");
     const { maxTickets } = options;
-    if (maxTickets !== undefined && !(Number.isSafeInteger(maxTickets) && maxTickets >= 1 && maxTickets <= 1_000)) {
-      throw invalid("maxTickets", "a whole number from 1 to 1000", maxTickets);
+    if (maxTickets !== undefined && !(Number.isSafeInteger(maxTickets) && maxTickets >= 1 && maxTickets <= 250)) {
+      throw invalid("maxTickets", "a whole number from 1 to 250", maxTickets);
     }
     return this.#calls.getLock({
       lock: toWireName(name),

@@ -14,7 +14,7 @@ import { stateMessage } from "./grant-messages.js";
 import type { Inspected } from "./locks.js";
 
 const defaultCount = 100;
-const mostCount = 1_000;
+const mostCount = 250;
 
 /** `metasrv.v1.InspectService`: shows locks, and who holds and waits, as this node sees them. */
 export function createInspectService(inspected: Inspected) {

@@ -55,20 +55,29 @@ export interface InspectionParts {
   readonly expiresAtMs: (ticket: Ticket) => number | undefined;
 }
 
-/** A million names are put in order beside all else: so many at a time, with a pause after each, in milliseconds. */
-const namesAtOnce = 1_000;
-const orderPauseMs = 10;
+/** So many names are put in order at a time, and so many looked at. */
+const namesAtOnce = 200;
+const lookedAtOnce = 1_000;
+
+/**
+ * Lists leave nine tenths of the time of the event loop to others, so that a list of a million locks does not hold up who wants
+ * one of them: after each step, lists pause for so many times as long as it took.
+ */
+const pauseFactor = 10;
+
+/** How long it takes to write out one lock of a page, and any step at least, in milliseconds, roughly. */
+const writingMs = 0.01;
+const leastMs = 0.1;
 
 /** After this time without a list, in milliseconds, the names are not kept in order any more. */
 const idleMs = 600_000;
-
-/** How many names are looked at in one turn of the event loop. */
-const lookedAtOnce = 10_000;
 
 /** Shows what is in the table, while it changes. */
 export class Inspection {
   readonly #parts: InspectionParts;
   #idle: Timer | undefined;
+  /** Before this time, no list goes on. */
+  #pausedUntilMs = 0;
 
   constructor(parts: InspectionParts) {
     this.#parts = parts;
@@ -112,6 +121,7 @@ export class Inspection {
     let { after } = request;
     for (;;) {
       const order = await this.#ordered();
+      const beganAtMs = this.#parts.clock.now();
       let looked = 0;
       let isEnd = true;
       for (const name of order.from(after > prefix ? after : prefix)) {
@@ -131,10 +141,10 @@ export class Inspection {
           locks.push(this.#summary(name));
         }
       }
+      this.#worked(beganAtMs, locks.length);
       if (isEnd || locks.length === pageSize) {
         return { locks, next: isEnd ? undefined : after };
       }
-      await this.#pause();
     }
   }
 
@@ -157,19 +167,37 @@ export class Inspection {
     this.#idle = clock.after(idleMs, () => {
       fold.forgetNames();
     });
-    while (!fold.names().isComplete) {
-      fold.names().step(namesAtOnce);
-      if (!fold.names().isComplete) {
-        await this.#pause();
+    for (;;) {
+      await this.#pause();
+      const names = fold.names();
+      if (names.isComplete) {
+        return names;
       }
+      const beganAtMs = clock.now();
+      names.step(namesAtOnce);
+      this.#worked(beganAtMs, 0);
     }
-    return fold.names();
   }
 
-  #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#parts.clock.after(orderPauseMs, resolve);
-    });
+  /** @param shown - locks of a page, which are still to be written out */
+  #worked(beganAtMs: number, shown: number): void {
+    const nowMs = this.#parts.clock.now();
+    const tookMs = nowMs - beganAtMs + shown * writingMs;
+    this.#pausedUntilMs = nowMs + pauseFactor * Math.max(tookMs, leastMs);
+  }
+
+  /** Resolves when lists may go on. Others may have gone on before. */
+  async #pause(): Promise<void> {
+    const { clock } = this.#parts;
+    for (;;) {
+      const leftMs = this.#pausedUntilMs - clock.now();
+      if (leftMs <= 0) {
+        return;
+      }
+      await new Promise<void>((resolve) => {
+        clock.after(leftMs, resolve);
+      });
+    }
   }
 
   #summary(name: LockName): LockSummary {

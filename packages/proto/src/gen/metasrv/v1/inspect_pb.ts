@@ -46,7 +46,7 @@ export type GetLockRequest = Message<"metasrv.v1.GetLockRequest"> & {
   minToken: bigint;
 
   /**
-   * How many tickets to show, 1000 at most; 0 or absent means 100.
+   * How many tickets to show, 250 at most; 0 or absent means 100.
    *
    * @generated from field: uint32 max_tickets = 4;
    */
@@ -115,7 +115,7 @@ export type ListLocksRequest = Message<"metasrv.v1.ListLocksRequest"> & {
   waitingOnly: boolean;
 
   /**
-   * How many locks to show, 1000 at most; 0 or absent means 100.
+   * How many locks to show, 250 at most; 0 or absent means 100.
    *
    * @generated from field: uint32 page_size = 4;
    */
