@@ -64,7 +64,9 @@ function problemsOf(sources: ReadonlyMap<string, string>): string[] {
 const kinds = ["exclusive", "shared", "semaphore"].map((kind) => `docs/kinds/${kind}.md`);
 
 test("the TypeScript snippets of the README and the guides compile", () => {
-  const snippets = ["README.md", "docs/client.md", "docs/reliability.md", "docs/inspection.md", ...kinds].flatMap(snippetsOf);
+  const snippets = ["README.md", "docs/client.md", "docs/reliability.md", "docs/inspection.md", ...kinds].flatMap(
+    snippetsOf,
+  );
   expect(snippets.length).toBeGreaterThan(8);
   const globalsFile = `${root}/examples/src/snippet-globals.ts`;
   expect(problemsOf(new Map([[globalsFile, globals], ...snippets]))).toEqual([]);
