@@ -5,7 +5,15 @@ import {
   SessionResponseSchema,
   type SessionTerms,
 } from "@metasrv/proto/metasrv/v1";
-import { type Clock, decode, FieldWriter, readSessionResponse, type Timer, writeSessionCommand } from "@metasrv/wire";
+import {
+  type Clock,
+  decode,
+  FieldWriter,
+  gatherByEventLoop,
+  readSessionResponse,
+  type Timer,
+  writeSessionCommand,
+} from "@metasrv/wire";
 import type { Cancellation } from "./cancellation.js";
 import type { LockOutcome, Renewed } from "./grant.js";
 import type { Holding } from "./holding.js";
@@ -180,15 +188,10 @@ export class SessionStream {
       return;
     }
     this.#sendScheduled = urgent ? "urgent" : "soon";
-    const send = (): void => {
+    gatherByEventLoop(() => {
       this.#sendScheduled = "no";
       this.#send();
-    };
-    if (urgent) {
-      process.nextTick(send);
-    } else {
-      setImmediate(send);
-    }
+    }, urgent);
   }
 
   #send(): void {

@@ -1,5 +1,16 @@
 import { isUtf8 } from "node:buffer";
-import { wireType } from "./wire-type.js";
+import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
+
+/** How the value of a protobuf field is stored: the low three bits of its tag. */
+export const wireType = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
+
+/** What comes before the value of a field: its number and its wire type. */
+export function tagOf(field: number, type: number): number {
+  return (field << 3) | type;
+}
+
+/** The value of a bytes field that is absent. */
+export const noBytes = new Uint8Array();
 
 /** Bytes that are no message. The message says where and why. */
 export class MalformedMessageError extends Error {
@@ -293,5 +304,45 @@ export class FieldReader {
 
   #truncated(): MalformedMessageError {
     return new MalformedMessageError(`the message ends within a field, at byte ${this.#end}`);
+  }
+}
+
+let fallBackCount = 0;
+
+/**
+ * How often protobuf-es had to read a message since the process began. Tests use it to see that the readers are
+ * complete.
+ */
+export function fallBacks(): number {
+  return fallBackCount;
+}
+
+/**
+ * Reads a message with `read`. If `read` takes the bytes for malformed, protobuf-es decides, because it accepts more:
+ * fields that come twice, or in another wire type.
+ *
+ * @throws MalformedMessageError for bytes that are no such message
+ */
+export function decode<Desc extends DescMessage>(
+  schema: Desc,
+  bytes: Buffer,
+  read: (reader: FieldReader) => MessageShape<Desc>,
+): MessageShape<Desc> {
+  try {
+    return read(new FieldReader(bytes));
+  } catch (error) {
+    if (error instanceof MalformedMessageError) {
+      return fallBack(schema, bytes);
+    }
+    throw error;
+  }
+}
+
+function fallBack<Desc extends DescMessage>(schema: Desc, bytes: Buffer): MessageShape<Desc> {
+  fallBackCount++;
+  try {
+    return fromBinary(schema, bytes);
+  } catch (error) {
+    throw new MalformedMessageError(error instanceof Error ? error.message : String(error), { cause: error });
   }
 }

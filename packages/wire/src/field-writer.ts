@@ -1,5 +1,5 @@
 import { envelopePrefixBytes } from "./envelope.js";
-import { wireType } from "./wire-type.js";
+import { wireType } from "./field-reader.js";
 
 const firstCapacity = 4_096;
 // Texts up to this length are copied without a call into Node's C++, which would take longer.

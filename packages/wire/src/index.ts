@@ -1,10 +1,10 @@
 export { Backoff, type BackoffOptions } from "./backoff.js";
-export { decode } from "./decode.js";
 export { compressedFlag, enveloped, envelopePrefixBytes, EnvelopeReader, MessageTooLargeError } from "./envelope.js";
-export { FieldReader, MalformedMessageError } from "./field-reader.js";
+export { decode, FieldReader, MalformedMessageError, noBytes, tagOf, wireType } from "./field-reader.js";
 export { encode, encodeEnvelope, FieldWriter } from "./field-writer.js";
-export { type Gather, gatherByEventLoop } from "./gather.js";
 export {
+  createTicketIds,
+  newTicketId,
   readGrant,
   readLockRequest,
   readLockResponse,
@@ -14,6 +14,7 @@ export {
   readRenewResponse,
   readUnlockRequest,
   readUnlockResponse,
+  ticketIdLength,
   writeGrant,
   writeLockRequest,
   writeLockResponse,
@@ -31,6 +32,13 @@ export {
   writeSessionRequest,
   writeSessionResponse,
 } from "./session-messages.js";
-export { createTicketIds, newTicketId, ticketIdLength } from "./ticket-id.js";
-export { backgroundClock, callAt, type Clock, longestTimerMs, systemClock, type Timer } from "./time.js";
-export { noBytes, tagOf, wireType } from "./wire-type.js";
+export {
+  backgroundClock,
+  callAt,
+  type Clock,
+  type Gather,
+  gatherByEventLoop,
+  longestTimerMs,
+  systemClock,
+  type Timer,
+} from "./time.js";

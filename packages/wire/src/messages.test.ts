@@ -15,8 +15,7 @@ import {
   UnlockResponseSchema,
 } from "@metasrv/proto/metasrv/v1";
 import fc from "fast-check";
-import { decode } from "./decode.js";
-import type { FieldReader } from "./field-reader.js";
+import { decode, type FieldReader } from "./field-reader.js";
 import { encode, type FieldWriter } from "./field-writer.js";
 import * as locks from "./lock-messages.js";
 import * as sessions from "./session-messages.js";

@@ -12,7 +12,7 @@ import {
   type SessionTerms,
   type SessionUnlock,
 } from "@metasrv/proto/metasrv/v1";
-import type { FieldReader } from "./field-reader.js";
+import { type FieldReader, noBytes, tagOf, wireType } from "./field-reader.js";
 import type { FieldWriter } from "./field-writer.js";
 import {
   modeOf,
@@ -29,7 +29,6 @@ import {
   writeRenewResponse,
   writeUnlockResponse,
 } from "./lock-messages.js";
-import { noBytes, tagOf, wireType } from "./wire-type.js";
 
 // The messages of a session, field by field as in lock.proto. Fields that are 0 or empty are not written, as in proto3,
 // except in a oneof.

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { ManualClock } from "./testing/index.js";
-import { callAt, systemClock } from "./time.js";
+import { callAt, gatherByEventLoop, systemClock } from "./time.js";
 
 describe("systemClock", () => {
   test("never fires before its own time has come", async () => {
@@ -42,4 +42,20 @@ describe("callAt", () => {
     expect(clock.timers).toBe(0);
     expect(called).toBe(0);
   });
+});
+
+test("what is urgent is done after the running callback, the rest after this turn of the event loop", async () => {
+  const done: string[] = [];
+  await new Promise<void>((resolve) => {
+    setImmediate(() => {
+      gatherByEventLoop(() => {
+        done.push("soon");
+        resolve();
+      }, false);
+      gatherByEventLoop(() => done.push("urgent"), true);
+      setImmediate(() => done.push("next turn"));
+      done.push("callback");
+    });
+  });
+  expect(done).toEqual(["callback", "urgent", "soon"]);
 });

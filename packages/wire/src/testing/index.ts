@@ -1,2 +1,2 @@
-export { fallBacks } from "../decode.js";
+export { fallBacks } from "../field-reader.js";
 export { ManualClock, settled } from "./manual-clock.js";

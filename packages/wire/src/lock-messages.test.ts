@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { createTicketIds, newTicketId, ticketIdLength } from "./ticket-id.js";
+import { createTicketIds, newTicketId, ticketIdLength } from "./lock-messages.js";
 
 test("ticket ids are 16 bytes of their own, and never the same", () => {
   const ids = Array.from({ length: 1_000 }, newTicketId);
