@@ -1,4 +1,4 @@
-import { Holding } from "../../packages/meta-client/src/holding.js";
+import { Holding } from "../../packages/meta-client/src/grant.js";
 import type { LockErrorReason } from "../../packages/metasrv/src/model/lock-errors.js";
 import type { Call, CallOutcome, Network } from "./network.js";
 import type { NodeRequest } from "./node-service.js";

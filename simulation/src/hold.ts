@@ -1,6 +1,11 @@
-import type { Holding, LockNews, NewsListener } from "../../packages/meta-client/src/holding.js";
+import {
+  type Holding,
+  type LockNews,
+  marginMs,
+  type NewsListener,
+  Validity,
+} from "../../packages/meta-client/src/grant.js";
 import { LockLostError } from "../../packages/meta-client/src/meta-errors.js";
-import { marginMs, Validity } from "../../packages/meta-client/src/validity.js";
 import { decodeLockKey, type LockKey } from "../../packages/metasrv/src/model/lock-key.js";
 import { type Share, shared } from "../../packages/metasrv/src/model/share.js";
 import type { ClientGrant } from "./client-way.js";

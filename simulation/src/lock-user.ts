@@ -1,4 +1,4 @@
-import { Holding } from "../../packages/meta-client/src/holding.js";
+import { Holding } from "../../packages/meta-client/src/grant.js";
 import { lockNameOf } from "../../packages/metasrv/src/model/lock-name.js";
 import { isExclusive, type Share } from "../../packages/metasrv/src/model/share.js";
 import { ticketIdFrom } from "../../packages/metasrv/src/model/ticket-id.js";

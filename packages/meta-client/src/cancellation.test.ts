@@ -1,5 +1,7 @@
+import { getEventListeners, getMaxListeners } from "node:events";
 import { describe, expect, test } from "@jest/globals";
-import { Cancellation } from "./cancellation.js";
+import { ManualClock, settled } from "@metasrv/wire/testing";
+import { CallScope, Cancellation, sleep } from "./cancellation.js";
 
 describe("Cancellation", () => {
   test("tells its listeners once, with the first reason", () => {
@@ -64,4 +66,61 @@ describe("Cancellation", () => {
     cancellation.cancel("enough");
     expect(told).toEqual(["listener", "signal"]);
   });
+});
+
+describe("CallScope", () => {
+  test("takes the reason of the first cause", async () => {
+    const clock = new ManualClock();
+    const caller = new Cancellation();
+    const scope = new CallScope().follow(caller).cancelAt(clock, clock.now() + 10, () => new Error("too late"));
+    await clock.advance(10);
+    caller.cancel(new Error("enough"));
+    expect(scope.reason).toEqual(new Error("too late"));
+  });
+
+  test("follows a signal", () => {
+    const controller = new AbortController();
+    const scope = new CallScope().followSignal(controller.signal);
+    expect(scope.cancelled).toBe(false);
+    controller.abort("enough");
+    expect(scope.reason).toBe("enough");
+  });
+
+  test("follows what has ended already", () => {
+    expect(new CallScope().followSignal(AbortSignal.abort("enough")).reason).toBe("enough");
+    const over = new Cancellation();
+    over.cancel("enough");
+    expect(new CallScope().follow(over).reason).toBe("enough");
+  });
+
+  test("leaves nothing on what outlives it", () => {
+    const clock = new ManualClock();
+    const caller = new Cancellation();
+    const { signal } = new AbortController();
+    const scope = new CallScope().follow(caller).followSignal(signal);
+    scope.cancelAt(clock, Infinity, () => new Error());
+    expect(getEventListeners(signal, "abort")).toHaveLength(1);
+    scope.end();
+    expect(getEventListeners(signal, "abort")).toHaveLength(0);
+    expect(clock.timers).toBe(0);
+    caller.cancel("enough");
+    expect(scope.cancelled).toBe(false);
+  });
+
+  test("makes no warning when one signal ends many calls", () => {
+    const { signal } = new AbortController();
+    new CallScope().followSignal(signal).end();
+    expect(getMaxListeners(signal)).toBe(Infinity);
+  });
+});
+
+test("a sleep ends when it is cancelled, and leaves no timer", async () => {
+  const clock = new ManualClock();
+  const scope = new Cancellation();
+  const slept = sleep(clock, 1_000, scope);
+  await settled();
+  scope.cancel(new Error("enough"));
+  await expect(slept).rejects.toThrow("enough");
+  expect(clock.timers).toBe(0);
+  await expect(sleep(clock, 1_000, scope)).rejects.toThrow("enough");
 });

@@ -1,3 +1,7 @@
+import { setMaxListeners } from "node:events";
+import { callAt, type Clock, longestTimerMs, type Timer } from "@metasrv/wire";
+import type { RosterMember } from "./roster.js";
+
 /** Told when a {@link Cancellation} is cancelled. */
 export interface CancelListener {
   onCancel(reason: unknown): void;
@@ -73,4 +77,103 @@ export class Cancellation {
       this.#listeners?.splice(at, 1);
     }
   }
+}
+
+/**
+ * The lifetime of one call or of one attempt. It is cancelled for the first of several causes. After {@link end}, no
+ * listener or timer of it is left on anything that lives longer.
+ */
+export class CallScope extends Cancellation implements CancelListener, RosterMember {
+  rosterPlace = 0;
+  #source: Cancellation | undefined;
+  #unfollow: (() => void) | undefined;
+  #timer: Timer | undefined;
+
+  /** Cancels this scope when `source` is cancelled, with the same reason. A scope follows one source at most. */
+  follow(source: Cancellation): this {
+    if (source.cancelled) {
+      this.cancel(source.reason);
+      return this;
+    }
+    this.#source = source;
+    source.listen(this);
+    return this;
+  }
+
+  /** Cancels this scope when the signal aborts, with the same reason. A scope follows one signal at most. */
+  followSignal(signal: AbortSignal | undefined): this {
+    if (signal === undefined) {
+      return this;
+    }
+    const onAbort = (): void => {
+      this.cancel(signal.reason);
+    };
+    if (signal.aborted) {
+      onAbort();
+      return this;
+    }
+    // One signal may end any number of calls, so Node's guess that eleven listeners are a leak is wrong here. (Infinity
+    // and not 0, although 0 means the same: on Node 20, getMaxListeners throws for a signal set to 0.)
+    setMaxListeners(Infinity, signal);
+    signal.addEventListener("abort", onAbort);
+    this.#unfollow = () => {
+      signal.removeEventListener("abort", onAbort);
+    };
+    return this;
+  }
+
+  /** Cancels this scope at `atMs` on the clock. A scope has one such moment at most. */
+  cancelAt(clock: Clock, atMs: number, makeReason: () => Error): this {
+    this.#timer = callAt(clock, atMs, () => {
+      this.cancel(makeReason());
+    });
+    return this;
+  }
+
+  /** The source that it follows was cancelled. */
+  onCancel(reason: unknown): void {
+    this.cancel(reason);
+  }
+
+  /** Removes the listeners and the timer. The scope stays as it is, unless {@link cancel} is called. */
+  end(): void {
+    this.#source?.unlisten(this);
+    this.#unfollow?.();
+    this.#timer?.cancel();
+  }
+}
+
+/**
+ * Resolves after `delayMs`; rejects with the reason when `scope` is cancelled.
+ *
+ * @param holdsProcess - whether the process stays alive until then
+ */
+export async function sleep(clock: Clock, delayMs: number, scope: Cancellation, holdsProcess = true): Promise<void> {
+  scope.throwIfCancelled();
+  await new Promise<void>((resolve) => {
+    const wake = (): void => {
+      timer.cancel();
+      scope.unlisten(listener);
+      resolve();
+    };
+    const listener = { onCancel: wake };
+    const timer = clock.after(Math.min(delayMs, longestTimerMs), wake, holdsProcess);
+    scope.listen(listener);
+  });
+  scope.throwIfCancelled();
+}
+
+/** Waits for the promise, or rejects with the reason when the scope is cancelled. */
+export async function settledOrCancelled<T>(promise: Promise<T>, scope: Cancellation): Promise<T> {
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      scope.unlisten(listener);
+      resolve();
+    };
+    const listener = { onCancel: done };
+    scope.listen(listener);
+    promise.then(done, done);
+  });
+  scope.throwIfCancelled();
+  return promise;
 }

@@ -2,7 +2,7 @@ import { type Client, createClient } from "@connectrpc/connect";
 import { ClusterService, InspectService } from "@metasrv/proto/metasrv/v1";
 import type { Cancellation } from "./cancellation.js";
 import type { Connection } from "./connection.js";
-import { EndpointFailure } from "./endpoint-failure.js";
+import { EndpointFailure } from "./lock-channel.js";
 import { type GetLock, type ListLocks, type LockInfo, type LockPage, readLock, readPage } from "./lock-info.js";
 import { type Member, readMember } from "./member.js";
 import { translateError } from "./translate-error.js";

@@ -2,7 +2,7 @@ import type { ClientHttp2Session, ClientHttp2Stream, Http2Session, SecureClientS
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import type { Clock } from "@metasrv/wire";
-import type { Cancellation } from "./cancellation.js";
+import { type Cancellation, settledOrCancelled } from "./cancellation.js";
 
 /** The wire protocol: Connect's own, or gRPC. Both go over HTTP/2. */
 export type Protocol = "connect" | "grpc";
@@ -189,19 +189,4 @@ class Sessions extends Http2SessionManager {
     }
     return stream;
   }
-}
-
-/** Waits for the promise, or rejects with the reason when the scope is cancelled. */
-export async function settledOrCancelled<T>(promise: Promise<T>, scope: Cancellation): Promise<T> {
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      scope.unlisten(listener);
-      resolve();
-    };
-    const listener = { onCancel: done };
-    scope.listen(listener);
-    promise.then(done, done);
-  });
-  scope.throwIfCancelled();
-  return promise;
 }

@@ -1,11 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import { ManualClock } from "@metasrv/wire/testing";
-import { Cancellation } from "./cancellation.js";
-import { EndpointFailure } from "./endpoint-failure.js";
+import { Cancellation, sleep } from "./cancellation.js";
 import { EndpointRing } from "./endpoint-ring.js";
 import { type Call, Failover } from "./failover.js";
+import { EndpointFailure } from "./lock-channel.js";
 import { InvalidArgumentError, UnavailableError } from "./meta-errors.js";
-import { sleep } from "./sleep.js";
 import { ScriptedChannel } from "./testing/scripted-channel.js";
 
 const plan = { purpose: () => 'acquire lock "x"', scope: new Cancellation(), giveUp: { afterMs: 10_000 } };

@@ -1,11 +1,8 @@
 import { Backoff, type BackoffOptions, type Clock } from "@metasrv/wire";
-import { CallScope } from "./call-scope.js";
-import type { Cancellation } from "./cancellation.js";
-import { EndpointFailure } from "./endpoint-failure.js";
+import { CallScope, type Cancellation, sleep } from "./cancellation.js";
 import type { EndpointRing } from "./endpoint-ring.js";
-import type { LockChannel } from "./lock-channel.js";
+import { EndpointFailure, type LockChannel } from "./lock-channel.js";
 import { UnavailableError } from "./meta-errors.js";
-import { sleep } from "./sleep.js";
 
 /** A call, and how persistent it is. */
 export interface Call<T> {

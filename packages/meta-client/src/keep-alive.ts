@@ -1,6 +1,6 @@
 import { Backoff, callAt, type Clock, type Timer } from "@metasrv/wire";
+import type { Validity } from "./grant.js";
 import type { RenewOutcome } from "./held-lock.js";
-import type { Validity } from "./validity.js";
 
 // A lock is renewed when a third of its TTL has passed, so two more renewals can fail before it is in danger.
 const renewedPartOfTtl = 1 / 3;

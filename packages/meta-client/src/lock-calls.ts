@@ -1,7 +1,5 @@
-import { CallScope } from "./call-scope.js";
-import type { Cancellation } from "./cancellation.js";
-import type { Granted, LockOutcome, Renewed } from "./grant.js";
-import type { Holding } from "./holding.js";
+import { CallScope, type Cancellation } from "./cancellation.js";
+import type { Granted, Holding, LockOutcome, Renewed } from "./grant.js";
 import type { LockChannel } from "./lock-channel.js";
 import type { GetLock, ListLocks, LockInfo, LockPage } from "./lock-info.js";
 import { describeLock } from "./lock-name.js";

@@ -1,7 +1,6 @@
 import type { LockRequest } from "@metasrv/proto/metasrv/v1";
 import type { Cancellation } from "./cancellation.js";
-import type { LockOutcome, Renewed } from "./grant.js";
-import type { Holding } from "./holding.js";
+import type { Holding, LockOutcome, Renewed } from "./grant.js";
 import type { GetLock, ListLocks, LockInfo, LockPage } from "./lock-info.js";
 import type { Member } from "./member.js";
 
@@ -51,4 +50,29 @@ export interface LockChannel {
    * @param withinMs - how long telling the server may take
    */
   close(withinMs: number): Promise<void>;
+}
+
+/**
+ * An endpoint could not serve a call, but another one may. Internal: calls are repeated until they succeed or end in an
+ * `UnavailableError` that names every endpoint's failure.
+ */
+export class EndpointFailure extends Error {
+  override readonly name = "EndpointFailure";
+  readonly endpoint: string;
+  /** Whether the request may have reached the server, and so may have taken effect. */
+  readonly maybeApplied: boolean;
+  /** When the server that had the request last gave a sign of life, in milliseconds; undefined if that is not known. */
+  readonly heardAtMs: number | undefined;
+
+  constructor(
+    endpoint: string,
+    why: string,
+    maybeApplied: boolean,
+    options: ErrorOptions & { readonly heardAtMs?: number | undefined } = {},
+  ) {
+    super(why, options);
+    this.heardAtMs = options.heardAtMs;
+    this.endpoint = endpoint;
+    this.maybeApplied = maybeApplied;
+  }
 }

@@ -1,16 +1,14 @@
 import type { Clock } from "@metasrv/wire";
 import type { CancelListener } from "./cancellation.js";
 import { checkDurationMs } from "./check-argument.js";
-import type { Granted } from "./grant.js";
+import { type Granted, type Holding, type LockNews, type NewsListener, Validity } from "./grant.js";
 import type { FencingToken, HeldLock, RenewOutcome } from "./held-lock.js";
-import type { Holding, LockNews, NewsListener } from "./holding.js";
 import { KeepAlive } from "./keep-alive.js";
 import type { HeldKey, LockCalls } from "./lock-calls.js";
 import { describeLock, type LockName } from "./lock-name.js";
 import { InvalidArgumentError, LockLostError, UnavailableError } from "./meta-errors.js";
 import type { RosterMember } from "./roster.js";
 import { type Mode, modeOf, type Share } from "./share.js";
-import { Validity } from "./validity.js";
 
 export interface LockHandleOptions {
   readonly name: LockName;

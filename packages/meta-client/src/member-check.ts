@@ -1,6 +1,5 @@
 import { Backoff, type BackoffOptions, type Clock, type Timer } from "@metasrv/wire";
-import { CallScope } from "./call-scope.js";
-import type { Cancellation } from "./cancellation.js";
+import { CallScope, type Cancellation } from "./cancellation.js";
 import type { Member } from "./member.js";
 import { ClosedError, UnavailableError } from "./meta-errors.js";
 

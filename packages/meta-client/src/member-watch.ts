@@ -1,12 +1,9 @@
 import { Backoff, type BackoffOptions, type Clock } from "@metasrv/wire";
-import { CallScope } from "./call-scope.js";
-import { Cancellation } from "./cancellation.js";
-import { EndpointFailure } from "./endpoint-failure.js";
+import { CallScope, Cancellation, sleep } from "./cancellation.js";
 import type { EndpointRing } from "./endpoint-ring.js";
-import type { LockChannel } from "./lock-channel.js";
+import { EndpointFailure, type LockChannel } from "./lock-channel.js";
 import type { Member } from "./member.js";
 import { ClosedError } from "./meta-errors.js";
-import { sleep } from "./sleep.js";
 
 export interface MemberWatchOptions {
   readonly clock: Clock;

@@ -1,13 +1,12 @@
-import { Cancellation } from "./cancellation.js";
+import { Cancellation, sleep } from "./cancellation.js";
 import { checkObject, invalid } from "./check-argument.js";
 import { checkClientOptions, type ClientConfig, type MetaClientOptions } from "./client-options.js";
 import { type ClientParts, systemParts } from "./client-parts.js";
 import { Discovery } from "./discovery.js";
 import { EndpointRing } from "./endpoint-ring.js";
 import { Failover } from "./failover.js";
-import type { Granted } from "./grant.js";
+import { type Granted, Holding } from "./grant.js";
 import type { HeldLock } from "./held-lock.js";
-import { Holding } from "./holding.js";
 import { LockCalls } from "./lock-calls.js";
 import type { LockChannel } from "./lock-channel.js";
 import { LockHandle } from "./lock-handle.js";
@@ -29,7 +28,6 @@ import { Roster } from "./roster.js";
 import type { AcquireOptions, Semaphore, SemaphoreOptions, TryAcquireOptions } from "./semaphore.js";
 import { checkLimit, checkPermits, exclusive } from "./share.js";
 import { shuffled } from "./shuffle.js";
-import { sleep } from "./sleep.js";
 
 /**
  * A client of the locks of a metasrv cluster.

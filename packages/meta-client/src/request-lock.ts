@@ -1,9 +1,9 @@
 import type { LockRequest, LockState } from "@metasrv/proto/metasrv/v1";
 import { type Clock, newTicketId } from "@metasrv/wire";
-import type { CallScope } from "./call-scope.js";
-import type { EndpointFailure } from "./endpoint-failure.js";
+import type { CallScope } from "./cancellation.js";
 import type { Call, Failover } from "./failover.js";
 import type { LockOutcome } from "./grant.js";
+import type { EndpointFailure } from "./lock-channel.js";
 import { describeLock, type WireName } from "./lock-name.js";
 import { WaitTimeoutError } from "./meta-errors.js";
 import type { Share } from "./share.js";

@@ -1,10 +1,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { LockRequest } from "@metasrv/proto/metasrv/v1";
 import type { Clock } from "@metasrv/wire";
-import { Cancellation } from "./cancellation.js";
-import { type Connection, settledOrCancelled } from "./connection.js";
-import type { LockOutcome, Renewed } from "./grant.js";
-import type { Holding } from "./holding.js";
+import { Cancellation, settledOrCancelled } from "./cancellation.js";
+import type { Connection } from "./connection.js";
+import type { Holding, LockOutcome, Renewed } from "./grant.js";
 import type { LockChannel } from "./lock-channel.js";
 import type { GetLock, ListLocks, LockInfo, LockPage } from "./lock-info.js";
 import type { Member } from "./member.js";

@@ -1,7 +1,6 @@
-import { LockMode, type SessionCommand } from "@metasrv/proto/metasrv/v1";
+import type { LockMode, SessionCommand } from "@metasrv/proto/metasrv/v1";
 import type { Cancellation, CancelListener } from "./cancellation.js";
-import type { LockOutcome, Renewed } from "./grant.js";
-import type { Holding } from "./holding.js";
+import type { Holding, LockOutcome, Renewed } from "./grant.js";
 
 /** The answer to a command; undefined for an unlock. */
 export type SessionAnswer = LockOutcome | Renewed | undefined;
@@ -75,21 +74,8 @@ export function unlockCommand(lock: number, key: Uint8Array): SessionCommand["co
 /**
  * Gives a lock its TTL again. It names the lock as {@link unlockCommand} does.
  *
- * @param downgrade - whether an exclusive lock becomes a shared one
+ * @param mode - `SHARED` makes an exclusive lock a shared one
  */
-export function renewCommand(
-  lock: number,
-  key: Uint8Array,
-  ttlMs: bigint,
-  downgrade: boolean,
-): SessionCommand["command"] {
-  return {
-    case: "renew",
-    value: { $typeName: "metasrv.v1.SessionRenew", lock, key, ttlMs, mode: renewedMode(downgrade) },
-  };
-}
-
-/** The mode that a renewal names. */
-export function renewedMode(downgrade: boolean): LockMode {
-  return downgrade ? LockMode.SHARED : LockMode.UNSPECIFIED;
+export function renewCommand(lock: number, key: Uint8Array, ttlMs: bigint, mode: LockMode): SessionCommand["command"] {
+  return { case: "renew", value: { $typeName: "metasrv.v1.SessionRenew", lock, key, ttlMs, mode } };
 }

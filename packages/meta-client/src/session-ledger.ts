@@ -1,15 +1,13 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { LockRequest, SessionCommand, SessionEvent } from "@metasrv/proto/metasrv/v1";
 import type { Cancellation } from "./cancellation.js";
-import { EndpointFailure } from "./endpoint-failure.js";
-import { type LockOutcome, readGrant, type Renewed } from "./grant.js";
-import { Holding, type LockNews } from "./holding.js";
+import { Holding, type LockNews, type LockOutcome, newsOf, readGrant, type Renewed } from "./grant.js";
+import { EndpointFailure } from "./lock-channel.js";
 import { LockLostError } from "./meta-errors.js";
-import { NumberTable } from "./number-table.js";
+import { NumberTable } from "./roster.js";
 import type { AnswerTo, SessionAnswer } from "./session-command.js";
 import { OutgoingCommand, PendingCommand, renewCommand, unlockCommand } from "./session-command.js";
-import { errorOf, newsOf } from "./session-news.js";
-import { translateError } from "./translate-error.js";
+import { errorOfFailure, translateError } from "./translate-error.js";
 
 /** Whom a ledger tells, and what it needs. */
 export interface SessionLedgerOptions {
@@ -72,7 +70,7 @@ export class SessionLedger {
 
   renew(holding: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
     const { lock, key } = this.#subject(holding);
-    return this.#ask(renewCommand(lock, key, BigInt(ttlMs), holding.downgraded), holding, scope) as Promise<Renewed>;
+    return this.#ask(renewCommand(lock, key, BigInt(ttlMs), holding.renewedMode), holding, scope) as Promise<Renewed>;
   }
 
   /**
@@ -287,7 +285,7 @@ export class SessionLedger {
         to.resolve({ ttlMs: Number(event.value.ttlMs), sentAtMs });
         break;
       case "failed":
-        this.#fail(pending, errorOf(event.value));
+        this.#fail(pending, errorOfFailure(event.value));
         break;
       case undefined:
         this.#fail(pending, new ConnectError("the answer is none that this client knows", Code.Internal));
@@ -304,7 +302,7 @@ export class SessionLedger {
         const { key } = holding;
         const again =
           command.case === "renew"
-            ? renewCommand(0, key, command.value.ttlMs, holding.downgraded)
+            ? renewCommand(0, key, command.value.ttlMs, holding.renewedMode)
             : unlockCommand(0, key);
         this.#add(again, to);
         return;

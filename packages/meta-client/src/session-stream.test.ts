@@ -4,7 +4,7 @@ import { describe, expect, test } from "@jest/globals";
 import { LossReason, type SessionTermsSchema } from "@metasrv/proto/metasrv/v1";
 import { ManualClock, settled } from "@metasrv/wire/testing";
 import { Cancellation } from "./cancellation.js";
-import { EndpointFailure } from "./endpoint-failure.js";
+import { EndpointFailure } from "./lock-channel.js";
 import { SessionStream } from "./session-stream.js";
 import type { SessionWire } from "./session-wire.js";
 import { routerWires } from "./testing/router-wire.js";

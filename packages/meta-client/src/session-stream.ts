@@ -15,8 +15,7 @@ import {
   writeSessionCommand,
 } from "@metasrv/wire";
 import type { Cancellation } from "./cancellation.js";
-import type { LockOutcome, Renewed } from "./grant.js";
-import type { Holding } from "./holding.js";
+import type { Holding, LockOutcome, Renewed } from "./grant.js";
 import { SessionLedger } from "./session-ledger.js";
 import type { SessionWire, SessionWireListener } from "./session-wire.js";
 

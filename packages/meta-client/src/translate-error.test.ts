@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
 import { ErrorDetailSchema, LockStateSchema, Reason } from "@metasrv/proto/metasrv/v1";
-import { EndpointFailure } from "./endpoint-failure.js";
+import { EndpointFailure } from "./lock-channel.js";
 import {
   InvalidArgumentError,
   LimitExceededError,

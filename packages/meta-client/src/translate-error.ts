@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type ErrorDetail, ErrorDetailSchema, Reason } from "@metasrv/proto/metasrv/v1";
-import { EndpointFailure } from "./endpoint-failure.js";
+import { type ErrorDetail, ErrorDetailSchema, Reason, type SessionFailure } from "@metasrv/proto/metasrv/v1";
+import { EndpointFailure } from "./lock-channel.js";
 import {
   InvalidArgumentError,
   LimitExceededError,
@@ -87,6 +87,13 @@ export function translateError(error: unknown, call: FailedCall): EndpointFailur
         { cause: error },
       );
   }
+}
+
+/** The error with which a unary call would have failed. */
+export function errorOfFailure({ code, message, detail }: SessionFailure): ConnectError {
+  const details = detail === undefined ? [] : [{ desc: ErrorDetailSchema, value: detail }];
+  const name = Code[code] as keyof typeof Code | undefined;
+  return new ConnectError(message, name === undefined ? Code.Unknown : Code[name], undefined, details);
 }
 
 function kindOf(error: ConnectError, detail: ErrorDetail | undefined): Kind {

@@ -5,8 +5,8 @@ import { ErrorDetailSchema, LockRequestSchema, type LockService, Reason } from "
 import { backgroundClock } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
 import { Connection, type ConnectionOptions, type Protocol } from "./connection.js";
-import { EndpointFailure } from "./endpoint-failure.js";
-import { Holding } from "./holding.js";
+import { Holding } from "./grant.js";
+import { EndpointFailure } from "./lock-channel.js";
 import { InvalidArgumentError, LockLostError, UnexpectedError, WaitTimeoutError } from "./meta-errors.js";
 import { lockServer, silentServer, type TestServer } from "./testing/http2-server.js";
 import { UnaryChannel } from "./unary-channel.js";

@@ -4,12 +4,10 @@ import type { Clock } from "@metasrv/wire";
 import type { Cancellation } from "./cancellation.js";
 import { ClusterCalls } from "./cluster-calls.js";
 import type { Connection } from "./connection.js";
-import { type LockOutcome, readOutcome, type Renewed } from "./grant.js";
-import type { Holding } from "./holding.js";
+import { type Holding, type LockOutcome, readOutcome, type Renewed } from "./grant.js";
 import type { LockChannel } from "./lock-channel.js";
 import type { GetLock, ListLocks, LockInfo, LockPage } from "./lock-info.js";
 import type { Member } from "./member.js";
-import { renewedMode } from "./session-command.js";
 import { translateError } from "./translate-error.js";
 
 interface Answer<T> {
@@ -43,8 +41,8 @@ export class UnaryChannel implements LockChannel {
     await this.#ask((options) => this.#service.unlock({ key }, options), scope);
   }
 
-  async renew({ key, downgraded }: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
-    const request = { key, ttlMs: BigInt(ttlMs), mode: renewedMode(downgraded) };
+  async renew({ key, renewedMode: mode }: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
+    const request = { key, ttlMs: BigInt(ttlMs), mode };
     const { message, sentAtMs } = await this.#ask((options) => this.#service.renew(request, options), scope);
     return { ttlMs: Number(message.ttlMs), sentAtMs };
   }

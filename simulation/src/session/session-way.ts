@@ -1,6 +1,6 @@
 import { LockMode } from "@metasrv/proto/metasrv/v1";
 import { Cancellation } from "../../../packages/meta-client/src/cancellation.js";
-import { EndpointFailure } from "../../../packages/meta-client/src/endpoint-failure.js";
+import { EndpointFailure } from "../../../packages/meta-client/src/lock-channel.js";
 import {
   InvalidArgumentError,
   LimitExceededError,

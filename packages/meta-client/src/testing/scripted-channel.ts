@@ -12,10 +12,8 @@ import {
 } from "@metasrv/proto/metasrv/v1";
 import type { Clock } from "@metasrv/wire";
 import type { Cancellation } from "../cancellation.js";
-import { EndpointFailure } from "../endpoint-failure.js";
-import { type LockOutcome, readOutcome, type Renewed } from "../grant.js";
-import type { Holding } from "../holding.js";
-import type { LockChannel } from "../lock-channel.js";
+import { type Holding, type LockOutcome, readOutcome, type Renewed } from "../grant.js";
+import { EndpointFailure, type LockChannel } from "../lock-channel.js";
 import type { GetLock, ListLocks, LockInfo, LockPage } from "../lock-info.js";
 import type { Member } from "../member.js";
 import { Inbox } from "./inbox.js";
