@@ -3,7 +3,7 @@ import { checkObject, invalid } from "./check-argument.js";
 import { checkClientOptions, type ClientConfig, type MetaClientOptions } from "./client-options.js";
 import { type ClientParts, systemParts } from "./client-parts.js";
 import { Discovery } from "./discovery.js";
-import { EndpointRing } from "./endpoint-ring.js";
+import { EndpointRing, shuffled } from "./endpoint-ring.js";
 import { Failover } from "./failover.js";
 import { type Granted, Holding } from "./grant.js";
 import type { HeldLock } from "./held-lock.js";
@@ -27,7 +27,6 @@ import type { LockAsk } from "./request-lock.js";
 import { Roster } from "./roster.js";
 import type { AcquireOptions, Semaphore, SemaphoreOptions, TryAcquireOptions } from "./semaphore.js";
 import { checkLimit, checkPermits, exclusive } from "./share.js";
-import { shuffled } from "./shuffle.js";
 
 /**
  * A client of the locks of a metasrv cluster.
@@ -40,6 +39,7 @@ export class MetaClient implements AsyncDisposable {
   readonly #parts: ClientParts;
   readonly #ring: EndpointRing;
   readonly #discovery: Discovery | undefined;
+  #discovers = false;
   readonly #calls: LockCalls;
   readonly #held = new Roster<LockHandle>();
   /** Shows which locks there are, who holds them and who waits. */
@@ -179,7 +179,7 @@ export class MetaClient implements AsyncDisposable {
     if (this.#closing !== undefined) {
       throw new ClosedError();
     }
-    this.#discovery?.start();
+    this.#discover();
     return { released: await this.#calls.unlock({ holding: new Holding(key), described: "the lock of a key" }) };
   }
 
@@ -189,9 +189,7 @@ export class MetaClient implements AsyncDisposable {
    * @throws UnavailableError, ClosedError; UnexpectedError when the server is older than this client
    */
   members(): Promise<readonly Member[]> {
-    if (this.#closing === undefined) {
-      this.#discovery?.start();
-    }
+    this.#discover();
     return this.#calls.members();
   }
 
@@ -259,8 +257,16 @@ export class MetaClient implements AsyncDisposable {
     return { key: holding.key };
   }
 
+  /** Follows the members from the first call on, so that a client that is not used does no I/O. */
+  #discover(): void {
+    if (!this.#discovers) {
+      this.#discovers = true;
+      this.#discovery?.start();
+    }
+  }
+
   #ask(name: LockName, options: Partial<CheckedLockOptions>): LockAsk {
-    this.#discovery?.start();
+    this.#discover();
     return {
       lock: toWireName(name),
       ttlMs: options.ttlMs,

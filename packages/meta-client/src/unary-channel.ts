@@ -1,13 +1,12 @@
 import { type CallOptions, type Client, createClient } from "@connectrpc/connect";
-import { type LockRequest, LockService } from "@metasrv/proto/metasrv/v1";
+import { ClusterService, InspectService, type LockRequest, LockService } from "@metasrv/proto/metasrv/v1";
 import type { Clock } from "@metasrv/wire";
 import type { Cancellation } from "./cancellation.js";
-import { ClusterCalls } from "./cluster-calls.js";
 import type { Connection } from "./connection.js";
 import { type Holding, type LockOutcome, readOutcome, type Renewed } from "./grant.js";
-import type { LockChannel } from "./lock-channel.js";
-import type { GetLock, ListLocks, LockInfo, LockPage } from "./lock-info.js";
-import type { Member } from "./member.js";
+import { EndpointFailure, type LockChannel } from "./lock-channel.js";
+import { type GetLock, type ListLocks, type LockInfo, type LockPage, readLock, readPage } from "./lock-info.js";
+import { type Member, readMember } from "./member.js";
 import { translateError } from "./translate-error.js";
 
 interface Answer<T> {
@@ -21,46 +20,67 @@ export class UnaryChannel implements LockChannel {
   readonly endpoint: string;
   readonly #connection: Connection;
   readonly #clock: Clock;
-  readonly #service: Client<typeof LockService>;
-  readonly #cluster: ClusterCalls;
+  readonly #locks: Client<typeof LockService>;
+  readonly #cluster: Client<typeof ClusterService>;
+  readonly #inspect: Client<typeof InspectService>;
 
   constructor(endpoint: string, connection: Connection, clock: Clock) {
     this.endpoint = endpoint;
     this.#connection = connection;
     this.#clock = clock;
-    this.#service = createClient(LockService, connection.transport);
-    this.#cluster = new ClusterCalls(endpoint, connection);
+    this.#locks = createClient(LockService, connection.transport);
+    this.#cluster = createClient(ClusterService, connection.transport);
+    this.#inspect = createClient(InspectService, connection.transport);
   }
 
   async lock(request: LockRequest, scope: Cancellation): Promise<LockOutcome> {
-    const { message, sentAtMs } = await this.#ask((options) => this.#service.lock(request, options), scope);
+    const { message, sentAtMs } = await this.#ask((options) => this.#locks.lock(request, options), scope);
     return readOutcome(message, sentAtMs);
   }
 
   async unlock({ key }: Holding, scope: Cancellation): Promise<void> {
-    await this.#ask((options) => this.#service.unlock({ key }, options), scope);
+    await this.#ask((options) => this.#locks.unlock({ key }, options), scope);
   }
 
   async renew({ key, renewedMode: mode }: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
     const request = { key, ttlMs: BigInt(ttlMs), mode };
-    const { message, sentAtMs } = await this.#ask((options) => this.#service.renew(request, options), scope);
+    const { message, sentAtMs } = await this.#ask((options) => this.#locks.renew(request, options), scope);
     return { ttlMs: Number(message.ttlMs), sentAtMs };
   }
 
-  getLock(request: GetLock, scope: Cancellation): Promise<LockInfo> {
-    return this.#cluster.getLock(request, scope);
+  async getLock(request: GetLock, scope: Cancellation): Promise<LockInfo> {
+    // Read within the call, so that another endpoint is asked when this one shows no lock.
+    const { message } = await this.#ask(
+      async (options) => readLock(await this.#inspect.getLock(request, options)),
+      scope,
+    );
+    return message;
   }
 
-  listLocks(request: ListLocks, scope: Cancellation): Promise<LockPage> {
-    return this.#cluster.listLocks(request, scope);
+  async listLocks(request: ListLocks, scope: Cancellation): Promise<LockPage> {
+    const { message } = await this.#ask((options) => this.#inspect.listLocks(request, options), scope);
+    return readPage(message);
   }
 
-  members(scope: Cancellation): Promise<readonly Member[]> {
-    return this.#cluster.members(scope);
+  async members(scope: Cancellation): Promise<readonly Member[]> {
+    const { message } = await this.#ask((options) => this.#cluster.listMembers({}, options), scope);
+    return message.members.map(readMember);
   }
 
-  watchMembers(scope: Cancellation, onMembers: (members: readonly Member[]) => void): Promise<never> {
-    return this.#cluster.watch(scope, onMembers);
+  async watchMembers(scope: Cancellation, onMembers: (members: readonly Member[]) => void): Promise<never> {
+    try {
+      await this.#connection.ready(scope);
+      for await (const { members } of this.#cluster.watchMembers({}, { signal: scope.signal })) {
+        if (!scope.cancelled) {
+          onMembers(members.map(readMember));
+        }
+      }
+    } catch (error) {
+      scope.throwIfCancelled();
+      throw translateError(error, { endpoint: this.endpoint, sent: true });
+    }
+    scope.throwIfCancelled();
+    throw new EndpointFailure(this.endpoint, "the server ended the watch", true);
   }
 
   /** Calls do not share anything that would have to be left: each ends by itself. */
