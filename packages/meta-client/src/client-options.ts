@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
-import { checkBoolean, checkDurationMs, checkObject, checkText, invalid } from "./check-argument.js";
 import type { Protocol, TlsOptions } from "./connection.js";
+import { checkBoolean, checkDurationMs, checkObject, checkText, invalid } from "./lock-arguments.js";
 
 /** Options of a `MetaClient`. */
 export interface MetaClientOptions {

@@ -1,5 +1,4 @@
-import type { LockName } from "./lock-name.js";
-import type { Mode } from "./share.js";
+import type { LockName, Mode } from "./lock-arguments.js";
 
 /**
  * A number that rises strictly with every grant of a lock. Hand it to whatever the lock guards, and let that refuse

@@ -1,10 +1,9 @@
 export type { MetaClientOptions } from "./client-options.js";
 export type { Protocol, TlsOptions } from "./connection.js";
 export type { FencingToken, HeldLock, RenewOutcome } from "./held-lock.js";
+export type { LockName, LockOptions, Mode, TryLockOptions } from "./lock-arguments.js";
 export type { LockInfo, LockSummary, TicketInfo } from "./lock-info.js";
 export type { GetLockOptions, ListLocksOptions, LockInspector } from "./lock-inspector.js";
-export type { LockName } from "./lock-name.js";
-export type { LockOptions, TryLockOptions } from "./lock-options.js";
 export type { Member } from "./member.js";
 export { MetaClient } from "./meta-client.js";
 export type { EndpointTrouble, HolderInfo, MetaErrorCode, WaitTimeoutDetails } from "./meta-errors.js";
@@ -20,4 +19,3 @@ export {
 } from "./meta-errors.js";
 export type { LockRequest, LockResult, UnlockRequest, UnlockResult } from "./original-form.js";
 export type { AcquireOptions, Semaphore, SemaphoreOptions, TryAcquireOptions } from "./semaphore.js";
-export type { Mode } from "./share.js";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { settled } from "@metasrv/wire/testing";
 import type { HeldLock } from "./held-lock.js";
-import type { LockOptions } from "./lock-options.js";
+import type { LockOptions } from "./lock-arguments.js";
 import { InvalidArgumentError, LimitExceededError, LockLostError, UnavailableError } from "./meta-errors.js";
 import { granted, renewed, unlocked } from "./testing/scripted-channel.js";
 import { type ScriptedClient, scriptedClient } from "./testing/scripted-client.js";

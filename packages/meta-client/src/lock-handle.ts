@@ -1,14 +1,12 @@
 import type { Clock } from "@metasrv/wire";
 import type { CancelListener } from "./cancellation.js";
-import { checkDurationMs } from "./check-argument.js";
 import { type Granted, type Holding, type LockNews, type NewsListener, Validity } from "./grant.js";
 import type { FencingToken, HeldLock, RenewOutcome } from "./held-lock.js";
 import { KeepAlive } from "./keep-alive.js";
+import { checkDurationMs, describeLock, type LockName, type Mode, modeOf, type Share } from "./lock-arguments.js";
 import type { HeldKey, LockCalls } from "./lock-calls.js";
-import { describeLock, type LockName } from "./lock-name.js";
 import { InvalidArgumentError, LockLostError, UnavailableError } from "./meta-errors.js";
 import type { RosterMember } from "./roster.js";
-import { type Mode, modeOf, type Share } from "./share.js";
 
 export interface LockHandleOptions {
   readonly name: LockName;

@@ -8,9 +8,8 @@ import {
   type LockSummary as SummaryMessage,
   type TicketInfo as TicketMessage,
 } from "@metasrv/proto/metasrv/v1";
-import type { LockName } from "./lock-name.js";
+import { type LockName, type Mode, modeOf } from "./lock-arguments.js";
 import { type HolderInfo, UnexpectedError } from "./meta-errors.js";
-import { type Mode, modeOf } from "./share.js";
 
 /** What a client asks of one lock. */
 export type GetLock = MessageInitShape<typeof GetLockRequestSchema>;

@@ -1,7 +1,6 @@
-import { checkBoolean, checkObject, invalid } from "./check-argument.js";
+import { checkBoolean, checkObject, invalid, type LockName, toWireName } from "./lock-arguments.js";
 import type { LockCalls } from "./lock-calls.js";
 import type { ListLocks, LockInfo, LockSummary } from "./lock-info.js";
-import { type LockName, toWireName } from "./lock-name.js";
 
 /** Options of {@link LockInspector.get}. */
 export interface GetLockOptions {

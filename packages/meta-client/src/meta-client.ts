@@ -1,5 +1,4 @@
 import { Cancellation, sleep } from "./cancellation.js";
-import { checkObject, invalid } from "./check-argument.js";
 import { checkClientOptions, type ClientConfig, type MetaClientOptions } from "./client-options.js";
 import { type ClientParts, systemParts } from "./client-parts.js";
 import { Discovery } from "./discovery.js";
@@ -7,26 +6,30 @@ import { EndpointRing, shuffled } from "./endpoint-ring.js";
 import { Failover } from "./failover.js";
 import { type Granted, Holding } from "./grant.js";
 import type { HeldLock } from "./held-lock.js";
-import { LockCalls } from "./lock-calls.js";
+import {
+  type CheckedLockOptions,
+  checkLimit,
+  checkLockOptions,
+  checkObject,
+  checkPermits,
+  checkTryLockOptions,
+  exclusive,
+  invalid,
+  type LockName,
+  type LockOptions,
+  toWireName,
+  type TryLockOptions,
+} from "./lock-arguments.js";
+import { type LockAsk, LockCalls } from "./lock-calls.js";
 import type { LockChannel } from "./lock-channel.js";
 import { LockHandle } from "./lock-handle.js";
 import { LockInspector } from "./lock-inspector.js";
-import { type LockName, toWireName } from "./lock-name.js";
-import {
-  type CheckedLockOptions,
-  checkLockOptions,
-  checkTryLockOptions,
-  type LockOptions,
-  type TryLockOptions,
-} from "./lock-options.js";
 import type { Member } from "./member.js";
 import { ClosedError } from "./meta-errors.js";
 import type { LockRequest, LockResult, UnlockRequest, UnlockResult } from "./original-form.js";
 import { checkLockRequest, checkUnlockRequest } from "./original-form.js";
-import type { LockAsk } from "./request-lock.js";
 import { Roster } from "./roster.js";
 import type { AcquireOptions, Semaphore, SemaphoreOptions, TryAcquireOptions } from "./semaphore.js";
-import { checkLimit, checkPermits, exclusive } from "./share.js";
 
 /**
  * A client of the locks of a metasrv cluster.

@@ -1,5 +1,4 @@
-import { checkObject, invalid } from "./check-argument.js";
-import type { LockName } from "./lock-name.js";
+import { checkObject, invalid, type LockName } from "./lock-arguments.js";
 import { InvalidArgumentError } from "./meta-errors.js";
 
 /** A request in the original form. */

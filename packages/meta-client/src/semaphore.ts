@@ -1,5 +1,5 @@
 import type { HeldLock } from "./held-lock.js";
-import type { LockOptions, TryLockOptions } from "./lock-options.js";
+import type { LockOptions, TryLockOptions } from "./lock-arguments.js";
 
 /** How many permits a semaphore has. */
 export interface SemaphoreOptions {

@@ -1,0 +1,227 @@
+import { inspect } from "node:util";
+import { LockMode, type LockRequest } from "@metasrv/proto/metasrv/v1";
+import { InvalidArgumentError } from "./meta-errors.js";
+
+// What callers say of a lock: its name, how much of it they want, and how. Each part has its check; the checks that other
+// arguments need as well are at the end.
+
+/** A lock's name, 1 to 1024 bytes: a text, or any bytes. A text and its UTF-8 bytes name the same lock. */
+export type LockName = string | Uint8Array;
+
+/** A name as requests carry it. */
+export type WireName = Exclude<LockRequest["lock"], { case: undefined }>;
+
+const longestShownName = 80;
+
+/**
+ * The name as requests carry it.
+ *
+ * @throws InvalidArgumentError for what can name no lock on any server; the server checks the length
+ */
+export function toWireName(name: unknown): WireName {
+  if (typeof name === "string") {
+    if (name === "") {
+      throw invalid("name", "a text or bytes of at least 1 byte", name);
+    }
+    // In UTF-8, every lone surrogate becomes U+FFFD, so two different texts would be one lock.
+    if (/\p{Surrogate}/u.test(name)) {
+      throw invalid("name", "a well-formed text (no lone surrogates), or bytes", name);
+    }
+    return { case: "name", value: name };
+  }
+  if (name instanceof Uint8Array) {
+    if (name.length === 0) {
+      throw invalid("name", "a text or bytes of at least 1 byte", name);
+    }
+    // A copy, because a retry must ask for the same lock whatever the caller does to its buffer meanwhile.
+    return { case: "nameBytes", value: Uint8Array.from(name) };
+  }
+  throw invalid("name", "a text or bytes", name);
+}
+
+/** The lock's name in messages: quoted text, or bytes in hexadecimal; shortened when it is long. */
+export function describeLock(name: LockName): string {
+  const shown = typeof name === "string" ? name : Buffer.from(name).toString("hex");
+  const cut = shown.length > longestShownName ? `${shown.slice(0, longestShownName)}…` : shown;
+  return typeof name === "string" ? `lock ${JSON.stringify(cut)}` : `lock 0x${cut}`;
+}
+
+/** How a lock is held: alone; with others that share it; or as so many of a number of permits. */
+export type Mode = "exclusive" | "shared" | "semaphore";
+
+/** How much of a lock is asked for, as requests carry it. */
+export interface Share {
+  readonly mode: LockMode;
+  /** 0 without a semaphore. */
+  readonly permits: number;
+  readonly limit: number;
+}
+
+/** Alone. */
+export const exclusive: Share = { mode: LockMode.UNSPECIFIED, permits: 0, limit: 0 };
+
+const shared: Share = { mode: LockMode.SHARED, permits: 0, limit: 0 };
+
+// One less than what the protocol has for "no limit".
+const mostPermits = 2 ** 32 - 2;
+
+/** @throws InvalidArgumentError unless it is a mode that `lock` takes, or absent */
+function checkMode(mode: unknown): Share {
+  if (mode === undefined || mode === "exclusive") {
+    return exclusive;
+  }
+  if (mode === "shared") {
+    return shared;
+  }
+  throw invalid("mode", '"exclusive" or "shared" (for a semaphore, call semaphore())', mode);
+}
+
+/** @throws InvalidArgumentError unless it is a number of permits */
+export function checkLimit(limit: unknown): number {
+  return checkCount("limit", limit, mostPermits);
+}
+
+/** @throws InvalidArgumentError unless it is a number of permits, the limit at most; absent means 1 */
+export function checkPermits(permits: unknown, limit: number): Share {
+  return { mode: LockMode.SEMAPHORE, permits: checkCount("permits", permits ?? 1, limit), limit };
+}
+
+/** The mode of a request. */
+export function modeOf({ mode }: Pick<Share, "mode">): Mode {
+  switch (mode) {
+    case LockMode.SHARED:
+      return "shared";
+    case LockMode.SEMAPHORE:
+      return "semaphore";
+    default:
+      return "exclusive";
+  }
+}
+
+function checkCount(argument: string, value: unknown, most: number): number {
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 1 && value <= most) {
+    return value;
+  }
+  throw invalid(argument, `a whole number from 1 to ${most}`, value);
+}
+
+/** Options of `tryLock`. */
+export interface TryLockOptions {
+  /** How long the lock is held unless renewed, in whole milliseconds. Default: the server's, 10000. */
+  readonly ttlMs?: number | undefined;
+  /** Ends the request when it aborts: the call rejects with its reason, and no request is left at the server. */
+  readonly signal?: AbortSignal | undefined;
+  /** By what people recognise the holder, 256 bytes at most. Default: the client's `owner`. */
+  readonly owner?: string | undefined;
+  /**
+   * `"exclusive"`: hold the lock alone. `"shared"`: hold it together with all others that share it, and never beside an
+   * exclusive holder. Whoever waits is not overtaken. Default: `"exclusive"`.
+   */
+  readonly mode?: "exclusive" | "shared" | undefined;
+  /**
+   * Whether to renew the lock until it is released. Do release it: a handle that is dropped is renewed as long as the
+   * process lives, or `maxHoldMs`. Default: false; true for `withLock`.
+   */
+  readonly keepAlive?: boolean | undefined;
+  /**
+   * After how many milliseconds `keepAlive` renews no more, so that the lock ends one TTL later at the latest. Default:
+   * no bound.
+   */
+  readonly maxHoldMs?: number | undefined;
+}
+
+/** Options of `lock` and `withLock`. */
+export interface LockOptions extends TryLockOptions {
+  /**
+   * How long to wait for the lock, in whole milliseconds; then the call rejects with a `WaitTimeoutError`. 0: do not
+   * wait. Default: no bound.
+   */
+  readonly waitMs?: number | undefined;
+}
+
+/** {@link LockOptions}, checked. */
+export interface CheckedLockOptions {
+  readonly ttlMs: number | undefined;
+  readonly waitMs: number | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly owner: string | undefined;
+  readonly keepAlive: boolean | undefined;
+  readonly maxHoldMs: number | undefined;
+  readonly share: Share;
+}
+
+/** @throws InvalidArgumentError that names the option and says what it should be */
+export function checkLockOptions(options: unknown): CheckedLockOptions {
+  checkObject("options", options, "an object such as { ttlMs: 5000 }");
+  const { ttlMs, waitMs, signal, owner, keepAlive, maxHoldMs, mode } = options as Record<string, unknown>;
+  return {
+    ttlMs: checkDurationMs("ttlMs", ttlMs, 1),
+    waitMs: checkDurationMs("waitMs", waitMs, 0),
+    signal: checkSignal("signal", signal),
+    owner: checkText("owner", owner),
+    keepAlive: checkBoolean("keepAlive", keepAlive),
+    maxHoldMs: checkDurationMs("maxHoldMs", maxHoldMs, 1),
+    share: checkMode(mode),
+  };
+}
+
+/** As {@link checkLockOptions}, for a request that never waits. */
+export function checkTryLockOptions(options: unknown): CheckedLockOptions {
+  const checked = checkLockOptions(options);
+  if (checked.waitMs === undefined) {
+    return checked;
+  }
+  throw invalid("waitMs", "absent, because tryLock never waits (lock does)", checked.waitMs);
+}
+
+/** An error that says what an argument should be and what came instead. */
+export function invalid(argument: string, expected: string, got: unknown): InvalidArgumentError {
+  const shown = inspect(got, { depth: 1, maxArrayLength: 8, maxStringLength: 80, breakLength: Infinity });
+  return new InvalidArgumentError(`${argument} must be ${expected}, but is ${shown}.`);
+}
+
+/**
+ * A number of milliseconds, or undefined when absent.
+ *
+ * @throws InvalidArgumentError unless it is a whole number, `leastMs` at least
+ */
+export function checkDurationMs(argument: string, value: unknown, leastMs: 0 | 1): number | undefined {
+  if (value === undefined) {
+    return undefined;
+  }
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= leastMs) {
+    return value;
+  }
+  throw invalid(argument, `a whole number of milliseconds, ${leastMs} or more`, value);
+}
+
+/** @throws InvalidArgumentError unless it is a boolean or absent */
+export function checkBoolean(argument: string, value: unknown): boolean | undefined {
+  if (value === undefined || typeof value === "boolean") {
+    return value;
+  }
+  throw invalid(argument, "true or false", value);
+}
+
+/** @throws InvalidArgumentError unless it is a text or absent */
+export function checkText(argument: string, value: unknown): string | undefined {
+  if (value === undefined || typeof value === "string") {
+    return value;
+  }
+  throw invalid(argument, "a text", value);
+}
+
+/** @throws InvalidArgumentError unless it is an AbortSignal or absent */
+function checkSignal(argument: string, value: unknown): AbortSignal | undefined {
+  if (value === undefined || value instanceof AbortSignal) {
+    return value;
+  }
+  throw invalid(argument, "an AbortSignal", value);
+}
+
+/** @throws InvalidArgumentError unless it is an object */
+export function checkObject(argument: string, value: unknown, expected: string): asserts value is object {
+  if (typeof value !== "object" || value === null) {
+    throw invalid(argument, expected, value);
+  }
+}
