@@ -28,11 +28,11 @@ test("the commands of the operations guide make a cluster of three servers over 
   const shell = spawn("bash", ["-ec", script], {
     cwd: root,
     env: { ...process.env, PATH, NODE_OPTIONS: "", npm_config_loglevel: "error" },
-    stdio: ["ignore", "pipe", "ignore"],
+    stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
   try {
-    const members = await listedMembers(shell.stdout);
+    const members = await listedMembers(shell.stdout, shell.stderr);
     expect(members.map(({ address }) => address).sort()).toEqual(
       free
         .slice(6)
@@ -56,8 +56,15 @@ test("the commands of the operations guide make a cluster of three servers over 
 }, 120_000);
 
 /** What the last command prints, among what the servers log. */
-async function listedMembers(output: Readable): Promise<{ readonly address: string; readonly role: string }[]> {
+async function listedMembers(
+  output: Readable,
+  errors: Readable,
+): Promise<{ readonly address: string; readonly role: string }[]> {
   let printed = "";
+  let complained = "";
+  errors.on("data", (chunk) => {
+    complained = (complained + String(chunk)).slice(-4_000);
+  });
   for await (const chunk of output) {
     printed += String(chunk);
     const [list] = /\{"members":\[.*?\]\}/u.exec(printed) ?? [];
@@ -65,7 +72,7 @@ async function listedMembers(output: Readable): Promise<{ readonly address: stri
       return (JSON.parse(list) as { members: { address: string; role: string }[] }).members;
     }
   }
-  throw new Error(`no members were listed; printed were ${printed}`);
+  throw new Error(`no members were listed; printed were ${printed}, and as errors at last ${complained}`);
 }
 
 afterAll(leakCheck());

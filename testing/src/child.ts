@@ -1,11 +1,12 @@
 import type { ChildProcessByStdio } from "node:child_process";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Host } from "./host.js";
+import { until } from "./until.js";
 
 /** How a process ended. */
 export interface Exit {
@@ -91,11 +92,16 @@ export class Child {
     return [`last lines of ${this.#command} (pid ${this.pid}):`, ...this.#tail].join("\n  ");
   }
 
-  /** Sends a signal. Resolves at once, or, for SIGKILL, when the process has ended. Does nothing after its end. */
+  /**
+   * Sends a signal. Resolves at once, or, for SIGKILL, when the process has ended, and for SIGSTOP, when all its threads have
+   * stopped. Does nothing after its end.
+   */
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     this.#process.kill(signal);
     if (signal === "SIGKILL") {
       await this.exited;
+    } else if (signal === "SIGSTOP") {
+      await until(() => this.#exit !== undefined || hasStopped(this.pid), { what: `pid ${this.pid} to stop` });
     }
   }
 
@@ -125,4 +131,15 @@ export class Child {
       this.#tail.shift();
     }
   }
+}
+
+/** Whether no thread of a process runs, because a signal stopped it. A thread may still run for a moment after the signal. */
+function hasStopped(pid: number): boolean {
+  if (!existsSync(`/proc/${pid}/task`)) {
+    return true;
+  }
+  return readdirSync(`/proc/${pid}/task`).every((task) => {
+    // The state follows the name, which is in parentheses and may contain any characters.
+    return readFileSync(`/proc/${pid}/task/${task}/stat`, "utf8").split(") ").at(-1)?.startsWith("T") === true;
+  });
 }
