@@ -126,7 +126,7 @@ export class BlurredFold extends Fold {
       end: () => undefined,
       next: () => {
         const { value } = tickets.next() as IteratorResult<ReturnType<typeof this.get>, undefined>;
-        const part = { tickets: value === undefined ? [] : [value], writers };
+        const part = { tickets: value === undefined ? [] : [value], writers, forced: [] };
         writers = [];
         return part.tickets.length === 0 && part.writers.length === 0 ? undefined : part;
       },

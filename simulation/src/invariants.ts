@@ -128,9 +128,9 @@ export class Invariants {
   }
 
   /** A client was told that it does not hold a lock any more. It may still have believed that it does. */
-  lost(client: string, { name, token }: LockKey, news: "expired" | "released", believed: boolean): void {
+  lost(client: string, { name, token }: LockKey, news: "expired" | "released" | "forced", believed: boolean): void {
     this.#trace.add(`${client} is told that ${name}, token ${token.toString()}, is ${news}`);
-    if (believed) {
+    if (believed && news !== "forced") {
       this.fail(
         "I4",
         `${client} was told that token ${token.toString()} of ${name} is ${news} while it surely held it`,

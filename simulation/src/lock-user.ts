@@ -193,7 +193,12 @@ export class LockUser implements Believer {
       if (news === "unwatched") {
         unwatched = true;
       } else {
-        invariants.lost(this.name, hold.lockKey, news, this.#hold === hold && hold.believed());
+        invariants.lost(
+          this.name,
+          hold.lockKey,
+          typeof news === "object" ? "forced" : news,
+          this.#hold === hold && hold.believed(),
+        );
       }
       if (this.#hold === hold) {
         this.#wake();

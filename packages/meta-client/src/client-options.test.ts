@@ -15,6 +15,7 @@ describe("checkClientOptions", () => {
       firstEndpoint: "random",
       session: true,
       discover: true,
+      trackNesting: Number.parseInt(process.versions.node, 10) >= 24,
       tls: undefined,
     });
   });

@@ -32,6 +32,12 @@ export interface MetaClientOptions {
    * themselves. `false` uses `endpoints` alone. Default: as `session`.
    */
   readonly discover?: boolean | undefined;
+  /**
+   * Whether code inside of `withLock` and its kin is known to hold the lock: to ask for it again is an error at once, `current`
+   * finds it, and servers are told of it, so that they find deadlocks. It costs little from Node 24 on. Default: true from Node
+   * 24 on, else false.
+   */
+  readonly trackNesting?: boolean | undefined;
   /** What `https` endpoints need beyond the system's certificates. */
   readonly tls?: TlsOptions | undefined;
 }
@@ -45,8 +51,12 @@ export interface ClientConfig {
   readonly firstEndpoint: "random" | "listed";
   readonly session: boolean;
   readonly discover: boolean;
+  readonly trackNesting: boolean;
   readonly tls: TlsOptions | undefined;
 }
+
+// Before that, each await pays for an AsyncLocalStorage.
+const nodeWithCheapTracking = 24;
 
 const example = '"http://127.0.0.1:3002"';
 
@@ -78,6 +88,9 @@ export function checkClientOptions(options: unknown): ClientConfig {
     firstEndpoint: firstEndpoint ?? "random",
     session,
     discover: checkBoolean("discover", flags.discover) ?? session,
+    trackNesting:
+      checkBoolean("trackNesting", flags.trackNesting) ??
+      Number.parseInt(process.versions.node, 10) >= nodeWithCheapTracking,
     tls,
   };
 }

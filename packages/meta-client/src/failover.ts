@@ -64,6 +64,11 @@ export class Failover {
     });
   }
 
+  /** A channel has failed after a call: others are asked first. */
+  leave(channel: LockChannel): void {
+    this.#ring.leave(channel);
+  }
+
   async #goOn<T>(call: Call<T>, outage: Outage, round: LockChannel[], leftMs: number): Promise<T> {
     const backoff = new Backoff(this.#backoff);
     for (let rounds = 1; ; rounds++) {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import type { PartGrant } from "@metasrv/proto/metasrv/v1";
 import { ManualClock } from "@metasrv/wire/testing";
 import fc from "fast-check";
 import { marginMs, readGrant, Validity } from "./grant.js";
@@ -10,6 +11,7 @@ const grant = {
   token: 42n,
   floor: 42n,
   limit: 0,
+  parts: [] as PartGrant[],
   ttlMs: 10_000n,
 } as const;
 

@@ -1,4 +1,12 @@
-import { type Grant, LockMode, type LockResponse, type LockState, LossReason } from "@metasrv/proto/metasrv/v1";
+import {
+  type ForcedBy,
+  type Grant,
+  LockMode,
+  type LockResponse,
+  type LockState,
+  LossReason,
+  type PartGrant,
+} from "@metasrv/proto/metasrv/v1";
 import { callAt, type Clock, type Timer } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
 import { type LockLostError, UnexpectedError } from "./meta-errors.js";
@@ -6,13 +14,15 @@ import { type LockLostError, UnexpectedError } from "./meta-errors.js";
 /**
  * What a server tells of a lock that was granted or renewed over a channel: the lock `expired`; somebody else
  * `released` it; or it is `unwatched`, because that server does not serve it on that channel any more. An unwatched
- * lock may still be held.
+ * lock may still be held. An operator may have taken it by force.
  */
-export type LockNews = "expired" | "released" | "unwatched";
+export type LockNews = "expired" | "released" | "unwatched" | { readonly forced: Pick<ForcedBy, "actor" | "reason"> };
 
 /** What the loss of a lock means for its holder. */
-export function newsOf(reason: LossReason): LockNews {
+export function newsOf(reason: LossReason, forced: ForcedBy | undefined): LockNews {
   switch (reason) {
+    case LossReason.FORCED:
+      return { forced: { actor: forced?.actor ?? "", reason: forced?.reason ?? "" } };
     case LossReason.EXPIRED:
       return "expired";
     case LossReason.MOVED:
@@ -41,6 +51,8 @@ export class Holding {
   servedAs = 0;
   /** Whether renewals ask for a shared lock, because its holder needs it no more for itself alone. */
   downgraded = false;
+  /** What renewals publish, until one of them was answered. */
+  value: Uint8Array | undefined;
   #listener: NewsListener | undefined;
   #unheard: LockNews | undefined;
 
@@ -80,6 +92,8 @@ export interface Granted {
   readonly floor: bigint;
   /** The smallest limit among the holders of a semaphore; 0 where the server named none. */
   readonly limit: number;
+  /** Of several locks: each one's floor and limit, in the order of the bytes of their names. */
+  readonly parts: readonly Pick<PartGrant, "floor" | "limit">[];
   readonly ttlMs: number;
   /**
    * The earliest moment, on the client's clock, at which the grant can have begun. The server had the request for
@@ -125,10 +139,10 @@ const driftOfWait = 0.001;
 const mostOfTtl = 0.25;
 
 /** Reads a grant; parameters as in {@link readOutcome}. */
-export function readGrant({ key, token, ttlMs, waitedMs, floor, limit }: Grant, sentAtMs: number): Granted {
+export function readGrant({ key, token, ttlMs, waitedMs, floor, limit, parts }: Grant, sentAtMs: number): Granted {
   const driftMs = Math.min(waitedMs * driftOfWait, Number(ttlMs) * mostOfTtl);
   const grantedAtMs = sentAtMs + waitedMs - driftMs;
-  return { holding: new Holding(key), token, floor, limit, ttlMs: Number(ttlMs), grantedAtMs };
+  return { holding: new Holding(key), token, floor, limit, parts, ttlMs: Number(ttlMs), grantedAtMs };
 }
 
 const marginPartOfTtl = 0.05;

@@ -70,3 +70,21 @@ export interface HeldLock extends AsyncDisposable {
    */
   release(): Promise<void>;
 }
+
+/** Several locks that are held together: one token, one signal, one release. To lose one of them is to lose all. */
+export interface HeldLocks extends Omit<HeldLock, "name" | "floor" | "mode" | "permits" | "limit" | "downgrade"> {
+  /** The names, in the order of their bytes. */
+  readonly names: readonly LockName[];
+  /**
+   * What {@link HeldLock.floor} is for one of them.
+   *
+   * @throws InvalidArgumentError for another name
+   */
+  floorOf(name: LockName): FencingToken;
+  /**
+   * What {@link HeldLock.limit} is for one of them.
+   *
+   * @throws InvalidArgumentError for another name
+   */
+  limitOf(name: LockName): number;
+}

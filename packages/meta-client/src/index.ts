@@ -1,18 +1,30 @@
 export type { MetaClientOptions } from "./client-options.js";
 export type { Protocol, TlsOptions } from "./connection.js";
-export type { FencingToken, HeldLock, RenewOutcome } from "./held-lock.js";
-export type { LockName, LockOptions, Mode, TryLockOptions } from "./lock-arguments.js";
-export type { LockInfo, LockSummary, TicketInfo } from "./lock-info.js";
-export type { GetLockOptions, ListLocksOptions, LockInspector } from "./lock-inspector.js";
+export type { CampaignOptions, Leader, LeadOptions, ObserveOptions, Term } from "./election.js";
+export type { FencingToken, HeldLock, HeldLocks, RenewOutcome } from "./held-lock.js";
+export type { LockName, LockOptions, LockPart, Mode, TryLockOptions } from "./lock-arguments.js";
+export type { BlockedLock, Deadlock, ForcedRelease, LockInfo, LockSummary, TicketInfo } from "./lock-info.js";
+export type {
+  BlockedOptions,
+  ForceOptions,
+  GetLockOptions,
+  ListLocksOptions,
+  LockChanges,
+  LockInspector,
+  WatchLockOptions,
+  WatchLocksOptions,
+} from "./lock-inspector.js";
 export type { Member } from "./member.js";
 export { MetaClient } from "./meta-client.js";
-export type { EndpointTrouble, HolderInfo, MetaErrorCode, WaitTimeoutDetails } from "./meta-errors.js";
+export type { EndpointTrouble, ForcedBy, HolderInfo, MetaErrorCode, WaitTimeoutDetails } from "./meta-errors.js";
 export {
   ClosedError,
   InvalidArgumentError,
+  LeaderStuckError,
   LimitExceededError,
   LockLostError,
   MetaError,
+  SelfDeadlockError,
   UnavailableError,
   UnexpectedError,
   WaitTimeoutError,

@@ -39,11 +39,24 @@ export function toWireName(name: unknown): WireName {
   throw invalid("name", "a text or bytes", name);
 }
 
+/** Whether both name the same lock: a text and its UTF-8 bytes do. */
+export function isSameLock(one: WireName, other: WireName): boolean {
+  return one.value === other.value || Buffer.from(one.value).equals(Buffer.from(other.value));
+}
+
 /** The lock's name in messages: quoted text, or bytes in hexadecimal; shortened when it is long. */
 export function describeLock(name: LockName): string {
   const shown = typeof name === "string" ? name : Buffer.from(name).toString("hex");
   const cut = shown.length > longestShownName ? `${shown.slice(0, longestShownName)}…` : shown;
   return typeof name === "string" ? `lock ${JSON.stringify(cut)}` : `lock 0x${cut}`;
+}
+
+/** Several locks in messages. */
+export function describeLocks(names: readonly LockName[]): string {
+  const [first = "", ...others] = names;
+  return others.length === 0
+    ? describeLock(first)
+    : `group of locks ${names.map((name) => describeLock(name).slice(5)).join(", ")}`;
 }
 
 /** How a lock is held: alone; with others that share it; or as so many of a number of permits. */
@@ -105,6 +118,64 @@ function checkCount(argument: string, value: unknown, most: number): number {
   throw invalid(argument, `a whole number from 1 to ${most}`, value);
 }
 
+/** A lock that is asked for, among others or alone. */
+export interface AskedLock {
+  readonly name: LockName;
+  readonly lock: WireName;
+  readonly share: Share;
+}
+
+/** One of several locks of `lockAll`, if it is not to be held alone. */
+export interface LockPart {
+  readonly name: LockName;
+  /** As in {@link TryLockOptions}. */
+  readonly mode?: "exclusive" | "shared" | undefined;
+  /** Makes it permits of a semaphore: how many there are. */
+  readonly limit?: number | undefined;
+  /** With `limit`: how many to take. Default: 1. */
+  readonly permits?: number | undefined;
+}
+
+const mostParts = 16;
+
+/**
+ * The locks that are asked for at once, sorted by the bytes of their names, as servers sort them.
+ *
+ * @throws InvalidArgumentError unless they are 1 to 16 of different names
+ */
+export function checkParts(parts: unknown): readonly AskedLock[] {
+  if (!Array.isArray(parts) || parts.length === 0 || parts.length > mostParts) {
+    throw invalid(
+      "locks",
+      `a list of 1 to ${mostParts} names, or of objects such as { name: "a", mode: "shared" }`,
+      parts,
+    );
+  }
+  const asked = parts.map((part: unknown) => {
+    const lock = typeof part === "string" || part instanceof Uint8Array ? checkPart({ name: part }) : checkPart(part);
+    return { ...lock, bytes: Buffer.from(lock.name) };
+  });
+  asked.sort((a, b) => Buffer.compare(a.bytes, b.bytes));
+  const twice = asked.find(({ bytes }, at) => asked[at + 1]?.bytes.equals(bytes));
+  if (twice !== undefined) {
+    throw invalid("locks", "of different names", twice.name);
+  }
+  return asked;
+}
+
+function checkPart(part: unknown): AskedLock {
+  checkObject("a lock", part, 'a name, or an object such as { name: "a", mode: "shared" }');
+  const { name, mode, limit, permits } = part as Record<keyof LockPart, unknown>;
+  const lock = toWireName(name);
+  if (limit === undefined && permits === undefined) {
+    return { name: lock.value, lock, share: checkMode(mode) };
+  }
+  if (mode !== undefined) {
+    throw invalid("mode", "absent, because permits of a semaphore have no mode", mode);
+  }
+  return { name: lock.value, lock, share: checkPermits(permits, checkLimit(limit)) };
+}
+
 /** Options of `tryLock`. */
 export interface TryLockOptions {
   /** How long the lock is held unless renewed, in whole milliseconds. Default: the server's, 10000. */
@@ -113,6 +184,11 @@ export interface TryLockOptions {
   readonly signal?: AbortSignal | undefined;
   /** By what people recognise the holder, 256 bytes at most. Default: the client's `owner`. */
   readonly owner?: string | undefined;
+  /**
+   * What people are shown beside the owner, such as `{ job: "nightly" }`: 8 pairs at most, keys of 1 to 64 bytes, texts of at
+   * most 256.
+   */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
   /**
    * `"exclusive"`: hold the lock alone. `"shared"`: hold it together with all others that share it, and never beside an
    * exclusive holder. Whoever waits is not overtaken. Default: `"exclusive"`.
@@ -145,6 +221,7 @@ export interface CheckedLockOptions {
   readonly waitMs: number | undefined;
   readonly signal: AbortSignal | undefined;
   readonly owner: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
   readonly keepAlive: boolean | undefined;
   readonly maxHoldMs: number | undefined;
   readonly share: Share;
@@ -153,12 +230,13 @@ export interface CheckedLockOptions {
 /** @throws InvalidArgumentError that names the option and says what it should be */
 export function checkLockOptions(options: unknown): CheckedLockOptions {
   checkObject("options", options, "an object such as { ttlMs: 5000 }");
-  const { ttlMs, waitMs, signal, owner, keepAlive, maxHoldMs, mode } = options as Record<string, unknown>;
+  const { ttlMs, waitMs, signal, owner, labels, keepAlive, maxHoldMs, mode } = options as Record<string, unknown>;
   return {
     ttlMs: checkDurationMs("ttlMs", ttlMs, 1),
     waitMs: checkDurationMs("waitMs", waitMs, 0),
     signal: checkSignal("signal", signal),
     owner: checkText("owner", owner),
+    labels: checkLabels(labels),
     keepAlive: checkBoolean("keepAlive", keepAlive),
     maxHoldMs: checkDurationMs("maxHoldMs", maxHoldMs, 1),
     share: checkMode(mode),
@@ -172,6 +250,22 @@ export function checkTryLockOptions(options: unknown): CheckedLockOptions {
     return checked;
   }
   throw invalid("waitMs", "absent, because tryLock never waits (lock does)", checked.waitMs);
+}
+
+const noLabels = {};
+
+/** @throws InvalidArgumentError unless it is an object of texts, or absent; the server checks how many and how long they are */
+function checkLabels(labels: unknown): Readonly<Record<string, string>> {
+  if (labels === undefined) {
+    return noLabels;
+  }
+  checkObject("labels", labels, 'an object such as { job: "nightly" }');
+  for (const [key, text] of Object.entries(labels)) {
+    if (checkText(`labels[${JSON.stringify(key)}]`, text) === undefined) {
+      throw invalid(`labels[${JSON.stringify(key)}]`, "a text", text);
+    }
+  }
+  return { ...labels };
 }
 
 /** An error that says what an argument should be and what came instead. */

@@ -1,11 +1,10 @@
-import type { LockRequest, LockState } from "@metasrv/proto/metasrv/v1";
+import type { HeldLock as HeldLockMessage, LockPart, LockRequest, LockState } from "@metasrv/proto/metasrv/v1";
 import { type Clock, newTicketId } from "@metasrv/wire";
 import { CallScope, type Cancellation } from "./cancellation.js";
 import type { Call, Failover } from "./failover.js";
 import type { Granted, Holding, LockOutcome, Renewed } from "./grant.js";
-import { describeLock, type Share, type WireName } from "./lock-arguments.js";
-import type { EndpointFailure, LockChannel } from "./lock-channel.js";
-import type { GetLock, ListLocks, LockInfo, LockPage } from "./lock-info.js";
+import { type AskedLock, describeLocks, exclusive } from "./lock-arguments.js";
+import { EndpointFailure, type Inspecting, type LockChannel } from "./lock-channel.js";
 import type { Member } from "./member.js";
 import { ClosedError, LockLostError, WaitTimeoutError } from "./meta-errors.js";
 import { Roster } from "./roster.js";
@@ -13,13 +12,18 @@ import type { Timing } from "./timing.js";
 
 /** What is asked of a lock. */
 export interface LockAsk {
-  readonly lock: WireName;
+  /** One, or several that are asked for at once. */
+  readonly locks: readonly AskedLock[];
   /** Absent: the server's default. */
   readonly ttlMs: number | undefined;
   /** 0: only if the lock is free; absent: until it is granted. */
   readonly waitMs: number | undefined;
   readonly owner: string;
-  readonly share: Share;
+  readonly labels: Readonly<Record<string, string>>;
+  /** What others read while the lock is held. */
+  readonly value: Uint8Array;
+  /** What the caller holds while it waits. */
+  readonly within: readonly HeldLockMessage[];
   readonly signal: AbortSignal | undefined;
 }
 
@@ -155,14 +159,62 @@ export class LockCalls {
     return this.#look("list the members", (channel, scope) => channel.members(scope));
   }
 
-  /** @throws as {@link members} */
-  getLock(request: GetLock): Promise<LockInfo> {
-    return this.#look("show a lock", (channel, scope) => channel.getLock(request, scope));
+  /**
+   * Looks at locks, or does what operators do.
+   *
+   * @param purpose - what for, for messages
+   * @throws as {@link members}, and as the server answers
+   */
+  inspect<T>(purpose: string, ask: Inspecting<Promise<T>>): Promise<T> {
+    return this.#look(purpose, (channel, scope) => channel.inspect(ask, scope), listTimeoutMs);
   }
 
-  /** @throws as {@link members} */
-  listLocks(request: ListLocks): Promise<LockPage> {
-    return this.#look("list the locks", (channel, scope) => channel.listLocks(request, scope), listTimeoutMs);
+  /**
+   * Follows what servers tell, at one endpoint or another: a stream that breaks begins again elsewhere.
+   *
+   * @param begin - told before each beginning
+   * @throws as {@link members}; the reason of the signal once that aborts
+   */
+  async *follow<T>(
+    purpose: string,
+    open: Inspecting<AsyncIterable<T>>,
+    signal: AbortSignal | undefined,
+    begin: () => void = () => undefined,
+  ): AsyncGenerator<T, void, undefined> {
+    signal?.throwIfAborted();
+    const scope = this.#openAsk().followSignal(signal);
+    const ended = new CallScope().follow(scope);
+    let messages: AsyncGenerator<T, void, undefined> | undefined;
+    try {
+      for (;;) {
+        const { channel, first, rest } = await this.#parts.failover.call({
+          attempt: async (at) => {
+            begin();
+            messages = at.follow(open, ended);
+            return { channel: at, first: await messages.next(), rest: messages };
+          },
+          purpose: () => purpose,
+          scope,
+          giveUp: { afterMs: this.#parts.unavailableAfterMs },
+        });
+        try {
+          for (let next = first; next.done !== true; next = await rest.next()) {
+            yield next.value;
+          }
+        } catch (error) {
+          scope.throwIfCancelled();
+          if (!(error instanceof EndpointFailure)) {
+            throw error;
+          }
+          this.#parts.failover.leave(channel);
+        }
+      }
+    } finally {
+      ended.cancel(new ClosedError());
+      ended.end();
+      await messages?.return().catch(() => undefined);
+      this.#endAsk(scope);
+    }
   }
 
   /** Rejects the calls that wait for a lock or a renewal, and all later calls. Unlocks go on. */
@@ -235,6 +287,7 @@ export class LockCalls {
     const ticketId = newTicketId();
     let attempts = 0;
     let trouble: EndpointFailure | undefined;
+    const asked = askedOf(ask);
     if (ask.waitMs) {
       scope.cancelAt(clock, startedAtMs + ask.waitMs + timing.waitSlackMs, () => noAnswerInTime(ask, trouble));
     }
@@ -242,12 +295,14 @@ export class LockCalls {
       attempt: (channel, attemptScope) => {
         const request: LockRequest = {
           $typeName: "metasrv.v1.LockRequest",
-          lock: ask.lock,
+          ...asked,
           ticketId,
-          ...ask.share,
           ttlMs: BigInt(ask.ttlMs ?? 0),
           owner: ask.owner,
           attempt: attempts++,
+          labels: ask.labels,
+          within: ask.within as HeldLockMessage[],
+          value: ask.value,
         };
         // The rest of the wait. Within the slack it is 0, which still finds out whether an earlier attempt was granted.
         if (ask.waitMs !== undefined) {
@@ -255,7 +310,7 @@ export class LockCalls {
         }
         return channel.lock(request, attemptScope);
       },
-      purpose: () => `acquire ${describeLock(ask.lock.value)}`,
+      purpose: () => `acquire ${described(ask)}`,
       scope,
       onFailure: (failure) => (trouble = failure),
       giveUp: ask.waitMs === 0 ? { rounds: tryLockRounds } : { afterMs: unavailableAfterMs },
@@ -269,12 +324,11 @@ export class LockCalls {
     if (!over && !scope.cancelled) {
       return;
     }
-    const described = describeLock(ask.lock.value);
     // Nobody waits for this unlock: the lock ends with its TTL in any case.
-    this.unlock({ holding, described }).catch(() => undefined);
+    this.unlock({ holding, described: described(ask) }).catch(() => undefined);
     scope.throwIfCancelled();
     throw new LockLostError(
-      `The grant of ${described} was over when its answer arrived: it lasts ${ttlMs} ms. ` +
+      `The grant of ${described(ask)} was over when its answer arrived: it lasts ${ttlMs} ms. ` +
         "Ask for a ttlMs well above the time that an answer takes.",
     );
   }
@@ -304,14 +358,15 @@ function describeState(state: LockState | undefined): string {
   if (state === undefined) {
     return "it is taken";
   }
-  const { holderOwner, holderToken, holders, holderCount, waiters } = state;
+  const { holderOwner, holderToken, holders, holderCount, waiters, lock } = state;
   if (holderToken === 0n) {
     return `nobody holds it, but ${waiters} wait for it`;
   }
   const holder = holderOwner === "" ? "an unnamed owner" : JSON.stringify(holderOwner);
   const since = holders[0] === undefined ? "" : `, for ${holders[0].heldMs / 1000n} s`;
   const others = holderCount > 1 ? ` and ${holderCount - 1} more` : "";
-  return `it is held by ${holder} (token ${holderToken}${since})${others}, and ${waiters} wait for it`;
+  const which = lock.case === undefined ? "it" : describeLocks([lock.value]);
+  return `${which} is held by ${holder} (token ${holderToken}${since})${others}, and ${waiters} wait for it`;
 }
 
 function noAnswerInTime(ask: LockAsk, trouble: EndpointFailure | undefined): WaitTimeoutError {
@@ -325,5 +380,21 @@ function noAnswerInTime(ask: LockAsk, trouble: EndpointFailure | undefined): Wai
 }
 
 function tooLong(ask: LockAsk): string {
-  return `Could not acquire ${describeLock(ask.lock.value)} within ${ask.waitMs ?? 0} ms`;
+  return `Could not acquire ${described(ask)} within ${ask.waitMs ?? 0} ms`;
 }
+
+function described({ locks }: LockAsk): string {
+  return describeLocks(locks.map(({ name }) => name));
+}
+
+/** What a request asks for: one lock, or several as its parts. */
+function askedOf({ locks }: LockAsk): Pick<LockRequest, "lock" | "mode" | "permits" | "limit" | "parts"> {
+  const [first, ...others] = locks;
+  if (first !== undefined && others.length === 0) {
+    return { lock: first.lock, ...first.share, parts: none };
+  }
+  const parts = locks.map(({ lock, share }): LockPart => ({ $typeName: "metasrv.v1.LockPart", lock, ...share }));
+  return { lock: { case: undefined }, ...exclusive, parts };
+}
+
+const none: LockPart[] = [];

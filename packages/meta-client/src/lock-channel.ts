@@ -1,8 +1,14 @@
-import type { LockRequest } from "@metasrv/proto/metasrv/v1";
+import type { Client } from "@connectrpc/connect";
+import type { AdminService, InspectService, LockRequest } from "@metasrv/proto/metasrv/v1";
 import type { Cancellation } from "./cancellation.js";
 import type { Holding, LockOutcome, Renewed } from "./grant.js";
-import type { GetLock, ListLocks, LockInfo, LockPage } from "./lock-info.js";
 import type { Member } from "./member.js";
+
+/** The calls of operators. */
+export type Inspections = Client<typeof InspectService> & Client<typeof AdminService>;
+
+/** Makes one of them. */
+export type Inspecting<T> = (inspections: Inspections, options: { readonly signal: AbortSignal }) => T;
 
 /**
  * The way to one endpoint: the seam between what calls mean and how they travel. It asks each request once. The layers
@@ -23,10 +29,10 @@ export interface LockChannel {
   unlock(holding: Holding, scope: Cancellation): Promise<void>;
   /** @param ttlMs - a new TTL in milliseconds */
   renew(holding: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed>;
-  /** Asks for one lock and its queue. */
-  getLock(request: GetLock, scope: Cancellation): Promise<LockInfo>;
-  /** Asks for a page of locks. */
-  listLocks(request: ListLocks, scope: Cancellation): Promise<LockPage>;
+  /** Looks at locks, or does what operators do. */
+  inspect<T>(ask: Inspecting<Promise<T>>, scope: Cancellation): Promise<T>;
+  /** Follows a stream of what a server tells of locks, until it rejects. Keeps the process alive. */
+  follow<T>(open: Inspecting<AsyncIterable<T>>, scope: Cancellation): AsyncGenerator<T, void, undefined>;
   /** Asks which servers there are. */
   members(scope: Cancellation): Promise<readonly Member[]>;
   /**

@@ -1,17 +1,29 @@
 import type { Clock } from "@metasrv/wire";
 import type { CancelListener } from "./cancellation.js";
 import { type Granted, type Holding, type LockNews, type NewsListener, Validity } from "./grant.js";
-import type { FencingToken, HeldLock, RenewOutcome } from "./held-lock.js";
+import type { FencingToken, HeldLock, HeldLocks, RenewOutcome } from "./held-lock.js";
 import { KeepAlive } from "./keep-alive.js";
-import { checkDurationMs, describeLock, type LockName, type Mode, modeOf, type Share } from "./lock-arguments.js";
+import {
+  type AskedLock,
+  checkDurationMs,
+  describeLocks,
+  exclusive,
+  invalid,
+  isSameLock,
+  type LockName,
+  type Mode,
+  modeOf,
+  type Share,
+  toWireName,
+} from "./lock-arguments.js";
 import type { HeldKey, LockCalls } from "./lock-calls.js";
 import { InvalidArgumentError, LockLostError, UnavailableError } from "./meta-errors.js";
 import type { RosterMember } from "./roster.js";
 
 export interface LockHandleOptions {
-  readonly name: LockName;
+  /** One lock, or several that are held together, as they were asked for. */
+  readonly locks: readonly AskedLock[];
   readonly grant: Granted;
-  readonly share: Share;
   readonly keepAlive: boolean;
   /** How long {@link keepAlive} renews; absent: without end. */
   readonly maxHoldMs: number | undefined;
@@ -27,14 +39,16 @@ export interface LockHandleOptions {
 // longer.
 const lateReleaseMs = 1_000;
 
-/** A held lock; {@link HeldLock} says what it does. */
-export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListener, RosterMember {
+/** A held lock, or several that are held together; {@link HeldLock} and {@link HeldLocks} say what it does. */
+export class LockHandle implements HeldLock, HeldLocks, HeldKey, NewsListener, CancelListener, RosterMember {
   rosterPlace = 0;
+  /** The first name. */
   readonly name: LockName;
   readonly token: FencingToken;
   readonly floor: FencingToken;
   readonly permits: number;
   readonly limit: number;
+  readonly #share: Share;
   readonly holding: Holding;
   readonly #clock: Clock;
   readonly #calls: LockHandleOptions["calls"];
@@ -53,12 +67,14 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
   #released: Promise<void> | undefined;
 
   constructor(options: LockHandleOptions) {
-    const { grant, clock } = options;
-    this.name = options.name;
+    const { grant, clock, locks } = options;
+    const [{ name, share } = { name: "", share: exclusive }] = locks;
+    this.name = name;
+    this.#share = share;
     this.token = grant.token as FencingToken;
-    this.floor = (grant.floor === 0n ? grant.token : grant.floor) as FencingToken;
-    this.permits = Math.max(1, options.share.permits);
-    this.limit = modeOf(options.share) === "shared" ? Infinity : Math.max(1, grant.limit);
+    this.floor = floorIn(grant, grant.parts[0] ?? grant);
+    this.permits = Math.max(1, share.permits);
+    this.limit = limitIn(share, grant.parts[0] ?? grant);
     this.holding = grant.holding;
     this.#clock = clock;
     this.#calls = options.calls;
@@ -90,7 +106,60 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
   }
 
   get mode(): Mode {
-    return this.holding.downgraded ? "shared" : modeOf(this.#options.share);
+    return this.holding.downgraded ? "shared" : modeOf(this.#share);
+  }
+
+  get names(): readonly LockName[] {
+    return this.#options.locks.map(({ name }) => name);
+  }
+
+  floorOf(name: LockName): FencingToken {
+    const { grant } = this.#options;
+    return floorIn(grant, grant.parts[this.#indexOf(name)] ?? grant);
+  }
+
+  limitOf(name: LockName): number {
+    const { grant, locks } = this.#options;
+    const at = this.#indexOf(name);
+    return limitIn(locks[at]?.share ?? exclusive, grant.parts[at] ?? grant);
+  }
+
+  /** Whether it holds this lock so that another request with this share would have to wait for it. */
+  excludes({ lock, share }: AskedLock): boolean {
+    const held = this.#options.locks.find((own) => isSameLock(own.lock, lock));
+    if (held === undefined) {
+      return false;
+    }
+    const modes = [this.holding.downgraded ? "shared" : modeOf(held.share), modeOf(share)];
+    if (modes.includes("exclusive")) {
+      return true;
+    }
+    const isPermits = modes.every((mode) => mode === "semaphore");
+    return isPermits && held.share.permits + share.permits > Math.min(held.share.limit, share.limit);
+  }
+
+  /** For how long it is held unless renewed, in milliseconds. */
+  get ttlMs(): number {
+    return this.#validity.ttlMs;
+  }
+
+  /** It is renewed no more, and ends with its TTL unless it is released before. */
+  stopRenewing(): void {
+    this.#keepAlive?.stop();
+  }
+
+  /** Whether the lock is held, as far as this process knows. */
+  get live(): boolean {
+    return !this.#isOver();
+  }
+
+  #indexOf(name: LockName): number {
+    const wanted = toWireName(name);
+    const at = this.#options.locks.findIndex(({ lock }) => isSameLock(lock, wanted));
+    if (at < 0) {
+      throw invalid("name", `one of the names that are held (${describeLocks(this.names)})`, name);
+    }
+    return at;
   }
 
   get key(): Uint8Array {
@@ -123,6 +192,16 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
     return this.renew();
   }
 
+  /** Lets others read another value while the lock is held. It gets its full TTL again. */
+  async publish(value: Uint8Array): Promise<RenewOutcome> {
+    this.holding.value = value;
+    const outcome = await this.renew();
+    if (outcome === "renewed" && this.holding.value === value) {
+      this.holding.value = undefined;
+    }
+    return outcome;
+  }
+
   release(): Promise<void> {
     return (this.#released ??= this.#release());
   }
@@ -144,8 +223,8 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
       return;
     }
     this.#gone = true;
-    const how = news === "expired" ? "has reached the end of its TTL at the server" : "was released by somebody else";
-    this.#validity.lose(new LockLostError(`${this.#subject} ${how}. Stop what it guards.`));
+    const forced = typeof news === "object" ? news.forced : undefined;
+    this.#validity.lose(new LockLostError(`${this.#subject} ${howLost(news)}. Stop what it guards.`, { forced }));
   }
 
   /** The client closes: the holder loses the lock, and then it is given back. Never rejects. */
@@ -158,7 +237,7 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
 
   /** The lock as messages call it. */
   get described(): string {
-    return `${describeLock(this.name)} (token ${this.token})`;
+    return `${describeLocks(this.names)} (token ${this.token})`;
   }
 
   get #subject(): string {
@@ -242,4 +321,27 @@ export class LockHandle implements HeldLock, HeldKey, NewsListener, CancelListen
     }
     return new LockLostError(`${what} without being renewed. Set keepAlive, call renew(), or use a longer ttlMs.`);
   }
+}
+
+function howLost(news: Exclude<LockNews, "unwatched">): string {
+  switch (news) {
+    case "expired":
+      return "has reached the end of its TTL at the server";
+    case "released":
+      return "was released by somebody else";
+    default: {
+      const { actor, reason } = news.forced;
+      const who = actor === "" ? "an operator" : JSON.stringify(actor);
+      return `was released by force by ${who}: ${JSON.stringify(reason)}`;
+    }
+  }
+}
+
+/** A server that knows exclusive locks only names no floor. */
+function floorIn({ token }: Granted, { floor }: Pick<Granted, "floor">): FencingToken {
+  return (floor === 0n ? token : floor) as FencingToken;
+}
+
+function limitIn(share: Share, { limit }: Pick<Granted, "limit">): number {
+  return modeOf(share) === "shared" ? Infinity : Math.max(1, limit);
 }

@@ -1,7 +1,17 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, test } from "@jest/globals";
-import { GetLockResponseSchema, ListLocksResponseSchema, LockMode } from "@metasrv/proto/metasrv/v1";
-import { type LockSummary, readLock, readPage } from "./lock-info.js";
+import {
+  ForceReleaseResponseSchema,
+  GetLockResponseSchema,
+  ListBlockedResponseSchema,
+  ListForcedResponseSchema,
+  ListLocksResponseSchema,
+  LockMode,
+  WatchLockResponseSchema,
+  WatchLocksResponseSchema,
+} from "@metasrv/proto/metasrv/v1";
+import { settled } from "@metasrv/wire/testing";
+import { type LockSummary, readLock } from "./lock-info.js";
 import { InvalidArgumentError, UnexpectedError } from "./meta-errors.js";
 import { scriptedClient } from "./testing/scripted-client.js";
 
@@ -16,6 +26,12 @@ const free: LockSummary = {
   limit: 0,
   oldestWaitMs: 0,
 };
+
+const named = (name: string) => ({ case: "name", value: name }) as const;
+
+function pageOf(nextPageToken: string, ...names: readonly string[]) {
+  return create(ListLocksResponseSchema, { locks: names.map((name) => ({ lock: named(name) })), nextPageToken });
+}
 
 describe("what a server shows", () => {
   test("of a lock is read with its modes and times", () => {
@@ -54,24 +70,18 @@ describe("what a server shows", () => {
     });
     expect(() => readLock(create(GetLockResponseSchema))).toThrow(UnexpectedError);
   });
-
-  test("of many is read a page at a time", () => {
-    const name = Uint8Array.of(0xff);
-    const response = create(ListLocksResponseSchema, {
-      locks: [{ lock: { case: "nameBytes", value: name } }],
-      nextPageToken: "x",
-    });
-    expect(readPage(response)).toEqual({ locks: [{ ...free, name }], next: "x" });
-  });
 });
 
 describe("meta.locks", () => {
   test("get asks for a lock, and sees what a token saw", async () => {
     const { meta, a } = scriptedClient();
     const shown = meta.locks.get("x", { minToken: 42n, maxTickets: 5 });
-    const call = await a.gets.next();
-    expect(call.request).toEqual({ lock: { case: "name", value: "x" }, minToken: 42n, maxTickets: 5 });
-    call.answer({ ...summary("x"), tickets: [] });
+    const call = await a.inspections.next();
+    expect(call.request).toEqual({
+      method: "getLock",
+      request: { lock: { case: "name", value: "x" }, minToken: 42n, maxTickets: 5 },
+    });
+    call.answer(create(GetLockResponseSchema, { lock: { lock: { case: "name", value: "x" } } }));
     expect(await shown).toEqual({ ...summary("x"), tickets: [] });
   });
 
@@ -79,16 +89,19 @@ describe("meta.locks", () => {
     const { meta, a, b } = scriptedClient();
     const locks = meta.locks.list({ prefix: "o", waitingOnly: true });
     const first = locks.next();
-    const page = await a.pages.next();
-    expect(page.request).toMatchObject({ beginning: { case: "prefix", value: "o" }, waitingOnly: true, pageToken: "" });
-    page.answer({ locks: [summary("o1"), summary("o2")], next: "more" });
+    const page = await a.inspections.next();
+    expect(page.request).toMatchObject({
+      method: "listLocks",
+      request: { beginning: { case: "prefix", value: "o" }, waitingOnly: true, pageToken: "" },
+    });
+    page.answer(pageOf("more", "o1", "o2"));
     expect(await first).toMatchObject({ value: { name: "o1" } });
     expect(await locks.next()).toMatchObject({ value: { name: "o2" } });
     const third = locks.next();
-    (await a.pages.next()).fail();
-    const again = await b.pages.next();
-    expect(again.request).toMatchObject({ pageToken: "more" });
-    again.answer({ locks: [summary("o3")], next: "" });
+    (await a.inspections.next()).fail();
+    const again = await b.inspections.next();
+    expect(again.request).toMatchObject({ request: { pageToken: "more" } });
+    again.answer(pageOf("", "o3"));
     expect(await third).toMatchObject({ value: { name: "o3" } });
     expect(await locks.next()).toEqual({ done: true, value: undefined });
   });
@@ -101,7 +114,7 @@ describe("meta.locks", () => {
     const error: unknown = await meta.locks.get("x", options).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(InvalidArgumentError);
     expect((error as Error).message).toBe(message);
-    expect(a.gets.all).toHaveLength(0);
+    expect(a.inspections.all).toHaveLength(0);
   });
 
   test("a closed client shows nothing", async () => {
@@ -109,5 +122,128 @@ describe("meta.locks", () => {
     await meta.close();
     await expect(meta.locks.get("x")).rejects.toMatchObject({ code: "CLOSED" });
     await expect(meta.locks.list().next()).rejects.toMatchObject({ code: "CLOSED" });
+  });
+
+  test("force names a ticket by its token, and says who does it and why", async () => {
+    const { meta, a } = scriptedClient();
+    const shown = meta.locks.force("x", 42n, { reason: "the host is gone" });
+    const call = await a.inspections.next();
+    expect(call.request).toEqual({
+      method: "forceRelease",
+      request: { lock: named("x"), token: 42n, reason: "the host is gone", actor: "tester", dryRun: false },
+    });
+    call.answer(create(ForceReleaseResponseSchema, { ticket: { token: 42n, holds: true, labels: { job: "n" } } }));
+    expect(await shown).toMatchObject({ token: 42n, holds: true, labels: { job: "n" } });
+  });
+
+  test("forced shows the records of that", async () => {
+    const { meta, a } = scriptedClient();
+    const first = meta.locks.forced().next();
+    const call = await a.inspections.next();
+    call.answer(
+      create(ListForcedResponseSchema, {
+        releases: [
+          { lock: { lock: named("x") }, token: 42n, owner: "ann", held: true, actor: "ops", reason: "r", unixMs: 7n },
+        ],
+      }),
+    );
+    expect((await first).value).toEqual({
+      name: "x",
+      token: 42n,
+      owner: "ann",
+      held: true,
+      actor: "ops",
+      reason: "r",
+      at: new Date(7),
+    });
+  });
+
+  test("blocked and deadlocks show who waits, and for whom", async () => {
+    const { meta, a } = scriptedClient();
+    const answer = create(ListBlockedResponseSchema, {
+      locks: [{ lock: { lock: named("x") }, waiter: { token: 2n }, blockers: [{ token: 1n, holds: true }] }],
+      deadlocks: [{ requests: [{ lock: { lock: named("x") }, ticket: { token: 2n } }] }],
+    });
+    const first = meta.locks.blocked({ prefix: "x", minWaitMs: 5 }).next();
+    const call = await a.inspections.next();
+    expect(call.request).toMatchObject({
+      method: "listBlocked",
+      request: { beginning: { case: "prefix", value: "x" }, minWaitMs: 5n },
+    });
+    call.answer(answer);
+    expect((await first).value).toMatchObject({
+      name: "x",
+      waiter: { token: 2n },
+      blockers: [{ token: 1n, holds: true }],
+    });
+    const deadlocks = meta.locks.deadlocks();
+    (await a.inspections.next()).answer(answer);
+    expect(await deadlocks).toMatchObject([[{ name: "x", ticket: { token: 2n } }]]);
+  });
+
+  test("watch goes on at another endpoint when one fails, and ends with its signal", async () => {
+    const { meta, a, b } = scriptedClient();
+    const end = new AbortController();
+    const watch = meta.locks.watch("x", { signal: end.signal });
+    const first = watch.next();
+    const stream = await a.streams.next();
+    expect(stream.request).toEqual({ method: "watchLock", request: { lock: named("x") } });
+    stream.tell(create(WatchLockResponseSchema, { lock: { lock: named("x") }, tickets: [{ token: 1n, holds: true }] }));
+    expect((await first).value).toMatchObject({ tickets: [{ token: 1n }] });
+    const second = watch.next();
+    stream.fail();
+    const other = await b.streams.next();
+    other.tell(create(WatchLockResponseSchema, { lock: { lock: named("x") } }));
+    expect((await second).value).toMatchObject({ tickets: [] });
+    const third = watch.next();
+    end.abort(new Error("enough"));
+    await expect(third).rejects.toThrow("enough");
+    expect(other.signal.aborted).toBe(true);
+  });
+
+  test("a watch that is left ends its stream", async () => {
+    const { meta, a } = scriptedClient();
+    const watch = meta.locks.watch("x");
+    const first = watch.next();
+    const stream = await a.streams.next();
+    stream.tell(create(WatchLockResponseSchema, { lock: { lock: named("x") } }));
+    await first;
+    await watch.return();
+    expect(stream.signal.aborted).toBe(true);
+  });
+
+  test("watchAll tells what is gone when a stream begins anew", async () => {
+    const { meta, a, b } = scriptedClient();
+    const told: unknown[] = [];
+    const end = new AbortController();
+    const watching = (async () => {
+      for await (const { locks, removed, complete } of meta.locks.watchAll({ signal: end.signal })) {
+        told.push([locks.map(({ name }) => name), removed, complete]);
+      }
+    })().catch(() => undefined);
+    const changes = (names: readonly string[], more: object = {}) => {
+      return create(WatchLocksResponseSchema, { locks: names.map((name) => ({ lock: named(name) })), ...more });
+    };
+    const gone = (name: string) => ({ removed: [{ lock: named(name) }] });
+    const stream = await a.streams.next();
+    stream.tell(changes(["a", "b", "c"]));
+    stream.tell(changes([], { complete: true }));
+    stream.tell(changes([], gone("b")));
+    stream.tell(changes([], gone("never told")));
+    stream.fail();
+    const other = await b.streams.next();
+    other.tell(changes(["c", "d"], { complete: true }));
+    other.tell(changes(["d"], { restarted: true, complete: true }));
+    await settled();
+    end.abort();
+    await watching;
+    expect(told).toEqual([
+      [["a", "b", "c"], [], false],
+      [[], [], true],
+      [[], ["b"], true],
+      [[], [], true],
+      [["c", "d"], ["a"], true],
+      [["d"], ["c"], true],
+    ]);
   });
 });

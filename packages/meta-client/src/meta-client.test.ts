@@ -28,10 +28,12 @@ test("the package exports what users need, and nothing else", () => {
   expect(Object.keys(publicFace).sort()).toEqual([
     "ClosedError",
     "InvalidArgumentError",
+    "LeaderStuckError",
     "LimitExceededError",
     "LockLostError",
     "MetaClient",
     "MetaError",
+    "SelfDeadlockError",
     "UnavailableError",
     "UnexpectedError",
     "WaitTimeoutError",

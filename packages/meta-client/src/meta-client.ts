@@ -2,21 +2,33 @@ import { Cancellation, sleep } from "./cancellation.js";
 import { checkClientOptions, type ClientConfig, type MetaClientOptions } from "./client-options.js";
 import { type ClientParts, systemParts } from "./client-parts.js";
 import { Discovery } from "./discovery.js";
+import {
+  type CampaignOptions,
+  Elections,
+  type Leader,
+  type LeadOptions,
+  type ObserveOptions,
+  type Term,
+} from "./election.js";
 import { EndpointRing, shuffled } from "./endpoint-ring.js";
 import { Failover } from "./failover.js";
 import { type Granted, Holding } from "./grant.js";
-import type { HeldLock } from "./held-lock.js";
+import type { HeldLock, HeldLocks } from "./held-lock.js";
 import {
+  type AskedLock,
   type CheckedLockOptions,
   checkLimit,
   checkLockOptions,
   checkObject,
+  checkParts,
   checkPermits,
   checkTryLockOptions,
   exclusive,
   invalid,
   type LockName,
   type LockOptions,
+  type LockPart,
+  type Share,
   toWireName,
   type TryLockOptions,
 } from "./lock-arguments.js";
@@ -26,6 +38,7 @@ import { LockHandle } from "./lock-handle.js";
 import { LockInspector } from "./lock-inspector.js";
 import type { Member } from "./member.js";
 import { ClosedError } from "./meta-errors.js";
+import { Nesting } from "./nesting.js";
 import type { LockRequest, LockResult, UnlockRequest, UnlockResult } from "./original-form.js";
 import { checkLockRequest, checkUnlockRequest } from "./original-form.js";
 import { Roster } from "./roster.js";
@@ -45,6 +58,8 @@ export class MetaClient implements AsyncDisposable {
   #discovers = false;
   readonly #calls: LockCalls;
   readonly #held = new Roster<LockHandle>();
+  readonly #nesting: Nesting | undefined;
+  readonly #elections: Elections;
   /** Shows which locks there are, who holds them and who waits. */
   readonly locks: LockInspector;
   #closing: Promise<void> | undefined;
@@ -89,7 +104,14 @@ export class MetaClient implements AsyncDisposable {
     const deadPeerMs = timing.connectTimeoutMs + timing.pingIntervalMs + timing.pingTimeoutMs;
     const failover = new Failover({ clock, ring: this.#ring, backoff: timing.backoff, deadPeerMs });
     this.#calls = new LockCalls({ clock, failover, timing, unavailableAfterMs: config.unavailableAfterMs });
-    this.locks = new LockInspector(this.#calls);
+    this.locks = new LockInspector(this.#calls, config.owner);
+    this.#nesting = config.trackNesting ? new Nesting() : undefined;
+    this.#elections = new Elections({
+      clock,
+      random: all.random,
+      inspector: this.locks,
+      acquire: (name, options, value) => this.#acquire([askedOf(name, options.share)], options, value),
+    });
   }
 
   /**
@@ -109,7 +131,8 @@ export class MetaClient implements AsyncDisposable {
     if (typeof target !== "string" && !(target instanceof Uint8Array)) {
       return this.#lockPlainly(target);
     }
-    return this.#acquire(target, checkLockOptions(options));
+    const checked = checkLockOptions(options);
+    return this.#acquire([askedOf(target, checked.share)], checked);
   }
 
   /**
@@ -118,7 +141,8 @@ export class MetaClient implements AsyncDisposable {
    * @throws as {@link lock}, except WaitTimeoutError; UnavailableError after two rounds over all endpoints
    */
   async tryLock(name: LockName, options: TryLockOptions = {}): Promise<HeldLock | null> {
-    return this.#tryAcquire(name, checkTryLockOptions(options));
+    const checked = checkTryLockOptions(options);
+    return this.#tryAcquire([askedOf(name, checked.share)], checked);
   }
 
   /**
@@ -139,7 +163,108 @@ export class MetaClient implements AsyncDisposable {
       | [options: LockOptions | undefined, body: (lock: HeldLock) => Promise<T> | T]
   ): Promise<T> {
     const [options, body] = rest.length === 1 ? [{}, rest[0]] : rest;
-    return this.#with(name, () => checkLockOptions(options ?? {}), body);
+    return this.#with(() => {
+      const checked = checkLockOptions(options ?? {});
+      return [[askedOf(name, checked.share)], checked];
+    }, body);
+  }
+
+  /**
+   * Waits for several locks at once, 16 at most, and returns one handle to them all: all or none are held. The request has one
+   * place in the queues of all of them, so requests for several locks never wait for each other in a circle. A lock that is
+   * free is kept for it while it waits for the others.
+   *
+   * @throws as {@link lock}
+   */
+  async lockAll(locks: readonly (LockName | LockPart)[], options: Omit<LockOptions, "mode"> = {}): Promise<HeldLocks> {
+    return this.#acquire(checkParts(locks), checkLockOptions(withoutMode(options)));
+  }
+
+  /**
+   * Takes several locks if all of them are free; resolves to null when one is taken.
+   *
+   * @throws as {@link tryLock}
+   */
+  async tryLockAll(
+    locks: readonly (LockName | LockPart)[],
+    options: Omit<TryLockOptions, "mode"> = {},
+  ): Promise<HeldLocks | null> {
+    return this.#tryAcquire(checkParts(locks), checkTryLockOptions(withoutMode(options)));
+  }
+
+  /**
+   * Runs `body` while holding several locks; as {@link lockAll} and {@link withLock}.
+   *
+   * @throws as {@link lockAll}, before `body` is called
+   */
+  withAll<T>(locks: readonly (LockName | LockPart)[], body: (locks: HeldLocks) => Promise<T> | T): Promise<T>;
+  withAll<T>(
+    locks: readonly (LockName | LockPart)[],
+    options: Omit<LockOptions, "mode"> | undefined,
+    body: (locks: HeldLocks) => Promise<T> | T,
+  ): Promise<T>;
+  async withAll<T>(
+    locks: readonly (LockName | LockPart)[],
+    ...rest:
+      | [body: (locks: HeldLocks) => Promise<T> | T]
+      | [options: Omit<LockOptions, "mode"> | undefined, body: (locks: HeldLocks) => Promise<T> | T]
+  ): Promise<T> {
+    const [options = {}, body] = rest.length === 1 ? [{}, rest[0]] : rest;
+    return this.#with(() => [checkParts(locks), checkLockOptions(withoutMode(options))], body);
+  }
+
+  /**
+   * The lock of that name that the running code holds, because it runs inside of {@link withLock} or its kin; undefined when it
+   * holds none, or when the client does not have `trackNesting`. So a function that needs the lock can take it from its caller.
+   */
+  current(name: LockName): HeldLock | undefined {
+    return this.#nesting?.current(name);
+  }
+
+  /**
+   * Takes part in the election of a leader, again and again, and calls `body` while this process leads. It resolves when `body`
+   * has returned in a term that goes on, and then no more takes part.
+   *
+   * At the end of a term, by `resign`, an unhealthy answer or the loss of the lock, `term.signal` aborts. The next candidate
+   * leads once `body` has ended, or the TTL has passed. Callbacks of one call never run side by side.
+   *
+   * @throws what `body` throws, unless that only says that its term has ended; LeaderStuckError when `body` goes on for
+   *   `stopGraceMs` after its term; else as {@link lock}
+   */
+  async lead(name: LockName, body: (term: Term) => Promise<void> | void): Promise<void>;
+  async lead(
+    name: LockName,
+    options: LeadOptions | undefined,
+    body: (term: Term) => Promise<void> | void,
+  ): Promise<void>;
+  async lead(
+    name: LockName,
+    ...rest:
+      | [body: (term: Term) => Promise<void> | void]
+      | [options: LeadOptions | undefined, body: (term: Term) => Promise<void> | void]
+  ): Promise<void> {
+    const [options = {}, body] = rest.length === 1 ? [{}, rest[0]] : rest;
+    return this.#elections.lead(name, options, body);
+  }
+
+  /**
+   * Takes part in the election of a leader, and yields each of this process's terms. The term ends when the loop goes on or is
+   * left, and its `signal` aborts when it ends before.
+   *
+   * @throws as {@link lock}
+   */
+  campaign(name: LockName, options: CampaignOptions = {}): AsyncGenerator<Term, void, undefined> {
+    return this.#elections.campaign(name, options);
+  }
+
+  /**
+   * Tells who leads now, and again whenever that or the leader's value changes; null while nobody leads. It goes on over
+   * failures of servers, and never ends by itself.
+   *
+   * @throws as {@link LockInspector.watch}
+   */
+  observeLeader(name: LockName, options: ObserveOptions = {}): AsyncGenerator<Leader | null, void, undefined> {
+    return this.#elections.observe(name, options);
   }
 
   /**
@@ -152,22 +277,20 @@ export class MetaClient implements AsyncDisposable {
     checkObject("options", options, "an object such as { limit: 10 }");
     toWireName(name);
     const limit = checkLimit(options.limit);
-    const check = (given: AcquireOptions | TryAcquireOptions, checked: CheckedLockOptions): CheckedLockOptions => {
-      if ("mode" in given && given.mode !== undefined) {
-        throw invalid("mode", "absent, because a semaphore has no modes", given.mode);
-      }
-      return { ...checked, share: checkPermits(given.permits, limit) };
+    const check = (given: AcquireOptions | TryAcquireOptions, checked: CheckedLockOptions): Asked => {
+      withoutMode(given);
+      return [[askedOf(name, checkPermits(given.permits, limit))], checked];
     };
     return {
-      acquire: async (given = {}) => this.#acquire(name, check(given, checkLockOptions(given))),
-      tryAcquire: async (given = {}) => this.#tryAcquire(name, check(given, checkTryLockOptions(given))),
+      acquire: async (given = {}) => this.#acquire(...check(given, checkLockOptions(given))),
+      tryAcquire: async (given = {}) => this.#tryAcquire(...check(given, checkTryLockOptions(given))),
       withPermits: async <T>(
         ...rest:
           | [body: (lock: HeldLock) => Promise<T> | T]
           | [options: AcquireOptions | undefined, body: (lock: HeldLock) => Promise<T> | T]
       ): Promise<T> => {
         const [given = {}, body] = rest.length === 1 ? [{}, rest[0]] : rest;
-        return this.#with(name, () => check(given, checkLockOptions(given)), body);
+        return this.#with(() => check(given, checkLockOptions(given)), body);
       },
     };
   }
@@ -210,29 +333,32 @@ export class MetaClient implements AsyncDisposable {
     return this.close();
   }
 
-  async #acquire(name: LockName, options: CheckedLockOptions): Promise<HeldLock> {
-    const grant = await this.#calls.acquire(this.#ask(name, options));
-    return this.#hold(name, grant, options, false);
+  async #acquire(
+    locks: readonly AskedLock[],
+    options: CheckedLockOptions,
+    value: Uint8Array = noBytes,
+  ): Promise<LockHandle> {
+    if (options.waitMs === undefined) {
+      this.#nesting?.check(locks);
+    }
+    return this.#hold(locks, await this.#calls.acquire(this.#ask(locks, options, value)), options);
   }
 
-  async #tryAcquire(name: LockName, options: CheckedLockOptions): Promise<HeldLock | null> {
-    const grant = await this.#calls.tryAcquire(this.#ask(name, options));
-    return grant === null ? null : this.#hold(name, grant, options, false);
+  async #tryAcquire(locks: readonly AskedLock[], options: CheckedLockOptions): Promise<LockHandle | null> {
+    const grant = await this.#calls.tryAcquire(this.#ask(locks, options));
+    return grant === null ? null : this.#hold(locks, grant, options);
   }
 
-  async #with<T>(
-    name: LockName,
-    check: () => CheckedLockOptions,
-    body: (lock: HeldLock) => Promise<T> | T,
-  ): Promise<T> {
+  async #with<T>(check: () => Asked, body: (lock: LockHandle) => Promise<T> | T): Promise<T> {
     if (typeof body !== "function") {
       throw invalid("body", "a function that is called with the lock", body);
     }
-    const checked = check();
-    const grant = await this.#calls.acquire(this.#ask(name, checked));
-    const lock = this.#hold(name, grant, checked, true);
+    const place = this.#nesting === undefined ? undefined : new Error("the lock was asked for here");
+    const [locks, options] = check();
+    const lock = await this.#acquire(locks, { ...options, keepAlive: options.keepAlive ?? true });
     try {
-      return await body(lock);
+      const run = () => body(lock);
+      return await (place === undefined || this.#nesting === undefined ? run() : this.#nesting.run(lock, place, run));
     } finally {
       await lock[Symbol.asyncDispose]();
     }
@@ -256,7 +382,7 @@ export class MetaClient implements AsyncDisposable {
 
   async #lockPlainly(request: LockRequest): Promise<LockResult> {
     const { name, ttlMs } = checkLockRequest(request);
-    const { holding } = await this.#calls.acquire(this.#ask(name, { ttlMs }));
+    const { holding } = await this.#calls.acquire(this.#ask([askedOf(name, exclusive)], { ttlMs }));
     return { key: holding.key };
   }
 
@@ -268,24 +394,29 @@ export class MetaClient implements AsyncDisposable {
     }
   }
 
-  #ask(name: LockName, options: Partial<CheckedLockOptions>): LockAsk {
+  #ask(
+    locks: readonly AskedLock[],
+    options: Partial<CheckedLockOptions> & Pick<CheckedLockOptions, "ttlMs">,
+    value: Uint8Array = noBytes,
+  ): LockAsk {
     this.#discover();
     return {
-      lock: toWireName(name),
+      locks,
       ttlMs: options.ttlMs,
       waitMs: options.waitMs,
       owner: options.owner ?? this.#config.owner,
-      share: options.share ?? exclusive,
+      labels: options.labels ?? {},
+      value,
+      within: this.#nesting?.within() ?? [],
       signal: options.signal,
     };
   }
 
-  #hold(name: LockName, grant: Granted, options: CheckedLockOptions, keepAlive: boolean): LockHandle {
+  #hold(locks: readonly AskedLock[], grant: Granted, options: CheckedLockOptions): LockHandle {
     const handle = new LockHandle({
-      name,
+      locks,
       grant,
-      share: options.share,
-      keepAlive: options.keepAlive ?? keepAlive,
+      keepAlive: options.keepAlive ?? false,
       maxHoldMs: options.maxHoldMs,
       clock: this.#parts.clock,
       calls: this.#calls,
@@ -303,4 +434,21 @@ export class MetaClient implements AsyncDisposable {
     void handle.abandon();
     throw new ClosedError();
   }
+}
+
+/** What is asked for, and how. */
+type Asked = readonly [readonly AskedLock[], CheckedLockOptions];
+
+const noBytes = new Uint8Array();
+
+function askedOf(name: LockName, share: Share): AskedLock {
+  return { name, lock: toWireName(name), share };
+}
+
+/** @throws InvalidArgumentError if there is a mode where none is allowed */
+function withoutMode<T extends object>(options: T): T {
+  if ("mode" in options && options.mode !== undefined) {
+    throw invalid("mode", "absent: each lock has its own, and a semaphore has none", options.mode);
+  }
+  return options;
 }

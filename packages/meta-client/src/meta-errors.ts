@@ -1,6 +1,14 @@
 /** Names what went wrong, for programs: one code for each class of error. */
 export type MetaErrorCode =
-  "WAIT_TIMEOUT" | "LOCK_LOST" | "UNAVAILABLE" | "INVALID_ARGUMENT" | "LIMIT_EXCEEDED" | "CLOSED" | "UNEXPECTED";
+  | "WAIT_TIMEOUT"
+  | "LOCK_LOST"
+  | "UNAVAILABLE"
+  | "INVALID_ARGUMENT"
+  | "LIMIT_EXCEEDED"
+  | "SELF_DEADLOCK"
+  | "LEADER_STUCK"
+  | "CLOSED"
+  | "UNEXPECTED";
 
 /**
  * Every error that this client makes. The message says what happened and what to do about it; `cause` is the original
@@ -19,6 +27,8 @@ export interface HolderInfo {
   readonly permits: number;
   /** For how long it had held them, in milliseconds, as far as the server had seen: it may be longer. */
   readonly heldMs: number;
+  /** It waited for other locks that it had asked for at once, and this one was kept for it. */
+  readonly reserves: boolean;
 }
 
 /** Who stood in the way of a lock, as far as a server could say. */
@@ -26,7 +36,12 @@ export interface WaitTimeoutDetails {
   readonly holderOwner?: string | undefined;
   readonly holderToken?: bigint | undefined;
   readonly waiters?: number | undefined;
-  readonly holders?: readonly (Omit<HolderInfo, "heldMs"> & { readonly heldMs: bigint | number })[] | undefined;
+  readonly holders?:
+    | readonly (Omit<HolderInfo, "heldMs" | "reserves"> & {
+        readonly heldMs: bigint | number;
+        readonly reserves?: boolean;
+      })[]
+    | undefined;
   readonly holderCount?: number | undefined;
   readonly position?: number | undefined;
 }
@@ -53,8 +68,8 @@ export class WaitTimeoutError extends MetaError {
     this.holderOwner = details.holderOwner;
     this.holderToken = details.holderToken;
     this.waiters = details.waiters;
-    this.holders = (details.holders ?? []).map(({ owner, token, permits, heldMs }) => {
-      return { owner, token, permits, heldMs: Number(heldMs) };
+    this.holders = (details.holders ?? []).map(({ owner, token, permits, heldMs, reserves }) => {
+      return { owner, token, permits, heldMs: Number(heldMs), reserves: reserves ?? false };
     });
     this.holderCount = details.holderCount;
     this.position = details.position === 0 ? undefined : details.position;
@@ -65,6 +80,35 @@ export class WaitTimeoutError extends MetaError {
 export class LockLostError extends MetaError {
   override readonly name = "LockLostError";
   readonly code = "LOCK_LOST";
+  /** Who took the lock away by force, and why; undefined when nobody did, or when that is not known. */
+  readonly forced: ForcedBy | undefined;
+
+  constructor(message: string, options?: ErrorOptions & { readonly forced?: ForcedBy | undefined }) {
+    super(message, options);
+    this.forced = options?.forced;
+  }
+}
+
+/** Who took a lock from its holder by force, and why. */
+export interface ForcedBy {
+  /** Empty when the operator gave no name. */
+  readonly actor: string;
+  readonly reason: string;
+}
+
+/** The code that asks for a lock runs inside of code that holds it: it would wait for itself for ever. */
+export class SelfDeadlockError extends MetaError {
+  override readonly name = "SelfDeadlockError";
+  readonly code = "SELF_DEADLOCK";
+}
+
+/**
+ * A callback goes on although its term as a leader is over. Another process may lead by now: end this process, or make sure
+ * otherwise that the callback does no harm.
+ */
+export class LeaderStuckError extends MetaError {
+  override readonly name = "LeaderStuckError";
+  readonly code = "LEADER_STUCK";
 }
 
 /** An endpoint that was tried, and why it could not serve. */

@@ -4,8 +4,7 @@ import type { Clock } from "@metasrv/wire";
 import { Cancellation, settledOrCancelled } from "./cancellation.js";
 import type { Connection } from "./connection.js";
 import type { Holding, LockOutcome, Renewed } from "./grant.js";
-import type { LockChannel } from "./lock-channel.js";
-import type { GetLock, ListLocks, LockInfo, LockPage } from "./lock-info.js";
+import type { Inspecting, LockChannel } from "./lock-channel.js";
 import type { Member } from "./member.js";
 import { SessionStream } from "./session-stream.js";
 import { openSessionWire } from "./session-wire.js";
@@ -49,7 +48,7 @@ export class SessionChannel implements LockChannel {
   }
 
   lock(request: LockRequest, scope: Cancellation): Promise<LockOutcome> {
-    if ((request.lock.value?.length ?? 0) + request.owner.length > longestRequest) {
+    if (lengthOf(request) > longestRequest) {
       return this.#unary.lock(request, scope);
     }
     return this.#way?.lock(request, scope) ?? this.#openAnd(scope, (way) => way.lock(request, scope));
@@ -63,12 +62,12 @@ export class SessionChannel implements LockChannel {
     return this.#way?.renew(holding, ttlMs, scope) ?? this.#openAnd(scope, (way) => way.renew(holding, ttlMs, scope));
   }
 
-  getLock(request: GetLock, scope: Cancellation): Promise<LockInfo> {
-    return this.#unary.getLock(request, scope);
+  inspect<T>(ask: Inspecting<Promise<T>>, scope: Cancellation): Promise<T> {
+    return this.#unary.inspect(ask, scope);
   }
 
-  listLocks(request: ListLocks, scope: Cancellation): Promise<LockPage> {
-    return this.#unary.listLocks(request, scope);
+  follow<T>(open: Inspecting<AsyncIterable<T>>, scope: Cancellation): AsyncGenerator<T, void, undefined> {
+    return this.#unary.follow(open, scope);
   }
 
   members(scope: Cancellation): Promise<readonly Member[]> {
@@ -170,4 +169,16 @@ export class SessionChannel implements LockChannel {
     }
     return stream;
   }
+}
+
+/** About how long a request is. */
+function lengthOf({ lock, owner, parts, labels, within, value }: LockRequest): number {
+  let length = (lock.value?.length ?? 0) + owner.length + value.length;
+  for (const named of [...parts, ...within]) {
+    length += named.lock.value?.length ?? 0;
+  }
+  for (const [key, text] of Object.entries(labels)) {
+    length += key.length + text.length;
+  }
+  return length;
 }

@@ -1,4 +1,4 @@
-import type { LockMode, SessionCommand } from "@metasrv/proto/metasrv/v1";
+import type { SessionCommand } from "@metasrv/proto/metasrv/v1";
 import type { Cancellation, CancelListener } from "./cancellation.js";
 import type { Holding, LockOutcome, Renewed } from "./grant.js";
 
@@ -74,8 +74,14 @@ export function unlockCommand(lock: number, key: Uint8Array): SessionCommand["co
 /**
  * Gives a lock its TTL again. It names the lock as {@link unlockCommand} does.
  *
- * @param mode - `SHARED` makes an exclusive lock a shared one
+ * @param renewal - what it changes besides
  */
-export function renewCommand(lock: number, key: Uint8Array, ttlMs: bigint, mode: LockMode): SessionCommand["command"] {
-  return { case: "renew", value: { $typeName: "metasrv.v1.SessionRenew", lock, key, ttlMs, mode } };
+export function renewCommand(
+  lock: number,
+  key: Uint8Array,
+  ttlMs: bigint,
+  { renewedMode: mode, value }: Pick<Holding, "renewedMode" | "value">,
+): SessionCommand["command"] {
+  const renew = { $typeName: "metasrv.v1.SessionRenew" as const, lock, key, ttlMs, mode };
+  return { case: "renew", value: value === undefined ? renew : { ...renew, value } };
 }

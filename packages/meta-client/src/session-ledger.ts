@@ -70,7 +70,7 @@ export class SessionLedger {
 
   renew(holding: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
     const { lock, key } = this.#subject(holding);
-    return this.#ask(renewCommand(lock, key, BigInt(ttlMs), holding.renewedMode), holding, scope) as Promise<Renewed>;
+    return this.#ask(renewCommand(lock, key, BigInt(ttlMs), holding), holding, scope) as Promise<Renewed>;
   }
 
   /**
@@ -94,11 +94,11 @@ export class SessionLedger {
   }
 
   /** Handles an event from the server. */
-  handle({ number, event }: SessionEvent): void {
+  handle({ number, event, forced }: SessionEvent): void {
     const about = this.#inUse.get(number);
     if (event.case === "lost") {
       if (about instanceof Holding) {
-        this.#lose(number, about, newsOf(event.value));
+        this.#lose(number, about, newsOf(event.value, forced));
       }
     } else if (about instanceof PendingCommand) {
       this.#inUse.delete(number);
@@ -301,9 +301,7 @@ export class SessionLedger {
         // sent again with the key.
         const { key } = holding;
         const again =
-          command.case === "renew"
-            ? renewCommand(0, key, command.value.ttlMs, holding.renewedMode)
-            : unlockCommand(0, key);
+          command.case === "renew" ? renewCommand(0, key, command.value.ttlMs, holding) : unlockCommand(0, key);
         this.#add(again, to);
         return;
       }
@@ -345,9 +343,9 @@ export class SessionLedger {
     if (here) {
       holding.servedBy = undefined;
     }
-    // While the lock is served elsewhere, only a release counts. What this server says of the lock's time or place may
+    // While the lock is served elsewhere, only a release counts, by force or not. What this server says of the lock's time or place may
     // be older than a renewal at the other server.
-    if (news !== undefined && (here || news === "released")) {
+    if (news !== undefined && (here || news === "released" || typeof news === "object")) {
       holding.tell(news);
     }
   }

@@ -4,6 +4,7 @@ import { describe, expect, test } from "@jest/globals";
 import { LossReason, type SessionTermsSchema } from "@metasrv/proto/metasrv/v1";
 import { ManualClock, settled } from "@metasrv/wire/testing";
 import { Cancellation } from "./cancellation.js";
+import type { LockNews } from "./grant.js";
 import { EndpointFailure } from "./lock-channel.js";
 import { SessionStream } from "./session-stream.js";
 import type { SessionWire } from "./session-wire.js";
@@ -269,7 +270,7 @@ describe("a session stream that is left", () => {
     const outcome = await locked;
     expect(outcome).toMatchObject({ kind: "granted" });
     expect(stream.broken).toBe(false);
-    const news: string[] = [];
+    const news: LockNews[] = [];
     if (outcome.kind === "granted") {
       outcome.grant.holding.listen({ hear: (each) => news.push(each) });
     }
@@ -285,7 +286,7 @@ describe("a session stream that is left", () => {
     const { number } = await server.nextOne("lock");
     server.send([number, grantEvent()]);
     const outcome = await locked;
-    const news: string[] = [];
+    const news: LockNews[] = [];
     if (outcome.kind === "granted") {
       outcome.grant.holding.listen({ hear: (each) => news.push(each) });
     }

@@ -51,7 +51,12 @@ describe("a semaphore", () => {
     ["no limit", () => ({}) as { limit: number }, undefined, "limit must be a whole number from 1 to 4294967294"],
     ["a limit of 0", () => ({ limit: 0 }), undefined, "limit must be a whole number from 1 to 4294967294, but is 0."],
     ["too many permits", () => ({ limit: 3 }), { permits: 4 }, "permits must be a whole number from 1 to 3, but is 4."],
-    ["a mode", () => ({ limit: 3 }), { mode: "shared" }, "mode must be absent, because a semaphore has no modes"],
+    [
+      "a mode",
+      () => ({ limit: 3 }),
+      { mode: "shared" },
+      "mode must be absent: each lock has its own, and a semaphore has none",
+    ],
   ])("with %s is refused", async (_, options, ask, message) => {
     const { meta, a } = scriptedClient();
     const error: unknown = await Promise.resolve()

@@ -1,11 +1,10 @@
-import { type CallOptions, type Client, createClient } from "@connectrpc/connect";
-import { ClusterService, InspectService, type LockRequest, LockService } from "@metasrv/proto/metasrv/v1";
+import { type Client, createClient } from "@connectrpc/connect";
+import { AdminService, ClusterService, InspectService, type LockRequest, LockService } from "@metasrv/proto/metasrv/v1";
 import type { Clock } from "@metasrv/wire";
 import type { Cancellation } from "./cancellation.js";
 import type { Connection } from "./connection.js";
 import { type Holding, type LockOutcome, readOutcome, type Renewed } from "./grant.js";
-import { EndpointFailure, type LockChannel } from "./lock-channel.js";
-import { type GetLock, type ListLocks, type LockInfo, type LockPage, readLock, readPage } from "./lock-info.js";
+import { EndpointFailure, type Inspecting, type Inspections, type LockChannel } from "./lock-channel.js";
 import { type Member, readMember } from "./member.js";
 import { translateError } from "./translate-error.js";
 
@@ -22,7 +21,7 @@ export class UnaryChannel implements LockChannel {
   readonly #clock: Clock;
   readonly #locks: Client<typeof LockService>;
   readonly #cluster: Client<typeof ClusterService>;
-  readonly #inspect: Client<typeof InspectService>;
+  readonly #inspections: Inspections;
 
   constructor(endpoint: string, connection: Connection, clock: Clock) {
     this.endpoint = endpoint;
@@ -30,7 +29,10 @@ export class UnaryChannel implements LockChannel {
     this.#clock = clock;
     this.#locks = createClient(LockService, connection.transport);
     this.#cluster = createClient(ClusterService, connection.transport);
-    this.#inspect = createClient(InspectService, connection.transport);
+    this.#inspections = {
+      ...createClient(InspectService, connection.transport),
+      ...createClient(AdminService, connection.transport),
+    };
   }
 
   async lock(request: LockRequest, scope: Cancellation): Promise<LockOutcome> {
@@ -42,24 +44,29 @@ export class UnaryChannel implements LockChannel {
     await this.#ask((options) => this.#locks.unlock({ key }, options), scope);
   }
 
-  async renew({ key, renewedMode: mode }: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
-    const request = { key, ttlMs: BigInt(ttlMs), mode };
+  async renew({ key, renewedMode: mode, value }: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
+    const request = { key, ttlMs: BigInt(ttlMs), mode, ...(value !== undefined && { value }) };
     const { message, sentAtMs } = await this.#ask((options) => this.#locks.renew(request, options), scope);
     return { ttlMs: Number(message.ttlMs), sentAtMs };
   }
 
-  async getLock(request: GetLock, scope: Cancellation): Promise<LockInfo> {
-    // Read within the call, so that another endpoint is asked when this one shows no lock.
-    const { message } = await this.#ask(
-      async (options) => readLock(await this.#inspect.getLock(request, options)),
-      scope,
-    );
+  async inspect<T>(ask: Inspecting<Promise<T>>, scope: Cancellation): Promise<T> {
+    const { message } = await this.#ask((options) => ask(this.#inspections, options), scope);
     return message;
   }
 
-  async listLocks(request: ListLocks, scope: Cancellation): Promise<LockPage> {
-    const { message } = await this.#ask((options) => this.#inspect.listLocks(request, options), scope);
-    return readPage(message);
+  async *follow<T>(open: Inspecting<AsyncIterable<T>>, scope: Cancellation): AsyncGenerator<T, void, undefined> {
+    this.#connection.hold();
+    try {
+      await this.#connection.ready(scope);
+      yield* open(this.#inspections, { signal: scope.signal });
+    } catch (error) {
+      scope.throwIfCancelled();
+      throw translateError(error, { endpoint: this.endpoint, sent: true });
+    } finally {
+      this.#connection.release();
+    }
+    throw new EndpointFailure(this.endpoint, "the server ended the stream", true);
   }
 
   async members(scope: Cancellation): Promise<readonly Member[]> {
@@ -93,7 +100,10 @@ export class UnaryChannel implements LockChannel {
     return Promise.resolve();
   }
 
-  async #ask<T>(rpc: (options: CallOptions) => Promise<T>, scope: Cancellation): Promise<Answer<T>> {
+  async #ask<T>(
+    rpc: (options: { readonly signal: AbortSignal }) => Promise<T>,
+    scope: Cancellation,
+  ): Promise<Answer<T>> {
     let sent = false;
     this.#connection.hold();
     try {

@@ -53,8 +53,19 @@ export async function readTickets({ hosts, prefix, timeoutMs, foreign }: DumpOpt
  * the lock.
  */
 export function ticketLine({ name, token, content, memberId, attempt, holds }: Ticket): string {
-  const { ttlMs, owner, resumable, permits, limit } = content;
-  const common = { name: showLockName(name), token, ttlMs: BigInt(ttlMs), owner, resumable, memberId, attempt, holds };
+  const { ttlMs, owner, resumable, permits, limit, extras } = content;
+  const common = {
+    name: showLockName(name),
+    token,
+    ttlMs: BigInt(ttlMs),
+    owner,
+    resumable,
+    memberId,
+    attempt,
+    holds,
+    others: extras?.others.map((part) => showLockName(part.name)) ?? [],
+    labels: Object.fromEntries(extras?.labels ?? []),
+  };
   const shown = isExclusive(content)
     ? { ...common, mode: LockMode.EXCLUSIVE }
     : isShared(content)

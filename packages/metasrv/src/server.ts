@@ -82,7 +82,7 @@ export async function startServer(
   const dependencies = {
     locks,
     cluster: locks.cluster,
-    inspected: locks.inspection,
+    operated: locks,
     sessions,
     readiness,
     limits,

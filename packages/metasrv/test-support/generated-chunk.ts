@@ -18,7 +18,10 @@ import {
   anyNumber,
   anyToken,
   anyUint32,
+  contentMessage,
   contentOf,
+  fitting,
+  isFitting,
 } from "./generated-entry.js";
 
 const anyOutcome: fc.Arbitrary<Outcome> = fc.oneof(
@@ -29,14 +32,16 @@ const anyOutcome: fc.Arbitrary<Outcome> = fc.oneof(
 /** A part of a snapshot with any values that its fields can have. */
 export const anyPart: fc.Arbitrary<SnapshotPart> = fc.record({
   tickets: fc.array(
-    fc.record({
-      name: anyName,
-      id: anyId,
-      token: anyToken,
-      content: anyContent,
-      memberId: anyMemberId,
-      attempt: anyUint32,
-    }),
+    fc
+      .record({
+        name: anyName,
+        id: anyId,
+        token: anyToken,
+        content: anyContent,
+        memberId: anyMemberId,
+        attempt: anyUint32,
+      })
+      .map((ticket) => ({ ...ticket, content: fitting(ticket.name, ticket.content) })),
     { maxLength: 8 },
   ),
   writers: fc.array(
@@ -46,6 +51,19 @@ export const anyPart: fc.Arbitrary<SnapshotPart> = fc.record({
       entries: fc.array(fc.record({ sequence: anyNumber, outcomes: fc.array(anyOutcome, { maxLength: 4 }) }), {
         maxLength: 4,
       }),
+    }),
+    { maxLength: 3 },
+  ),
+  forced: fc.array(
+    fc.record({
+      name: anyName,
+      token: anyToken,
+      owner: fc.string(),
+      held: fc.boolean(),
+      actor: fc.string(),
+      reason: fc.string({ unit: "binary" }),
+      unixMs: anyNumber,
+      place: anyToken,
     }),
     { maxLength: 3 },
   ),
@@ -61,10 +79,10 @@ const kinds: Readonly<Record<Outcome["kind"], OutcomeKind>> = {
 };
 
 /** The message that a part is, with a content and a member for each ticket. */
-export function chunkOf({ tickets, writers }: SnapshotPart): SnapshotChunk {
+export function chunkOf({ tickets, writers, forced }: SnapshotPart): SnapshotChunk {
   return create(SnapshotChunkSchema, {
     memberIds: tickets.map(({ memberId }) => memberId),
-    contents: tickets.map(({ content }) => ({ ...content, ttlMs: BigInt(content.ttlMs) })),
+    contents: tickets.map(({ content }) => contentMessage(content)),
     tickets: tickets.map(({ name, id, token, attempt }, index) => {
       return { name: lockNameBytes(name), id: ticketIdBytes(id), token, attempt, content: index, member: index };
     }),
@@ -76,16 +94,17 @@ export function chunkOf({ tickets, writers }: SnapshotPart): SnapshotChunk {
         outcomes: outcomes.map((outcome) => ({ ...outcome, kind: kinds[outcome.kind] })),
       })),
     })),
+    forced: forced.map((record) => ({ ...record, name: lockNameBytes(record.name), unixMs: BigInt(record.unixMs) })),
   });
 }
 
 /** The part that a message is; undefined where it names what is not there, or an outcome that there is not. */
-export function partOf({ memberIds, contents, tickets, writers }: SnapshotChunk): SnapshotPart | undefined {
+export function partOf({ memberIds, contents, tickets, writers, forced }: SnapshotChunk): SnapshotPart | undefined {
   const read = tickets.flatMap(({ name, id, token, content: at, member, attempt }) => {
     const content = contents[at];
     const memberId = memberIds[member];
     const known = content && contentOf(content);
-    if (known === undefined || memberId === undefined || known.permits > known.limit) {
+    if (known === undefined || memberId === undefined || !isFitting(lockNameOf(name), known)) {
       return [];
     }
     return [{ name: lockNameOf(name), id: ticketIdFrom(id), token, content: known, memberId, attempt }];
@@ -93,7 +112,10 @@ export function partOf({ memberIds, contents, tickets, writers }: SnapshotChunk)
   const progress = writers.map(progressOf);
   const known = progress.filter((one) => one !== undefined);
   const isWhole = read.length === tickets.length && known.length === writers.length;
-  return isWhole ? { tickets: read, writers: known } : undefined;
+  const records = forced.map(({ name, token, owner, held, actor, reason, unixMs, place }) => {
+    return { name: lockNameOf(name), token, owner, held, actor, reason, unixMs: Number(unixMs), place };
+  });
+  return isWhole ? { tickets: read, writers: known, forced: records } : undefined;
 }
 
 function progressOf({ memberId, settled, entries }: StoredProgress): SnapshotPart["writers"][number] | undefined {

@@ -7,7 +7,14 @@ import {
   type TicketContentSchema,
 } from "@metasrv/proto/metasrv/store/v1";
 import fc from "fast-check";
-import type { Command, Entry, RemoveCause, TicketContent } from "../src/model/command.js";
+import {
+  type Command,
+  type Entry,
+  extrasOf,
+  type RemoveCause,
+  type TicketContent,
+  type TicketExtras,
+} from "../src/model/command.js";
 import { type LockName, lockNameBytes, lockNameOf } from "../src/model/lock-name.js";
 import { exclusive, noLimit, type Share, shared } from "../src/model/share.js";
 import { type TicketId, ticketIdBytes, ticketIdFrom } from "../src/model/ticket-id.js";
@@ -28,6 +35,28 @@ const anyShare: fc.Arbitrary<Share> = fc.oneof(
     .map(({ permits, limit }) => ({ permits: Math.min(permits, limit), limit: Math.max(permits, limit) })),
 );
 
+const anyText = fc.oneof(fc.string({ maxLength: 20 }), fc.string({ unit: "binary", maxLength: 20 }));
+
+const anyExtras: fc.Arbitrary<TicketExtras | undefined> = fc
+  .record({
+    others: fc.uniqueArray(
+      fc.tuple(anyName, anyShare).map(([name, share]) => ({ name, ...share })),
+      { maxLength: 3, selector: ({ name }) => name },
+    ),
+    labels: fc.uniqueArray(fc.tuple(anyText, anyText), { maxLength: 3, selector: ([key]) => key }),
+    within: fc.array(fc.record({ name: anyName, token: anyToken }), { maxLength: 2 }),
+    value: fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes).toString("latin1")),
+  })
+  .map(({ others, ...extras }) => extrasOf({ ...extras, others: others.sort((a, b) => (a.name < b.name ? -1 : 1)) }));
+
+/** A content that a ticket of this lock can have: without the other locks whose names are not above its own. */
+export function fitting(name: LockName, content: TicketContent): TicketContent {
+  const { extras } = content;
+  return extras === undefined
+    ? content
+    : { ...content, extras: extrasOf({ ...extras, others: extras.others.filter((part) => part.name > name) }) };
+}
+
 export const anyContent: fc.Arbitrary<TicketContent> = fc
   .tuple(
     fc.record({
@@ -36,14 +65,35 @@ export const anyContent: fc.Arbitrary<TicketContent> = fc
       resumable: fc.boolean(),
     }),
     anyShare,
+    fc.oneof({ weight: 2, arbitrary: fc.constant(undefined) }, anyExtras),
   )
-  .map(([content, share]) => ({ ...content, ...share }));
+  .map(([content, share, extras]) => ({ ...content, ...share, extras }));
 
 const ref = { name: anyName, id: anyId };
 
 const anyCommand: fc.Arbitrary<Command> = fc.oneof(
-  fc.record({ kind: fc.constant("create"), ...ref, content: anyContent, attempt: anyUint32, try: fc.boolean() }),
-  fc.record({ kind: fc.constant("renew"), ...ref, token: anyToken, ttlMs: anyNumber, downgrade: fc.boolean() }),
+  fc
+    .record({ kind: fc.constant("create"), ...ref, content: anyContent, attempt: anyUint32, try: fc.boolean() })
+    .map((command) => ({ ...command, content: fitting(command.name, command.content) })),
+  fc.record({
+    kind: fc.constant("renew"),
+    ...ref,
+    token: anyToken,
+    ttlMs: anyNumber,
+    downgrade: fc.boolean(),
+    value: fc.option(
+      fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes).toString("latin1")),
+      { nil: undefined },
+    ),
+  }),
+  fc.record({
+    kind: fc.constant("force"),
+    name: anyName,
+    token: anyToken,
+    actor: anyText,
+    reason: anyText,
+    unixMs: anyNumber,
+  }),
   fc.record({
     kind: fc.constant("remove"),
     ...ref,
@@ -88,8 +138,19 @@ export function messageOf({ level, settled, seen, commands }: Entry): EntryMessa
 
 /** The message that a content is. */
 export function contentMessage(content: TicketContent): MessageInitShape<typeof TicketContentSchema> {
-  const { ttlMs, owner, resumable, permits, limit } = content;
-  return { ttlMs: BigInt(ttlMs), owner, resumable, ...(limit > 1 && { permits, limit }) };
+  const { ttlMs, owner, resumable, permits, limit, extras } = content;
+  return {
+    ttlMs: BigInt(ttlMs),
+    owner,
+    resumable,
+    ...(limit > 1 && { permits, limit }),
+    ...(extras !== undefined && {
+      others: extras.others.map((part) => ({ ...part, name: lockNameBytes(part.name) })),
+      labels: extras.labels.map(([key, value]) => ({ key, value })),
+      within: extras.within.map(({ name, token }) => ({ name: lockNameBytes(name), token })),
+      value: Buffer.from(extras.value, "latin1"),
+    }),
+  };
 }
 
 function commandMessage(
@@ -102,6 +163,10 @@ function commandMessage(
   if (command.kind === "raise-level") {
     return { case: "raiseLevel", value: { level: command.level } };
   }
+  if (command.kind === "force") {
+    const { name, token, actor, reason, unixMs } = command;
+    return { case: "force", value: { name: lockNameBytes(name), token, actor, reason, unixMs: BigInt(unixMs) } };
+  }
   const named = { name: lockNameBytes(command.name), id: ticketIdBytes(command.id) };
   switch (command.kind) {
     case "create":
@@ -109,7 +174,13 @@ function commandMessage(
     case "renew":
       return {
         case: "renew",
-        value: { ...named, token: command.token, ttlMs: BigInt(command.ttlMs), downgrade: command.downgrade },
+        value: {
+          ...named,
+          token: command.token,
+          ttlMs: BigInt(command.ttlMs),
+          downgrade: command.downgrade,
+          ...(command.value !== undefined && { value: Buffer.from(command.value, "latin1"), setValue: true }),
+        },
       };
     case "remove": {
       const { token, cause, memberId } = command;
@@ -147,13 +218,17 @@ function commandOf(
   if (command.case === "raiseLevel") {
     return { kind: "raise-level", level: command.value.level };
   }
+  if (command.case === "force") {
+    const { name, token, actor, reason, unixMs } = command.value;
+    return { kind: "force", name: lockNameOf(name), token, actor, reason, unixMs: Number(unixMs) };
+  }
   const named = { name: lockNameOf(command.value.name), id: ticketIdFrom(command.value.id) };
   switch (command.case) {
     case "create": {
       const { content: index, attempt, try: impatient } = command.value;
       const content = contents[index];
       const known = content && contentOf(content);
-      return known && known.permits <= known.limit
+      return known && isFitting(named.name, known)
         ? { kind: "create", ...named, content: known, attempt, try: impatient }
         : undefined;
     }
@@ -164,6 +239,7 @@ function commandOf(
         token: command.value.token,
         ttlMs: Number(command.value.ttlMs),
         downgrade: command.value.downgrade,
+        value: command.value.setValue ? Buffer.from(command.value.value).toString("latin1") : undefined,
       };
     case "remove": {
       const { token, cause: stored, memberId } = command.value;
@@ -184,6 +260,35 @@ export function contentOf({
   resumable,
   permits,
   limit,
+  others,
+  labels,
+  within,
+  value,
 }: EntryMessage["contents"][number]): TicketContent {
-  return { ttlMs: Number(ttlMs), owner, resumable, permits: permits || 1, limit: limit || 1 };
+  const extras = extrasOf({
+    others: others.map((part) => ({ name: lockNameOf(part.name), permits: part.permits, limit: part.limit })),
+    labels: labels.map((label) => [label.key, label.value] as const),
+    within: within.map(({ name, token }) => ({ name: lockNameOf(name), token })),
+    value: Buffer.from(value).toString("latin1"),
+  });
+  return { ttlMs: Number(ttlMs), owner, resumable, permits: permits || 1, limit: limit || 1, extras };
+}
+
+/** Whether a ticket of this lock can have this content. */
+export function isFitting(name: LockName, content: TicketContent): boolean {
+  const others = content.extras?.others ?? [];
+  return (
+    [content, ...others].every(({ permits, limit }) => permits <= limit) &&
+    others.every((part, at) => part.name > (others[at - 1]?.name ?? name))
+  );
+}
+
+/** Changes contents of any values into some that a ticket can have. */
+export function makePossible(contents: EntryMessage["contents"]): void {
+  for (const content of contents) {
+    Object.assign(content, { permits: 2, limit: 3 });
+    content.others.forEach((part, at) => {
+      Object.assign(part, { name: Uint8Array.of(0xf0 + at), permits: 2, limit: 3 });
+    });
+  }
 }

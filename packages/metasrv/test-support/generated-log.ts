@@ -3,12 +3,15 @@ import type { Fold } from "../src/fold/fold.js";
 import type { FoldSnapshot } from "../src/log/command-log.js";
 import {
   type Command,
+  extrasOf,
   knownLevel,
+  type LockPart,
   type LoggedEntry,
   type Outcome,
   type RemoveCause,
   type TicketContent,
 } from "../src/model/command.js";
+import type { LockName } from "../src/model/lock-name.js";
 import { exclusive, type Share, shared } from "../src/model/share.js";
 import type { SnapshotPart } from "../src/model/snapshot.js";
 import { PlainTable, type PlainTicket } from "./plain-table.js";
@@ -20,7 +23,15 @@ export interface Step {
   readonly outcomes: readonly Outcome[];
   /** All tickets after it, in the order of the log. */
   readonly tickets: readonly PlainTicket[];
+  /** The queues after it, and which in them are admitted. */
+  readonly queues: ReadonlyMap<
+    LockName,
+    readonly (LockPart & { readonly token: bigint; readonly admitted: boolean })[]
+  >;
 }
+
+/** The locks of a generated log. */
+export const lockNames: readonly LockName[] = ["a", "b", "c"].map(nameOf);
 
 /** Who writes entries. */
 export const writerIds = ["m1", "m2", "m3"] as const;
@@ -35,8 +46,11 @@ interface CommandPlan {
   readonly memberId: string;
   /** Whether `memberId` is to be the ticket's own, where it has one. */
   readonly ownMember: boolean;
-  readonly content: Omit<TicketContent, keyof Share>;
+  readonly content: Omit<TicketContent, keyof Share | "extras">;
   readonly share: Share;
+  /** More locks that are asked for at once: those of them that are above the first. */
+  readonly others: readonly (Share & { readonly lock: string })[];
+  readonly value: string | undefined;
   readonly attempt: number;
   readonly try: boolean;
   readonly ttlMs: number;
@@ -55,14 +69,26 @@ interface EntryPlan {
   readonly commands: readonly CommandPlan[];
 }
 
+const anyShare: fc.Arbitrary<Share> = fc.oneof(
+  fc.constantFrom(exclusive, shared),
+  fc.constantFrom(
+    { permits: 1, limit: 2 },
+    { permits: 2, limit: 2 },
+    { permits: 1, limit: 3 },
+    { permits: 2, limit: 3 },
+    { permits: 3, limit: 5 },
+  ),
+);
+
 const commandPlan: fc.Arbitrary<CommandPlan> = fc.record({
   kind: fc.oneof(
     { weight: 5, arbitrary: fc.constant("create" as const) },
     { weight: 4, arbitrary: fc.constant("remove" as const) },
     { weight: 2, arbitrary: fc.constantFrom("renew" as const, "adopt" as const) },
+    { weight: 1, arbitrary: fc.constant("force" as const) },
     { weight: 1, arbitrary: fc.constantFrom("raise-floor" as const, "raise-level" as const) },
   ),
-  lock: fc.constantFrom("a", "b"),
+  lock: fc.constantFrom("a", "a", "b", "c"),
   ticket: fc.integer({ min: 1, max: 5 }),
   token: fc.oneof({ weight: 6, arbitrary: fc.constant("right" as const) }, fc.constant("stale" as const)),
   memberId: fc.constantFrom(...writerIds),
@@ -72,16 +98,14 @@ const commandPlan: fc.Arbitrary<CommandPlan> = fc.record({
     owner: fc.constantFrom("", "an owner"),
     resumable: fc.boolean(),
   }),
-  share: fc.oneof(
-    fc.constantFrom(exclusive, shared),
-    fc.constantFrom(
-      { permits: 1, limit: 2 },
-      { permits: 2, limit: 2 },
-      { permits: 1, limit: 3 },
-      { permits: 2, limit: 3 },
-      { permits: 3, limit: 5 },
-    ),
+  share: anyShare,
+  others: fc.oneof(
+    { weight: 2, arbitrary: fc.constant([]) },
+    fc
+      .subarray(["b", "c"], { minLength: 1 })
+      .chain((locks) => fc.tuple(...locks.map((lock) => anyShare.map((share) => ({ lock, ...share }))))),
   ),
+  value: fc.option(fc.constantFrom("", "one", "another"), { nil: undefined }),
   attempt: fc.nat({ max: 3 }),
   try: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
   ttlMs: fc.constantFrom(0, 0, 10, 500),
@@ -123,8 +147,21 @@ function written(plans: readonly EntryPlan[]): Step[] {
     });
     const settled = Math.max(0, sequence - 1 - unsettled);
     const entry = { level: knownLevel, settled, seen: undefined, commands };
-    return { logged: { memberId: writer, sequence, revision, entry }, outcomes, tickets: table.tickets };
+    return {
+      logged: { memberId: writer, sequence, revision, entry },
+      outcomes,
+      tickets: table.tickets,
+      queues: queuesOf(table),
+    };
   });
+}
+
+function queuesOf(table: PlainTable): Step["queues"] {
+  return new Map(
+    lockNames.map((name) => {
+      return [name, table.queue(name).map((part) => ({ ...part, admitted: table.isAdmitted(part.token, name) }))];
+    }),
+  );
 }
 
 function commandOf(plan: CommandPlan, table: PlainTable, revision: bigint): Command {
@@ -132,17 +169,34 @@ function commandOf(plan: CommandPlan, table: PlainTable, revision: bigint): Comm
   const ticket = table.find(ref);
   const token = ticket === undefined ? 1n : ticket.token - (plan.token === "right" ? 0n : 1n);
   const memberId = plan.ownMember && ticket !== undefined ? ticket.memberId : plan.memberId;
+  const others = plan.others
+    .filter(({ lock }) => lock > plan.lock)
+    .map(({ lock, permits, limit }) => ({ name: nameOf(lock), permits, limit }));
   switch (plan.kind) {
+    case "force": {
+      const forced =
+        ticket === undefined
+          ? undefined
+          : [ref.name, ...(ticket.content.extras?.others ?? []).map(({ name }) => name)].at(-1);
+      return {
+        kind: "force",
+        name: forced ?? ref.name,
+        token,
+        actor: "ops",
+        reason: plan.lock,
+        unixMs: Number(revision),
+      };
+    }
     case "create":
       return {
         kind: "create",
         ...ref,
-        content: { ...plan.content, ...plan.share },
+        content: { ...plan.content, ...plan.share, extras: extrasOf({ others, value: plan.value ?? "" }) },
         attempt: plan.attempt,
         try: plan.try,
       };
     case "renew":
-      return { kind: "renew", ...ref, token, ttlMs: plan.ttlMs, downgrade: plan.downgrade };
+      return { kind: "renew", ...ref, token, ttlMs: plan.ttlMs, downgrade: plan.downgrade, value: plan.value };
     case "adopt":
       return { kind: "adopt", ...ref, token, memberId };
     case "remove":

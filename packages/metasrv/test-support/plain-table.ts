@@ -1,8 +1,18 @@
 import type { Fold } from "../src/fold/fold.js";
-import type { Command, CreateCommand, Outcome, RemoveCommand, TicketContent, TicketRef } from "../src/model/command.js";
+import {
+  type Command,
+  type CreateCommand,
+  extrasOf,
+  type LockPart,
+  type Outcome,
+  type RemoveCommand,
+  type TicketContent,
+  type TicketRef,
+} from "../src/model/command.js";
+import type { LockName } from "../src/model/lock-name.js";
 import { noLimit } from "../src/model/share.js";
 
-/** A ticket, and whether it holds. */
+/** A ticket, and whether it holds, which one of several locks does once it has them all. */
 export interface PlainTicket extends TicketRef {
   readonly token: bigint;
   readonly memberId: string;
@@ -45,6 +55,14 @@ export class PlainTable {
       }
       return { kind: "done" };
     }
+    if (command.kind === "force") {
+      const forced = this.tickets.find(({ token, ...ticket }) => {
+        return token === command.token && partsOf(ticket).some(({ name }) => name === command.name);
+      });
+      return this.#if(forced !== undefined, () => {
+        this.#tickets = this.#tickets.filter(({ token }) => token !== command.token);
+      });
+    }
     const ticket = this.find(command);
     if (command.kind === "create") {
       return ticket === undefined
@@ -57,13 +75,16 @@ export class PlainTable {
     switch (command.kind) {
       case "renew": {
         const { ttlMs } = command.ttlMs === 0 ? ticket.content : command;
-        const { permits, limit } = ticket.content;
-        if (ticket.holds && command.downgrade && limit !== 1 && !(permits === 1 && limit === noLimit)) {
+        const { permits, limit, extras } = ticket.content;
+        const isShareable = (limit === 1 || (permits === 1 && limit === noLimit)) && partsOf(ticket).length === 1;
+        if (ticket.holds && command.downgrade && !isShareable) {
           return { kind: "refused" };
         }
         const share = command.downgrade ? { permits: 1, limit: noLimit } : { permits, limit };
+        const valued = command.value === undefined ? extras : extrasOf({ ...extras, value: command.value });
         return this.#if(ticket.holds, () => {
-          this.#replace(ticket, { ...ticket, memberId: writer, content: { ...ticket.content, ttlMs, ...share } });
+          const content = { ...ticket.content, ttlMs, ...share, extras: valued };
+          this.#replace(ticket, { ...ticket, memberId: writer, content });
         });
       }
       case "adopt":
@@ -97,8 +118,8 @@ export class PlainTable {
       this.#replace(ticket);
       return { kind: "refused" };
     }
-    const { permits, limit } = ticket.content;
-    this.#replace(ticket, { ...ticket, memberId: writer, attempt, content: { ...content, permits, limit } });
+    const { permits, limit, extras } = ticket.content;
+    this.#replace(ticket, { ...ticket, memberId: writer, attempt, content: { ...content, permits, limit, extras } });
     return { kind: ticket.holds ? "holds" : "waits", token: ticket.token, moved: ticket.memberId !== writer };
   }
 
@@ -117,16 +138,34 @@ export class PlainTable {
     this.#tickets = this.#tickets.flatMap((ticket) => (ticket.token === token ? changed : [ticket]));
   }
 
-  /** Whether it and all before it in the queue of its lock take no more than the least of their limits allows. */
   #holds(ticket: Listed): boolean {
-    const queue = this.#tickets.filter(({ name }) => name === ticket.name);
-    const upTo = queue.slice(0, queue.indexOf(ticket) + 1).map(({ content }) => content);
+    return partsOf(ticket).every(({ name }) => this.isAdmitted(ticket.token, name));
+  }
+
+  /** Whether it and all before it in the queue of a lock take no more than the least of their limits allows. */
+  isAdmitted(token: bigint, name: LockName): boolean {
+    const queue = this.queue(name);
+    const upTo = queue.slice(0, queue.findIndex((part) => part.token === token) + 1);
     return upTo.every((_, last) => {
       const first = upTo.slice(0, last + 1);
-      const sum = first.reduce((permits, content) => permits + content.permits, 0);
+      const sum = first.reduce((permits, part) => permits + part.permits, 0);
       return sum <= Math.min(...first.map(({ limit }) => limit));
     });
   }
+
+  /** What waits for a lock or has it, in the order of the log. */
+  queue(name: LockName): (LockPart & { readonly token: bigint })[] {
+    return this.#tickets.flatMap((ticket) => {
+      return partsOf(ticket)
+        .filter((part) => part.name === name)
+        .map((part) => ({ ...part, token: ticket.token }));
+    });
+  }
+}
+
+/** The locks that a ticket asks for. */
+function partsOf({ name, content }: Pick<Listed, "name" | "content">): readonly LockPart[] {
+  return [{ name, permits: content.permits, limit: content.limit }, ...(content.extras?.others ?? [])];
 }
 
 function mayRemove({ cause, memberId }: RemoveCommand, ticket: PlainTicket, writer: string): boolean {

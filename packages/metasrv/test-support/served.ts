@@ -28,6 +28,10 @@ export interface ServedOptions {
   readonly direct?: boolean;
 }
 
+async function* none(): AsyncGenerator<never> {
+  // Nobody looks.
+}
+
 /** What services are made of, around locks that are the test's own. */
 export function dependenciesAround(
   locks: Locks,
@@ -39,7 +43,11 @@ export function dependenciesAround(
   return {
     locks,
     cluster,
-    inspected: { get: nothing, list: nothing },
+    operated: {
+      inspection: { get: nothing, list: nothing, blocked: nothing, forced: nothing },
+      watch: { one: () => none(), many: () => none() },
+      force: nothing,
+    },
     sessions: new OpenSessions(),
     readiness: new Readiness({ clock, problems: () => [] }),
     limits: defaultLimits,
@@ -83,7 +91,7 @@ export class Served implements AsyncDisposable {
       dependencies = {
         locks,
         cluster: locks.cluster,
-        inspected: locks.inspection,
+        operated: locks,
         sessions,
         readiness,
         limits,

@@ -138,6 +138,10 @@ export function lock(
       attempt: 0,
       permits,
       limit,
+      parts: [],
+      labels: {},
+      within: [],
+      value: new Uint8Array(),
       ...(waitMs !== undefined && { waitMs }),
     },
   };

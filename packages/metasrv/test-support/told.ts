@@ -63,7 +63,7 @@ export function release(n: number, token: bigint, lock = "a"): Command {
 
 /** What stands in the way of a lock that one ticket holds alone. */
 export function stateOf(holderOwner: string, holderToken: bigint, waiters: number): LockState {
-  const holders = [{ owner: holderOwner, token: holderToken, permits: 1, heldMs: 0 }];
+  const holders = [{ owner: holderOwner, token: holderToken, permits: 1, heldMs: 0, reserves: false }];
   return { holderOwner, holderToken, waiters, holders, holderCount: 1, permitsHeld: 1, limit: 1, position: 0 };
 }
 

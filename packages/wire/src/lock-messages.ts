@@ -1,11 +1,14 @@
 import { randomFillSync } from "node:crypto";
 import {
   type Grant,
+  type HeldLock,
   type Holder,
   LockMode,
+  type LockPart,
   type LockRequest,
   type LockResponse,
   type LockState,
+  type PartGrant,
   type Refusal,
   type RenewRequest,
   type RenewResponse,
@@ -50,12 +53,8 @@ const { varint, fixed64, bytes } = wireType;
 
 /** Writes a `LockRequest`. */
 export function writeLockRequest(writer: FieldWriter, request: LockRequest): void {
-  const { lock, ticketId, mode, ttlMs, waitMs, owner, attempt, permits, limit } = request;
-  if (lock.case === "name") {
-    writer.text(1, lock.value);
-  } else if (lock.case === "nameBytes") {
-    writer.bytes(2, lock.value);
-  }
+  const { lock, ticketId, mode, ttlMs, waitMs, owner, attempt, permits, limit, parts, labels, within, value } = request;
+  writeName(writer, lock, 1);
   if (ticketId.length > 0) {
     writer.bytes(3, ticketId);
   }
@@ -80,6 +79,29 @@ export function writeLockRequest(writer: FieldWriter, request: LockRequest): voi
   if (limit !== 0) {
     writer.uint(10, limit);
   }
+  for (const part of parts) {
+    writer.nested(11, part, writePart);
+  }
+  for (const pair of Object.entries(labels)) {
+    writer.nested(12, pair, writeLabel);
+  }
+  for (const held of within) {
+    writer.nested(13, held, writeHeld);
+  }
+  if (value.length > 0) {
+    writer.bytes(14, value);
+  }
+}
+
+/** How a lock is named: by a text or by bytes, in two fields that follow each other. */
+type NamedLock = LockRequest["lock"];
+
+function writeName(writer: FieldWriter, lock: NamedLock, field: number): void {
+  if (lock.case === "name") {
+    writer.text(field, lock.value);
+  } else if (lock.case === "nameBytes") {
+    writer.bytes(field + 1, lock.value);
+  }
 }
 
 /** Reads a `LockRequest`. Its bytes are views of the bytes that are read. */
@@ -94,6 +116,10 @@ export function readLockRequest(reader: FieldReader): LockRequest {
     attempt: 0,
     permits: 0,
     limit: 0,
+    parts: [],
+    labels: {},
+    within: [],
+    value: noBytes,
   };
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     switch (tag) {
@@ -127,11 +153,117 @@ export function readLockRequest(reader: FieldReader): LockRequest {
       case tagOf(10, varint):
         request.limit = reader.uint32();
         break;
+      case tagOf(11, bytes):
+        request.parts.push(reader.nested(readPart));
+        break;
+      case tagOf(12, bytes): {
+        const [key, text] = reader.nested(readLabel);
+        request.labels[key] = text;
+        break;
+      }
+      case tagOf(13, bytes):
+        request.within.push(reader.nested(readHeld));
+        break;
+      case tagOf(14, bytes):
+        request.value = reader.bytes();
+        break;
       default:
-        reader.skip(tag, 10);
+        reader.skip(tag, 14);
     }
   }
   return request;
+}
+
+function writePart(writer: FieldWriter, { lock, mode, permits, limit }: LockPart): void {
+  writeName(writer, lock, 1);
+  if (mode !== LockMode.UNSPECIFIED) {
+    writer.bigint(3, BigInt(mode));
+  }
+  if (permits !== 0) {
+    writer.uint(4, permits);
+  }
+  if (limit !== 0) {
+    writer.uint(5, limit);
+  }
+}
+
+function readPart(reader: FieldReader): LockPart {
+  const part: LockPart = {
+    $typeName: "metasrv.v1.LockPart",
+    lock: { case: undefined },
+    mode: LockMode.UNSPECIFIED,
+    permits: 0,
+    limit: 0,
+  };
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    switch (tag) {
+      case tagOf(1, bytes):
+        part.lock = { case: "name", value: reader.text() };
+        break;
+      case tagOf(2, bytes):
+        part.lock = { case: "nameBytes", value: reader.bytes() };
+        break;
+      case tagOf(3, varint):
+        part.mode = modeOf(reader.int32());
+        break;
+      case tagOf(4, varint):
+        part.permits = reader.uint32();
+        break;
+      case tagOf(5, varint):
+        part.limit = reader.uint32();
+        break;
+      default:
+        reader.skip(tag, 5);
+    }
+  }
+  return part;
+}
+
+function writeLabel(writer: FieldWriter, [key, text]: readonly [string, string]): void {
+  writer.text(1, key);
+  writer.text(2, text);
+}
+
+function readLabel(reader: FieldReader): readonly [string, string] {
+  let key = "";
+  let text = "";
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    if (tag === tagOf(1, bytes)) {
+      key = reader.text();
+    } else if (tag === tagOf(2, bytes)) {
+      text = reader.text();
+    } else {
+      reader.skip(tag, 2);
+    }
+  }
+  return [key, text];
+}
+
+function writeHeld(writer: FieldWriter, { lock, token }: HeldLock): void {
+  writeName(writer, lock, 1);
+  if (token !== 0n) {
+    writer.bigint(3, token);
+  }
+}
+
+function readHeld(reader: FieldReader): HeldLock {
+  const held: HeldLock = { $typeName: "metasrv.v1.HeldLock", lock: { case: undefined }, token: 0n };
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    switch (tag) {
+      case tagOf(1, bytes):
+        held.lock = { case: "name", value: reader.text() };
+        break;
+      case tagOf(2, bytes):
+        held.lock = { case: "nameBytes", value: reader.bytes() };
+        break;
+      case tagOf(3, varint):
+        held.token = reader.bigint();
+        break;
+      default:
+        reader.skip(tag, 3);
+    }
+  }
+  return held;
 }
 
 /** Enums are open: a mode that only newer programs know is kept. */
@@ -167,7 +299,7 @@ export function readLockResponse(reader: FieldReader): LockResponse {
 }
 
 /** Writes a `Grant`. */
-export function writeGrant(writer: FieldWriter, { key, token, ttlMs, waitedMs, floor, limit }: Grant): void {
+export function writeGrant(writer: FieldWriter, { key, token, ttlMs, waitedMs, floor, limit, parts }: Grant): void {
   if (key.length > 0) {
     writer.bytes(1, key);
   }
@@ -187,6 +319,9 @@ export function writeGrant(writer: FieldWriter, { key, token, ttlMs, waitedMs, f
   if (limit !== 0) {
     writer.uint(6, limit);
   }
+  for (const part of parts) {
+    writer.nested(7, part, writePartGrant);
+  }
 }
 
 /** Reads a `Grant`. Its key is a copy: a view would keep the whole message in memory as long as the lock is held. */
@@ -199,6 +334,7 @@ export function readGrant(reader: FieldReader): Grant {
     waitedMs: 0,
     floor: 0n,
     limit: 0,
+    parts: [],
   };
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     switch (tag) {
@@ -220,11 +356,37 @@ export function readGrant(reader: FieldReader): Grant {
       case tagOf(6, varint):
         grant.limit = reader.uint32();
         break;
+      case tagOf(7, bytes):
+        grant.parts.push(reader.nested(readPartGrant));
+        break;
       default:
-        reader.skip(tag, 6);
+        reader.skip(tag, 7);
     }
   }
   return grant;
+}
+
+function writePartGrant(writer: FieldWriter, { floor, limit }: PartGrant): void {
+  if (floor !== 0n) {
+    writer.bigint(1, floor);
+  }
+  if (limit !== 0) {
+    writer.uint(2, limit);
+  }
+}
+
+function readPartGrant(reader: FieldReader): PartGrant {
+  const part: PartGrant = { $typeName: "metasrv.v1.PartGrant", floor: 0n, limit: 0 };
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    if (tag === tagOf(1, varint)) {
+      part.floor = reader.bigint();
+    } else if (tag === tagOf(2, varint)) {
+      part.limit = reader.uint32();
+    } else {
+      reader.skip(tag, 2);
+    }
+  }
+  return part;
 }
 
 /** Writes a `Refusal`. */
@@ -249,7 +411,7 @@ export function readRefusal(reader: FieldReader): Refusal {
 
 /** Writes a `LockState`. */
 export function writeLockState(writer: FieldWriter, state: LockState): void {
-  const { holderOwner, holderToken, waiters, holders, holderCount, permitsHeld, limit, position } = state;
+  const { holderOwner, holderToken, waiters, holders, holderCount, permitsHeld, limit, position, lock } = state;
   if (holderOwner !== "") {
     writer.text(1, holderOwner);
   }
@@ -274,6 +436,7 @@ export function writeLockState(writer: FieldWriter, state: LockState): void {
   if (position !== 0) {
     writer.uint(8, position);
   }
+  writeName(writer, lock, 9);
 }
 
 /** Reads a `LockState`. */
@@ -288,6 +451,7 @@ export function readLockState(reader: FieldReader): LockState {
     permitsHeld: 0,
     limit: 0,
     position: 0,
+    lock: { case: undefined },
   };
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     switch (tag) {
@@ -315,15 +479,21 @@ export function readLockState(reader: FieldReader): LockState {
       case tagOf(8, varint):
         state.position = reader.uint32();
         break;
+      case tagOf(9, bytes):
+        state.lock = { case: "name", value: reader.text() };
+        break;
+      case tagOf(10, bytes):
+        state.lock = { case: "nameBytes", value: reader.bytes() };
+        break;
       default:
-        reader.skip(tag, 8);
+        reader.skip(tag, 10);
     }
   }
   return state;
 }
 
 /** Writes a `Holder`. */
-function writeHolder(writer: FieldWriter, { owner, token, permits, heldMs }: Holder): void {
+function writeHolder(writer: FieldWriter, { owner, token, permits, heldMs, reserves }: Holder): void {
   if (owner !== "") {
     writer.text(1, owner);
   }
@@ -336,11 +506,21 @@ function writeHolder(writer: FieldWriter, { owner, token, permits, heldMs }: Hol
   if (heldMs !== 0n) {
     writer.bigint(4, heldMs);
   }
+  if (reserves) {
+    writer.bool(5, true);
+  }
 }
 
 /** Reads a `Holder`. */
 function readHolder(reader: FieldReader): Holder {
-  const holder: Holder = { $typeName: "metasrv.v1.Holder", owner: "", token: 0n, permits: 0, heldMs: 0n };
+  const holder: Holder = {
+    $typeName: "metasrv.v1.Holder",
+    owner: "",
+    token: 0n,
+    permits: 0,
+    heldMs: 0n,
+    reserves: false,
+  };
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     switch (tag) {
       case tagOf(1, bytes):
@@ -355,8 +535,11 @@ function readHolder(reader: FieldReader): Holder {
       case tagOf(4, varint):
         holder.heldMs = reader.int64();
         break;
+      case tagOf(5, varint):
+        holder.reserves = reader.bool();
+        break;
       default:
-        reader.skip(tag, 4);
+        reader.skip(tag, 5);
     }
   }
   return holder;
@@ -396,7 +579,7 @@ export function readUnlockResponse(reader: FieldReader): UnlockResponse {
 }
 
 /** Writes a `RenewRequest`. */
-export function writeRenewRequest(writer: FieldWriter, { key, ttlMs, mode }: RenewRequest): void {
+export function writeRenewRequest(writer: FieldWriter, { key, ttlMs, mode, value }: RenewRequest): void {
   if (key.length > 0) {
     writer.bytes(1, key);
   }
@@ -405,6 +588,9 @@ export function writeRenewRequest(writer: FieldWriter, { key, ttlMs, mode }: Ren
   }
   if (mode !== LockMode.UNSPECIFIED) {
     writer.bigint(3, BigInt(mode));
+  }
+  if (value !== undefined) {
+    writer.bytes(4, value);
   }
 }
 
@@ -427,8 +613,11 @@ export function readRenewRequest(reader: FieldReader): RenewRequest {
       case tagOf(3, varint):
         request.mode = modeOf(reader.int32());
         break;
+      case tagOf(4, bytes):
+        request.value = reader.bytes();
+        break;
       default:
-        reader.skip(tag, 3);
+        reader.skip(tag, 4);
     }
   }
   return request;

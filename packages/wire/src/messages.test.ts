@@ -79,6 +79,24 @@ function single(field: Field): fc.Arbitrary<unknown> {
   return scalar ?? enumValue;
 }
 
+function several(field: Field): fc.Arbitrary<unknown> {
+  if (field.fieldKind === "list") {
+    return fc.array(single(field), { maxLength: 4 });
+  }
+  if (field.fieldKind === "map") {
+    // A plain object has no property of its own by that name.
+    return fc.dictionary(
+      fc.string({ maxLength: 8 }).filter((key) => key !== "__proto__"),
+      fc.string({ maxLength: 8 }),
+      {
+        maxKeys: 4,
+        noNullPrototype: true,
+      },
+    );
+  }
+  return single(field);
+}
+
 /** Messages with any of their fields. */
 function messageOf(schema: DescMessage): fc.Arbitrary<Record<string, unknown>> {
   const members: Record<string, fc.Arbitrary<unknown>> = {};
@@ -89,8 +107,7 @@ function messageOf(schema: DescMessage): fc.Arbitrary<Record<string, unknown>> {
       );
       members[member.localName] = fc.oneof(...cases, fc.constant({ case: undefined }));
     } else {
-      members[member.localName] =
-        member.fieldKind === "list" ? fc.array(single(member), { maxLength: 4 }) : single(member);
+      members[member.localName] = several(member);
     }
   }
   return fc.record(members, { requiredKeys: [] });

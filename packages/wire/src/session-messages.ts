@@ -1,5 +1,6 @@
 import {
   type ErrorDetail,
+  type ForcedBy,
   LockMode,
   type LossReason,
   Reason,
@@ -133,7 +134,7 @@ function readUnlock(reader: FieldReader): SessionUnlock {
   return unlock;
 }
 
-function writeRenew(writer: FieldWriter, { lock, key, ttlMs, mode }: SessionRenew): void {
+function writeRenew(writer: FieldWriter, { lock, key, ttlMs, mode, value }: SessionRenew): void {
   if (lock !== 0) {
     writer.uint(1, lock);
   }
@@ -145,6 +146,9 @@ function writeRenew(writer: FieldWriter, { lock, key, ttlMs, mode }: SessionRene
   }
   if (mode !== LockMode.UNSPECIFIED) {
     writer.bigint(4, BigInt(mode));
+  }
+  if (value !== undefined) {
+    writer.bytes(5, value);
   }
 }
 
@@ -170,8 +174,11 @@ function readRenew(reader: FieldReader): SessionRenew {
       case tagOf(4, varint):
         renew.mode = modeOf(reader.int32());
         break;
+      case tagOf(5, bytes):
+        renew.value = reader.bytes();
+        break;
       default:
-        reader.skip(tag, 4);
+        reader.skip(tag, 5);
     }
   }
   return renew;
@@ -211,7 +218,7 @@ export function readSessionResponse(reader: FieldReader): SessionResponse {
   return response;
 }
 
-function writeEvent(writer: FieldWriter, { number, event }: SessionEvent): void {
+function writeEvent(writer: FieldWriter, { number, event, forced }: SessionEvent): void {
   if (number !== 0) {
     writer.uint(1, number);
   }
@@ -237,11 +244,38 @@ function writeEvent(writer: FieldWriter, { number, event }: SessionEvent): void 
     case undefined:
       break;
   }
+  if (forced !== undefined) {
+    writer.nested(8, forced, writeForcedBy);
+  }
+}
+
+function writeForcedBy(writer: FieldWriter, { actor, reason }: ForcedBy): void {
+  if (actor !== "") {
+    writer.text(1, actor);
+  }
+  if (reason !== "") {
+    writer.text(2, reason);
+  }
+}
+
+function readForcedBy(reader: FieldReader): ForcedBy {
+  const forced: ForcedBy = { $typeName: "metasrv.v1.ForcedBy", actor: "", reason: "" };
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    if (tag === tagOf(1, bytes)) {
+      forced.actor = reader.text();
+    } else if (tag === tagOf(2, bytes)) {
+      forced.reason = reader.text();
+    } else {
+      reader.skip(tag, 2);
+    }
+  }
+  return forced;
 }
 
 function readEvent(reader: FieldReader): SessionEvent {
   let number = 0;
   let event: SessionEvent["event"] = { case: undefined };
+  let forced: ForcedBy | undefined;
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     switch (tag) {
       case tagOf(1, varint):
@@ -265,11 +299,14 @@ function readEvent(reader: FieldReader): SessionEvent {
       case tagOf(7, varint):
         event = { case: "lost", value: lossOf(reader.int32()) };
         break;
+      case tagOf(8, bytes):
+        forced = reader.nested(readForcedBy, forced);
+        break;
       default:
-        reader.skip(tag, 7);
+        reader.skip(tag, 8);
     }
   }
-  return { $typeName: "metasrv.v1.SessionEvent", number, event };
+  return { $typeName: "metasrv.v1.SessionEvent", number, event, ...(forced !== undefined && { forced }) };
 }
 
 function writeTerms(writer: FieldWriter, { heartbeatMs, timeoutMs, maxCommands }: SessionTerms): void {

@@ -56,8 +56,8 @@ export class SessionBooks {
       return;
     }
     if (event.case === "granted") {
-      const { key, token, ttlMs, waitedMs, floor, limit } = event.value;
-      this.#invariants.told(this.#node, { key, token, ttlMs: Number(ttlMs), waitedMs, floor, limit });
+      const { key, token, ttlMs, waitedMs, floor, limit, parts } = event.value;
+      this.#invariants.told(this.#node, { key, token, ttlMs: Number(ttlMs), waitedMs, floor, limit, parts });
       this.#held.add(number);
     } else if (event.case === "renewed" && command.case === "renew" && command.value.lock === 0) {
       this.#held.add(number);

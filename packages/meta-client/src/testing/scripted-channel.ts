@@ -13,8 +13,7 @@ import {
 import type { Clock } from "@metasrv/wire";
 import type { Cancellation } from "../cancellation.js";
 import { type Holding, type LockOutcome, readOutcome, type Renewed } from "../grant.js";
-import { EndpointFailure, type LockChannel } from "../lock-channel.js";
-import type { GetLock, ListLocks, LockInfo, LockPage } from "../lock-info.js";
+import { EndpointFailure, type Inspecting, type Inspections, type LockChannel } from "../lock-channel.js";
 import type { Member } from "../member.js";
 import { Inbox } from "./inbox.js";
 
@@ -56,16 +55,72 @@ export class ScriptedCall<Request, Response> {
   }
 }
 
+/** A stream that a channel opened. */
+export class ScriptedStream {
+  readonly request: { readonly method: string; readonly request: unknown };
+  readonly signal: AbortSignal;
+  readonly #endpoint: string;
+  readonly #waiting: (() => Promise<unknown>)[] = [];
+  #wake: () => void = () => undefined;
+
+  constructor(
+    endpoint: string,
+    request: { readonly method: string; readonly request: unknown },
+    { signal }: Cancellation,
+  ) {
+    this.request = request;
+    this.signal = signal;
+    this.#endpoint = endpoint;
+    signal.addEventListener("abort", () => {
+      this.#push(() => Promise.reject(signal.reason as Error));
+    });
+  }
+
+  tell(message: unknown): void {
+    this.#push(() => Promise.resolve(message));
+  }
+
+  fail(why = "connection lost"): void {
+    this.#push(() => Promise.reject(new EndpointFailure(this.#endpoint, why, true)));
+  }
+
+  async *messages(): AsyncGenerator<unknown, void, undefined> {
+    for (;;) {
+      const next = this.#waiting.shift();
+      if (next === undefined) {
+        await new Promise<void>((resolve) => (this.#wake = resolve));
+      } else {
+        yield await next();
+      }
+    }
+  }
+
+  #push(next: () => Promise<unknown>): void {
+    this.#waiting.push(next);
+    this.#wake();
+  }
+}
+
+/** The calls of operators, each of which is one call of the test's. */
+function methods(call: (method: string) => (request: unknown) => unknown): Inspections {
+  return new Proxy({} as Inspections, { get: (_, method) => call(String(method)) });
+}
+
 /** A channel whose server is the test. */
 export class ScriptedChannel implements LockChannel {
   readonly endpoint: string;
   readonly locks = new Inbox<ScriptedCall<LockRequest, LockResponse>>();
   readonly unlocks = new Inbox<ScriptedCall<{ readonly key: Uint8Array }, UnlockResponse>>();
   readonly renewals = new Inbox<
-    ScriptedCall<{ readonly key: Uint8Array; readonly ttlMs: number; readonly downgraded: boolean }, RenewResponse>
+    ScriptedCall<
+      { readonly key: Uint8Array; readonly ttlMs: number; readonly downgraded: boolean; readonly value?: Uint8Array },
+      RenewResponse
+    >
   >();
-  readonly gets = new Inbox<ScriptedCall<GetLock, LockInfo>>();
-  readonly pages = new Inbox<ScriptedCall<ListLocks, LockPage>>();
+  /** Calls of operators: each method, and what it was called with. */
+  readonly inspections = new Inbox<ScriptedCall<{ readonly method: string; readonly request: unknown }, unknown>>();
+  /** Streams that operators opened; the test says what comes on them, and how they end. */
+  readonly streams = new Inbox<ScriptedStream>();
   readonly listings = new Inbox<ScriptedCall<object, readonly Member[]>>();
   readonly watches = new Inbox<ScriptedCall<(members: readonly Member[]) => void, never>>();
   /** How it was left. */
@@ -87,18 +142,30 @@ export class ScriptedChannel implements LockChannel {
     await this.unlocks.push(new ScriptedCall(this.endpoint, { key }, scope, this.#clock.now())).answered;
   }
 
-  async renew({ key, downgraded }: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
-    const request = { key, ttlMs, downgraded };
+  async renew({ key, downgraded, value }: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
+    const request = { key, ttlMs, downgraded, ...(value !== undefined && { value }) };
     const call = this.renewals.push(new ScriptedCall(this.endpoint, request, scope, this.#clock.now()));
     return { ttlMs: Number((await call.answered).ttlMs), sentAtMs: call.sentAtMs };
   }
 
-  async getLock(request: GetLock, scope: Cancellation): Promise<LockInfo> {
-    return this.gets.push(new ScriptedCall(this.endpoint, request, scope, this.#clock.now())).answered;
+  inspect<T>(ask: Inspecting<Promise<T>>, scope: Cancellation): Promise<T> {
+    const call = (method: string) => (request: unknown) => {
+      const asked = new ScriptedCall<{ readonly method: string; readonly request: unknown }, unknown>(
+        this.endpoint,
+        { method, request },
+        scope,
+        this.#clock.now(),
+      );
+      return this.inspections.push(asked).answered;
+    };
+    return ask(methods(call), scope);
   }
 
-  async listLocks(request: ListLocks, scope: Cancellation): Promise<LockPage> {
-    return this.pages.push(new ScriptedCall(this.endpoint, request, scope, this.#clock.now())).answered;
+  async *follow<T>(open: Inspecting<AsyncIterable<T>>, scope: Cancellation): AsyncGenerator<T, void, undefined> {
+    const call = (method: string) => (request: unknown) => {
+      return this.streams.push(new ScriptedStream(this.endpoint, { method, request }, scope)).messages();
+    };
+    yield* open(methods(call), scope);
   }
 
   async members(scope: Cancellation): Promise<readonly Member[]> {

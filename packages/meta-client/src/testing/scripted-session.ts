@@ -146,5 +146,9 @@ export function lockRequest(name: string, ticketId = new Uint8Array(16)): LockRe
     attempt: 0,
     permits: 0,
     limit: 0,
+    parts: [],
+    labels: {},
+    within: [],
+    value: new Uint8Array(),
   };
 }

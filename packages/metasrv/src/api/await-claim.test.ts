@@ -8,7 +8,15 @@ import { callerOf, farEndKey } from "./caller.js";
 
 const name = new TextEncoder().encode("orders/42");
 const ticketId = new Uint8Array(16).fill(7);
-const grant: Grant = { key: new Uint8Array([1, 2, 3]), token: 9n, ttlMs: 10_000, waitedMs: 0, floor: 9n, limit: 1 };
+const grant: Grant = {
+  key: new Uint8Array([1, 2, 3]),
+  token: 9n,
+  ttlMs: 10_000,
+  waitedMs: 0,
+  floor: 9n,
+  limit: 1,
+  parts: [],
+};
 
 /** Locks that do nothing by themselves, and a call that its caller can give up. */
 function setUp(options: { readonly disconnected?: boolean } = {}) {

@@ -1,23 +1,62 @@
-import { LockMode, type LockRequest } from "@metasrv/proto/metasrv/v1";
+import { LockMode, type LockPart, type LockRequest } from "@metasrv/proto/metasrv/v1";
 import { LockError } from "../model/lock-errors.js";
 import { exclusive, noLimit, type Share, shared } from "../model/share.js";
-import type { ClaimRequest, Renewal } from "../node/claim.js";
+import type { ClaimPart, ClaimRequest, Renewal } from "../node/claim.js";
 
 /**
  * Reads what a caller asks for. Numbers above 2^53 become inexact here; the node checks their range.
  *
- * @throws LockError `invalid-mode`, `invalid-permits`
+ * @throws LockError `invalid-mode`, `invalid-permits`, `invalid-parts`
  */
 export function claimRequest(request: LockRequest): ClaimRequest {
-  const { lock, ticketId, ttlMs, waitMs, owner, attempt } = request;
+  const { ticketId, ttlMs, waitMs, owner, attempt, parts } = request;
   return {
-    name: lock.case === "name" ? Buffer.from(lock.value) : (lock.value ?? new Uint8Array()),
+    ...(parts.length === 0 ? partOf(request) : severalOf(request)),
     ...(ticketId.byteLength > 0 && { ticketId, attempt }),
     ttlMs: Number(ttlMs),
     ...(waitMs !== undefined && { waitMs: Number(waitMs) }),
     owner,
-    share: shareOf(request),
+    ...extrasOf(request),
   };
+}
+
+/** What most requests have nothing of. */
+function extrasOf({ labels, within, value }: LockRequest): Partial<ClaimRequest> {
+  return {
+    ...(Object.keys(labels).length > 0 && { labels }),
+    ...(within.length > 0 && { within: within.map(({ lock, token }) => ({ name: nameBytes(lock), token })) }),
+    ...(value.length > 0 && { value }),
+  };
+}
+
+type Part = Pick<LockPart, "lock" | "mode" | "permits" | "limit">;
+
+function partOf(part: Part): ClaimPart {
+  return { name: nameBytes(part.lock), share: shareOf(part) };
+}
+
+function severalOf(request: LockRequest): ClaimPart & Pick<ClaimRequest, "others"> {
+  const { lock, mode, permits, limit, parts } = request;
+  if (lock.case !== undefined || mode !== LockMode.UNSPECIFIED || permits !== 0 || limit !== 0) {
+    throw new LockError(
+      "invalid-parts",
+      "the request has parts and a lock, mode, permits or limit of its own; name each lock among the parts, with its mode",
+    );
+  }
+  const [first, ...others] = parts.map(partOf);
+  if (first === undefined || others.length === 0) {
+    throw new LockError(
+      "invalid-parts",
+      "the request has one part; give at least 2, or ask for the lock without parts",
+    );
+  }
+  return { ...first, others };
+}
+
+/** The bytes of a name, or of a prefix; none where it is absent. */
+export function nameBytes(named: { readonly value?: string | Uint8Array | undefined }): Uint8Array {
+  const { value = new Uint8Array() } = named;
+  return typeof value === "string" ? Buffer.from(value) : value;
 }
 
 /**
@@ -25,7 +64,15 @@ export function claimRequest(request: LockRequest): ClaimRequest {
  *
  * @throws LockError `invalid-mode`
  */
-export function renewalOf({ ttlMs, mode }: { readonly ttlMs: bigint; readonly mode: LockMode }): Renewal {
+export function renewalOf({
+  ttlMs,
+  mode,
+  value,
+}: {
+  readonly ttlMs: bigint;
+  readonly mode: LockMode;
+  readonly value?: Uint8Array | undefined;
+}): Renewal {
   if (mode !== LockMode.UNSPECIFIED && mode !== LockMode.SHARED) {
     throw new LockError(
       "invalid-mode",
@@ -33,10 +80,10 @@ export function renewalOf({ ttlMs, mode }: { readonly ttlMs: bigint; readonly mo
         "hold it otherwise, release it and ask again: two holders that each wait for the other to go would wait for ever",
     );
   }
-  return { ttlMs: Number(ttlMs), downgrade: mode === LockMode.SHARED };
+  return { ttlMs: Number(ttlMs), downgrade: mode === LockMode.SHARED, ...(value !== undefined && { value }) };
 }
 
-function shareOf({ mode, permits, limit }: LockRequest): Share {
+function shareOf({ mode, permits, limit }: Part): Share {
   switch (mode) {
     case LockMode.UNSPECIFIED:
     case LockMode.EXCLUSIVE:

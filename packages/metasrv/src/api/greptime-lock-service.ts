@@ -38,7 +38,7 @@ export function createGreptimeLockCalls(locks: Locks, limits: Limits): GreptimeL
       try {
         await locks.unlock(key);
       } catch (error) {
-        if (!(error instanceof LockError && error.reason === "not-held")) {
+        if (!(error instanceof LockError && (error.reason === "not-held" || error.reason === "forced"))) {
           throw error;
         }
       }

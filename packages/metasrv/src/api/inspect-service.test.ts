@@ -9,7 +9,7 @@ import { type Share, shared } from "../model/share.js";
 
 async function startNode() {
   const node = await nodeOfThree();
-  const dependencies = dependenciesAround(node.store, { inspected: node.store.inspection });
+  const dependencies = dependenciesAround(node.store, { operated: node.store });
   return { node, client: createClient(InspectService, createRouterTransport(createRoutes(dependencies))) };
 }
 
@@ -92,7 +92,7 @@ describe("GetLock", () => {
   });
 
   test.each([
-    ["no name", {}, Reason.INVALID_NAME, "say which lock to show"],
+    ["no name", {}, Reason.INVALID_NAME, "say which lock is meant"],
     ["too many tickets", { ...named("a"), maxTickets: 251 }, Reason.INVALID_PAGE, "max_tickets is 251; give 1 to 250"],
   ])("with %s is refused", async (_, request, reason, message) => {
     const { client } = await startNode();

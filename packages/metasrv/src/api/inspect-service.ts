@@ -1,8 +1,9 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import {
+  type HeldLock,
   type InspectService,
-  type ListLocksRequest,
   LockMode,
+  type LockName as LockNameMessage,
   type LockSummary as LockSummaryMessage,
   type TicketInfo as TicketInfoMessage,
 } from "@metasrv/proto/metasrv/v1";
@@ -10,21 +11,19 @@ import { LockError } from "../model/lock-errors.js";
 import { type LockName, lockNameBytes, lockNameOf } from "../model/lock-name.js";
 import { isExclusive, isShared, type Share } from "../model/share.js";
 import type { LockSummary, TicketInfo } from "../node/inspection.js";
-import { stateMessage } from "./grant-messages.js";
-import type { Inspected } from "./locks.js";
+import { abortReason } from "./caller.js";
+import { nameBytes } from "./claim-request.js";
+import { stateMessage, wireName } from "./grant-messages.js";
+import type { Operated } from "./locks.js";
 
 const defaultCount = 100;
 const mostCount = 250;
 
 /** `metasrv.v1.InspectService`: shows locks, and who holds and waits, as this node sees them. */
-export function createInspectService(inspected: Inspected) {
+export function createInspectService({ inspection, watch }: Operated) {
   return {
     async getLock({ lock, minToken, maxTickets }) {
-      const name = nameOf(lock.case === "name" ? Buffer.from(lock.value) : lock.value);
-      if (name === "") {
-        throw new LockError("invalid-name", "the lock's name is empty; say which lock to show");
-      }
-      const shown = await inspected.get(name, minToken, countOf("max_tickets", maxTickets));
+      const shown = await inspection.get(requiredName(lock), minToken, countOf("max_tickets", maxTickets));
       return {
         $typeName: "metasrv.v1.GetLockResponse",
         lock: summaryMessage(shown.lock),
@@ -32,38 +31,107 @@ export function createInspectService(inspected: Inspected) {
       };
     },
 
-    async listLocks(request) {
-      const { beginning, waitingOnly, pageSize, minToken } = request;
-      const { locks, next } = await inspected.list({
-        prefix: nameOf(beginning.case === "prefix" ? Buffer.from(beginning.value) : beginning.value),
+    async listLocks({ beginning, waitingOnly, pageSize, pageToken, minToken }) {
+      const { locks, next } = await inspection.list({
+        prefix: lockNameOf(nameBytes(beginning)),
         waitingOnly,
         pageSize: countOf("page_size", pageSize),
-        after: afterOf(request),
+        after: afterOf(pageToken),
         minToken,
       });
       return {
         $typeName: "metasrv.v1.ListLocksResponse",
         locks: locks.map(summaryMessage),
-        nextPageToken: next === undefined ? "" : lockNameBytes(next).toString("base64url"),
+        nextPageToken: pageTokenOf(next),
+      };
+    },
+
+    async *watchLock({ lock, maxTickets }, { signal }) {
+      for await (const shown of watch.one(requiredName(lock), countOf("max_tickets", maxTickets), signal)) {
+        yield {
+          $typeName: "metasrv.v1.WatchLockResponse",
+          lock: summaryMessage(shown.lock),
+          tickets: shown.tickets.map(ticketMessage),
+        };
+      }
+      throw abortReason(signal);
+    },
+
+    async *watchLocks({ beginning }, { signal }) {
+      const prefix = lockNameOf(nameBytes(beginning));
+      for await (const { locks, removed, complete, restarted } of watch.many(prefix, signal)) {
+        yield {
+          $typeName: "metasrv.v1.WatchLocksResponse",
+          locks: locks.map(summaryMessage),
+          removed: removed.map(nameMessage),
+          complete,
+          restarted,
+        };
+      }
+      throw abortReason(signal);
+    },
+
+    async listBlocked({ beginning, minWaitMs, pageSize, pageToken, minToken }) {
+      const { locks, deadlocks, next } = await inspection.blocked({
+        prefix: lockNameOf(nameBytes(beginning)),
+        minWaitMs: Number(minWaitMs),
+        pageSize: countOf("page_size", pageSize),
+        after: afterOf(pageToken),
+        minToken,
+      });
+      return {
+        $typeName: "metasrv.v1.ListBlockedResponse",
+        locks: locks.map(({ lock, waiter, blockers }) => ({
+          $typeName: "metasrv.v1.BlockedLock",
+          lock: summaryMessage(lock),
+          waiter: ticketMessage(waiter),
+          blockers: blockers.map(ticketMessage),
+        })),
+        deadlocks: deadlocks.map((requests) => ({
+          $typeName: "metasrv.v1.Deadlock",
+          requests: requests.map(({ name, ticket }) => ({
+            $typeName: "metasrv.v1.DeadlockedRequest",
+            lock: nameMessage(name),
+            ticket: ticketMessage(ticket),
+          })),
+        })),
+        nextPageToken: pageTokenOf(next),
       };
     },
   } satisfies ServiceImpl<typeof InspectService>;
 }
 
-function nameOf(bytes: Uint8Array | undefined): LockName {
-  return lockNameOf(bytes ?? new Uint8Array());
+/**
+ * A name that a request must have.
+ *
+ * @throws LockError `invalid-name`
+ */
+export function requiredName(lock: { readonly value?: string | Uint8Array | undefined }): LockName {
+  const name = lockNameOf(nameBytes(lock));
+  if (name === "") {
+    throw new LockError("invalid-name", "the lock's name is empty; say which lock is meant");
+  }
+  return name;
 }
 
-/** @throws LockError `invalid-page` */
-function countOf(field: string, count: number): number {
+/**
+ * The size of a page.
+ *
+ * @throws LockError `invalid-page`
+ */
+export function countOf(field: string, count: number): number {
   if (count > mostCount) {
     throw new LockError("invalid-page", `${field} is ${count}; give 1 to ${mostCount}, or 0 for ${defaultCount}`);
   }
   return count === 0 ? defaultCount : count;
 }
 
-/** @throws LockError `invalid-page` */
-function afterOf({ pageToken }: ListLocksRequest): LockName {
+/**
+ * Where a page begins, which a page token says: the bytes of a name, or of a number.
+ *
+ * @throws LockError `invalid-page`
+ */
+export function afterOf(pageToken: string): LockName {
   const bytes = Buffer.from(pageToken, "base64url");
   if (bytes.toString("base64url") !== pageToken) {
     throw new LockError(
@@ -72,6 +140,11 @@ function afterOf({ pageToken }: ListLocksRequest): LockName {
     );
   }
   return lockNameOf(bytes);
+}
+
+/** The token of the page that begins there; empty if there is none. */
+export function pageTokenOf(next: LockName | undefined): string {
+  return next === undefined ? "" : lockNameBytes(next).toString("base64url");
 }
 
 function summaryMessage({ name, state, share, oldestWaitMs }: LockSummary): LockSummaryMessage {
@@ -84,7 +157,9 @@ function summaryMessage({ name, state, share, oldestWaitMs }: LockSummary): Lock
   };
 }
 
-function ticketMessage({ share, ageMs, heldMs, expiresInMs, ...ticket }: TicketInfo): TicketInfoMessage {
+/** A ticket, as it is sent. */
+export function ticketMessage(info: TicketInfo): TicketInfoMessage {
+  const { share, ageMs, heldMs, expiresInMs, labels, value, parts, within, ...ticket } = info;
   const mode = modeOf(share);
   const part = mode === LockMode.SEMAPHORE ? share : { permits: 0, limit: 0 };
   return {
@@ -96,7 +171,20 @@ function ticketMessage({ share, ageMs, heldMs, expiresInMs, ...ticket }: TicketI
     ageMs: BigInt(ageMs),
     heldMs: BigInt(heldMs),
     ...(expiresInMs !== undefined && { expiresInMs: BigInt(expiresInMs) }),
+    labels: Object.fromEntries(labels),
+    value: Buffer.from(value, "latin1"),
+    parts: parts.map(nameMessage),
+    within: within.map(({ name, token }): HeldLock => ({
+      $typeName: "metasrv.v1.HeldLock",
+      lock: wireName(name),
+      token,
+    })),
   };
+}
+
+/** A name, as it is sent. */
+export function nameMessage(name: LockName): LockNameMessage {
+  return { $typeName: "metasrv.v1.LockName", lock: wireName(name) };
 }
 
 function modeOf(share: Share): LockMode {
@@ -104,13 +192,4 @@ function modeOf(share: Share): LockMode {
     return LockMode.EXCLUSIVE;
   }
   return isShared(share) ? LockMode.SHARED : LockMode.SEMAPHORE;
-}
-
-/** A text where the bytes are UTF-8: such a text names the same lock. */
-function wireName(name: LockName): LockSummaryMessage["lock"] {
-  const bytes = lockNameBytes(name);
-  const text = bytes.toString("utf8");
-  return Buffer.from(text, "utf8").equals(bytes)
-    ? { case: "name", value: text }
-    : { case: "nameBytes", value: new Uint8Array(bytes) };
 }

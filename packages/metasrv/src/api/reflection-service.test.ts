@@ -169,6 +169,7 @@ describe("ServerReflection", () => {
       "greptime.v1.meta.Lock",
       "grpc.health.v1.Health",
       "grpc.reflection.v1.ServerReflection",
+      "metasrv.v1.AdminService",
       "metasrv.v1.ClusterService",
       "metasrv.v1.InspectService",
       "metasrv.v1.LockService",

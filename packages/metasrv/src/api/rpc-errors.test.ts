@@ -33,6 +33,12 @@ const table: Record<LockErrorReason, [Code, Reason]> = {
   "invalid-command": [Code.InvalidArgument, Reason.INVALID_COMMAND],
   "too-many-commands": [Code.ResourceExhausted, Reason.TOO_MANY_COMMANDS],
   "not-reading": [Code.ResourceExhausted, Reason.NOT_READING],
+  "invalid-parts": [Code.InvalidArgument, Reason.INVALID_PARTS],
+  "invalid-labels": [Code.InvalidArgument, Reason.INVALID_LABELS],
+  "invalid-value": [Code.InvalidArgument, Reason.INVALID_VALUE],
+  "invalid-within": [Code.InvalidArgument, Reason.INVALID_WITHIN],
+  "invalid-force": [Code.InvalidArgument, Reason.INVALID_FORCE],
+  forced: [Code.FailedPrecondition, Reason.FORCED],
 };
 
 describe("toConnectError", () => {

@@ -78,9 +78,9 @@ describe("a fold that begins with a snapshot", () => {
       throw new Error("the snapshot has no two tickets");
     }
     for (const tickets of [[], [first], [first, { ...second, memberId: "m2" }], [first, { ...second, attempt: 1 }]]) {
-      expect(() => loadedFrom(fold, snapshot, [{ tickets, writers: [] }])).toThrow(FatalError);
+      expect(() => loadedFrom(fold, snapshot, [{ tickets, writers: [], forced: [] }])).toThrow(FatalError);
     }
-    expect(() => loadedFrom(fold, snapshot, [{ tickets: [second, first], writers: [] }])).not.toThrow();
+    expect(() => loadedFrom(fold, snapshot, [{ tickets: [second, first], writers: [], forced: [] }])).not.toThrow();
     expect(() => loadedFrom(fold, snapshot, [])).toThrow(/snapshot at revision 1 .* restore etcd from a backup/);
   });
 

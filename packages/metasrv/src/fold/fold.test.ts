@@ -39,30 +39,29 @@ describe("the fold of a log", () => {
     fc.assert(
       fc.property(generatedLog, (log) => {
         const fold = new Fold();
-        for (const { logged, tickets } of log) {
+        for (const { logged, queues } of log) {
           fold.apply(logged, true);
-          for (const name of [nameOf("a"), nameOf("b")]) {
-            const queue = [...fold.tickets()]
-              .filter((ticket) => ticket.name === name)
-              .sort((a, b) => (a.token < b.token ? -1 : 1));
-            const holding = queue.filter(({ holds }) => holds);
-            expect(queue.slice(0, holding.length)).toEqual(holding);
-            expect(queue.map(({ id }) => id)).toEqual(
-              tickets.filter((other) => other.name === name).map(({ id }) => id),
+          for (const [name, queue] of queues) {
+            const shown = [...fold.queue(name)];
+            expect(shown.map(({ token, admitted }) => ({ token, admitted }))).toEqual(
+              queue.map(({ token, admitted }) => ({ token, admitted })),
             );
-            expect(holding.length > 0).toBe(queue.length > 0);
+            const admitted = shown.filter((ticket) => ticket.admitted);
+            expect(shown.slice(0, admitted.length)).toEqual(admitted);
+            expect(admitted.length > 0).toBe(queue.length > 0);
             expect(fold.admits(name, exclusive)).toBe(queue.length === 0);
-            expect(fold.waiters(name)).toBe(queue.length - holding.length);
-            const permitsHeld = holding.reduce((sum, { content }) => sum + content.permits, 0);
-            const limit = queue.length === 0 ? 0 : Math.min(...holding.map(({ content }) => content.limit));
+            expect(fold.waiters(name)).toBe(queue.length - admitted.length);
+            const permitsHeld = queue.slice(0, admitted.length).reduce((sum, { permits }) => sum + permits, 0);
+            const limit = queue.length === 0 ? 0 : Math.min(...admitted.map(({ content }) => content.limit));
             expect(fold.state(name)).toEqual({
-              holderOwner: queue[0]?.content.owner ?? "",
+              holderOwner: shown[0]?.main.content.owner ?? "",
               holderToken: queue[0]?.token ?? 0n,
               waiters: fold.waiters(name),
-              holders: holding.slice(0, 8).map(({ content, token }) => {
-                return { owner: content.owner, token, permits: content.permits, heldMs: 0 };
+              holders: admitted.slice(0, 8).map(({ content, token, main, holds }) => {
+                const { permits } = content;
+                return { owner: main.content.owner, token, permits, heldMs: 0, reserves: !holds };
               }),
-              holderCount: holding.length,
+              holderCount: admitted.length,
               permitsHeld,
               limit,
               position: 0,
@@ -70,11 +69,11 @@ describe("the fold of a log", () => {
             expect(fold.sharing(name)).toEqual({ floor: queue[0]?.token ?? 0n, limit });
             for (const share of [exclusive, shared, { permits: 2, limit: 3 }, { permits: 1, limit: 5 }]) {
               const left = Math.min(share.limit, limit === 0 ? Infinity : limit) - permitsHeld;
-              const room = queue.length > holding.length ? 0 : Math.max(0, Math.floor(left / share.permits));
+              const room = queue.length > admitted.length ? 0 : Math.max(0, Math.floor(left / share.permits));
               expect(fold.room(name, share)).toBe(room);
               expect(fold.admits(name, share)).toBe(room > 0);
             }
-            queue.slice(holding.length).forEach((ticket, place) => {
+            shown.slice(admitted.length).forEach((ticket, place) => {
               expect(fold.state(name, ticket).position).toBe(place + 1);
             });
           }

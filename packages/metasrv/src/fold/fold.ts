@@ -4,6 +4,11 @@ import {
   type Command,
   commandsPerEntry,
   type CreateCommand,
+  extrasOf,
+  type ForceCommand,
+  forcedKept,
+  forcedKeptMs,
+  type ForcedRecord,
   knownLevel,
   type LoggedEntry,
   type Outcome,
@@ -36,6 +41,16 @@ const places = BigInt(commandsPerEntry);
 interface News {
   readonly ticket: Ticket;
   readonly what: "granted" | "moved" | "removed";
+  /** With `removed`, if it was removed by hand. */
+  readonly forced?: ForcedRecord | undefined;
+}
+
+/** Told which locks change, and not how, while entries are applied. Must not change the table from within. */
+export interface FoldObserver {
+  /** Who holds a lock or waits for it has changed, or what they say of themselves. */
+  changed(name: LockName): void;
+  /** The log was read anew: anything may have changed. */
+  replaced(): void;
 }
 
 /**
@@ -54,6 +69,8 @@ export class Fold implements LogFold {
   /** What of a snapshot has come so far. */
   #loading: Ticket[] = [];
   #news: News[] = [];
+  /** Of tickets that were removed by hand, oldest first. */
+  #forced: ForcedRecord[] = [];
   #walk: SnapshotWalk | undefined;
   #walks = 0;
   readonly #knownLevel: number;
@@ -65,6 +82,8 @@ export class Fold implements LogFold {
   #readAtMs = 0;
   /** Tells the time, in whole milliseconds, for people to read since when a ticket is there. No rule uses it. */
   nowMs: () => number = () => 0;
+  /** Told what changes. */
+  observer: FoldObserver | undefined = undefined;
 
   /**
    * @param base - where the log begins; absent: an empty log
@@ -109,8 +128,12 @@ export class Fold implements LogFold {
   }
 
   /** Whether a ticket that came now would hold at once. */
-  admits(name: LockName, share: Share): boolean {
-    return this.#table.queue(name)?.admits(share) ?? true;
+  admits(name: LockName, content: Share & Pick<TicketContent, "extras">): boolean {
+    return (
+      (this.#table.queue(name)?.admits(content) ?? true) &&
+      (content.extras === undefined ||
+        content.extras.others.every((part) => this.#table.queue(part.name)?.admits(part) ?? true))
+    );
   }
 
   /** How many tickets of this share that came now would hold at once. */
@@ -124,7 +147,7 @@ export class Fold implements LogFold {
       : 0;
   }
 
-  /** Number of tickets that wait for a lock. */
+  /** Number of tickets that wait for a lock, those not counted that reserve it. */
   waiters(name: LockName): number {
     const queue = this.#table.queue(name);
     return queue === undefined ? 0 : queue.size - queue.holders;
@@ -136,9 +159,11 @@ export class Fold implements LogFold {
     const nowMs = this.nowMs();
     const holders: Holder[] = [];
     let holder = queue?.head;
-    for (; holder?.holds === true && holders.length < holdersShown; holder = holder.next) {
-      const { token, content, heldAtMs } = holder;
-      holders.push({ owner: content.owner, token, permits: content.permits, heldMs: nowMs - heldAtMs });
+    for (; holder?.admitted === true && holders.length < holdersShown; holder = holder.next) {
+      const { token, content, main } = holder;
+      const reserves = !holder.holds;
+      const heldMs = nowMs - (reserves ? main.seenAtMs : main.heldAtMs);
+      holders.push({ owner: main.content.owner, token, permits: content.permits, heldMs, reserves });
     }
     return {
       holderOwner: holders[0]?.owner ?? "",
@@ -148,8 +173,22 @@ export class Fold implements LogFold {
       holderCount: queue?.holders ?? 0,
       permitsHeld: queue?.permits ?? 0,
       limit: queue?.limit ?? 0,
-      position: ticket === undefined || ticket.holds ? 0 : placeOf(ticket),
+      position: ticket === undefined || ticket.admitted ? 0 : placeOf(ticket),
     };
+  }
+
+  /** Who stands in the way of a request: of several locks, the first that is not its own. @param ticket - its ticket, if any */
+  obstacle(name: LockName, content: TicketContent, ticket?: Ticket): LockState {
+    const others = content.extras?.others ?? [];
+    if (others.length === 0) {
+      return this.state(name, ticket);
+    }
+    const waiting = ticket?.parts.find(({ admitted }) => !admitted);
+    const taken =
+      waiting?.name ??
+      [{ name, ...content }, ...others].find((part) => this.#table.queue(part.name)?.admits(part) === false)?.name ??
+      name;
+    return { ...this.state(taken, waiting), name: taken };
   }
 
   /**
@@ -172,12 +211,37 @@ export class Fold implements LogFold {
   /** How long the first waiter of a lock is seen to wait, in milliseconds; 0 when nobody waits. */
   oldestWaitMs(name: LockName): number {
     const waiting = this.#table.queue(name)?.waiting;
-    return waiting === undefined ? 0 : this.nowMs() - waiting.seenAtMs;
+    return waiting === undefined ? 0 : this.nowMs() - waiting.main.seenAtMs;
   }
 
   /** Whether the times of a ticket are only since the log was read. */
   wasThere(ticket: Ticket): boolean {
-    return ticket.seenAtMs <= this.#readAtMs;
+    return ticket.main.seenAtMs <= this.#readAtMs;
+  }
+
+  /** Tickets that were removed by hand, oldest first. */
+  get forced(): readonly ForcedRecord[] {
+    return this.#forced;
+  }
+
+  /** Those that wait, or have waited, while their requesters hold the ticket with this token. */
+  within(token: bigint): Iterable<Ticket> {
+    return this.#table.within(token);
+  }
+
+  /** All that wait, or have waited, while their requesters hold something; one may come more than once. */
+  nested(): Iterable<Ticket> {
+    return this.#table.nested();
+  }
+
+  /** A ticket by one of its locks and its token. */
+  at(name: LockName, token: bigint): Ticket | undefined {
+    for (const ticket of this.queue(name)) {
+      if (ticket.token === token) {
+        return ticket.main;
+      }
+    }
+    return undefined;
   }
 
   /** The names of all locks in their order; another one after the log was read anew, or {@link forgetNames}. */
@@ -216,6 +280,8 @@ export class Fold implements LogFold {
     this.#table = fresh.#table;
     this.#hash = fresh.#hash;
     this.#writers = fresh.#writers;
+    this.#forced = fresh.#forced;
+    this.observer?.replaced();
     for (const ticket of before.tickets()) {
       if (ticket.follower !== undefined) {
         this.#handOver(ticket, ticket.follower);
@@ -254,7 +320,7 @@ export class Fold implements LogFold {
     }
     const news = this.#news;
     this.#news = [];
-    for (const { ticket, what } of news) {
+    for (const { ticket, what, forced } of news) {
       switch (what) {
         case "granted":
           ticket.follower?.granted();
@@ -263,7 +329,7 @@ export class Fold implements LogFold {
           ticket.follower?.moved();
           break;
         case "removed":
-          ticket.follower?.removed();
+          ticket.follower?.removed(forced);
       }
     }
   }
@@ -276,13 +342,14 @@ export class Fold implements LogFold {
     this.#writers.keepOnly(memberIds);
   }
 
-  load({ tickets, writers }: SnapshotPart): void {
+  load({ tickets, writers, forced }: SnapshotPart): void {
     for (const { name, id, token, content, memberId, attempt } of tickets) {
       this.#loading.push(new Ticket({ name, id }, token, content, memberId, attempt));
     }
     for (const writer of writers) {
       this.#writers.restore(writer);
     }
+    this.#forced.push(...forced);
   }
 
   loaded(hash: StateHash): void {
@@ -294,6 +361,10 @@ export class Fold implements LogFold {
       ticket.seenAtMs = this.#atMs;
       ticket.heldAtMs = this.#atMs;
       this.#hash.add(ticket);
+    }
+    this.#forced.sort((a, b) => (a.place < b.place ? -1 : 1));
+    for (const record of this.#forced) {
+      this.#hash.addRecord(record);
     }
     this.#hash.mark(this.#revision);
     if (this.#hash.low !== hash.low || this.#hash.high !== hash.high) {
@@ -310,6 +381,7 @@ export class Fold implements LogFold {
       base: this.base,
       hash: this.hash,
       writers: this.#writers.progress(),
+      forced: this.#forced,
       tickets: this.#table.tickets(),
       firstLater: this.nextToken,
       number: ++this.#walks,
@@ -341,6 +413,8 @@ export class Fold implements LogFold {
         return this.#renew(command, writer);
       case "adopt":
         return this.#adopt(command, writer);
+      case "force":
+        return this.#force(command, this.#firstToken(revision) + BigInt(index));
       case "raise-floor":
         return this.#raiseFloor(command.token, revision);
       case "raise-level":
@@ -364,6 +438,7 @@ export class Fold implements LogFold {
     ticket.heldAtMs = this.#atMs;
     this.#table.add(ticket);
     this.#hash.add(ticket);
+    this.#changed(ticket);
     return { kind: ticket.holds ? "holds" : "waits", token, moved: false };
   }
 
@@ -372,7 +447,7 @@ export class Fold implements LogFold {
     if (attempt < ticket.attempt) {
       return superseded;
     }
-    const content = withShare(command.content, ticket.content);
+    const content = asIn(command.content, ticket.content);
     if (impatient && !ticket.holds) {
       // Whoever waits at another member is told that a later request took its place, not that its ticket was removed.
       this.#change(ticket, writer, ticket.content, attempt);
@@ -390,12 +465,19 @@ export class Fold implements LogFold {
       return notThere;
     }
     const { content, attempt } = ticket;
-    if (command.downgrade && !isExclusive(content) && !isShared(content)) {
+    if (command.downgrade && (ticket.group !== undefined || !(isExclusive(content) || isShared(content)))) {
       return refused;
     }
     const ttlMs = command.ttlMs === 0 ? content.ttlMs : command.ttlMs;
-    const renewed = ttlMs === content.ttlMs ? content : { ...content, ttlMs };
-    this.#change(ticket, writer, command.downgrade ? withShare(renewed, shared) : renewed, attempt);
+    let renewed = ttlMs === content.ttlMs ? content : { ...content, ttlMs };
+    if (command.downgrade) {
+      renewed = asIn(renewed, { ...content, ...shared });
+    }
+    const { value } = command;
+    if (value !== undefined && value !== (content.extras?.value ?? "")) {
+      renewed = { ...renewed, extras: extrasOf({ ...content.extras, value }) };
+    }
+    this.#change(ticket, writer, renewed, attempt);
     return done;
   }
 
@@ -415,6 +497,27 @@ export class Fold implements LogFold {
     }
     this.#drop(ticket);
     return done;
+  }
+
+  #force({ name, token, actor, reason, unixMs }: ForceCommand, place: bigint): Outcome {
+    const ticket = this.at(name, token);
+    if (ticket === undefined) {
+      return notThere;
+    }
+    const { owner } = ticket.content;
+    const record = { name, token, actor, reason, unixMs, owner, held: ticket.holds, place };
+    this.#drop(ticket, record);
+    this.#forced.push(record);
+    this.#hash.addRecord(record);
+    this.#forgetForced(unixMs - forcedKeptMs);
+    return done;
+  }
+
+  #forgetForced(beforeUnixMs: number): void {
+    const from = this.#forced.findIndex(({ unixMs }) => unixMs >= beforeUnixMs);
+    for (const record of this.#forced.splice(0, Math.max(from, this.#forced.length - forcedKept))) {
+      this.#hash.subtractRecord(record);
+    }
   }
 
   #raiseFloor(token: bigint, revision: bigint): Outcome {
@@ -449,18 +552,20 @@ export class Fold implements LogFold {
       granted = this.#table.reshare(ticket, put);
     }
     this.#hash.add(ticket);
+    this.#changed(ticket);
     if (moved && ticket.follower !== undefined) {
       this.#news.push({ ticket, what: "moved" });
     }
     this.#granted(granted);
   }
 
-  #drop(ticket: Ticket): void {
+  #drop(ticket: Ticket, forced?: ForcedRecord): void {
     this.#walk?.changing(ticket);
     this.#hash.subtract(ticket);
     const granted = this.#table.remove(ticket);
+    this.#changed(ticket);
     if (ticket.follower !== undefined) {
-      this.#news.push({ ticket, what: "removed" });
+      this.#news.push({ ticket, what: "removed", forced });
     }
     this.#granted(granted);
   }
@@ -469,8 +574,19 @@ export class Fold implements LogFold {
     for (const next of tickets) {
       next.heldAtMs = this.#atMs;
       this.#hash.granted(next);
+      if (next.group !== undefined) {
+        this.#changed(next);
+      }
       if (next.follower !== undefined) {
         this.#news.push({ ticket: next, what: "granted" });
+      }
+    }
+  }
+
+  #changed(ticket: Ticket): void {
+    if (this.observer !== undefined) {
+      for (const { name } of ticket.parts) {
+        this.observer.changed(name);
       }
     }
   }
@@ -480,7 +596,8 @@ export class Fold implements LogFold {
     const ticket = this.#table.get(before);
     if (ticket?.token !== before.token) {
       before.present = false;
-      this.#news.push({ ticket: before, what: "removed" });
+      const forced = this.#forced.find(({ token }) => token === before.token);
+      this.#news.push({ ticket: before, what: "removed", forced });
       return;
     }
     before.follower = undefined;
@@ -517,15 +634,17 @@ export class Fold implements LogFold {
   }
 }
 
-/** A content with the share of another: the same object where that is its own. */
-function withShare(content: TicketContent, { permits, limit }: Share): TicketContent {
-  return content.permits === permits && content.limit === limit ? content : { ...content, permits, limit };
+/** A content with the share and the extras of another: the same object where these are its own. */
+function asIn(content: TicketContent, { permits, limit, extras }: TicketContent): TicketContent {
+  return content.permits === permits && content.limit === limit && content.extras === extras
+    ? content
+    : { ...content, permits, limit, extras };
 }
 
 /** 1 for the first that waits; 0 where more than {@link placesCounted} are before it. */
 function placeOf(ticket: Ticket): number {
   let place = 1;
-  for (let before = ticket.previous; before?.holds === false; before = before.previous) {
+  for (let before = ticket.previous; before?.admitted === false; before = before.previous) {
     if (++place > placesCounted) {
       return 0;
     }

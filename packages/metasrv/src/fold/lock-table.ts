@@ -3,13 +3,15 @@ import type { LockName } from "../model/lock-name.js";
 import { NameOrder } from "./name-order.js";
 import { Queue } from "./queue.js";
 import { ShardedMap } from "./sharded-map.js";
-import type { Ticket } from "./ticket.js";
+import { Ticket, type TicketGroup } from "./ticket.js";
 import { TicketMap } from "./ticket-map.js";
 
 /** Who holds which lock, and who waits. No I/O, no clock, no randomness. */
 export class LockTable {
   readonly #tickets = new TicketMap<Ticket>();
   readonly #queues = new ShardedMap<LockName, Queue>(hashOf);
+  /** Tickets whose requesters hold something meanwhile, by the tokens of what they hold. */
+  readonly #within = new Map<bigint, Set<Ticket>>();
   /** Kept up to date once somebody asked for it. */
   #names: NameOrder | undefined = undefined;
 
@@ -42,45 +44,75 @@ export class LockTable {
     return this.#tickets.values();
   }
 
-  /** Adds a ticket at the end of its queue: its token is the highest of all. */
+  /** Those whose requesters hold the ticket with this token meanwhile. */
+  within(token: bigint): Iterable<Ticket> {
+    return this.#within.get(token) ?? nobody;
+  }
+
+  /** All that hold something while they wait for something else, or did. */
+  *nested(): Generator<Ticket> {
+    for (const tickets of this.#within.values()) {
+      yield* tickets;
+    }
+  }
+
+  /** Adds a ticket at the end of its queue, and its parts at the end of theirs: its token is the highest of all. */
   add(ticket: Ticket): void {
     this.#tickets.set(ticket);
     this.#append(ticket);
+    if (ticket.content.extras !== undefined) {
+      for (const part of this.#split(ticket)) {
+        this.#append(part);
+      }
+      count(ticket.group);
+    }
   }
 
   /** Adds tickets of any order to a table that is empty. */
   addAll(tickets: readonly Ticket[]): void {
     this.#tickets.addAll(tickets);
     const unsorted = new Set<Queue>();
-    for (const ticket of tickets) {
+    const append = (ticket: Ticket) => {
       const queue = this.#append(ticket);
       if (ticket.previous !== undefined && ticket.previous.token > ticket.token) {
         unsorted.add(queue);
+      }
+    };
+    const groups: TicketGroup[] = [];
+    for (const ticket of tickets) {
+      append(ticket);
+      if (ticket.content.extras !== undefined) {
+        this.#split(ticket).forEach(append);
+        groups.push(...(ticket.group === undefined ? [] : [ticket.group]));
       }
     }
     for (const queue of unsorted) {
       queue.sort();
     }
+    groups.forEach(count);
   }
 
   /**
-   * Removes a ticket.
+   * Removes a ticket and its parts.
    *
    * @returns those that waited for it and hold from now on
    */
   remove(ticket: Ticket): readonly Ticket[] {
-    const queue = this.#queues.get(ticket.name);
-    if (queue === undefined || !ticket.present) {
+    if (!ticket.present || this.#queues.get(ticket.name) === undefined) {
       throw new Error("a ticket that is not in the table cannot be removed");
     }
     ticket.present = false;
     this.#tickets.delete(ticket);
-    if (queue.size === 1) {
-      this.#queues.delete(ticket.name);
-      this.#names?.delete(ticket.name);
-      return nobody;
+    for (const { token } of ticket.content.extras?.within ?? []) {
+      const tickets = this.#within.get(token);
+      tickets?.delete(ticket);
+      if (tickets?.size === 0) {
+        this.#within.delete(token);
+      }
     }
-    return queue.remove(ticket);
+    return ticket.group === undefined
+      ? holding(this.#take(ticket))
+      : ticket.group.parts.flatMap((part) => holding(this.#take(part)));
   }
 
   /**
@@ -94,7 +126,44 @@ export class LockTable {
     if (queue === undefined || !ticket.holds) {
       throw new Error("a ticket that does not hold cannot change its share");
     }
-    return queue.reshare(ticket, change);
+    return holding(queue.reshare(ticket, change));
+  }
+
+  /** Makes the tickets of the other locks that a ticket asks for at once, and notes what its requester holds meanwhile. */
+  #split(ticket: Ticket): readonly Ticket[] {
+    const { content, id, token, memberId, attempt } = ticket;
+    for (const held of content.extras?.within ?? []) {
+      const tickets = this.#within.get(held.token);
+      if (tickets === undefined) {
+        this.#within.set(held.token, new Set([ticket]));
+      } else {
+        tickets.add(ticket);
+      }
+    }
+    const parts = (content.extras?.others ?? []).map(({ name, permits, limit }) => {
+      return new Ticket({ name, id }, token, { ...content, permits, limit }, memberId, attempt);
+    });
+    if (parts.length > 0) {
+      const group = { parts: [ticket, ...parts], waitsFor: 0 };
+      for (const part of group.parts) {
+        part.group = group;
+      }
+    }
+    return parts;
+  }
+
+  /** Takes a ticket out of its queue. @returns those that are admitted from now on */
+  #take(ticket: Ticket): readonly Ticket[] {
+    const queue = this.#queues.get(ticket.name);
+    if (queue === undefined) {
+      throw new Error("a ticket has no queue");
+    }
+    if (queue.size === 1) {
+      this.#queues.delete(ticket.name);
+      this.#names?.delete(ticket.name);
+      return nobody;
+    }
+    return queue.remove(ticket);
   }
 
   #append(ticket: Ticket): Queue {
@@ -110,6 +179,21 @@ export class LockTable {
 }
 
 const nobody: readonly Ticket[] = [];
+
+/** Counts how many tickets of a group are not admitted. */
+function count(group: TicketGroup | undefined): void {
+  if (group !== undefined) {
+    group.waitsFor = group.parts.filter(({ admitted }) => !admitted).length;
+  }
+}
+
+/** Which tickets hold, of those that were admitted just now. */
+function holding(admitted: readonly Ticket[]): readonly Ticket[] {
+  if (admitted.every(({ group }) => group === undefined)) {
+    return admitted;
+  }
+  return admitted.filter(({ group }) => group === undefined || --group.waitsFor === 0).map(({ main }) => main);
+}
 
 /** Of the whole name: names of many shapes differ at any place. */
 function hashOf(name: LockName): number {

@@ -5,20 +5,23 @@ import type { Ticket } from "./ticket.js";
 const nobody: readonly Ticket[] = [];
 
 /**
- * The tickets of one lock, in the order of their places, and which of them hold: the rule of all kinds of locks.
+ * The tickets of one lock, in the order of their places, and which of them are admitted: the rule of all kinds of locks.
  *
  * From the first ticket on, permits are added up, and the smallest limit so far is kept. The first ticket at which the sum
- * exceeds that limit waits, and all after it. So nobody is overtaken, the strictest limit among the holders counts, the
- * first ticket always holds, and no ticket that comes, goes or leaves more to others makes a holder wait.
+ * exceeds that limit is not admitted, nor are those after it. So nobody is overtaken, the strictest limit counts, the first
+ * ticket is always admitted, and no ticket that comes, goes or leaves more to others makes one wait that was admitted.
+ *
+ * A ticket that is admitted holds, but for one of several locks that were asked for at once: it reserves its lock until the
+ * others are admitted, too.
  */
 export class Queue {
   readonly name: LockName;
   head: Ticket | undefined = undefined;
   tail: Ticket | undefined = undefined;
-  /** The first ticket that waits. */
+  /** The first ticket that is not admitted. */
   waiting: Ticket | undefined = undefined;
   size = 0;
-  /** How many hold. */
+  /** How many are admitted. */
   holders = 0;
   /** What they take together. */
   permits = 0;
@@ -31,7 +34,7 @@ export class Queue {
     this.name = name;
   }
 
-  /** Whether a ticket that came now would hold at once. */
+  /** Whether a ticket that came now would be admitted at once. */
   admits({ permits, limit }: Share): boolean {
     return this.waiting === undefined && this.permits + permits <= Math.min(this.limit, limit);
   }
@@ -50,12 +53,12 @@ export class Queue {
     if (this.admits(ticket.content)) {
       this.#hold(ticket);
     } else {
-      ticket.holds = false;
+      ticket.admitted = false;
       this.waiting ??= ticket;
     }
   }
 
-  /** @returns those that waited for the ticket and hold from now on */
+  /** @returns those that waited for the ticket and are admitted from now on */
   remove(ticket: Ticket): readonly Ticket[] {
     const { previous, next } = ticket;
     if (previous === undefined) {
@@ -72,7 +75,7 @@ export class Queue {
     ticket.previous = undefined;
     ticket.next = undefined;
     this.size--;
-    if (ticket.holds) {
+    if (ticket.admitted) {
       this.#leave(ticket.content);
     } else if (ticket === this.waiting) {
       this.waiting = next;
@@ -108,7 +111,7 @@ export class Queue {
     }
   }
 
-  /** Lets those hold that are admitted now. */
+  /** Admits those that there is room for now. */
   #settle(): readonly Ticket[] {
     const first = this.waiting;
     if (first === undefined || !this.#hasRoom(first)) {
@@ -131,7 +134,7 @@ export class Queue {
 
   #hold(ticket: Ticket): void {
     const { permits, limit } = ticket.content;
-    ticket.holds = true;
+    ticket.admitted = true;
     if (this.#limits !== undefined) {
       this.#limits.set(limit, (this.#limits.get(limit) ?? 0) + 1);
     } else if (this.holders > 0 && limit !== this.limit) {

@@ -115,7 +115,7 @@ describe("a snapshot", () => {
     expect(partsOf(fold.snapshot())).toEqual([]);
     applied(fold, 1, []);
     expect(partsOf(fold.snapshot())).toEqual([
-      { tickets: [], writers: [{ memberId: "m1", settled: 0, entries: [{ sequence: 1, outcomes: [] }] }] },
+      { tickets: [], writers: [{ memberId: "m1", settled: 0, entries: [{ sequence: 1, outcomes: [] }] }], forced: [] },
     ]);
   });
 

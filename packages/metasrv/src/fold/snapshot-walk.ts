@@ -1,5 +1,5 @@
 import type { FoldSnapshot, LogBase } from "../log/command-log.js";
-import type { StateHash } from "../model/command.js";
+import type { ForcedRecord, StateHash } from "../model/command.js";
 import type { SnapshotPart, SnapshotTicket, WriterProgress } from "../model/snapshot.js";
 import type { Ticket } from "./ticket.js";
 
@@ -8,6 +8,7 @@ export interface SnapshotWalkOptions {
   readonly base: LogBase;
   readonly hash: StateHash;
   readonly writers: readonly WriterProgress[];
+  readonly forced: readonly ForcedRecord[];
   readonly tickets: Iterator<Ticket>;
   /** The lowest token that no ticket has yet: what comes later is not part of the snapshot. */
   readonly firstLater: bigint;
@@ -26,6 +27,7 @@ export class SnapshotWalk implements FoldSnapshot {
   isValid = true;
   readonly #options: SnapshotWalkOptions;
   #writers: readonly WriterProgress[];
+  readonly #forced: ForcedRecord[];
   /** Tickets as they were before they changed. */
   readonly #before: SnapshotTicket[] = [];
   #walked = false;
@@ -35,6 +37,7 @@ export class SnapshotWalk implements FoldSnapshot {
     this.base = options.base;
     this.hash = options.hash;
     this.#writers = options.writers;
+    this.#forced = [...options.forced];
   }
 
   /** The ticket is about to change or go. */
@@ -49,7 +52,8 @@ export class SnapshotWalk implements FoldSnapshot {
     const tickets = this.#before.splice(0, count);
     const writers = this.#writers;
     this.#writers = [];
-    while (!this.#walked && tickets.length < count) {
+    const forced = this.#forced.splice(0, count - tickets.length);
+    while (!this.#walked && tickets.length + forced.length < count) {
       const { value, done } = this.#options.tickets.next() as IteratorResult<Ticket, undefined>;
       if (done === true) {
         this.#walked = true;
@@ -57,11 +61,11 @@ export class SnapshotWalk implements FoldSnapshot {
         tickets.push(value);
       }
     }
-    if (tickets.length === 0 && writers.length === 0) {
+    if (tickets.length === 0 && writers.length === 0 && forced.length === 0) {
       this.end();
       return undefined;
     }
-    return { tickets, writers };
+    return { tickets, writers, forced };
   }
 
   end(): void {

@@ -27,7 +27,7 @@ type Fields = typeof fields extends fc.Arbitrary<infer T> ? T : never;
 
 function ticketOf({ token, content, memberId, attempt, holds, ...ref }: Fields): Ticket {
   const ticket = new Ticket(ref, token, content, memberId, attempt);
-  ticket.holds = holds;
+  ticket.admitted = holds;
   return ticket;
 }
 
@@ -78,7 +78,7 @@ describe("the hash of a table", () => {
         });
         for (const ticket of leaving) {
           if (!ticket.holds) {
-            ticket.holds = true;
+            ticket.admitted = true;
             hash.granted(ticket);
           }
           hash.subtract(ticket);

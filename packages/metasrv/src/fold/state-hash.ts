@@ -1,4 +1,4 @@
-import type { StateHash } from "../model/command.js";
+import type { ForcedRecord, StateHash, TicketExtras } from "../model/command.js";
 import { isExclusive } from "../model/share.js";
 import type { Ticket } from "./ticket.js";
 
@@ -48,12 +48,25 @@ export class TableHash {
     this.#countHold(ticket, 1);
   }
 
+  /** A record came. */
+  addRecord(record: ForcedRecord): void {
+    this.#add(sumOfRecord(this.#sum, record), 1);
+  }
+
+  /** A record was dropped. */
+  subtractRecord(record: ForcedRecord): void {
+    this.#add(sumOfRecord(this.#sum, record), -1);
+  }
+
   #count({ name, id, token, content, memberId, attempt }: Ticket, sign: 1 | -1): void {
     const sum = this.#sum.begin().text(id).text(memberId).text(name).text(content.owner);
     sum.number(content.ttlMs).number((attempt << 1) | (content.resumable ? 1 : 0));
     if (!isExclusive(content)) {
       // Servers of level 1 know no other tickets, and count these as they do.
       sum.number(content.permits).number(content.limit);
+    }
+    if (content.extras !== undefined) {
+      addExtras(sum, content.extras);
     }
     this.#add(sum.number(lowBits(token)), sign);
   }
@@ -87,6 +100,27 @@ export class TableHash {
     }
     return false;
   }
+}
+
+function addExtras(sum: Sum, { others, labels, within, value }: TicketExtras): void {
+  for (const { name, permits, limit } of others) {
+    sum.text(name).number(permits).number(limit);
+  }
+  for (const [key, text] of labels) {
+    sum.text(key).text(text);
+  }
+  for (const { name, token } of within) {
+    sum.text(name).number(lowBits(token));
+  }
+  sum.text(value);
+}
+
+function sumOfRecord(sum: Sum, { name, token, owner, held, actor, reason, place }: ForcedRecord): Sum {
+  sum.begin().text(name).text(owner).text(actor).text(reason);
+  return sum
+    .number(lowBits(token))
+    .number(lowBits(place))
+    .number(held ? 1 : 0);
 }
 
 function lowBits(token: bigint): number {

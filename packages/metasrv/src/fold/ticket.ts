@@ -1,4 +1,4 @@
-import type { TicketContent, TicketRef } from "../model/command.js";
+import type { ForcedRecord, TicketContent, TicketRef } from "../model/command.js";
 import type { LockName } from "../model/lock-name.js";
 import type { TicketId } from "../model/ticket-id.js";
 
@@ -6,12 +6,20 @@ import type { TicketId } from "../model/ticket-id.js";
 export interface TicketFollower {
   /** The ticket holds its lock from now on, until it is removed. */
   granted(): void;
-  /** The ticket is gone from the table. */
-  removed(): void;
+  /** The ticket is gone from the table. @param forced - if it was removed by hand */
+  removed(forced: ForcedRecord | undefined): void;
   /** Another member serves the ticket from now on. */
   moved(): void;
   /** The table was read anew, and this is the same ticket in it. */
   replaced(ticket: Ticket): void;
+}
+
+/** The tickets of several locks that were asked for at once. Each stands in its lock's queue, at the same place of the log. */
+export interface TicketGroup {
+  /** In the order of their names. The first is the one that the table finds, and that is followed. */
+  readonly parts: readonly Ticket[];
+  /** How many of them their queues do not admit. */
+  waitsFor: number;
 }
 
 /** A ticket in its lock's queue. Read-only to everyone but the table, except for its follower. */
@@ -25,8 +33,9 @@ export class Ticket implements TicketRef {
   memberId: string;
   /** How often its requester had asked for it before. */
   attempt: number;
-  /** Whether it holds its lock; otherwise it waits. */
-  holds = false;
+  /** Whether its queue admits it. */
+  admitted = false;
+  group: TicketGroup | undefined = undefined;
   /** When this node saw it come and when it saw it hold, in milliseconds of {@link Fold.nowMs}: for people to read. */
   seenAtMs = 0;
   heldAtMs = 0;
@@ -45,5 +54,20 @@ export class Ticket implements TicketRef {
     this.content = content;
     this.memberId = memberId;
     this.attempt = attempt;
+  }
+
+  /** Whether it holds its lock, and all others of its group; otherwise it waits. */
+  get holds(): boolean {
+    return this.group === undefined ? this.admitted : this.group.waitsFor === 0;
+  }
+
+  /** It, or the first of its group. */
+  get main(): Ticket {
+    return this.group?.parts[0] ?? this;
+  }
+
+  /** It, or all of its group. */
+  get parts(): readonly Ticket[] {
+    return this.group?.parts ?? [this];
   }
 }

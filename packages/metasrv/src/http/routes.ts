@@ -2,7 +2,8 @@ import type { ConnectRouter } from "@connectrpc/connect";
 import { Lock } from "@metasrv/proto/greptime/v1/meta";
 import { Health } from "@metasrv/proto/grpc/health/v1";
 import { ServerReflection } from "@metasrv/proto/grpc/reflection/v1";
-import { ClusterService, InspectService, LockService } from "@metasrv/proto/metasrv/v1";
+import { AdminService, ClusterService, InspectService, LockService } from "@metasrv/proto/metasrv/v1";
+import { createAdminService } from "../api/admin-service.js";
 import { createClusterService } from "../api/cluster-service.js";
 import { createGreptimeLockService } from "../api/greptime-lock-service.js";
 import { createHealthService } from "../api/health-service.js";
@@ -14,8 +15,8 @@ import { createRequestInterceptor } from "./request-interceptor.js";
 
 /** Registers every service of this server, for a listener or, in tests, for `createRouterTransport`. */
 export function createRoutes(dependencies: ServiceDependencies): (router: ConnectRouter) => void {
-  const { locks, cluster, inspected, readiness, limits } = dependencies;
-  const services = [LockService, ClusterService, InspectService, Lock];
+  const { locks, cluster, operated, readiness, limits } = dependencies;
+  const services = [LockService, ClusterService, InspectService, AdminService, Lock];
   const options = {
     interceptors: [createRequestInterceptor(dependencies)],
     readMaxBytes: limits.maxMessageBytes,
@@ -25,7 +26,8 @@ export function createRoutes(dependencies: ServiceDependencies): (router: Connec
   return (router) => {
     router.service(LockService, createLockService(dependencies), options);
     router.service(ClusterService, createClusterService(cluster), options);
-    router.service(InspectService, createInspectService(inspected), options);
+    router.service(InspectService, createInspectService(operated), options);
+    router.service(AdminService, createAdminService(operated), options);
     router.service(Lock, createGreptimeLockService(locks, limits), options);
     const names = services.map(({ typeName }) => typeName);
     router.service(Health, createHealthService(readiness, names), options);

@@ -1,6 +1,7 @@
 import { FieldReader, type FieldWriter } from "@metasrv/wire";
-import type { TicketContent } from "../model/command.js";
-import { isExclusive } from "../model/share.js";
+import { extrasOf, type HeldTicket, type LockPart, type TicketContent, type TicketExtras } from "../model/command.js";
+import type { LockName } from "../model/lock-name.js";
+import { isExclusive, isPossible } from "../model/share.js";
 
 /** Contents that are kept at hand: tickets of one client differ in name and id only, hardly in content. */
 const maxKnown = 1_000;
@@ -18,8 +19,8 @@ export class Contents {
     if (content === this.#last) {
       return this.#lastIndex;
     }
-    const { ttlMs, owner, resumable, permits, limit } = content;
-    const text = `${ttlMs} ${resumable} ${permits} ${limit} ${owner}`;
+    const { ttlMs, owner, resumable, permits, limit, extras } = content;
+    const text = `${ttlMs} ${resumable} ${permits} ${limit} ${extrasText(extras)} ${owner}`;
     let index = this.#indexes.get(text);
     if (index === undefined) {
       index = this.all.push(content) - 1;
@@ -29,6 +30,16 @@ export class Contents {
     this.#lastIndex = index;
     return index;
   }
+}
+
+/** A text that tells extras from others. */
+function extrasText(extras: TicketExtras | undefined): string {
+  if (extras === undefined) {
+    return "";
+  }
+  const { others, labels, within, value } = extras;
+  const held = within.map(({ name, token }) => [name, String(token)]);
+  return JSON.stringify([labels, others, held, value]);
 }
 
 /** Writes the fields of a `metasrv.store.v1.TicketContent`. */
@@ -45,6 +56,56 @@ export function writeContent(writer: FieldWriter, content: TicketContent): void 
     writer.uint(4, content.permits);
     writer.uint(5, content.limit);
   }
+  if (content.extras !== undefined) {
+    writeExtras(writer, content.extras);
+  }
+}
+
+function writeExtras(writer: FieldWriter, { others, labels, within, value }: TicketExtras): void {
+  for (const { name, permits, limit } of others) {
+    const start = writer.open(6);
+    writer.latin1(1, name);
+    writer.uint(2, permits);
+    writer.uint(3, limit);
+    writer.close(start);
+  }
+  for (const [key, text] of labels) {
+    const start = writer.open(7);
+    writer.text(1, key);
+    writer.text(2, text);
+    writer.close(start);
+  }
+  for (const { name, token } of within) {
+    const start = writer.open(8);
+    writer.latin1(1, name);
+    writer.bigint(2, token);
+    writer.close(start);
+  }
+  if (value !== "") {
+    writer.latin1(9, value);
+  }
+}
+
+/** Bytes that a content takes, at most. */
+export function sizeOfContent({ owner, extras }: TicketContent): number {
+  let size = 40 + owner.length * 3;
+  if (extras !== undefined) {
+    size += extras.value.length + 10;
+    for (const { name } of [...extras.others, ...extras.within]) {
+      size += name.length + 30;
+    }
+    for (const [key, text] of extras.labels) {
+      size += (key.length + text.length) * 3 + 20;
+    }
+  }
+  return size;
+}
+
+/** Whether a ticket of this lock can have this content. */
+export function isPossibleContent(content: TicketContent, name: string): boolean {
+  const others = content.extras?.others ?? [];
+  const names = [name, ...others.map((part) => part.name)];
+  return [content, ...others].every(isPossible) && names.every((it, at) => at === 0 || (names[at - 1] ?? "") < it);
 }
 
 /** Reads a content: the same bytes give the same object, as long as it is known. */
@@ -69,6 +130,10 @@ function decodeContent(message: Buffer): TicketContent {
   let resumable = false;
   let permits = 1;
   let limit = 1;
+  const others: LockPart[] = [];
+  const labels: (readonly [string, string])[] = [];
+  const within: HeldTicket[] = [];
+  let value = "";
   for (let field = reader.next(); field !== 0; field = reader.next()) {
     switch (field) {
       case (1 << 3) | 0:
@@ -86,9 +151,85 @@ function decodeContent(message: Buffer): TicketContent {
       case (5 << 3) | 0:
         limit = reader.uint32() || 1;
         break;
+      case (6 << 3) | 2:
+        others.push(readPart(reader));
+        break;
+      case (7 << 3) | 2:
+        labels.push(readLabel(reader));
+        break;
+      case (8 << 3) | 2:
+        within.push(readHeld(reader));
+        break;
+      case (9 << 3) | 2:
+        value = reader.latin1();
+        break;
       default:
         reader.skip(field);
     }
   }
-  return { ttlMs, owner, resumable, permits, limit };
+  return { ttlMs, owner, resumable, permits, limit, extras: extrasOf({ others, labels, within, value }) };
+}
+
+function readPart(reader: FieldReader): LockPart {
+  let name = "";
+  let permits = 0;
+  let limit = 0;
+  const end = reader.enter();
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    switch (field) {
+      case (1 << 3) | 2:
+        name = reader.latin1();
+        break;
+      case (2 << 3) | 0:
+        permits = reader.uint32();
+        break;
+      case (3 << 3) | 0:
+        limit = reader.uint32();
+        break;
+      default:
+        reader.skip(field);
+    }
+  }
+  reader.leave(end);
+  return { name: name as LockName, permits, limit };
+}
+
+function readLabel(reader: FieldReader): readonly [string, string] {
+  let key = "";
+  let text = "";
+  const end = reader.enter();
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    switch (field) {
+      case (1 << 3) | 2:
+        key = reader.text();
+        break;
+      case (2 << 3) | 2:
+        text = reader.text();
+        break;
+      default:
+        reader.skip(field);
+    }
+  }
+  reader.leave(end);
+  return [key, text];
+}
+
+function readHeld(reader: FieldReader): HeldTicket {
+  let name = "";
+  let token = 0n;
+  const end = reader.enter();
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    switch (field) {
+      case (1 << 3) | 2:
+        name = reader.latin1();
+        break;
+      case (2 << 3) | 0:
+        token = reader.bigint();
+        break;
+      default:
+        reader.skip(field);
+    }
+  }
+  reader.leave(end);
+  return { name: name as LockName, token };
 }

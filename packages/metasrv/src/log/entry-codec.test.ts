@@ -4,7 +4,7 @@ import { describe, expect, test } from "@jest/globals";
 import { CommandSchema, EntrySchema } from "@metasrv/proto/metasrv/store/v1";
 import { FieldWriter, MalformedMessageError } from "@metasrv/wire";
 import fc from "fast-check";
-import { anyEntry, entryOf, messageOf } from "../../test-support/generated-entry.js";
+import { anyEntry, entryOf, makePossible, messageOf } from "../../test-support/generated-entry.js";
 import {
   addUnknown,
   fieldsAndValuesOf,
@@ -16,7 +16,7 @@ import {
 import { create, idOf, nameOf } from "../../test-support/told.js";
 import { wireKind } from "../../test-support/wire-check.js";
 import { Fold } from "../fold/fold.js";
-import { type Command, type Entry, knownLevel } from "../model/command.js";
+import { type Command, type Entry, knownLevel, type TicketContent } from "../model/command.js";
 import { FatalError } from "../model/fatal-error.js";
 import { decodeEntry, encodeEntry, sizeOfCommand } from "./entry-codec.js";
 
@@ -107,7 +107,19 @@ describe("every field of the schema", () => {
     const removals = (["released", "expired", "cancelled", "abandoned"] as const).map((cause): Command => {
       return { kind: "remove", ...ref, token: 1n, cause, memberId: "m1" };
     });
-    const content = (ttlMs: number) => ({ ttlMs, owner: "an owner", resumable: true, permits: 2, limit: 3 });
+    const content = (ttlMs: number): TicketContent => ({
+      ttlMs,
+      owner: "an owner",
+      resumable: true,
+      permits: 2,
+      limit: 3,
+      extras: {
+        others: [{ name: nameOf("b"), permits: 1, limit: 2 }],
+        labels: [["key", "text"]],
+        within: [{ name: nameOf("c"), token: 3n }],
+        value: "value",
+      },
+    });
     const entry: Entry = {
       level: 1,
       settled: 1,
@@ -115,9 +127,10 @@ describe("every field of the schema", () => {
       commands: [
         { kind: "create", ...ref, content: content(1), attempt: 1, try: true },
         { kind: "create", ...ref, content: content(2), attempt: 1, try: true },
-        { kind: "renew", ...ref, token: 1n, ttlMs: 1, downgrade: true },
+        { kind: "renew", ...ref, token: 1n, ttlMs: 1, downgrade: true, value: "value" },
         ...removals,
         { kind: "adopt", ...ref, token: 1n, memberId: "m1" },
+        { kind: "force", name: nameOf("a"), token: 1n, actor: "an actor", reason: "why", unixMs: 5 },
         { kind: "raise-floor", token: 1n },
         { kind: "raise-level", level: 1 },
       ],
@@ -129,9 +142,7 @@ describe("every field of the schema", () => {
 
   test("is read: without it, the entry is another, or none", () => {
     const message = filled(EntrySchema);
-    for (const content of message.contents) {
-      Object.assign(content, { permits: 2, limit: 3 });
-    }
+    makePossible(message.contents);
     const whole = readOrRefused(toBinary(EntrySchema, message));
     expect(whole).toEqual(entryOf(message));
     const noticed = new Set<string>();
@@ -148,6 +159,7 @@ describe("every field of the schema", () => {
 describe("what a newer version has written", () => {
   test("in fields that this one does not know is passed over, in every message: they change no rule", () => {
     const message = filled(EntrySchema);
+    makePossible(message.contents);
     const entry = read(toBinary(EntrySchema, message));
     addUnknown(EntrySchema, message);
     const bytes = toBinary(EntrySchema, message);

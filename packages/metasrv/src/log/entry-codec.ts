@@ -1,10 +1,17 @@
 import { FieldReader, FieldWriter } from "@metasrv/wire";
-import type { Command, Entry, RemoveCause, StateHash, TicketContent, TicketRef } from "../model/command.js";
+import type {
+  Command,
+  Entry,
+  ForceCommand,
+  RemoveCause,
+  StateHash,
+  TicketContent,
+  TicketRef,
+} from "../model/command.js";
 import { FatalError } from "../model/fatal-error.js";
 import type { LockName } from "../model/lock-name.js";
-import { isPossible } from "../model/share.js";
 import type { TicketId } from "../model/ticket-id.js";
-import { Contents, readContent, writeContent } from "./content-codec.js";
+import { Contents, isPossibleContent, readContent, sizeOfContent, writeContent } from "./content-codec.js";
 
 /*
  * Entries as they are stored, `metasrv.store.v1.Entry`, written and read field by field: a lock takes two commands.
@@ -24,8 +31,11 @@ const writer = new FieldWriter();
 export function sizeOfCommand(command: Command): number {
   switch (command.kind) {
     case "create":
-      return 64 + command.name.length + command.content.owner.length * 3;
+      return 64 + command.name.length + sizeOfContent(command.content);
+    case "force":
+      return 80 + command.name.length + (command.actor.length + command.reason.length) * 3;
     case "renew":
+      return 80 + command.name.length + (command.value?.length ?? 0);
     case "remove":
     case "adopt":
       return 80 + command.name.length;
@@ -87,6 +97,20 @@ function writeCommand(command: Command, contents: Contents): void {
       if (command.downgrade) {
         writer.bool(5, true);
       }
+      if (command.value !== undefined) {
+        writer.latin1(6, command.value);
+        writer.bool(7, true);
+      }
+      writer.close(start);
+      break;
+    }
+    case "force": {
+      const start = writer.open(7);
+      writer.latin1(1, command.name);
+      writer.bigint(2, command.token);
+      writer.text(3, command.actor);
+      writer.text(4, command.reason);
+      writer.uint(5, command.unixMs);
       writer.close(start);
       break;
     }
@@ -128,7 +152,7 @@ function openFor(field: number, { name, id }: TicketRef): number {
   return start;
 }
 
-/** What one command says, before it is known which kind it is. */
+/** What one command says, before it is known what it means. */
 interface CommandFields {
   kind: number;
   name: string;
@@ -137,6 +161,10 @@ interface CommandFields {
   fourth: number;
   text: string;
   flag: boolean;
+  value: string;
+  setValue: boolean;
+  /** One whose fields are unlike those of all others. */
+  force: ForceCommand | undefined;
 }
 
 /**
@@ -203,12 +231,25 @@ function readSeen(reader: FieldReader): StateHash {
 }
 
 function readCommand(reader: FieldReader): CommandFields {
-  const fields: CommandFields = { kind: 0, name: "", id: "", third: 0n, fourth: 0, text: "", flag: false };
+  const fields: CommandFields = {
+    kind: 0,
+    name: "",
+    id: "",
+    third: 0n,
+    fourth: 0,
+    text: "",
+    flag: false,
+    value: "",
+    setValue: false,
+    force: undefined,
+  };
   const end = reader.enter();
   for (let field = reader.next(); field !== 0; field = reader.next()) {
     if ((field & 7) === bytes && field >>> 3 <= 6) {
       fields.kind = field >>> 3;
       readFields(reader, fields);
+    } else if (field === tag(7, bytes)) {
+      fields.force = readForce(reader);
     } else {
       reader.skip(field);
     }
@@ -242,6 +283,12 @@ function readFields(reader: FieldReader, fields: CommandFields): void {
       case tag(5, varint):
         fields.flag = reader.bool();
         break;
+      case tag(6, bytes):
+        fields.value = reader.latin1();
+        break;
+      case tag(7, varint):
+        fields.setValue = reader.bool();
+        break;
       default:
         reader.skip(field);
     }
@@ -249,20 +296,59 @@ function readFields(reader: FieldReader, fields: CommandFields): void {
   reader.leave(end);
 }
 
+function readForce(reader: FieldReader): ForceCommand {
+  const command = { kind: "force" as const, name: "" as LockName, token: 0n, actor: "", reason: "", unixMs: 0 };
+  const end = reader.enter();
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    switch (field) {
+      case tag(1, bytes):
+        command.name = reader.latin1() as LockName;
+        break;
+      case tag(2, varint):
+        command.token = reader.bigint();
+        break;
+      case tag(3, bytes):
+        command.actor = reader.text();
+        break;
+      case tag(4, bytes):
+        command.reason = reader.text();
+        break;
+      case tag(5, varint):
+        command.unixMs = reader.uint();
+        break;
+      default:
+        reader.skip(field);
+    }
+  }
+  reader.leave(end);
+  return command;
+}
+
 function commandOf(fields: CommandFields, contents: readonly TicketContent[]): Command {
+  if (fields.force !== undefined) {
+    return fields.force;
+  }
   const { third: token, fourth, text } = fields;
   const name = fields.name as LockName;
   const id = fields.id as TicketId;
   switch (fields.kind) {
     case 1: {
       const content = contents[Number(token)];
-      if (content !== undefined && isPossible(content)) {
+      if (content !== undefined && isPossibleContent(content, name)) {
         return { kind: "create", name, id, content, attempt: fourth, try: fields.flag };
       }
       break;
     }
     case 2:
-      return { kind: "renew", name, id, token, ttlMs: fourth, downgrade: fields.flag };
+      return {
+        kind: "renew",
+        name,
+        id,
+        token,
+        ttlMs: fourth,
+        downgrade: fields.flag,
+        value: fields.setValue ? fields.value : undefined,
+      };
     case 3: {
       const cause = causeOf.get(fourth);
       if (cause !== undefined) {

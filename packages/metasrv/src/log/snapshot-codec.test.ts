@@ -1,10 +1,15 @@
 import { isDeepStrictEqual } from "node:util";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, test } from "@jest/globals";
-import { BaseSchema, type SnapshotChunk, SnapshotChunkSchema } from "@metasrv/proto/metasrv/store/v1";
+import {
+  BaseSchema,
+  type SnapshotChunk,
+  SnapshotChunkSchema,
+  TicketContentSchema,
+} from "@metasrv/proto/metasrv/store/v1";
 import fc from "fast-check";
 import { anyPart, chunkOf, partOf } from "../../test-support/generated-chunk.js";
-import { anyNumber, anyToken, anyUint32 } from "../../test-support/generated-entry.js";
+import { anyNumber, anyToken, anyUint32, makePossible } from "../../test-support/generated-entry.js";
 import { generatedLog, loadedFrom, partsOf } from "../../test-support/generated-log.js";
 import { ticketsOf } from "../../test-support/plain-table.js";
 import {
@@ -61,6 +66,7 @@ describe("a chunk of a snapshot", () => {
         const whole = {
           tickets: parts.flatMap(({ tickets }) => tickets),
           writers: parts.flatMap(({ writers }) => writers),
+          forced: parts.flatMap(({ forced }) => forced),
         };
         const bytes = written(...parts);
         expect(partOf(fromBinary(SnapshotChunkSchema, bytes))).toEqual(whole);
@@ -92,11 +98,13 @@ describe("a chunk of a snapshot", () => {
 
   test("has every content and every member once", () => {
     fc.assert(
-      fc.property(anyPart, ({ tickets, writers }) => {
-        const bytes = written({ tickets: [...tickets, ...structuredClone(tickets)], writers });
+      fc.property(anyPart, ({ tickets, writers, forced }) => {
+        const bytes = written({ tickets: [...tickets, ...structuredClone(tickets)], writers, forced });
         const { contents, memberIds } = fromBinary(SnapshotChunkSchema, bytes);
         expect(memberIds).toEqual([...new Set(tickets.map(({ memberId }) => memberId))]);
-        const distinct = new Set(contents.map(({ ttlMs, owner, resumable }) => `${ttlMs} ${resumable} ${owner}`));
+        const distinct = new Set(
+          contents.map((content) => Buffer.from(toBinary(TicketContentSchema, content)).toString("hex")),
+        );
         expect(contents).toHaveLength(distinct.size);
       }),
     );
@@ -129,7 +137,19 @@ describe("every field of a chunk's schema", () => {
       return {
         ...ref,
         token: 1n,
-        content: { ttlMs, owner: "an owner", resumable: true, permits: 2, limit: 3 },
+        content: {
+          ttlMs,
+          owner: "an owner",
+          resumable: true,
+          permits: 2,
+          limit: 3,
+          extras: {
+            others: [{ name: lockNameOf(Buffer.from("b")), permits: 1, limit: 2 }],
+            labels: [["key", "text"] as const],
+            within: [{ name: lockNameOf(Buffer.from("c")), token: 3n }],
+            value: "value",
+          },
+        },
         memberId,
         attempt: 1,
       };
@@ -142,6 +162,18 @@ describe("every field of a chunk's schema", () => {
     const part: SnapshotPart = {
       tickets: [ticket(1, "m1"), ticket(2, "m2")],
       writers: [{ memberId: "m1", settled: 1, entries: [{ sequence: 2, outcomes }] }],
+      forced: [
+        {
+          name: ref.name,
+          token: 1n,
+          owner: "an owner",
+          held: true,
+          actor: "an actor",
+          reason: "why",
+          unixMs: 5,
+          place: 9n,
+        },
+      ],
     };
     const all = fieldsAndValuesOf(SnapshotChunkSchema);
     expect(fieldsUsed(SnapshotChunkSchema, fromBinary(SnapshotChunkSchema, written(part)))).toEqual(all);
@@ -150,9 +182,7 @@ describe("every field of a chunk's schema", () => {
 
   test("is read: without it, the part is another, or none; and what a newer version adds is passed over", () => {
     const message = filled(SnapshotChunkSchema);
-    for (const content of message.contents) {
-      Object.assign(content, { permits: 2, limit: 3 });
-    }
+    makePossible(message.contents);
     const read = () => readOrRefused(decodeChunk, toBinary(SnapshotChunkSchema, message));
     const whole = read();
     expect(whole).toEqual(partOf(message));
@@ -189,7 +219,7 @@ describe("bytes that are no chunk", () => {
     const seen = { malformed: 0, odd: 0, plain: 0 };
     fc.assert(
       fc.property(anyPart, fc.array(damage, { minLength: 1, maxLength: 3 }), ({ tickets }, damages) => {
-        const bytes = [...written({ tickets, writers: [] })];
+        const bytes = [...written({ tickets, writers: [], forced: [] })];
         for (const { at, remove, insert } of damages) {
           bytes.splice(at % (bytes.length + 1), remove, ...insert);
         }

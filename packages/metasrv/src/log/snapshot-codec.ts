@@ -3,19 +3,20 @@ import {
   BaseSchema,
   type CommandOutcome,
   CommandOutcomeSchema,
+  type ForcedRecord as StoredRecord,
+  ForcedRecordSchema,
   OutcomeKind,
   type WriterProgress as StoredProgress,
   WriterProgressSchema,
 } from "@metasrv/proto/metasrv/store/v1";
 import { FieldReader, FieldWriter } from "@metasrv/wire";
-import type { Outcome, TicketContent } from "../model/command.js";
+import type { ForcedRecord, Outcome, TicketContent } from "../model/command.js";
 import { FatalError } from "../model/fatal-error.js";
-import type { LockName } from "../model/lock-name.js";
-import { isPossible } from "../model/share.js";
+import { type LockName, lockNameBytes, lockNameOf } from "../model/lock-name.js";
 import type { SnapshotPart, SnapshotTicket, WriterProgress } from "../model/snapshot.js";
 import type { TicketId } from "../model/ticket-id.js";
 import type { LogBase } from "./command-log.js";
-import { Contents, readContent, writeContent } from "./content-codec.js";
+import { Contents, isPossibleContent, readContent, writeContent } from "./content-codec.js";
 
 /** Where the log begins, and which snapshot has what came before; `metasrv.store.v1.Base`. */
 export interface StoredBase extends LogBase {
@@ -64,12 +65,15 @@ export class ChunkWriter {
     return this.#writer.length;
   }
 
-  add({ tickets, writers }: SnapshotPart): void {
+  add({ tickets, writers, forced }: SnapshotPart): void {
     for (const ticket of tickets) {
       this.#addTicket(ticket);
     }
     for (const writer of writers) {
       this.#writer.bytes(4, toBinary(WriterProgressSchema, storedProgress(writer)));
+    }
+    for (const record of forced) {
+      this.#writer.bytes(5, toBinary(ForcedRecordSchema, storedRecord(record)));
     }
   }
 
@@ -129,6 +133,7 @@ function readChunk(message: Buffer): SnapshotPart {
   const contents: TicketContent[] = [];
   const writers: WriterProgress[] = [];
   const tickets: SnapshotTicket[] = [];
+  const forced: ForcedRecord[] = [];
   const first = new FieldReader(message);
   for (let field = first.next(); field !== 0; field = first.next()) {
     switch (field) {
@@ -140,6 +145,9 @@ function readChunk(message: Buffer): SnapshotPart {
         break;
       case tag(4, bytes):
         writers.push(progressOf(fromBinary(WriterProgressSchema, first.bytes())));
+        break;
+      case tag(5, bytes):
+        forced.push(recordOf(fromBinary(ForcedRecordSchema, first.bytes())));
         break;
       default:
         first.skip(field);
@@ -153,7 +161,7 @@ function readChunk(message: Buffer): SnapshotPart {
       second.skip(field);
     }
   }
-  return { tickets, writers };
+  return { tickets, writers, forced };
 }
 
 function readTicket(
@@ -198,8 +206,8 @@ function readTicket(
   if (content === undefined || memberId === undefined) {
     throw new Error("a ticket names a content or a member that is not there");
   }
-  if (!isPossible(content)) {
-    throw new Error("a ticket takes more permits than there are");
+  if (!isPossibleContent(content, name)) {
+    throw new Error("a ticket takes more permits than there are, or asks for one lock twice");
   }
   return { name: name as LockName, id: id as TicketId, token, content, memberId, attempt };
 }
@@ -212,6 +220,14 @@ const kinds: Readonly<Record<Outcome["kind"], OutcomeKind>> = {
   done: OutcomeKind.DONE,
   "not-there": OutcomeKind.NOT_THERE,
 };
+
+function storedRecord({ name, unixMs, ...record }: ForcedRecord): StoredRecord {
+  return create(ForcedRecordSchema, { ...record, name: lockNameBytes(name), unixMs: BigInt(unixMs) });
+}
+
+function recordOf({ name, token, owner, held, actor, reason, unixMs, place }: StoredRecord): ForcedRecord {
+  return { name: lockNameOf(name), token, owner, held, actor, reason, unixMs: Number(unixMs), place };
+}
 
 function storedProgress({ memberId, settled, entries }: WriterProgress): StoredProgress {
   return create(WriterProgressSchema, {

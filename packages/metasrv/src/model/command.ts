@@ -11,8 +11,8 @@ export const commandsPerEntry = 4096;
 /** The highest level of log entries that this version can read. */
 export const knownLevel = 2;
 
-/** The level from which on a lock may be shared. */
-export const sharingLevel = 2;
+/** The level from which on there are other kinds than exclusive locks, several locks at once, labels, values and force. */
+export const kindsLevel = 2;
 
 /** What names a ticket. */
 export interface TicketRef {
@@ -30,6 +30,43 @@ export interface TicketContent extends Share {
   readonly owner: string;
   /** Whether the requester knows the ticket id, and so can ask for the same ticket at another member. */
   readonly resumable: boolean;
+  /** Undefined for the many that say nothing of it. */
+  readonly extras?: TicketExtras | undefined;
+}
+
+/** What only some requests say of themselves. */
+export interface TicketExtras {
+  /** The other locks that are asked for at once, in the order of their names, which are above the ticket's own. */
+  readonly others: readonly LockPart[];
+  /** Pairs that people are shown, sorted by their keys. */
+  readonly labels: readonly (readonly [key: string, value: string])[];
+  /** What the requester holds while it waits. */
+  readonly within: readonly HeldTicket[];
+  /** What others read while the ticket holds; a character for each byte. */
+  readonly value: string;
+}
+
+/** Whether they have nothing but labels, which are mostly the same for all requests of a client. */
+export function hasLabelsOnly({ others, within, value }: TicketExtras): boolean {
+  return others.length === 0 && within.length === 0 && value === "";
+}
+
+/** One of several locks that are asked for at once. */
+export interface LockPart extends Share {
+  readonly name: LockName;
+}
+
+/** Names a ticket that holds. */
+export interface HeldTicket {
+  readonly name: LockName;
+  readonly token: bigint;
+}
+
+/** Extras with these; undefined if there is nothing in them. */
+export function extrasOf(some: Partial<TicketExtras>): TicketExtras | undefined {
+  const { others = [], labels = [], within = [], value = "" } = some;
+  const isEmpty = others.length === 0 && labels.length === 0 && within.length === 0 && value === "";
+  return isEmpty ? undefined : { others, labels, within, value };
 }
 
 /**
@@ -63,6 +100,8 @@ export interface RenewCommand extends TicketRef {
   readonly ttlMs: number;
   /** Makes an exclusive ticket a shared one. A ticket that is neither is not renewed, and the command is refused. */
   readonly downgrade: boolean;
+  /** Takes the place of the ticket's value; undefined keeps it. */
+  readonly value?: string | undefined;
 }
 
 /** Removes a ticket. */
@@ -81,6 +120,32 @@ export interface AdoptCommand extends TicketRef {
   readonly memberId: string;
 }
 
+/** Removes a ticket by hand, whoever serves it, and keeps a record of that. */
+export interface ForceCommand {
+  readonly kind: "force";
+  /** One of its names. */
+  readonly name: LockName;
+  readonly token: bigint;
+  /** Who wants it, and why. */
+  readonly actor: string;
+  readonly reason: string;
+  /** When, in milliseconds of Unix time, by the writer's clock. */
+  readonly unixMs: number;
+}
+
+/** What is kept of a ticket that was removed by hand. */
+export interface ForcedRecord extends Omit<ForceCommand, "kind"> {
+  readonly owner: string;
+  /** Whether it held its lock; otherwise it waited. */
+  readonly held: boolean;
+  /** The command's place in the log, as tokens are. */
+  readonly place: bigint;
+}
+
+/** Records are dropped that are so much older than the latest, in milliseconds, and the oldest beyond so many. */
+export const forcedKeptMs = 7 * 24 * 60 * 60 * 1000;
+export const forcedKept = 10_000;
+
 /** Makes all later tokens higher than this one. */
 export interface RaiseFloorCommand {
   readonly kind: "raise-floor";
@@ -95,7 +160,7 @@ export interface RaiseLevelCommand {
 
 /** One change that a node wants. The fold decides at the command's place in the log whether it takes effect. */
 export type Command =
-  CreateCommand | RenewCommand | RemoveCommand | AdoptCommand | RaiseFloorCommand | RaiseLevelCommand;
+  CreateCommand | RenewCommand | RemoveCommand | AdoptCommand | ForceCommand | RaiseFloorCommand | RaiseLevelCommand;
 
 /**
  * What became of a command, decided at its place in the log:

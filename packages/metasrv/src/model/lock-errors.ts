@@ -1,3 +1,6 @@
+import type { ForceCommand } from "./command.js";
+import { type LockName, showLockName } from "./lock-name.js";
+
 /** One of those that hold a lock. */
 export interface Holder {
   /** Empty when it gave none. */
@@ -6,10 +9,14 @@ export interface Holder {
   readonly permits: number;
   /** For how long this node has seen it hold, in milliseconds. */
   readonly heldMs: number;
+  /** It waits for other locks that it asked for at once, and this one is kept for it. */
+  readonly reserves: boolean;
 }
 
 /** Who stands in the way of a lock. */
 export interface LockState {
+  /** Where several locks were asked for: the one that this is about. */
+  readonly name?: LockName;
   /** Owner text of the first holder; empty when it gave none. */
   readonly holderOwner: string;
   /** Fencing token of the first holder; 0 when nobody holds. */
@@ -30,6 +37,9 @@ export interface LockState {
   readonly position: number;
 }
 
+/** Who took a lock from its holder, and why. */
+export type ForcedBy = Pick<ForceCommand, "actor" | "reason">;
+
 /** How many holders a {@link LockState} shows. */
 export const holdersShown = 8;
 
@@ -48,6 +58,12 @@ export type LockErrorReason =
   | "invalid-permits"
   | "cluster-too-old"
   | "invalid-page"
+  | "invalid-parts"
+  | "invalid-labels"
+  | "invalid-value"
+  | "invalid-within"
+  | "invalid-force"
+  | "forced"
   | "wait-timed-out"
   | "not-held"
   | "too-many-waiters"
@@ -71,11 +87,18 @@ export class LockError extends Error {
   readonly reason: LockErrorReason;
   /** With `wait-timed-out`: who stood in the way. */
   readonly state: LockState | undefined;
+  /** With `forced`: who did it, and why. */
+  readonly forced: ForcedBy | undefined;
 
-  constructor(reason: LockErrorReason, message: string, options?: { state?: LockState; cause?: unknown }) {
+  constructor(
+    reason: LockErrorReason,
+    message: string,
+    options?: { state?: LockState; forced?: ForcedBy; cause?: unknown },
+  ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.reason = reason;
     this.state = options?.state;
+    this.forced = options?.forced;
   }
 }
 
@@ -95,6 +118,15 @@ export function notHeld(): LockError {
   );
 }
 
+/** An operator named a ticket that is not there. */
+export function noSuchTicket(): LockError {
+  return new LockError(
+    "not-held",
+    "the lock has no holder and no waiter with this fencing token, so nothing was changed: look at the lock again; whoever " +
+      "has it now has another token",
+  );
+}
+
 /** A later request for the same ticket took this one's place. */
 export function superseded(): LockError {
   return new LockError(
@@ -109,6 +141,14 @@ export function removedByOthers(): LockError {
   return new LockError("canceled", "the request was removed from the store by someone else; ask again if it is needed");
 }
 
+/** An operator removed the ticket: its requester waits no longer, or has lost the lock. */
+export function removedByForce({ actor, reason }: ForcedBy): LockError {
+  const who = actor === "" ? "someone who gave no name" : JSON.stringify(actor);
+  return new LockError("forced", `the lock was released by force by ${who}: ${JSON.stringify(reason)}`, {
+    forced: { actor, reason },
+  });
+}
+
 /** The lock was not granted in the time that its requester gave it. */
 export function waitTimedOut(waitMs: number, state: LockState): LockError {
   return new LockError(
@@ -118,16 +158,18 @@ export function waitTimedOut(waitMs: number, state: LockState): LockError {
   );
 }
 
-function whyNot({ holders: [first], holderCount, waiters, position }: LockState): string {
+function whyNot({ name, holders: [first], holderCount, waiters, position }: LockState): string {
   if (first === undefined) {
     return "the store has not answered yet";
   }
   const owner = first.owner === "" ? "someone who gave no owner text" : JSON.stringify(first.owner);
   const since = `for at least ${Math.floor(first.heldMs / 1000)} s`;
+  const reserved = first.reserves ? ", which it reserves while it waits for other locks" : "";
   const others = holderCount === 1 ? "" : ` and ${holderCount - 1} more`;
   const before = position === 0 ? "" : `, ${position - 1} of them before it`;
+  const lock = name === undefined ? "it" : JSON.stringify(showLockName(name));
   return (
-    `it is held by ${owner} (fencing token ${first.token}, ${since})${others}, and ${waiters} wait for it, this request ` +
+    `${lock} is held by ${owner} (fencing token ${first.token}, ${since}${reserved})${others}, and ${waiters} wait for it, this request ` +
     `included${before}`
   );
 }
@@ -136,7 +178,8 @@ function whyNot({ holders: [first], holderCount, waiters, position }: LockState)
 export function notDowngradable(): LockError {
   return new LockError(
     "invalid-mode",
-    "the lock is held as a part of a semaphore, which cannot be shared otherwise; release it, and ask for a shared lock",
+    "the lock is held as a part of a semaphore, or together with others, and cannot be shared otherwise; release it, and ask " +
+      "for a shared lock",
   );
 }
 
@@ -144,7 +187,8 @@ export function notDowngradable(): LockError {
 export function clusterTooOld(): LockError {
   return new LockError(
     "cluster-too-old",
-    "a server of an older version is in the cluster, and it knows exclusive locks only; upgrade all servers, then ask again",
+    "a server of an older version is in the cluster, and it knows exclusive locks only, one at a time; upgrade all servers, " +
+      "then ask again",
   );
 }
 

@@ -1,4 +1,4 @@
-import type { Outcome, TicketContent, TicketRef } from "./command.js";
+import type { ForcedRecord, Outcome, TicketContent, TicketRef } from "./command.js";
 
 /** A ticket in a snapshot. */
 export interface SnapshotTicket extends TicketRef {
@@ -21,4 +21,5 @@ export interface WriterProgress {
 export interface SnapshotPart {
   readonly tickets: readonly SnapshotTicket[];
   readonly writers: readonly WriterProgress[];
+  readonly forced: readonly ForcedRecord[];
 }

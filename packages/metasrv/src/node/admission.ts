@@ -1,8 +1,8 @@
 import type { Fold } from "../fold/fold.js";
+import type { TicketContent } from "../model/command.js";
 import type { Limits } from "../model/limits.js";
 import { LockError } from "../model/lock-errors.js";
 import type { LockName } from "../model/lock-name.js";
-import type { Share } from "../model/share.js";
 
 /**
  * Bounds what may be asked for at this node. A ticket counts as a waiter as soon as it is asked for: otherwise a burst
@@ -26,7 +26,7 @@ export class Admission {
    * @param joins - whether the ticket may have to wait in its lock's queue
    * @throws LockError `too-many-tickets` or `too-many-waiters`
    */
-  requireRoom(name: LockName, share: Share, served: number, joins: boolean): void {
+  requireRoom(name: LockName, content: TicketContent, served: number, joins: boolean): void {
     const { maxTickets, maxWaitersPerLock } = this.#limits;
     if (served >= maxTickets) {
       throw new LockError(
@@ -37,13 +37,13 @@ export class Admission {
     if (!joins) {
       return;
     }
+    if (content.extras?.others.some((part) => this.#fold.waiters(part.name) >= maxWaitersPerLock) === true) {
+      throw tooManyWaiters(maxWaitersPerLock);
+    }
     const queued = this.#fold.waiters(name) + (this.#unseen.get(name) ?? 0);
     // The first unseen tickets will hold the lock at once, as many as it has room for. They are no waiters.
-    if (queued >= maxWaitersPerLock && queued >= maxWaitersPerLock + this.#fold.room(name, share)) {
-      throw new LockError(
-        "too-many-waiters",
-        `${maxWaitersPerLock} requests wait for this lock already, as many as are allowed; try again later`,
-      );
+    if (queued >= maxWaitersPerLock && queued >= maxWaitersPerLock + this.#fold.room(name, content)) {
+      throw tooManyWaiters(maxWaitersPerLock);
     }
   }
 
@@ -66,4 +66,11 @@ export class Admission {
       this.#unseen.set(ticket.name, unseen);
     }
   }
+}
+
+function tooManyWaiters(maxWaitersPerLock: number): LockError {
+  return new LockError(
+    "too-many-waiters",
+    `${maxWaitersPerLock} requests wait for this lock already, as many as are allowed; try again later`,
+  );
 }

@@ -13,20 +13,22 @@ function checked(request: Partial<ClaimRequest>) {
 
 describe("a request", () => {
   test("gets the default TTL and no owner where it says nothing, or 0", () => {
-    expect(checked({})()).toEqual({ ttlMs: defaultTtlMs, owner: "", share: exclusive });
-    expect(checked({ ttlMs: 0 })()).toEqual({ ttlMs: defaultTtlMs, owner: "", share: exclusive });
+    expect(checked({})().content).toEqual({ ttlMs: defaultTtlMs, owner: "", ...exclusive });
+    expect(checked({ ttlMs: 0 })().content).toEqual({ ttlMs: defaultTtlMs, owner: "", ...exclusive });
   });
 
   test("may go to every limit", () => {
     const ticketId = Buffer.alloc(16);
     const owner = "x".repeat(maxOwnerBytes);
-    expect(checked({ name: Buffer.alloc(maxNameBytes, 1), ticketId, owner, waitMs: 0, ttlMs: minTtlMs })()).toEqual({
+    expect(
+      checked({ name: Buffer.alloc(maxNameBytes, 1), ticketId, owner, waitMs: 0, ttlMs: minTtlMs })().content,
+    ).toEqual({
       ttlMs: minTtlMs,
       owner,
-      share: exclusive,
+      ...exclusive,
     });
     const most = { permits: noLimit - 1, limit: noLimit - 1 };
-    expect(checked({ share: most })().share).toEqual(most);
+    expect(checked({ share: most })().content).toMatchObject(most);
     expect(checkTtl(maxTtlMs, defaultLimits)).toBe(maxTtlMs);
   });
 

@@ -1,5 +1,11 @@
-import type { LockError, LockState } from "../model/lock-errors.js";
+import type { ForcedBy, LockError, LockState } from "../model/lock-errors.js";
 import type { Share } from "../model/share.js";
+
+/** One of several locks that are asked for at once. */
+export interface ClaimPart {
+  readonly name: Uint8Array;
+  readonly share: Share;
+}
 
 /** What a caller wants of a lock. */
 export interface ClaimRequest {
@@ -20,6 +26,14 @@ export interface ClaimRequest {
   readonly owner?: string;
   /** How much of the lock it takes; absent: all of it. */
   readonly share?: Share;
+  /** More locks that are asked for at once, of other names, in any order. */
+  readonly others?: readonly ClaimPart[];
+  /** Pairs that people are shown. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** What the requester holds while it waits. */
+  readonly within?: readonly { readonly name: Uint8Array; readonly token: bigint }[];
+  /** What others read while the lock is held. */
+  readonly value?: Uint8Array;
 }
 
 /** A grant. */
@@ -36,6 +50,8 @@ export interface Grant {
   readonly floor: bigint;
   /** The smallest limit among those that hold. */
   readonly limit: number;
+  /** Of several locks, each one's floor and limit, in the order of the bytes of their names; empty for one lock. */
+  readonly parts: readonly { readonly floor: bigint; readonly limit: number }[];
 }
 
 /** What a renewal changes. */
@@ -44,6 +60,8 @@ export interface Renewal {
   readonly ttlMs?: number;
   /** Whether an exclusive lock becomes a shared one. */
   readonly downgrade?: boolean;
+  /** Takes the place of the value that it has; absent: keeps it. */
+  readonly value?: Uint8Array;
 }
 
 /**
@@ -52,8 +70,9 @@ export interface Renewal {
  * - `expired`: its TTL has passed
  * - `released`: somebody released it
  * - `moved`: another member runs its clock, or will; the lock may still be held
+ * - `forced`: an operator took it away
  */
-export type LossReason = "expired" | "released" | "moved";
+export type LossReason = "expired" | "released" | "moved" | "forced";
 
 /**
  * Told the outcome of a claim: exactly one of `granted`, `refused` and `failed`, and after `granted` at most one
@@ -67,7 +86,7 @@ export interface ClaimListener {
   /**
    * Absent if the requester cannot be told of a loss. The node then forgets the listener once it has told the grant.
    */
-  lost?(reason: LossReason): void;
+  lost?(reason: LossReason, forced?: ForcedBy): void;
 }
 
 /** A claim that was made. */
@@ -92,7 +111,7 @@ export interface Claim {
    * Gives the lock that was granted a full TTL again.
    *
    * @returns the TTL in milliseconds
-   * @throws LockError `not-held`, `invalid-ttl`, `invalid-mode`, `cluster-too-old`, or what the log throws
+   * @throws LockError `not-held`, `invalid-ttl`, `invalid-mode`, `invalid-value`, `cluster-too-old`, or what the log throws
    */
   renew(renewal: Renewal): Promise<number>;
 }

@@ -1,9 +1,11 @@
 import type { Clock, Timer } from "@metasrv/wire";
+import { findDeadlocks } from "../fold/deadlocks.js";
 import type { Fold } from "../fold/fold.js";
 import type { NameOrder } from "../fold/name-order.js";
 import type { Ticket } from "../fold/ticket.js";
 import type { CommandLog } from "../log/command-log.js";
-import type { LockState } from "../model/lock-errors.js";
+import { forcedKeptMs, type ForcedRecord, type HeldTicket } from "../model/command.js";
+import { holdersShown, type LockState } from "../model/lock-errors.js";
 import type { LockName } from "../model/lock-name.js";
 import type { Share } from "../model/share.js";
 
@@ -33,12 +35,33 @@ export interface TicketInfo {
   readonly timesAreMinimum: boolean;
   /** Undefined for one that waits, or that another node serves. */
   readonly expiresInMs: number | undefined;
+  /** Whether its queue admits it, and it waits for others of its group. */
+  readonly reserves: boolean;
+  readonly labels: readonly (readonly [key: string, value: string])[];
+  readonly value: string;
+  /** Where several locks were asked for at once: all of them. */
+  readonly parts: readonly LockName[];
+  /** What its requester holds while it waits. */
+  readonly within: readonly HeldTicket[];
 }
 
-/** What is listed. */
-export interface ListRequest {
+/** A lock that somebody waits for. */
+export interface BlockedLock {
+  readonly lock: LockSummary;
+  readonly waiter: TicketInfo;
+  /** Those that are admitted, {@link holdersShown} at most. */
+  readonly blockers: readonly TicketInfo[];
+}
+
+/** One request of several that wait for each other. */
+export interface DeadlockedRequest {
+  readonly name: LockName;
+  readonly ticket: TicketInfo;
+}
+
+/** A page of locks. */
+export interface PageRequest {
   readonly prefix: LockName;
-  readonly waitingOnly: boolean;
   readonly pageSize: number;
   /** The last name of the page before; empty: from the beginning. */
   readonly after: LockName;
@@ -46,11 +69,24 @@ export interface ListRequest {
   readonly minToken: bigint;
 }
 
+/** What is listed. */
+export interface ListRequest extends PageRequest {
+  readonly waitingOnly: boolean;
+}
+
+/** What of those that wait is listed. */
+export interface BlockedRequest extends PageRequest {
+  /** Only those that are seen to wait so long. */
+  readonly minWaitMs: number;
+}
+
 /** What an inspection works with. */
 export interface InspectionParts {
   readonly fold: Fold;
   readonly log: Pick<CommandLog, "catchUp">;
   readonly clock: Clock;
+  /** The time of day, in milliseconds of Unix time. */
+  readonly unixMs: () => number;
   /** When the hold of a ticket that this node serves ends unless it is renewed, by the clock. */
   readonly expiresAtMs: (ticket: Ticket) => number | undefined;
 }
@@ -101,7 +137,7 @@ export class Inspection {
       if (tickets.length === maxTickets) {
         break;
       }
-      tickets.push(this.#show(ticket, ticket.holds ? 0 : ++position));
+      tickets.push(this.#show(ticket, ticket.admitted ? 0 : ++position));
     }
     return { lock: this.#summary(name), tickets };
   }
@@ -115,9 +151,68 @@ export class Inspection {
   async list(
     request: ListRequest,
   ): Promise<{ readonly locks: readonly LockSummary[]; readonly next: LockName | undefined }> {
-    const { prefix, waitingOnly, pageSize, minToken } = request;
+    const { waitingOnly } = request;
+    const { shown, next } = await this.#page(request, (name) => {
+      return !waitingOnly || this.#parts.fold.waiters(name) > 0 ? this.#summary(name) : undefined;
+    });
+    return { locks: shown, next };
+  }
+
+  /**
+   * A page of locks that somebody waits for, in the order of their names; on the first page, all deadlocks.
+   *
+   * @throws LockError `store-unavailable` as {@link get}
+   */
+  async blocked(request: BlockedRequest): Promise<{
+    readonly locks: readonly BlockedLock[];
+    readonly deadlocks: readonly (readonly DeadlockedRequest[])[];
+    readonly next: LockName | undefined;
+  }> {
+    const { fold } = this.#parts;
+    const { shown, next } = await this.#page(request, (name) => this.#blocked(name, request.minWaitMs));
+    const deadlocks = request.after === "" ? [...findDeadlocks(fold)] : [];
+    return {
+      locks: shown,
+      deadlocks: deadlocks.map((tickets) => tickets.map((ticket) => this.#deadlocked(ticket))),
+      next,
+    };
+  }
+
+  /**
+   * A ticket by one of its locks and its token.
+   *
+   * @throws LockError `store-unavailable` as {@link get}
+   */
+  async ticket(name: LockName, token: bigint): Promise<TicketInfo | undefined> {
+    await this.#see(token);
+    const ticket = this.#parts.fold.at(name, token);
+    return ticket && this.#show(ticket, 0);
+  }
+
+  /**
+   * Records of tickets that were removed by hand, the latest first.
+   *
+   * @param before - only records of places before this one
+   * @throws LockError `store-unavailable` as {@link get}
+   */
+  async forced(minToken: bigint, before: bigint | undefined, pageSize: number): Promise<readonly ForcedRecord[]> {
     await this.#see(minToken);
-    const locks: LockSummary[] = [];
+    return this.#parts.fold.forced
+      .filter(
+        (record) =>
+          record.unixMs >= this.#parts.unixMs() - forcedKeptMs && (before === undefined || record.place < before),
+      )
+      .slice(-pageSize)
+      .reverse();
+  }
+
+  async #page<T>(
+    request: PageRequest,
+    show: (name: LockName) => T | undefined,
+  ): Promise<{ readonly shown: readonly T[]; readonly next: LockName | undefined }> {
+    const { prefix, pageSize, minToken } = request;
+    await this.#see(minToken);
+    const shown: T[] = [];
     let { after } = request;
     for (;;) {
       const order = await this.#ordered();
@@ -131,19 +226,20 @@ export class Inspection {
         if (name === after) {
           continue;
         }
-        if (locks.length === pageSize || looked === lookedAtOnce) {
+        if (shown.length === pageSize || looked === lookedAtOnce) {
           isEnd = false;
           break;
         }
         looked++;
         after = name;
-        if (!waitingOnly || this.#parts.fold.waiters(name) > 0) {
-          locks.push(this.#summary(name));
+        const row = show(name);
+        if (row !== undefined) {
+          shown.push(row);
         }
       }
-      this.#worked(beganAtMs, locks.length);
-      if (isEnd || locks.length === pageSize) {
-        return { locks, next: isEnd ? undefined : after };
+      this.#worked(beganAtMs, shown.length);
+      if (isEnd || shown.length === pageSize) {
+        return { shown, next: isEnd ? undefined : after };
       }
     }
   }
@@ -200,27 +296,60 @@ export class Inspection {
     }
   }
 
+  /** One lock in a row; undefined if it has no ticket. */
+  summary(name: LockName): LockSummary | undefined {
+    const row = this.#summary(name);
+    return row.share === undefined ? undefined : row;
+  }
+
   #summary(name: LockName): LockSummary {
     const { fold } = this.#parts;
     const { value: first } = fold.queue(name).next() as IteratorResult<Ticket, undefined>;
     return { name, state: fold.state(name), share: first?.content, oldestWaitMs: fold.oldestWaitMs(name) };
   }
 
+  #blocked(name: LockName, minWaitMs: number): BlockedLock | undefined {
+    const { fold } = this.#parts;
+    if (fold.waiters(name) === 0 || fold.oldestWaitMs(name) < minWaitMs) {
+      return undefined;
+    }
+    const blockers: TicketInfo[] = [];
+    for (const ticket of fold.queue(name)) {
+      if (!ticket.admitted) {
+        return { lock: this.#summary(name), waiter: this.#show(ticket, 1), blockers };
+      }
+      if (blockers.length < holdersShown) {
+        blockers.push(this.#show(ticket, 0));
+      }
+    }
+    return undefined;
+  }
+
+  #deadlocked(ticket: Ticket): DeadlockedRequest {
+    const part = ticket.parts.find(({ admitted }) => !admitted) ?? ticket;
+    return { name: part.name, ticket: this.#show(part, 0) };
+  }
+
   #show(ticket: Ticket, position: number): TicketInfo {
     const { fold, clock, expiresAtMs } = this.#parts;
-    const { token, content, holds, memberId } = ticket;
-    const endMs = holds ? expiresAtMs(ticket) : undefined;
+    const { token, content, holds, main } = ticket;
+    const endMs = holds ? expiresAtMs(main) : undefined;
     return {
       token,
       share: content,
       holds,
       position,
-      owner: content.owner,
-      memberId,
-      ageMs: fold.nowMs() - ticket.seenAtMs,
-      heldMs: holds ? fold.nowMs() - ticket.heldAtMs : 0,
+      owner: main.content.owner,
+      memberId: main.memberId,
+      ageMs: fold.nowMs() - main.seenAtMs,
+      heldMs: holds ? fold.nowMs() - main.heldAtMs : 0,
       timesAreMinimum: fold.wasThere(ticket),
       expiresInMs: endMs === undefined ? undefined : Math.max(0, Math.ceil(endMs - clock.now())),
+      reserves: ticket.admitted && !holds,
+      labels: main.content.extras?.labels ?? [],
+      value: main.content.extras?.value ?? "",
+      parts: ticket.group?.parts.map(({ name }) => name) ?? [],
+      within: main.content.extras?.within ?? [],
     };
   }
 }

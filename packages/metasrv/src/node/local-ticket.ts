@@ -1,10 +1,18 @@
 import type { Ticket, TicketFollower } from "../fold/ticket.js";
 import type { CommandWaiter, Urgency } from "../log/command-log.js";
-import type { Command, Outcome, RemoveCause, TicketContent, TicketRef } from "../model/command.js";
-import { type LockError, notHeld, removedByOthers, superseded, waitTimedOut } from "../model/lock-errors.js";
+import type { Command, ForcedRecord, Outcome, RemoveCause, TicketContent, TicketRef } from "../model/command.js";
+import {
+  type ForcedBy,
+  type LockError,
+  type LockState,
+  notHeld,
+  removedByForce,
+  removedByOthers,
+  superseded,
+  waitTimedOut,
+} from "../model/lock-errors.js";
 import { encodeLockKey, type LockKey } from "../model/lock-key.js";
 import type { LockName } from "../model/lock-name.js";
-import type { Share } from "../model/share.js";
 import type { TicketId } from "../model/ticket-id.js";
 import { Alarm } from "./alarms.js";
 import type { ClaimListener, LossReason } from "./claim.js";
@@ -88,8 +96,8 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
     }
   }
 
-  /** How much of the lock it asks for. */
-  get share(): Share {
+  /** What it asks for. */
+  get content(): TicketContent {
     return this.#content;
   }
 
@@ -193,7 +201,7 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
 
   override ring(): void {
     if (this.#waits) {
-      this.giveUp(waitTimedOut(this.#waitMs ?? 0, this.#host.fold.state(this.name, this.ticket)));
+      this.giveUp(waitTimedOut(this.#waitMs ?? 0, this.#obstacle()));
     } else if (this.#renewals > 0) {
       this.#late = true;
     } else {
@@ -224,6 +232,9 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
         this.followTicket(ticket);
         this.#moved = outcome.moved && outcome.kind === "holds";
         this.dispatch(this.#host.fold.isOutdated(ticket.token) ? "outdated" : this.#standsThere(ticket));
+        if (!ticket.holds && ticket.content.extras !== undefined && ticket.content.extras.within.length > 0) {
+          this.#host.nested(ticket);
+        }
       } else if (isLast) {
         this.dispatch(ticket?.token === outcome.token ? "superseded" : "removedAtOnce");
       } else if (serves && ticket.follower === undefined) {
@@ -260,8 +271,8 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
     this.dispatch("granted");
   }
 
-  removed(): void {
-    this.dispatch("removed");
+  removed(forced: ForcedRecord | undefined): void {
+    this.dispatch("removed", forced === undefined ? undefined : removedByForce(forced));
   }
 
   moved(): void {
@@ -275,7 +286,11 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
     this.ticket = ticket;
   }
 
-  /** Makes the transition that an event leads to. @param error - what the requester is told with `tellFailed` */
+  #obstacle(): LockState {
+    return this.#host.fold.obstacle(this.name, this.#content, this.ticket);
+  }
+
+  /** Makes the transition that an event leads to. @param error - why, if the requester is to be told */
   dispatch(event: TicketEvent, error?: LockError): void {
     const transition = next(this.state, event);
     if (transition !== undefined) {
@@ -319,13 +334,13 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
         this.#tellGranted();
         break;
       case "tellRefused":
-        this.#takeListener()?.refused(host.fold.state(this.name));
+        this.#takeListener()?.refused(this.#obstacle());
         break;
       case "tellSuperseded":
         this.#supersede();
         break;
       case "tellRemoved":
-        this.#takeListener()?.failed(removedByOthers());
+        this.#takeListener()?.failed(error ?? removedByOthers());
         break;
       case "tellFailed":
         if (error !== undefined) {
@@ -333,7 +348,7 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
         }
         break;
       case "tellReleased":
-        this.#tellLost("released");
+        this.#tellLost(error?.forced === undefined ? "released" : "forced", error?.forced);
         break;
       case "tellExpired":
         host.expired(this);
@@ -390,7 +405,9 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
       // This listener cannot be told of a loss, so nothing has to be kept of it.
       this.#listener = undefined;
     }
-    const { floor, limit } = this.#host.fold.sharing(name);
+    const { fold } = this.#host;
+    const { floor, limit } = fold.sharing(name);
+    const parts = ticket.group?.parts.map((part) => fold.sharing(part.name)) ?? none;
     listener?.granted({
       key: encodeLockKey({ name, id, token }),
       token,
@@ -398,11 +415,12 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
       waitedMs: this.ringsAtMs - content.ttlMs - this.#receivedAtMs,
       floor,
       limit,
+      parts,
     });
   }
 
-  #tellLost(reason: LossReason): void {
-    this.#takeListener()?.lost?.(reason);
+  #tellLost(reason: LossReason, forced?: ForcedBy): void {
+    this.#takeListener()?.lost?.(reason, forced);
   }
 
   #supersede(): void {
@@ -423,6 +441,8 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
     this.#host.forget(this);
   }
 }
+
+const none: readonly never[] = [];
 
 /** Waits for the outcome of a create command. */
 class Ask implements CommandWaiter {

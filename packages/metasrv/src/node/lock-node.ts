@@ -1,36 +1,48 @@
 import { type Clock, newTicketId } from "@metasrv/wire";
 import type { Logger } from "pino";
+import { findDeadlock } from "../fold/deadlocks.js";
 import { Fold } from "../fold/fold.js";
 import type { Ticket } from "../fold/ticket.js";
 import { TicketMap } from "../fold/ticket-map.js";
 import type { CommandLog, CommandWaiter, MembershipListener } from "../log/command-log.js";
-import { type Outcome, sharingLevel, type TicketContent, type TicketRef } from "../model/command.js";
+import {
+  hasLabelsOnly,
+  kindsLevel,
+  type Outcome,
+  type TicketContent,
+  type TicketExtras,
+  type TicketRef,
+} from "../model/command.js";
 import type { Limits } from "../model/limits.js";
 import {
   asLockError,
   clusterTooOld,
+  type ForcedBy,
   type LockError,
   type LockState,
+  noSuchTicket,
   notAMember,
   notDowngradable,
   notHeld,
+  removedByForce,
   shuttingDown,
   superseded,
 } from "../model/lock-errors.js";
 import { decodeLockKey, type LockKey } from "../model/lock-key.js";
-import { lockNameOf, showLockName } from "../model/lock-name.js";
+import { type LockName, lockNameOf, showLockName } from "../model/lock-name.js";
 import type { Member } from "../model/member.js";
-import { isExclusive, type Share } from "../model/share.js";
+import { isExclusive } from "../model/share.js";
 import { ticketIdFrom } from "../model/ticket-id.js";
 import { Admission } from "./admission.js";
 import { Alarms } from "./alarms.js";
 import type { Claim, ClaimListener, ClaimRequest, Renewal } from "./claim.js";
-import { checkClaim, checkTtl } from "./claim-check.js";
+import { checkClaim, type CheckedClaim, checkForce, checkTtl, checkValue } from "./claim-check.js";
 import { ClusterView } from "./cluster-view.js";
-import { Inspection } from "./inspection.js";
+import { Inspection, type TicketInfo } from "./inspection.js";
 import { type ClaimHost, LocalClaim } from "./local-claim.js";
 import { LocalTicket, type TicketRequest } from "./local-ticket.js";
 import { Standing } from "./standing.js";
+import { TableWatch } from "./table-watch.js";
 import { Takeover } from "./takeover.js";
 import type { ServedTicket, TicketHost } from "./ticket-host.js";
 
@@ -44,6 +56,8 @@ export interface LockNodeOptions {
   readonly logger: Logger;
   /** Makes ticket ids for requesters that have none; replaced only in tests. */
   readonly newTicketId?: () => Uint8Array;
+  /** The time of day, in milliseconds of Unix time; replaced only in tests. */
+  readonly unixMs?: () => number;
   /** What the log is folded into; replaced only in tests. */
   readonly fold?: Fold;
 }
@@ -58,12 +72,15 @@ export class LockNode {
   readonly #limits: Limits;
   readonly #logger: Logger;
   readonly #newTicketId: () => Uint8Array;
+  readonly #unixMs: () => number;
   /** Who holds and who waits, on all nodes. */
   readonly #fold: Fold;
   /** The members, and which of them leads. */
   readonly cluster: ClusterView;
   /** Shows who holds and who waits. */
   readonly inspection: Inspection;
+  /** Tells of changes. */
+  readonly watch: TableWatch;
   /** Whether this node may serve now. It is asked before a grant is told, and before a command is written. */
   readonly #standing: Standing;
   readonly #admission: Admission;
@@ -89,6 +106,7 @@ export class LockNode {
     this.#limits = limits;
     this.#logger = logger;
     this.#newTicketId = options.newTicketId ?? newTicketId;
+    this.#unixMs = options.unixMs ?? Date.now;
     this.#fold = fold;
     fold.nowMs = () => Math.floor(clock.now());
     this.#standing = new Standing(clock);
@@ -100,8 +118,10 @@ export class LockNode {
       fold,
       log,
       clock,
+      unixMs: this.#unixMs,
       expiresAtMs: ({ follower }) => (follower instanceof LocalTicket ? follower.expiresAtMs : undefined),
     });
+    this.watch = new TableWatch({ fold, clock, inspection: this.inspection });
     this.#takeover = new Takeover({
       log,
       clock,
@@ -195,16 +215,13 @@ export class LockNode {
    *   not called then
    */
   claim(request: ClaimRequest, listener: ClaimListener): Claim {
-    const { ttlMs, owner, share } = checkClaim(request, this.#limits);
-    if (!isExclusive(share)) {
-      this.#requireSharing();
-    }
-    const { name, ticketId = this.#newTicketId(), attempt = 0, waitMs } = request;
+    const { name, content } = checkClaim(request, this.#limits);
+    const { ticketId = this.#newTicketId(), attempt = 0, waitMs } = request;
     const claim = new LocalClaim(this.#claimHost, listener);
     this.#serve(claim, {
-      name: lockNameOf(name),
+      name,
       id: ticketIdFrom(ticketId),
-      content: this.#contentOf(ttlMs, owner, request.ticketId !== undefined, share),
+      content: this.#contentOf(content, request.ticketId !== undefined),
       attempt,
       waitMs,
     });
@@ -247,6 +264,48 @@ export class LockNode {
     local.follow(listener);
     const claim = new LocalClaim(this.#claimHost, listener, local);
     return { claim, ttlMs: contentOf(local).ttlMs };
+  }
+
+  /**
+   * Takes a ticket out of its queue by force, whoever serves it, and keeps a record of that in the log.
+   *
+   * @param dryRun - do nothing, and show the ticket only
+   * @returns the ticket as it stood
+   * @throws LockError `not-held` when there is no such ticket, `invalid-force`, `cluster-too-old`, or what the log fails with
+   */
+  async force(name: LockName, token: bigint, by: ForcedBy, dryRun: boolean): Promise<TicketInfo> {
+    checkForce(by);
+    this.#standing.requireMember();
+    this.#requireKinds();
+    const ticket = await this.inspection.ticket(name, token);
+    if (ticket === undefined) {
+      throw noSuchTicket();
+    }
+    if (dryRun) {
+      return ticket;
+    }
+    const done = await new Promise<boolean>((resolve, reject) => {
+      this.#log.append(
+        { kind: "force", name, token, ...by, unixMs: this.#unixMs() },
+        {
+          settled: ({ kind }) => {
+            resolve(kind === "done");
+          },
+          failed: reject,
+          overdue: reject,
+        },
+        "now",
+      );
+    });
+    if (!done) {
+      throw noSuchTicket();
+    }
+    const { owner, holds } = ticket;
+    this.#logger.warn(
+      { lock: showLockName(name), token: String(token), owner, holds, ...by },
+      "lock released by force",
+    );
+    return ticket;
   }
 
   /** Who holds a lock, and how many wait. */
@@ -335,7 +394,7 @@ export class LockNode {
   async #look(local: LocalTicket): Promise<void> {
     try {
       await this.#log.catchUp();
-      const taken = !this.#fold.admits(local.name, local.share) && this.#fold.get(local) === undefined;
+      const taken = !this.#fold.admits(local.name, local.content) && this.#fold.get(local) === undefined;
       local.dispatch(taken ? "taken" : "free");
     } catch (error) {
       local.dispatch("failed", asLockError(error));
@@ -349,6 +408,7 @@ export class LockNode {
    */
   #confirmation(claim: LocalClaim, held: LocalTicket, request: TicketRequest): CommandWaiter {
     const receivedAtMs = this.#clock.now();
+    const { content } = request;
     held.renewing();
     const failed = (error: LockError) => {
       if (claim.active) {
@@ -364,7 +424,7 @@ export class LockNode {
         if (stands && claim.active) {
           held.reconfirm(claim.listener, request.attempt, receivedAtMs);
         } else if (outcome.kind === "refused" && claim.active) {
-          claim.listener.refused(this.#fold.state(request.name));
+          claim.listener.refused(this.#fold.obstacle(request.name, content));
         } else if (outcome.kind === "superseded") {
           failed(superseded());
         } else if (!stands && (this.#standing.stopping || this.#standing.memberId === undefined)) {
@@ -428,17 +488,24 @@ export class LockNode {
       );
     });
     if (!done) {
-      throw notHeld();
+      throw this.#notHeld(token);
     }
   }
 
+  /** Why a ticket is not there any more. */
+  #notHeld(token: bigint): LockError {
+    const record = this.#fold.forced.find((forced) => forced.token === token);
+    return record === undefined ? notHeld() : removedByForce(record);
+  }
+
   /** Gives a ticket that holds a full TTL, and serves it from then on. */
-  async #renew(key: LockKey, { ttlMs = 0, downgrade = false }: Renewal): Promise<LocalTicket> {
+  async #renew(key: LockKey, { ttlMs = 0, downgrade = false, ...more }: Renewal): Promise<LocalTicket> {
     const { name, id, token } = key;
     const wanted = ttlMs === 0 ? 0 : checkTtl(ttlMs, this.#limits);
+    const value = more.value === undefined ? undefined : checkValue(more.value);
     this.#standing.requireMember();
-    if (downgrade) {
-      this.#requireSharing();
+    if (downgrade || value !== undefined) {
+      this.#requireKinds();
     }
     const before = this.#find(key);
     const local = before?.ticket?.token === token ? before : undefined;
@@ -448,7 +515,7 @@ export class LockNode {
     local?.renewing();
     return new Promise((resolve, reject) => {
       this.#log.append(
-        { kind: "renew", name, id, token, ttlMs: wanted, downgrade },
+        { kind: "renew", name, id, token, ttlMs: wanted, downgrade, value },
         {
           settled: ({ kind }) => {
             const ticket = this.#fold.get(key);
@@ -463,7 +530,7 @@ export class LockNode {
               reject(notDowngradable());
             } else {
               // The ticket stands. Another member serves it, or will.
-              reject(stands ? this.#servedElsewhere() : notHeld());
+              reject(stands ? this.#servedElsewhere() : this.#notHeld(token));
             }
           },
           failed: (error) => {
@@ -478,8 +545,8 @@ export class LockNode {
   }
 
   /** @throws LockError `cluster-too-old` while a member is there that knows exclusive locks only */
-  #requireSharing(): void {
-    if (this.#fold.base.level < sharingLevel) {
+  #requireKinds(): void {
+    if (this.#fold.base.level < kindsLevel) {
       throw clusterTooOld();
     }
   }
@@ -562,18 +629,37 @@ export class LockNode {
     yield* this.#unshown.values();
   }
 
-  #contentOf(ttlMs: number, owner: string, resumable: boolean, { permits, limit }: Share): TicketContent {
+  /** @throws LockError `cluster-too-old` */
+  #contentOf(checked: CheckedClaim["content"], resumable: boolean): TicketContent {
+    const { ttlMs, owner, permits, limit } = checked;
+    const extras = this.#understood(checked);
     const last = this.#lastContent;
     if (
       last?.ttlMs === ttlMs &&
       last.owner === owner &&
       last.resumable === resumable &&
       last.permits === permits &&
-      last.limit === limit
+      last.limit === limit &&
+      isSame(last.extras, extras)
     ) {
       return last;
     }
-    return (this.#lastContent = { ttlMs, owner, resumable, permits, limit });
+    return (this.#lastContent = { ttlMs, owner, resumable, permits, limit, extras });
+  }
+
+  /** The extras that all servers understand: what only people read is left out until they do. */
+  #understood(content: CheckedClaim["content"]): TicketExtras | undefined {
+    const { extras } = content;
+    if (isExclusive(content) && extras === undefined) {
+      return undefined;
+    }
+    if (this.#fold.base.level >= kindsLevel) {
+      return extras;
+    }
+    if (!isExclusive(content) || (extras !== undefined && (extras.others.length > 0 || extras.value !== ""))) {
+      throw clusterTooOld();
+    }
+    return undefined;
   }
 
   #createHost(): TicketHost {
@@ -602,6 +688,17 @@ export class LockNode {
       },
       orphaned: (ticket, outcome) => {
         this.#serveOrphan(ticket, outcome);
+      },
+      nested: (ticket) => {
+        const requests = findDeadlock(fold, ticket)?.map(({ name, token, content }) => {
+          return { lock: showLockName(name), token: String(token), owner: content.owner };
+        });
+        if (requests !== undefined) {
+          this.#logger.warn(
+            { requests },
+            "deadlock: each of these requests waits for what the next one's requester holds",
+          );
+        }
       },
       forget: (local) => {
         this.#forget(local);
@@ -634,4 +731,12 @@ export class LockNode {
 
 function contentOf({ ticket }: LocalTicket): { readonly ttlMs: number } {
   return ticket?.content ?? { ttlMs: 0 };
+}
+
+/** Whether both say the same. Those of requests for several locks, or from within locks, differ. */
+function isSame(one: TicketExtras | undefined, other: TicketExtras | undefined): boolean {
+  if (one === undefined || other === undefined) {
+    return one === other;
+  }
+  return hasLabelsOnly(one) && hasLabelsOnly(other) && JSON.stringify(one.labels) === JSON.stringify(other.labels);
 }

@@ -17,7 +17,7 @@ export interface ServedTicket extends TicketRef {
 
 /** What a ticket needs of the node that serves it. */
 export interface TicketHost {
-  readonly fold: Pick<Fold, "get" | "state" | "sharing" | "waiters" | "admits" | "isOutdated">;
+  readonly fold: Pick<Fold, "get" | "obstacle" | "sharing" | "waiters" | "admits" | "isOutdated">;
   /** How long a wait outlives its requester's connection, in milliseconds. */
   readonly waiterGraceMs: number;
   /** The node's clock, in milliseconds. */
@@ -35,6 +35,8 @@ export interface TicketHost {
   shown(local: ServedTicket): void;
   /** A create command has made this ticket, and nobody waits for it any more. */
   orphaned(ticket: Ticket, outcome: Outcome): void;
+  /** The ticket waits, and its requester holds something meanwhile. */
+  nested(ticket: Ticket): void;
   /** This node does not serve the ticket any more. */
   forget(local: ServedTicket): void;
   /** A hold's TTL has passed. */

@@ -1,6 +1,6 @@
 import type { Clock } from "@metasrv/wire";
 import type { Logger } from "pino";
-import type { Cluster, Inspected, Locks } from "../api/locks.js";
+import type { Cluster, Locks, Operated } from "../api/locks.js";
 import type { Readiness } from "../api/readiness.js";
 import type { Limits } from "../model/limits.js";
 import type { OpenSessions } from "./open-sessions.js";
@@ -9,7 +9,7 @@ import type { OpenSessions } from "./open-sessions.js";
 export interface ServiceDependencies {
   readonly locks: Locks;
   readonly cluster: Cluster;
-  readonly inspected: Inspected;
+  readonly operated: Operated;
   readonly sessions: OpenSessions;
   readonly readiness: Readiness;
   readonly limits: Limits;

@@ -1,12 +1,12 @@
 import { LossReason, type SessionEvent } from "@metasrv/proto/metasrv/v1";
 import { grantMessage, refusalMessage } from "../api/grant-messages.js";
-import { type LockError, type LockState, notHeld } from "../model/lock-errors.js";
+import { type ForcedBy, type LockError, type LockState, notHeld } from "../model/lock-errors.js";
 import type { Claim, ClaimListener, Grant, LossReason as LossReasonName, Renewal } from "../node/claim.js";
 
 /** What a lock needs of its session. */
 export interface SessionLockHost {
   /** Tells the client something of a command or lock. */
-  push(number: number, event: SessionEvent["event"]): void;
+  push(number: number, event: SessionEvent["event"], forced?: ForcedBy): void;
   /** Tells the client of an error. */
   fail(number: number, error: unknown): void;
   /** The lock's number is free again. */
@@ -17,6 +17,7 @@ const lossReasons: Readonly<Record<LossReasonName, LossReason>> = {
   expired: LossReason.EXPIRED,
   released: LossReason.RELEASED,
   moved: LossReason.MOVED,
+  forced: LossReason.FORCED,
 };
 
 /**
@@ -29,7 +30,7 @@ export class SessionLock implements ClaimListener {
   #claim: Claim | undefined;
   #phase: "asked" | "held" | "over" = "asked";
   /** Why the lock was lost before the client knew that this server serves it. */
-  #loss: LossReasonName | undefined;
+  #loss: { readonly reason: LossReasonName; readonly forced: ForcedBy | undefined } | undefined;
 
   constructor(host: SessionLockHost, number: number) {
     this.#host = host;
@@ -46,7 +47,7 @@ export class SessionLock implements ClaimListener {
     this.#claim = claim;
     this.#phase = "held";
     if (this.#loss !== undefined) {
-      this.lost(this.#loss);
+      this.lost(this.#loss.reason, this.#loss.forced);
     }
   }
 
@@ -94,11 +95,11 @@ export class SessionLock implements ClaimListener {
     }
   }
 
-  lost(reason: LossReasonName): void {
+  lost(reason: LossReasonName, forced?: ForcedBy): void {
     if (this.#phase === "asked") {
-      this.#loss = reason;
+      this.#loss = { reason, forced };
     } else if (this.#end()) {
-      this.#host.push(this.number, { case: "lost", value: lossReasons[reason] });
+      this.#host.push(this.number, { case: "lost", value: lossReasons[reason] }, forced);
     }
   }
 

@@ -9,7 +9,7 @@ import type {
 import { type Gather, gatherByEventLoop } from "@metasrv/wire";
 import { claimRequest, renewalOf } from "../api/claim-request.js";
 import { toSessionFailure } from "../api/rpc-errors.js";
-import { LockError, notHeld, shuttingDown } from "../model/lock-errors.js";
+import { type ForcedBy, LockError, notHeld, shuttingDown } from "../model/lock-errors.js";
 import type { ServiceDependencies } from "./service-dependencies.js";
 import { SessionLock, type SessionLockHost } from "./session-lock.js";
 import { SessionOutbox } from "./session-outbox.js";
@@ -168,10 +168,19 @@ export class Session implements SessionLockHost {
     this.#leave();
   }
 
-  push(number: number, event: SessionEvent["event"]): void {
+  push(number: number, event: SessionEvent["event"], forced?: ForcedBy): void {
     if (this.#over === undefined) {
       this.#dependencies.logger.trace({ number, event: event.case }, "session event");
-      this.#outbox.push({ $typeName: "metasrv.v1.SessionEvent", number, event });
+      this.#outbox.push(
+        forced === undefined
+          ? { $typeName: "metasrv.v1.SessionEvent", number, event }
+          : {
+              $typeName: "metasrv.v1.SessionEvent",
+              number,
+              event,
+              forced: { $typeName: "metasrv.v1.ForcedBy", ...forced },
+            },
+      );
       this.#scheduleWake(event.case === "granted");
     }
   }

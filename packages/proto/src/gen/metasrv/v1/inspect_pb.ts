@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { LockMode, LockState } from "./lock_pb.js";
+import type { HeldLock, LockMode, LockState } from "./lock_pb.js";
 import { file_metasrv_v1_lock } from "./lock_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file metasrv/v1/inspect.proto.
  */
 export const file_metasrv_v1_inspect: GenFile = /*@__PURE__*/
-  fileDesc("ChhtZXRhc3J2L3YxL2luc3BlY3QucHJvdG8SCm1ldGFzcnYudjEiZgoOR2V0TG9ja1JlcXVlc3QSDgoEbmFtZRgBIAEoCUgAEhQKCm5hbWVfYnl0ZXMYAiABKAxIABIRCgltaW5fdG9rZW4YAyABKAQSEwoLbWF4X3RpY2tldHMYBCABKA1CBgoEbG9jayJhCg9HZXRMb2NrUmVzcG9uc2USJQoEbG9jaxgBIAEoCzIXLm1ldGFzcnYudjEuTG9ja1N1bW1hcnkSJwoHdGlja2V0cxgCIAMoCzIWLm1ldGFzcnYudjEuVGlja2V0SW5mbyKZAQoQTGlzdExvY2tzUmVxdWVzdBIQCgZwcmVmaXgYASABKAlIABIWCgxwcmVmaXhfYnl0ZXMYAiABKAxIABIUCgx3YWl0aW5nX29ubHkYAyABKAgSEQoJcGFnZV9zaXplGAQgASgNEhIKCnBhZ2VfdG9rZW4YBSABKAkSEQoJbWluX3Rva2VuGAYgASgEQgsKCWJlZ2lubmluZyJUChFMaXN0TG9ja3NSZXNwb25zZRImCgVsb2NrcxgBIAMoCzIXLm1ldGFzcnYudjEuTG9ja1N1bW1hcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIp0BCgtMb2NrU3VtbWFyeRIOCgRuYW1lGAEgASgJSAASFAoKbmFtZV9ieXRlcxgCIAEoDEgAEiQKBXN0YXRlGAMgASgLMhUubWV0YXNydi52MS5Mb2NrU3RhdGUSIgoEbW9kZRgEIAEoDjIULm1ldGFzcnYudjEuTG9ja01vZGUSFgoOb2xkZXN0X3dhaXRfbXMYBSABKANCBgoEbG9jayKMAgoKVGlja2V0SW5mbxINCgV0b2tlbhgBIAEoBBIiCgRtb2RlGAIgASgOMhQubWV0YXNydi52MS5Mb2NrTW9kZRIPCgdwZXJtaXRzGAMgASgNEg0KBWxpbWl0GAQgASgNEg0KBWhvbGRzGAUgASgIEhAKCHBvc2l0aW9uGAYgASgNEg0KBW93bmVyGAcgASgJEhEKCW1lbWJlcl9pZBgIIAEoCRIOCgZhZ2VfbXMYCSABKAMSDwoHaGVsZF9tcxgKIAEoAxIZChF0aW1lc19hcmVfbWluaW11bRgLIAEoCBIaCg1leHBpcmVzX2luX21zGAwgASgDSACIAQFCEAoOX2V4cGlyZXNfaW5fbXMyngEKDkluc3BlY3RTZXJ2aWNlEkIKB0dldExvY2sSGi5tZXRhc3J2LnYxLkdldExvY2tSZXF1ZXN0GhsubWV0YXNydi52MS5HZXRMb2NrUmVzcG9uc2USSAoJTGlzdExvY2tzEhwubWV0YXNydi52MS5MaXN0TG9ja3NSZXF1ZXN0Gh0ubWV0YXNydi52MS5MaXN0TG9ja3NSZXNwb25zZWIGcHJvdG8z", [file_metasrv_v1_lock]);
+  fileDesc("ChhtZXRhc3J2L3YxL2luc3BlY3QucHJvdG8SCm1ldGFzcnYudjEiZgoOR2V0TG9ja1JlcXVlc3QSDgoEbmFtZRgBIAEoCUgAEhQKCm5hbWVfYnl0ZXMYAiABKAxIABIRCgltaW5fdG9rZW4YAyABKAQSEwoLbWF4X3RpY2tldHMYBCABKA1CBgoEbG9jayJhCg9HZXRMb2NrUmVzcG9uc2USJQoEbG9jaxgBIAEoCzIXLm1ldGFzcnYudjEuTG9ja1N1bW1hcnkSJwoHdGlja2V0cxgCIAMoCzIWLm1ldGFzcnYudjEuVGlja2V0SW5mbyKZAQoQTGlzdExvY2tzUmVxdWVzdBIQCgZwcmVmaXgYASABKAlIABIWCgxwcmVmaXhfYnl0ZXMYAiABKAxIABIUCgx3YWl0aW5nX29ubHkYAyABKAgSEQoJcGFnZV9zaXplGAQgASgNEhIKCnBhZ2VfdG9rZW4YBSABKAkSEQoJbWluX3Rva2VuGAYgASgEQgsKCWJlZ2lubmluZyJUChFMaXN0TG9ja3NSZXNwb25zZRImCgVsb2NrcxgBIAMoCzIXLm1ldGFzcnYudjEuTG9ja1N1bW1hcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIp0BCgtMb2NrU3VtbWFyeRIOCgRuYW1lGAEgASgJSAASFAoKbmFtZV9ieXRlcxgCIAEoDEgAEiQKBXN0YXRlGAMgASgLMhUubWV0YXNydi52MS5Mb2NrU3RhdGUSIgoEbW9kZRgEIAEoDjIULm1ldGFzcnYudjEuTG9ja01vZGUSFgoOb2xkZXN0X3dhaXRfbXMYBSABKANCBgoEbG9jayLbAwoKVGlja2V0SW5mbxINCgV0b2tlbhgBIAEoBBIiCgRtb2RlGAIgASgOMhQubWV0YXNydi52MS5Mb2NrTW9kZRIPCgdwZXJtaXRzGAMgASgNEg0KBWxpbWl0GAQgASgNEg0KBWhvbGRzGAUgASgIEhAKCHBvc2l0aW9uGAYgASgNEg0KBW93bmVyGAcgASgJEhEKCW1lbWJlcl9pZBgIIAEoCRIOCgZhZ2VfbXMYCSABKAMSDwoHaGVsZF9tcxgKIAEoAxIZChF0aW1lc19hcmVfbWluaW11bRgLIAEoCBIaCg1leHBpcmVzX2luX21zGAwgASgDSACIAQESEAoIcmVzZXJ2ZXMYDSABKAgSMgoGbGFiZWxzGA4gAygLMiIubWV0YXNydi52MS5UaWNrZXRJbmZvLkxhYmVsc0VudHJ5Eg0KBXZhbHVlGA8gASgMEiMKBXBhcnRzGBAgAygLMhQubWV0YXNydi52MS5Mb2NrTmFtZRIkCgZ3aXRoaW4YESADKAsyFC5tZXRhc3J2LnYxLkhlbGRMb2NrGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCEAoOX2V4cGlyZXNfaW5fbXMiOAoITG9ja05hbWUSDgoEbmFtZRgBIAEoCUgAEhQKCm5hbWVfYnl0ZXMYAiABKAxIAEIGCgRsb2NrIlUKEFdhdGNoTG9ja1JlcXVlc3QSDgoEbmFtZRgBIAEoCUgAEhQKCm5hbWVfYnl0ZXMYAiABKAxIABITCgttYXhfdGlja2V0cxgDIAEoDUIGCgRsb2NrImMKEVdhdGNoTG9ja1Jlc3BvbnNlEiUKBGxvY2sYASABKAsyFy5tZXRhc3J2LnYxLkxvY2tTdW1tYXJ5EicKB3RpY2tldHMYAiADKAsyFi5tZXRhc3J2LnYxLlRpY2tldEluZm8iSgoRV2F0Y2hMb2Nrc1JlcXVlc3QSEAoGcHJlZml4GAEgASgJSAASFgoMcHJlZml4X2J5dGVzGAIgASgMSABCCwoJYmVnaW5uaW5nIogBChJXYXRjaExvY2tzUmVzcG9uc2USJgoFbG9ja3MYASADKAsyFy5tZXRhc3J2LnYxLkxvY2tTdW1tYXJ5EiUKB3JlbW92ZWQYAiADKAsyFC5tZXRhc3J2LnYxLkxvY2tOYW1lEhAKCGNvbXBsZXRlGAMgASgIEhEKCXJlc3RhcnRlZBgEIAEoCCKaAQoSTGlzdEJsb2NrZWRSZXF1ZXN0EhAKBnByZWZpeBgBIAEoCUgAEhYKDHByZWZpeF9ieXRlcxgCIAEoDEgAEhMKC21pbl93YWl0X21zGAMgASgDEhEKCXBhZ2Vfc2l6ZRgEIAEoDRISCgpwYWdlX3Rva2VuGAUgASgJEhEKCW1pbl90b2tlbhgGIAEoBEILCgliZWdpbm5pbmcifwoTTGlzdEJsb2NrZWRSZXNwb25zZRImCgVsb2NrcxgBIAMoCzIXLm1ldGFzcnYudjEuQmxvY2tlZExvY2sSJwoJZGVhZGxvY2tzGAIgAygLMhQubWV0YXNydi52MS5EZWFkbG9jaxIXCg9uZXh0X3BhZ2VfdG9rZW4YAyABKAkihgEKC0Jsb2NrZWRMb2NrEiUKBGxvY2sYASABKAsyFy5tZXRhc3J2LnYxLkxvY2tTdW1tYXJ5EiYKBndhaXRlchgCIAEoCzIWLm1ldGFzcnYudjEuVGlja2V0SW5mbxIoCghibG9ja2VycxgDIAMoCzIWLm1ldGFzcnYudjEuVGlja2V0SW5mbyI7CghEZWFkbG9jaxIvCghyZXF1ZXN0cxgBIAMoCzIdLm1ldGFzcnYudjEuRGVhZGxvY2tlZFJlcXVlc3QiXwoRRGVhZGxvY2tlZFJlcXVlc3QSIgoEbG9jaxgBIAEoCzIULm1ldGFzcnYudjEuTG9ja05hbWUSJgoGdGlja2V0GAIgASgLMhYubWV0YXNydi52MS5UaWNrZXRJbmZvMokDCg5JbnNwZWN0U2VydmljZRJCCgdHZXRMb2NrEhoubWV0YXNydi52MS5HZXRMb2NrUmVxdWVzdBobLm1ldGFzcnYudjEuR2V0TG9ja1Jlc3BvbnNlEkgKCUxpc3RMb2NrcxIcLm1ldGFzcnYudjEuTGlzdExvY2tzUmVxdWVzdBodLm1ldGFzcnYudjEuTGlzdExvY2tzUmVzcG9uc2USSgoJV2F0Y2hMb2NrEhwubWV0YXNydi52MS5XYXRjaExvY2tSZXF1ZXN0Gh0ubWV0YXNydi52MS5XYXRjaExvY2tSZXNwb25zZTABEk0KCldhdGNoTG9ja3MSHS5tZXRhc3J2LnYxLldhdGNoTG9ja3NSZXF1ZXN0Gh4ubWV0YXNydi52MS5XYXRjaExvY2tzUmVzcG9uc2UwARJOCgtMaXN0QmxvY2tlZBIeLm1ldGFzcnYudjEuTGlzdEJsb2NrZWRSZXF1ZXN0Gh8ubWV0YXNydi52MS5MaXN0QmxvY2tlZFJlc3BvbnNlYgZwcm90bzM", [file_metasrv_v1_lock]);
 
 /**
  * @generated from message metasrv.v1.GetLockRequest
@@ -304,6 +304,39 @@ export type TicketInfo = Message<"metasrv.v1.TicketInfo"> & {
    * @generated from field: optional int64 expires_in_ms = 12;
    */
   expiresInMs?: bigint | undefined;
+
+  /**
+   * It was asked for together with other locks, and this one is its own, but it waits for others: the lock is reserved.
+   *
+   * @generated from field: bool reserves = 13;
+   */
+  reserves: boolean;
+
+  /**
+   * What it was asked for with.
+   *
+   * @generated from field: map<string, string> labels = 14;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * @generated from field: bytes value = 15;
+   */
+  value: Uint8Array;
+
+  /**
+   * Where several locks were asked for at once: all of them, this one included.
+   *
+   * @generated from field: repeated metasrv.v1.LockName parts = 16;
+   */
+  parts: LockName[];
+
+  /**
+   * What its requester holds while it waits.
+   *
+   * @generated from field: repeated metasrv.v1.HeldLock within = 17;
+   */
+  within: HeldLock[];
 };
 
 /**
@@ -312,6 +345,333 @@ export type TicketInfo = Message<"metasrv.v1.TicketInfo"> & {
  */
 export const TicketInfoSchema: GenMessage<TicketInfo> = /*@__PURE__*/
   messageDesc(file_metasrv_v1_inspect, 5);
+
+/**
+ * LockName is a text where the name is UTF-8, else its bytes.
+ *
+ * @generated from message metasrv.v1.LockName
+ */
+export type LockName = Message<"metasrv.v1.LockName"> & {
+  /**
+   * @generated from oneof metasrv.v1.LockName.lock
+   */
+  lock: {
+    /**
+     * @generated from field: string name = 1;
+     */
+    value: string;
+    case: "name";
+  } | {
+    /**
+     * @generated from field: bytes name_bytes = 2;
+     */
+    value: Uint8Array;
+    case: "nameBytes";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message metasrv.v1.LockName.
+ * Use `create(LockNameSchema)` to create a new message.
+ */
+export const LockNameSchema: GenMessage<LockName> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_inspect, 6);
+
+/**
+ * @generated from message metasrv.v1.WatchLockRequest
+ */
+export type WatchLockRequest = Message<"metasrv.v1.WatchLockRequest"> & {
+  /**
+   * As in GetLockRequest.
+   *
+   * @generated from oneof metasrv.v1.WatchLockRequest.lock
+   */
+  lock: {
+    /**
+     * @generated from field: string name = 1;
+     */
+    value: string;
+    case: "name";
+  } | {
+    /**
+     * @generated from field: bytes name_bytes = 2;
+     */
+    value: Uint8Array;
+    case: "nameBytes";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * As in GetLockRequest.
+   *
+   * @generated from field: uint32 max_tickets = 3;
+   */
+  maxTickets: number;
+};
+
+/**
+ * Describes the message metasrv.v1.WatchLockRequest.
+ * Use `create(WatchLockRequestSchema)` to create a new message.
+ */
+export const WatchLockRequestSchema: GenMessage<WatchLockRequest> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_inspect, 7);
+
+/**
+ * @generated from message metasrv.v1.WatchLockResponse
+ */
+export type WatchLockResponse = Message<"metasrv.v1.WatchLockResponse"> & {
+  /**
+   * @generated from field: metasrv.v1.LockSummary lock = 1;
+   */
+  lock?: LockSummary | undefined;
+
+  /**
+   * As in GetLockResponse.
+   *
+   * @generated from field: repeated metasrv.v1.TicketInfo tickets = 2;
+   */
+  tickets: TicketInfo[];
+};
+
+/**
+ * Describes the message metasrv.v1.WatchLockResponse.
+ * Use `create(WatchLockResponseSchema)` to create a new message.
+ */
+export const WatchLockResponseSchema: GenMessage<WatchLockResponse> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_inspect, 8);
+
+/**
+ * @generated from message metasrv.v1.WatchLocksRequest
+ */
+export type WatchLocksRequest = Message<"metasrv.v1.WatchLocksRequest"> & {
+  /**
+   * As in ListLocksRequest.
+   *
+   * @generated from oneof metasrv.v1.WatchLocksRequest.beginning
+   */
+  beginning: {
+    /**
+     * @generated from field: string prefix = 1;
+     */
+    value: string;
+    case: "prefix";
+  } | {
+    /**
+     * @generated from field: bytes prefix_bytes = 2;
+     */
+    value: Uint8Array;
+    case: "prefixBytes";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message metasrv.v1.WatchLocksRequest.
+ * Use `create(WatchLocksRequestSchema)` to create a new message.
+ */
+export const WatchLocksRequestSchema: GenMessage<WatchLocksRequest> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_inspect, 9);
+
+/**
+ * @generated from message metasrv.v1.WatchLocksResponse
+ */
+export type WatchLocksResponse = Message<"metasrv.v1.WatchLocksResponse"> & {
+  /**
+   * Locks that are there, or have changed.
+   *
+   * @generated from field: repeated metasrv.v1.LockSummary locks = 1;
+   */
+  locks: LockSummary[];
+
+  /**
+   * Locks that nobody holds or waits for any more.
+   *
+   * @generated from field: repeated metasrv.v1.LockName removed = 2;
+   */
+  removed: LockName[];
+
+  /**
+   * All locks that were there have been shown now. It comes once, and again after each restarted.
+   *
+   * @generated from field: bool complete = 3;
+   */
+  complete: boolean;
+
+  /**
+   * More has changed than this server keeps for one stream, or it has read the store anew: it begins anew with this message.
+   * Locks that are not shown until complete comes are not there any more.
+   *
+   * @generated from field: bool restarted = 4;
+   */
+  restarted: boolean;
+};
+
+/**
+ * Describes the message metasrv.v1.WatchLocksResponse.
+ * Use `create(WatchLocksResponseSchema)` to create a new message.
+ */
+export const WatchLocksResponseSchema: GenMessage<WatchLocksResponse> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_inspect, 10);
+
+/**
+ * @generated from message metasrv.v1.ListBlockedRequest
+ */
+export type ListBlockedRequest = Message<"metasrv.v1.ListBlockedRequest"> & {
+  /**
+   * As in ListLocksRequest.
+   *
+   * @generated from oneof metasrv.v1.ListBlockedRequest.beginning
+   */
+  beginning: {
+    /**
+     * @generated from field: string prefix = 1;
+     */
+    value: string;
+    case: "prefix";
+  } | {
+    /**
+     * @generated from field: bytes prefix_bytes = 2;
+     */
+    value: Uint8Array;
+    case: "prefixBytes";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Only who waits at least so long, in milliseconds, as far as this server has seen.
+   *
+   * @generated from field: int64 min_wait_ms = 3;
+   */
+  minWaitMs: bigint;
+
+  /**
+   * As in ListLocksRequest.
+   *
+   * @generated from field: uint32 page_size = 4;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 5;
+   */
+  pageToken: string;
+
+  /**
+   * @generated from field: uint64 min_token = 6;
+   */
+  minToken: bigint;
+};
+
+/**
+ * Describes the message metasrv.v1.ListBlockedRequest.
+ * Use `create(ListBlockedRequestSchema)` to create a new message.
+ */
+export const ListBlockedRequestSchema: GenMessage<ListBlockedRequest> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_inspect, 11);
+
+/**
+ * @generated from message metasrv.v1.ListBlockedResponse
+ */
+export type ListBlockedResponse = Message<"metasrv.v1.ListBlockedResponse"> & {
+  /**
+   * The first that waits for each lock.
+   *
+   * @generated from field: repeated metasrv.v1.BlockedLock locks = 1;
+   */
+  locks: BlockedLock[];
+
+  /**
+   * @generated from field: repeated metasrv.v1.Deadlock deadlocks = 2;
+   */
+  deadlocks: Deadlock[];
+
+  /**
+   * As in ListLocksResponse.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message metasrv.v1.ListBlockedResponse.
+ * Use `create(ListBlockedResponseSchema)` to create a new message.
+ */
+export const ListBlockedResponseSchema: GenMessage<ListBlockedResponse> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_inspect, 12);
+
+/**
+ * BlockedLock is a lock that somebody waits for.
+ *
+ * @generated from message metasrv.v1.BlockedLock
+ */
+export type BlockedLock = Message<"metasrv.v1.BlockedLock"> & {
+  /**
+   * @generated from field: metasrv.v1.LockSummary lock = 1;
+   */
+  lock?: LockSummary | undefined;
+
+  /**
+   * The first that waits.
+   *
+   * @generated from field: metasrv.v1.TicketInfo waiter = 2;
+   */
+  waiter?: TicketInfo | undefined;
+
+  /**
+   * Those that hold or reserve the lock, 8 at most.
+   *
+   * @generated from field: repeated metasrv.v1.TicketInfo blockers = 3;
+   */
+  blockers: TicketInfo[];
+};
+
+/**
+ * Describes the message metasrv.v1.BlockedLock.
+ * Use `create(BlockedLockSchema)` to create a new message.
+ */
+export const BlockedLockSchema: GenMessage<BlockedLock> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_inspect, 13);
+
+/**
+ * Deadlock is a circle of requests: each waits for what the requester of the next one holds, the last for the first.
+ *
+ * @generated from message metasrv.v1.Deadlock
+ */
+export type Deadlock = Message<"metasrv.v1.Deadlock"> & {
+  /**
+   * @generated from field: repeated metasrv.v1.DeadlockedRequest requests = 1;
+   */
+  requests: DeadlockedRequest[];
+};
+
+/**
+ * Describes the message metasrv.v1.Deadlock.
+ * Use `create(DeadlockSchema)` to create a new message.
+ */
+export const DeadlockSchema: GenMessage<Deadlock> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_inspect, 14);
+
+/**
+ * DeadlockedRequest is one request of a deadlock.
+ *
+ * @generated from message metasrv.v1.DeadlockedRequest
+ */
+export type DeadlockedRequest = Message<"metasrv.v1.DeadlockedRequest"> & {
+  /**
+   * @generated from field: metasrv.v1.LockName lock = 1;
+   */
+  lock?: LockName | undefined;
+
+  /**
+   * @generated from field: metasrv.v1.TicketInfo ticket = 2;
+   */
+  ticket?: TicketInfo | undefined;
+};
+
+/**
+ * Describes the message metasrv.v1.DeadlockedRequest.
+ * Use `create(DeadlockedRequestSchema)` to create a new message.
+ */
+export const DeadlockedRequestSchema: GenMessage<DeadlockedRequest> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_inspect, 15);
 
 /**
  * InspectService shows which locks there are, who holds them and who waits. Any server answers from its own table, which has
@@ -344,6 +704,39 @@ export const InspectService: GenService<{
     methodKind: "unary";
     input: typeof ListLocksRequestSchema;
     output: typeof ListLocksResponseSchema;
+  },
+  /**
+   * WatchLock shows one lock, and shows it again whenever it has changed, at most 10 times a second: what was between is left
+   * out. A stream that comes back begins with what is there then.
+   *
+   * @generated from rpc metasrv.v1.InspectService.WatchLock
+   */
+  watchLock: {
+    methodKind: "server_streaming";
+    input: typeof WatchLockRequestSchema;
+    output: typeof WatchLockResponseSchema;
+  },
+  /**
+   * WatchLocks shows the locks whose names begin with a prefix, and then those that change, at most 10 times a second: what was
+   * between is left out. A stream that comes back begins anew.
+   *
+   * @generated from rpc metasrv.v1.InspectService.WatchLocks
+   */
+  watchLocks: {
+    methodKind: "server_streaming";
+    input: typeof WatchLocksRequestSchema;
+    output: typeof WatchLocksResponseSchema;
+  },
+  /**
+   * ListBlocked shows the locks that somebody waits for, with who is first to wait and who holds, in the order of the bytes of
+   * their names, a page at a time; on the first page all deadlocks, too, as far as requesters have said what they hold.
+   *
+   * @generated from rpc metasrv.v1.InspectService.ListBlocked
+   */
+  listBlocked: {
+    methodKind: "unary";
+    input: typeof ListBlockedRequestSchema;
+    output: typeof ListBlockedResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_metasrv_v1_inspect, 0);

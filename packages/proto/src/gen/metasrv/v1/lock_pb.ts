@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file metasrv/v1/lock.proto.
  */
 export const file_metasrv_v1_lock: GenFile = /*@__PURE__*/
-  fileDesc("ChVtZXRhc3J2L3YxL2xvY2sucHJvdG8SCm1ldGFzcnYudjEi5AEKC0xvY2tSZXF1ZXN0Eg4KBG5hbWUYASABKAlIABIUCgpuYW1lX2J5dGVzGAIgASgMSAASEQoJdGlja2V0X2lkGAMgASgMEiIKBG1vZGUYBCABKA4yFC5tZXRhc3J2LnYxLkxvY2tNb2RlEg4KBnR0bF9tcxgFIAEoAxIUCgd3YWl0X21zGAYgASgDSAGIAQESDQoFb3duZXIYByABKAkSDwoHYXR0ZW1wdBgIIAEoDRIPCgdwZXJtaXRzGAkgASgNEg0KBWxpbWl0GAogASgNQgYKBGxvY2tCCgoIX3dhaXRfbXMiZwoMTG9ja1Jlc3BvbnNlEiQKB2dyYW50ZWQYASABKAsyES5tZXRhc3J2LnYxLkdyYW50SAASJgoHcmVmdXNlZBgCIAEoCzITLm1ldGFzcnYudjEuUmVmdXNhbEgAQgkKB291dGNvbWUiZAoFR3JhbnQSCwoDa2V5GAEgASgMEg0KBXRva2VuGAIgASgEEg4KBnR0bF9tcxgDIAEoAxIRCgl3YWl0ZWRfbXMYBCABKAESDQoFZmxvb3IYBSABKAQSDQoFbGltaXQYBiABKA0iLwoHUmVmdXNhbBIkCgVzdGF0ZRgBIAEoCzIVLm1ldGFzcnYudjEuTG9ja1N0YXRlIroBCglMb2NrU3RhdGUSFAoMaG9sZGVyX293bmVyGAEgASgJEhQKDGhvbGRlcl90b2tlbhgCIAEoBBIPCgd3YWl0ZXJzGAMgASgNEiMKB2hvbGRlcnMYBCADKAsyEi5tZXRhc3J2LnYxLkhvbGRlchIUCgxob2xkZXJfY291bnQYBSABKA0SFAoMcGVybWl0c19oZWxkGAYgASgNEg0KBWxpbWl0GAcgASgNEhAKCHBvc2l0aW9uGAggASgNIkgKBkhvbGRlchINCgVvd25lchgBIAEoCRINCgV0b2tlbhgCIAEoBBIPCgdwZXJtaXRzGAMgASgNEg8KB2hlbGRfbXMYBCABKAMiHAoNVW5sb2NrUmVxdWVzdBILCgNrZXkYASABKAwiEAoOVW5sb2NrUmVzcG9uc2UiTwoMUmVuZXdSZXF1ZXN0EgsKA2tleRgBIAEoDBIOCgZ0dGxfbXMYAiABKAMSIgoEbW9kZRgDIAEoDjIULm1ldGFzcnYudjEuTG9ja01vZGUiHwoNUmVuZXdSZXNwb25zZRIOCgZ0dGxfbXMYASABKAMiVwoLRXJyb3JEZXRhaWwSIgoGcmVhc29uGAEgASgOMhIubWV0YXNydi52MS5SZWFzb24SJAoFc3RhdGUYAiABKAsyFS5tZXRhc3J2LnYxLkxvY2tTdGF0ZSI+Cg5TZXNzaW9uUmVxdWVzdBIsCghjb21tYW5kcxgBIAMoCzIaLm1ldGFzcnYudjEuU2Vzc2lvbkNvbW1hbmQivgEKDlNlc3Npb25Db21tYW5kEg4KBm51bWJlchgBIAEoDRInCgRsb2NrGAIgASgLMhcubWV0YXNydi52MS5Mb2NrUmVxdWVzdEgAEisKBnVubG9jaxgDIAEoCzIZLm1ldGFzcnYudjEuU2Vzc2lvblVubG9ja0gAEikKBXJlbmV3GAQgASgLMhgubWV0YXNydi52MS5TZXNzaW9uUmVuZXdIABIQCgZjYW5jZWwYBSABKA1IAEIJCgdjb21tYW5kIioKDVNlc3Npb25VbmxvY2sSDAoEbG9jaxgBIAEoDRILCgNrZXkYAiABKAwiXQoMU2Vzc2lvblJlbmV3EgwKBGxvY2sYASABKA0SCwoDa2V5GAIgASgMEg4KBnR0bF9tcxgDIAEoAxIiCgRtb2RlGAQgASgOMhQubWV0YXNydi52MS5Mb2NrTW9kZSJ2Cg9TZXNzaW9uUmVzcG9uc2USKAoGZXZlbnRzGAEgAygLMhgubWV0YXNydi52MS5TZXNzaW9uRXZlbnQSJwoFdGVybXMYAiABKAsyGC5tZXRhc3J2LnYxLlNlc3Npb25UZXJtcxIQCghkcmFpbmluZxgDIAEoCCJOCgxTZXNzaW9uVGVybXMSFAoMaGVhcnRiZWF0X21zGAEgASgDEhIKCnRpbWVvdXRfbXMYAiABKAMSFAoMbWF4X2NvbW1hbmRzGAMgASgNIqkCCgxTZXNzaW9uRXZlbnQSDgoGbnVtYmVyGAEgASgNEiQKB2dyYW50ZWQYAiABKAsyES5tZXRhc3J2LnYxLkdyYW50SAASJgoHcmVmdXNlZBgDIAEoCzITLm1ldGFzcnYudjEuUmVmdXNhbEgAEi4KCHVubG9ja2VkGAQgASgLMhoubWV0YXNydi52MS5VbmxvY2tSZXNwb25zZUgAEiwKB3JlbmV3ZWQYBSABKAsyGS5tZXRhc3J2LnYxLlJlbmV3UmVzcG9uc2VIABIsCgZmYWlsZWQYBiABKAsyGi5tZXRhc3J2LnYxLlNlc3Npb25GYWlsdXJlSAASJgoEbG9zdBgHIAEoDjIWLm1ldGFzcnYudjEuTG9zc1JlYXNvbkgAQgcKBWV2ZW50IlgKDlNlc3Npb25GYWlsdXJlEgwKBGNvZGUYASABKA0SDwoHbWVzc2FnZRgCIAEoCRInCgZkZXRhaWwYAyABKAsyFy5tZXRhc3J2LnYxLkVycm9yRGV0YWlsKm0KCExvY2tNb2RlEhkKFUxPQ0tfTU9ERV9VTlNQRUNJRklFRBAAEhcKE0xPQ0tfTU9ERV9FWENMVVNJVkUQARIUChBMT0NLX01PREVfU0hBUkVEEAISFwoTTE9DS19NT0RFX1NFTUFQSE9SRRADKvQECgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASFwoTUkVBU09OX0lOVkFMSURfTkFNRRABEhwKGFJFQVNPTl9JTlZBTElEX1RJQ0tFVF9JRBACEhYKElJFQVNPTl9JTlZBTElEX1RUTBADEhcKE1JFQVNPTl9JTlZBTElEX1dBSVQQBBIYChRSRUFTT05fSU5WQUxJRF9PV05FUhAFEhYKElJFQVNPTl9JTlZBTElEX0tFWRAGEhcKE1JFQVNPTl9JTlZBTElEX01PREUQBxIZChVSRUFTT05fV0FJVF9USU1FRF9PVVQQCBITCg9SRUFTT05fTk9UX0hFTEQQCRIbChdSRUFTT05fVE9PX01BTllfV0FJVEVSUxAKEhsKF1JFQVNPTl9UT09fTUFOWV9USUNLRVRTEAsSHAoYUkVBU09OX1NUT1JFX1VOQVZBSUxBQkxFEAwSFQoRUkVBU09OX1NUT1JFX0ZVTEwQDRIYChRSRUFTT05fU0hVVFRJTkdfRE9XThAOEhcKE1JFQVNPTl9OT1RfQV9NRU1CRVIQDxIVChFSRUFTT05fU1VQRVJTRURFRBAQEhMKD1JFQVNPTl9DQU5DRUxFRBAREhoKFlJFQVNPTl9JTlZBTElEX0NPTU1BTkQQEhIcChhSRUFTT05fVE9PX01BTllfQ09NTUFORFMQExIWChJSRUFTT05fTk9UX1JFQURJTkcQFBIaChZSRUFTT05fSU5WQUxJRF9QRVJNSVRTEBUSGgoWUkVBU09OX0NMVVNURVJfVE9PX09MRBAWEhcKE1JFQVNPTl9JTlZBTElEX1BBR0UQFypzCgpMb3NzUmVhc29uEhsKF0xPU1NfUkVBU09OX1VOU1BFQ0lGSUVEEAASFwoTTE9TU19SRUFTT05fRVhQSVJFRBABEhgKFExPU1NfUkVBU09OX1JFTEVBU0VEEAISFQoRTE9TU19SRUFTT05fTU9WRUQQAzKPAgoLTG9ja1NlcnZpY2USOQoETG9jaxIXLm1ldGFzcnYudjEuTG9ja1JlcXVlc3QaGC5tZXRhc3J2LnYxLkxvY2tSZXNwb25zZRI/CgZVbmxvY2sSGS5tZXRhc3J2LnYxLlVubG9ja1JlcXVlc3QaGi5tZXRhc3J2LnYxLlVubG9ja1Jlc3BvbnNlEjwKBVJlbmV3EhgubWV0YXNydi52MS5SZW5ld1JlcXVlc3QaGS5tZXRhc3J2LnYxLlJlbmV3UmVzcG9uc2USRgoHU2Vzc2lvbhIaLm1ldGFzcnYudjEuU2Vzc2lvblJlcXVlc3QaGy5tZXRhc3J2LnYxLlNlc3Npb25SZXNwb25zZSgBMAFiBnByb3RvMw");
+  fileDesc("ChVtZXRhc3J2L3YxL2xvY2sucHJvdG8SCm1ldGFzcnYudjEiogMKC0xvY2tSZXF1ZXN0Eg4KBG5hbWUYASABKAlIABIUCgpuYW1lX2J5dGVzGAIgASgMSAASEQoJdGlja2V0X2lkGAMgASgMEiIKBG1vZGUYBCABKA4yFC5tZXRhc3J2LnYxLkxvY2tNb2RlEg4KBnR0bF9tcxgFIAEoAxIUCgd3YWl0X21zGAYgASgDSAGIAQESDQoFb3duZXIYByABKAkSDwoHYXR0ZW1wdBgIIAEoDRIPCgdwZXJtaXRzGAkgASgNEg0KBWxpbWl0GAogASgNEiMKBXBhcnRzGAsgAygLMhQubWV0YXNydi52MS5Mb2NrUGFydBIzCgZsYWJlbHMYDCADKAsyIy5tZXRhc3J2LnYxLkxvY2tSZXF1ZXN0LkxhYmVsc0VudHJ5EiQKBndpdGhpbhgNIAMoCzIULm1ldGFzcnYudjEuSGVsZExvY2sSDQoFdmFsdWUYDiABKAwaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIGCgRsb2NrQgoKCF93YWl0X21zInwKCExvY2tQYXJ0Eg4KBG5hbWUYASABKAlIABIUCgpuYW1lX2J5dGVzGAIgASgMSAASIgoEbW9kZRgDIAEoDjIULm1ldGFzcnYudjEuTG9ja01vZGUSDwoHcGVybWl0cxgEIAEoDRINCgVsaW1pdBgFIAEoDUIGCgRsb2NrIkcKCEhlbGRMb2NrEg4KBG5hbWUYASABKAlIABIUCgpuYW1lX2J5dGVzGAIgASgMSAASDQoFdG9rZW4YAyABKARCBgoEbG9jayJnCgxMb2NrUmVzcG9uc2USJAoHZ3JhbnRlZBgBIAEoCzIRLm1ldGFzcnYudjEuR3JhbnRIABImCgdyZWZ1c2VkGAIgASgLMhMubWV0YXNydi52MS5SZWZ1c2FsSABCCQoHb3V0Y29tZSKKAQoFR3JhbnQSCwoDa2V5GAEgASgMEg0KBXRva2VuGAIgASgEEg4KBnR0bF9tcxgDIAEoAxIRCgl3YWl0ZWRfbXMYBCABKAESDQoFZmxvb3IYBSABKAQSDQoFbGltaXQYBiABKA0SJAoFcGFydHMYByADKAsyFS5tZXRhc3J2LnYxLlBhcnRHcmFudCIpCglQYXJ0R3JhbnQSDQoFZmxvb3IYASABKAQSDQoFbGltaXQYAiABKA0iLwoHUmVmdXNhbBIkCgVzdGF0ZRgBIAEoCzIVLm1ldGFzcnYudjEuTG9ja1N0YXRlIugBCglMb2NrU3RhdGUSFAoMaG9sZGVyX293bmVyGAEgASgJEhQKDGhvbGRlcl90b2tlbhgCIAEoBBIPCgd3YWl0ZXJzGAMgASgNEiMKB2hvbGRlcnMYBCADKAsyEi5tZXRhc3J2LnYxLkhvbGRlchIUCgxob2xkZXJfY291bnQYBSABKA0SFAoMcGVybWl0c19oZWxkGAYgASgNEg0KBWxpbWl0GAcgASgNEhAKCHBvc2l0aW9uGAggASgNEg4KBG5hbWUYCSABKAlIABIUCgpuYW1lX2J5dGVzGAogASgMSABCBgoEbG9jayJaCgZIb2xkZXISDQoFb3duZXIYASABKAkSDQoFdG9rZW4YAiABKAQSDwoHcGVybWl0cxgDIAEoDRIPCgdoZWxkX21zGAQgASgDEhAKCHJlc2VydmVzGAUgASgIIhwKDVVubG9ja1JlcXVlc3QSCwoDa2V5GAEgASgMIhAKDlVubG9ja1Jlc3BvbnNlIm0KDFJlbmV3UmVxdWVzdBILCgNrZXkYASABKAwSDgoGdHRsX21zGAIgASgDEiIKBG1vZGUYAyABKA4yFC5tZXRhc3J2LnYxLkxvY2tNb2RlEhIKBXZhbHVlGAQgASgMSACIAQFCCAoGX3ZhbHVlIh8KDVJlbmV3UmVzcG9uc2USDgoGdHRsX21zGAEgASgDIlcKC0Vycm9yRGV0YWlsEiIKBnJlYXNvbhgBIAEoDjISLm1ldGFzcnYudjEuUmVhc29uEiQKBXN0YXRlGAIgASgLMhUubWV0YXNydi52MS5Mb2NrU3RhdGUiPgoOU2Vzc2lvblJlcXVlc3QSLAoIY29tbWFuZHMYASADKAsyGi5tZXRhc3J2LnYxLlNlc3Npb25Db21tYW5kIr4BCg5TZXNzaW9uQ29tbWFuZBIOCgZudW1iZXIYASABKA0SJwoEbG9jaxgCIAEoCzIXLm1ldGFzcnYudjEuTG9ja1JlcXVlc3RIABIrCgZ1bmxvY2sYAyABKAsyGS5tZXRhc3J2LnYxLlNlc3Npb25VbmxvY2tIABIpCgVyZW5ldxgEIAEoCzIYLm1ldGFzcnYudjEuU2Vzc2lvblJlbmV3SAASEAoGY2FuY2VsGAUgASgNSABCCQoHY29tbWFuZCIqCg1TZXNzaW9uVW5sb2NrEgwKBGxvY2sYASABKA0SCwoDa2V5GAIgASgMInsKDFNlc3Npb25SZW5ldxIMCgRsb2NrGAEgASgNEgsKA2tleRgCIAEoDBIOCgZ0dGxfbXMYAyABKAMSIgoEbW9kZRgEIAEoDjIULm1ldGFzcnYudjEuTG9ja01vZGUSEgoFdmFsdWUYBSABKAxIAIgBAUIICgZfdmFsdWUidgoPU2Vzc2lvblJlc3BvbnNlEigKBmV2ZW50cxgBIAMoCzIYLm1ldGFzcnYudjEuU2Vzc2lvbkV2ZW50EicKBXRlcm1zGAIgASgLMhgubWV0YXNydi52MS5TZXNzaW9uVGVybXMSEAoIZHJhaW5pbmcYAyABKAgiTgoMU2Vzc2lvblRlcm1zEhQKDGhlYXJ0YmVhdF9tcxgBIAEoAxISCgp0aW1lb3V0X21zGAIgASgDEhQKDG1heF9jb21tYW5kcxgDIAEoDSLPAgoMU2Vzc2lvbkV2ZW50Eg4KBm51bWJlchgBIAEoDRIkCgdncmFudGVkGAIgASgLMhEubWV0YXNydi52MS5HcmFudEgAEiYKB3JlZnVzZWQYAyABKAsyEy5tZXRhc3J2LnYxLlJlZnVzYWxIABIuCgh1bmxvY2tlZBgEIAEoCzIaLm1ldGFzcnYudjEuVW5sb2NrUmVzcG9uc2VIABIsCgdyZW5ld2VkGAUgASgLMhkubWV0YXNydi52MS5SZW5ld1Jlc3BvbnNlSAASLAoGZmFpbGVkGAYgASgLMhoubWV0YXNydi52MS5TZXNzaW9uRmFpbHVyZUgAEiYKBGxvc3QYByABKA4yFi5tZXRhc3J2LnYxLkxvc3NSZWFzb25IABIkCgZmb3JjZWQYCCABKAsyFC5tZXRhc3J2LnYxLkZvcmNlZEJ5QgcKBWV2ZW50IikKCEZvcmNlZEJ5Eg0KBWFjdG9yGAEgASgJEg4KBnJlYXNvbhgCIAEoCSJYCg5TZXNzaW9uRmFpbHVyZRIMCgRjb2RlGAEgASgNEg8KB21lc3NhZ2UYAiABKAkSJwoGZGV0YWlsGAMgASgLMhcubWV0YXNydi52MS5FcnJvckRldGFpbCptCghMb2NrTW9kZRIZChVMT0NLX01PREVfVU5TUEVDSUZJRUQQABIXChNMT0NLX01PREVfRVhDTFVTSVZFEAESFAoQTE9DS19NT0RFX1NIQVJFRBACEhcKE0xPQ0tfTU9ERV9TRU1BUEhPUkUQAyqLBgoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhcKE1JFQVNPTl9JTlZBTElEX05BTUUQARIcChhSRUFTT05fSU5WQUxJRF9USUNLRVRfSUQQAhIWChJSRUFTT05fSU5WQUxJRF9UVEwQAxIXChNSRUFTT05fSU5WQUxJRF9XQUlUEAQSGAoUUkVBU09OX0lOVkFMSURfT1dORVIQBRIWChJSRUFTT05fSU5WQUxJRF9LRVkQBhIXChNSRUFTT05fSU5WQUxJRF9NT0RFEAcSGQoVUkVBU09OX1dBSVRfVElNRURfT1VUEAgSEwoPUkVBU09OX05PVF9IRUxEEAkSGwoXUkVBU09OX1RPT19NQU5ZX1dBSVRFUlMQChIbChdSRUFTT05fVE9PX01BTllfVElDS0VUUxALEhwKGFJFQVNPTl9TVE9SRV9VTkFWQUlMQUJMRRAMEhUKEVJFQVNPTl9TVE9SRV9GVUxMEA0SGAoUUkVBU09OX1NIVVRUSU5HX0RPV04QDhIXChNSRUFTT05fTk9UX0FfTUVNQkVSEA8SFQoRUkVBU09OX1NVUEVSU0VERUQQEBITCg9SRUFTT05fQ0FOQ0VMRUQQERIaChZSRUFTT05fSU5WQUxJRF9DT01NQU5EEBISHAoYUkVBU09OX1RPT19NQU5ZX0NPTU1BTkRTEBMSFgoSUkVBU09OX05PVF9SRUFESU5HEBQSGgoWUkVBU09OX0lOVkFMSURfUEVSTUlUUxAVEhoKFlJFQVNPTl9DTFVTVEVSX1RPT19PTEQQFhIXChNSRUFTT05fSU5WQUxJRF9QQUdFEBcSGAoUUkVBU09OX0lOVkFMSURfUEFSVFMQGBIZChVSRUFTT05fSU5WQUxJRF9MQUJFTFMQGRIYChRSRUFTT05fSU5WQUxJRF9WQUxVRRAaEhkKFVJFQVNPTl9JTlZBTElEX1dJVEhJThAbEhEKDVJFQVNPTl9GT1JDRUQQHBIYChRSRUFTT05fSU5WQUxJRF9GT1JDRRAdKosBCgpMb3NzUmVhc29uEhsKF0xPU1NfUkVBU09OX1VOU1BFQ0lGSUVEEAASFwoTTE9TU19SRUFTT05fRVhQSVJFRBABEhgKFExPU1NfUkVBU09OX1JFTEVBU0VEEAISFQoRTE9TU19SRUFTT05fTU9WRUQQAxIWChJMT1NTX1JFQVNPTl9GT1JDRUQQBDKPAgoLTG9ja1NlcnZpY2USOQoETG9jaxIXLm1ldGFzcnYudjEuTG9ja1JlcXVlc3QaGC5tZXRhc3J2LnYxLkxvY2tSZXNwb25zZRI/CgZVbmxvY2sSGS5tZXRhc3J2LnYxLlVubG9ja1JlcXVlc3QaGi5tZXRhc3J2LnYxLlVubG9ja1Jlc3BvbnNlEjwKBVJlbmV3EhgubWV0YXNydi52MS5SZW5ld1JlcXVlc3QaGS5tZXRhc3J2LnYxLlJlbmV3UmVzcG9uc2USRgoHU2Vzc2lvbhIaLm1ldGFzcnYudjEuU2Vzc2lvblJlcXVlc3QaGy5tZXRhc3J2LnYxLlNlc3Npb25SZXNwb25zZSgBMAFiBnByb3RvMw");
 
 /**
  * @generated from message metasrv.v1.LockRequest
@@ -93,6 +93,38 @@ export type LockRequest = Message<"metasrv.v1.LockRequest"> & {
    * @generated from field: uint32 limit = 10;
    */
   limit: number;
+
+  /**
+   * Several locks at once, all or none: 2 to 16 of different names, in place of lock, mode, permits and limit. The request has
+   * one place in all their queues and one token, and holds once each of them is its own. A lock that has come to be its own
+   * while it waits for others is reserved: nobody else gets it.
+   *
+   * @generated from field: repeated metasrv.v1.LockPart parts = 11;
+   */
+  parts: LockPart[];
+
+  /**
+   * What people are shown beside the owner text: 8 pairs at most, keys of 1 to 64 bytes, values of at most 256. Not shown
+   * before all servers of the cluster know labels.
+   *
+   * @generated from field: map<string, string> labels = 12;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * Which locks the requester holds while it waits for this one, 16 at most: two that wait for what the other holds are found
+   * by that, and reported.
+   *
+   * @generated from field: repeated metasrv.v1.HeldLock within = 13;
+   */
+  within: HeldLock[];
+
+  /**
+   * What others read while the lock is held, such as the address of a leader: at most 1024 bytes.
+   *
+   * @generated from field: bytes value = 14;
+   */
+  value: Uint8Array;
 };
 
 /**
@@ -101,6 +133,90 @@ export type LockRequest = Message<"metasrv.v1.LockRequest"> & {
  */
 export const LockRequestSchema: GenMessage<LockRequest> = /*@__PURE__*/
   messageDesc(file_metasrv_v1_lock, 0);
+
+/**
+ * LockPart is one of several locks that are asked for at once. Its fields are as in LockRequest.
+ *
+ * @generated from message metasrv.v1.LockPart
+ */
+export type LockPart = Message<"metasrv.v1.LockPart"> & {
+  /**
+   * @generated from oneof metasrv.v1.LockPart.lock
+   */
+  lock: {
+    /**
+     * @generated from field: string name = 1;
+     */
+    value: string;
+    case: "name";
+  } | {
+    /**
+     * @generated from field: bytes name_bytes = 2;
+     */
+    value: Uint8Array;
+    case: "nameBytes";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * @generated from field: metasrv.v1.LockMode mode = 3;
+   */
+  mode: LockMode;
+
+  /**
+   * @generated from field: uint32 permits = 4;
+   */
+  permits: number;
+
+  /**
+   * @generated from field: uint32 limit = 5;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message metasrv.v1.LockPart.
+ * Use `create(LockPartSchema)` to create a new message.
+ */
+export const LockPartSchema: GenMessage<LockPart> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_lock, 1);
+
+/**
+ * HeldLock names a lock that is held.
+ *
+ * @generated from message metasrv.v1.HeldLock
+ */
+export type HeldLock = Message<"metasrv.v1.HeldLock"> & {
+  /**
+   * @generated from oneof metasrv.v1.HeldLock.lock
+   */
+  lock: {
+    /**
+     * @generated from field: string name = 1;
+     */
+    value: string;
+    case: "name";
+  } | {
+    /**
+     * @generated from field: bytes name_bytes = 2;
+     */
+    value: Uint8Array;
+    case: "nameBytes";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Fencing token of the hold.
+   *
+   * @generated from field: uint64 token = 3;
+   */
+  token: bigint;
+};
+
+/**
+ * Describes the message metasrv.v1.HeldLock.
+ * Use `create(HeldLockSchema)` to create a new message.
+ */
+export const HeldLockSchema: GenMessage<HeldLock> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_lock, 2);
 
 /**
  * @generated from message metasrv.v1.LockResponse
@@ -129,7 +245,7 @@ export type LockResponse = Message<"metasrv.v1.LockResponse"> & {
  * Use `create(LockResponseSchema)` to create a new message.
  */
 export const LockResponseSchema: GenMessage<LockResponse> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 1);
+  messageDesc(file_metasrv_v1_lock, 3);
 
 /**
  * Grant tells a requester that it holds the lock.
@@ -182,6 +298,13 @@ export type Grant = Message<"metasrv.v1.Grant"> & {
    * @generated from field: uint32 limit = 6;
    */
   limit: number;
+
+  /**
+   * With several locks: what floor and limit say of each, in the order of the bytes of their names.
+   *
+   * @generated from field: repeated metasrv.v1.PartGrant parts = 7;
+   */
+  parts: PartGrant[];
 };
 
 /**
@@ -189,7 +312,33 @@ export type Grant = Message<"metasrv.v1.Grant"> & {
  * Use `create(GrantSchema)` to create a new message.
  */
 export const GrantSchema: GenMessage<Grant> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 2);
+  messageDesc(file_metasrv_v1_lock, 4);
+
+/**
+ * PartGrant says how one of several locks is held.
+ *
+ * @generated from message metasrv.v1.PartGrant
+ */
+export type PartGrant = Message<"metasrv.v1.PartGrant"> & {
+  /**
+   * As in Grant.
+   *
+   * @generated from field: uint64 floor = 1;
+   */
+  floor: bigint;
+
+  /**
+   * @generated from field: uint32 limit = 2;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message metasrv.v1.PartGrant.
+ * Use `create(PartGrantSchema)` to create a new message.
+ */
+export const PartGrantSchema: GenMessage<PartGrant> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_lock, 5);
 
 /**
  * Refusal tells a requester that would not wait that the lock is taken.
@@ -208,7 +357,7 @@ export type Refusal = Message<"metasrv.v1.Refusal"> & {
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 3);
+  messageDesc(file_metasrv_v1_lock, 6);
 
 /**
  * LockState says who stands in the way.
@@ -272,6 +421,25 @@ export type LockState = Message<"metasrv.v1.LockState"> & {
    * @generated from field: uint32 position = 8;
    */
   position: number;
+
+  /**
+   * Where several locks were asked for: the one that this is about.
+   *
+   * @generated from oneof metasrv.v1.LockState.lock
+   */
+  lock: {
+    /**
+     * @generated from field: string name = 9;
+     */
+    value: string;
+    case: "name";
+  } | {
+    /**
+     * @generated from field: bytes name_bytes = 10;
+     */
+    value: Uint8Array;
+    case: "nameBytes";
+  } | { case: undefined; value?: undefined };
 };
 
 /**
@@ -279,7 +447,7 @@ export type LockState = Message<"metasrv.v1.LockState"> & {
  * Use `create(LockStateSchema)` to create a new message.
  */
 export const LockStateSchema: GenMessage<LockState> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 4);
+  messageDesc(file_metasrv_v1_lock, 7);
 
 /**
  * Holder is one of those that hold a lock.
@@ -312,6 +480,13 @@ export type Holder = Message<"metasrv.v1.Holder"> & {
    * @generated from field: int64 held_ms = 4;
    */
   heldMs: bigint;
+
+  /**
+   * It was asked for together with other locks and waits for those: the lock is reserved for it.
+   *
+   * @generated from field: bool reserves = 5;
+   */
+  reserves: boolean;
 };
 
 /**
@@ -319,7 +494,7 @@ export type Holder = Message<"metasrv.v1.Holder"> & {
  * Use `create(HolderSchema)` to create a new message.
  */
 export const HolderSchema: GenMessage<Holder> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 5);
+  messageDesc(file_metasrv_v1_lock, 8);
 
 /**
  * @generated from message metasrv.v1.UnlockRequest
@@ -336,7 +511,7 @@ export type UnlockRequest = Message<"metasrv.v1.UnlockRequest"> & {
  * Use `create(UnlockRequestSchema)` to create a new message.
  */
 export const UnlockRequestSchema: GenMessage<UnlockRequest> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 6);
+  messageDesc(file_metasrv_v1_lock, 9);
 
 /**
  * @generated from message metasrv.v1.UnlockResponse
@@ -349,7 +524,7 @@ export type UnlockResponse = Message<"metasrv.v1.UnlockResponse"> & {
  * Use `create(UnlockResponseSchema)` to create a new message.
  */
 export const UnlockResponseSchema: GenMessage<UnlockResponse> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 7);
+  messageDesc(file_metasrv_v1_lock, 10);
 
 /**
  * @generated from message metasrv.v1.RenewRequest
@@ -374,6 +549,13 @@ export type RenewRequest = Message<"metasrv.v1.RenewRequest"> & {
    * @generated from field: metasrv.v1.LockMode mode = 3;
    */
   mode: LockMode;
+
+  /**
+   * Takes the place of the value that the lock was asked for with; absent keeps it.
+   *
+   * @generated from field: optional bytes value = 4;
+   */
+  value?: Uint8Array | undefined;
 };
 
 /**
@@ -381,7 +563,7 @@ export type RenewRequest = Message<"metasrv.v1.RenewRequest"> & {
  * Use `create(RenewRequestSchema)` to create a new message.
  */
 export const RenewRequestSchema: GenMessage<RenewRequest> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 8);
+  messageDesc(file_metasrv_v1_lock, 11);
 
 /**
  * @generated from message metasrv.v1.RenewResponse
@@ -400,7 +582,7 @@ export type RenewResponse = Message<"metasrv.v1.RenewResponse"> & {
  * Use `create(RenewResponseSchema)` to create a new message.
  */
 export const RenewResponseSchema: GenMessage<RenewResponse> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 9);
+  messageDesc(file_metasrv_v1_lock, 12);
 
 /**
  * ErrorDetail is attached to every error of this package's services.
@@ -426,7 +608,7 @@ export type ErrorDetail = Message<"metasrv.v1.ErrorDetail"> & {
  * Use `create(ErrorDetailSchema)` to create a new message.
  */
 export const ErrorDetailSchema: GenMessage<ErrorDetail> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 10);
+  messageDesc(file_metasrv_v1_lock, 13);
 
 /**
  * SessionRequest carries what a client wants, many commands in one message. One without commands is a heartbeat.
@@ -445,7 +627,7 @@ export type SessionRequest = Message<"metasrv.v1.SessionRequest"> & {
  * Use `create(SessionRequestSchema)` to create a new message.
  */
 export const SessionRequestSchema: GenMessage<SessionRequest> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 11);
+  messageDesc(file_metasrv_v1_lock, 14);
 
 /**
  * SessionCommand is one thing that a client wants.
@@ -505,7 +687,7 @@ export type SessionCommand = Message<"metasrv.v1.SessionCommand"> & {
  * Use `create(SessionCommandSchema)` to create a new message.
  */
 export const SessionCommandSchema: GenMessage<SessionCommand> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 12);
+  messageDesc(file_metasrv_v1_lock, 15);
 
 /**
  * SessionUnlock releases a lock.
@@ -533,7 +715,7 @@ export type SessionUnlock = Message<"metasrv.v1.SessionUnlock"> & {
  * Use `create(SessionUnlockSchema)` to create a new message.
  */
 export const SessionUnlockSchema: GenMessage<SessionUnlock> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 13);
+  messageDesc(file_metasrv_v1_lock, 16);
 
 /**
  * SessionRenew gives a held lock a full TTL again.
@@ -568,6 +750,11 @@ export type SessionRenew = Message<"metasrv.v1.SessionRenew"> & {
    * @generated from field: metasrv.v1.LockMode mode = 4;
    */
   mode: LockMode;
+
+  /**
+   * @generated from field: optional bytes value = 5;
+   */
+  value?: Uint8Array | undefined;
 };
 
 /**
@@ -575,7 +762,7 @@ export type SessionRenew = Message<"metasrv.v1.SessionRenew"> & {
  * Use `create(SessionRenewSchema)` to create a new message.
  */
 export const SessionRenewSchema: GenMessage<SessionRenew> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 14);
+  messageDesc(file_metasrv_v1_lock, 17);
 
 /**
  * SessionResponse carries what a server has to say, many events in one message. One without events is a heartbeat.
@@ -610,7 +797,7 @@ export type SessionResponse = Message<"metasrv.v1.SessionResponse"> & {
  * Use `create(SessionResponseSchema)` to create a new message.
  */
 export const SessionResponseSchema: GenMessage<SessionResponse> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 15);
+  messageDesc(file_metasrv_v1_lock, 18);
 
 /**
  * SessionTerms says what holds on this stream.
@@ -645,7 +832,7 @@ export type SessionTerms = Message<"metasrv.v1.SessionTerms"> & {
  * Use `create(SessionTermsSchema)` to create a new message.
  */
 export const SessionTermsSchema: GenMessage<SessionTerms> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 16);
+  messageDesc(file_metasrv_v1_lock, 19);
 
 /**
  * SessionEvent is the answer to a command, or news of a lock.
@@ -700,6 +887,13 @@ export type SessionEvent = Message<"metasrv.v1.SessionEvent"> & {
     value: LossReason;
     case: "lost";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * With LOSS_REASON_FORCED: who did it, and why.
+   *
+   * @generated from field: metasrv.v1.ForcedBy forced = 8;
+   */
+  forced?: ForcedBy | undefined;
 };
 
 /**
@@ -707,7 +901,31 @@ export type SessionEvent = Message<"metasrv.v1.SessionEvent"> & {
  * Use `create(SessionEventSchema)` to create a new message.
  */
 export const SessionEventSchema: GenMessage<SessionEvent> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 17);
+  messageDesc(file_metasrv_v1_lock, 20);
+
+/**
+ * ForcedBy says who took a lock from its holder by force.
+ *
+ * @generated from message metasrv.v1.ForcedBy
+ */
+export type ForcedBy = Message<"metasrv.v1.ForcedBy"> & {
+  /**
+   * @generated from field: string actor = 1;
+   */
+  actor: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message metasrv.v1.ForcedBy.
+ * Use `create(ForcedBySchema)` to create a new message.
+ */
+export const ForcedBySchema: GenMessage<ForcedBy> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_lock, 21);
 
 /**
  * SessionFailure is an error, as a unary call would have ended with it.
@@ -738,7 +956,7 @@ export type SessionFailure = Message<"metasrv.v1.SessionFailure"> & {
  * Use `create(SessionFailureSchema)` to create a new message.
  */
 export const SessionFailureSchema: GenMessage<SessionFailure> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 18);
+  messageDesc(file_metasrv_v1_lock, 22);
 
 /**
  * LockMode is the rule by which the requests for one lock share it.
@@ -941,6 +1159,48 @@ export enum Reason {
    * @generated from enum value: REASON_INVALID_PAGE = 23;
    */
   INVALID_PAGE = 23,
+
+  /**
+   * Several locks were asked for, and are not 2 to 16 of different names.
+   *
+   * @generated from enum value: REASON_INVALID_PARTS = 24;
+   */
+  INVALID_PARTS = 24,
+
+  /**
+   * The labels are too many or too long.
+   *
+   * @generated from enum value: REASON_INVALID_LABELS = 25;
+   */
+  INVALID_LABELS = 25,
+
+  /**
+   * The value is too long.
+   *
+   * @generated from enum value: REASON_INVALID_VALUE = 26;
+   */
+  INVALID_VALUE = 26,
+
+  /**
+   * What the requester holds is not as it should be: a name or a token is missing, or they are too many.
+   *
+   * @generated from enum value: REASON_INVALID_WITHIN = 27;
+   */
+  INVALID_WITHIN = 27,
+
+  /**
+   * An operator removed the request, or took the lock away.
+   *
+   * @generated from enum value: REASON_FORCED = 28;
+   */
+  FORCED = 28,
+
+  /**
+   * A release by force has no reason, or texts of it are too long.
+   *
+   * @generated from enum value: REASON_INVALID_FORCE = 29;
+   */
+  INVALID_FORCE = 29,
 }
 
 /**
@@ -969,7 +1229,7 @@ export enum LossReason {
   EXPIRED = 1,
 
   /**
-   * It was released by somebody else: with its key, or by an operator.
+   * It was released by somebody else, with its key.
    *
    * @generated from enum value: LOSS_REASON_RELEASED = 2;
    */
@@ -982,6 +1242,13 @@ export enum LossReason {
    * @generated from enum value: LOSS_REASON_MOVED = 3;
    */
   MOVED = 3,
+
+  /**
+   * An operator took it away.
+   *
+   * @generated from enum value: LOSS_REASON_FORCED = 4;
+   */
+  FORCED = 4,
 }
 
 /**

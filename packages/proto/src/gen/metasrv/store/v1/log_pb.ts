@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file metasrv/store/v1/log.proto.
  */
 export const file_metasrv_store_v1_log: GenFile = /*@__PURE__*/
-  fileDesc("ChptZXRhc3J2L3N0b3JlL3YxL2xvZy5wcm90bxIQbWV0YXNydi5zdG9yZS52MSKyAQoFRW50cnkSDQoFbGV2ZWwYASABKA0SDwoHc2V0dGxlZBgCIAEoBBIpCgRzZWVuGAMgASgLMhsubWV0YXNydi5zdG9yZS52MS5TdGF0ZUhhc2gSMQoIY29udGVudHMYBCADKAsyHy5tZXRhc3J2LnN0b3JlLnYxLlRpY2tldENvbnRlbnQSKwoIY29tbWFuZHMYBSADKAsyGS5tZXRhc3J2LnN0b3JlLnYxLkNvbW1hbmQiOAoJU3RhdGVIYXNoEhAKCHJldmlzaW9uGAEgASgEEgsKA2xvdxgCIAEoBxIMCgRoaWdoGAMgASgHImEKDVRpY2tldENvbnRlbnQSDgoGdHRsX21zGAEgASgDEg0KBW93bmVyGAIgASgJEhEKCXJlc3VtYWJsZRgDIAEoCBIPCgdwZXJtaXRzGAQgASgNEg0KBWxpbWl0GAUgASgNItQCCgdDb21tYW5kEjEKBmNyZWF0ZRgBIAEoCzIfLm1ldGFzcnYuc3RvcmUudjEuQ3JlYXRlQ29tbWFuZEgAEi8KBXJlbmV3GAIgASgLMh4ubWV0YXNydi5zdG9yZS52MS5SZW5ld0NvbW1hbmRIABIxCgZyZW1vdmUYAyABKAsyHy5tZXRhc3J2LnN0b3JlLnYxLlJlbW92ZUNvbW1hbmRIABIvCgVhZG9wdBgEIAEoCzIeLm1ldGFzcnYuc3RvcmUudjEuQWRvcHRDb21tYW5kSAASOgoLcmFpc2VfZmxvb3IYBSABKAsyIy5tZXRhc3J2LnN0b3JlLnYxLlJhaXNlRmxvb3JDb21tYW5kSAASOgoLcmFpc2VfbGV2ZWwYBiABKAsyIy5tZXRhc3J2LnN0b3JlLnYxLlJhaXNlTGV2ZWxDb21tYW5kSABCCQoHY29tbWFuZCJYCg1DcmVhdGVDb21tYW5kEgwKBG5hbWUYASABKAwSCgoCaWQYAiABKAwSDwoHY29udGVudBgDIAEoDRIPCgdhdHRlbXB0GAQgASgNEgsKA3RyeRgFIAEoCCJaCgxSZW5ld0NvbW1hbmQSDAoEbmFtZRgBIAEoDBIKCgJpZBgCIAEoDBINCgV0b2tlbhgDIAEoBBIOCgZ0dGxfbXMYBCABKAMSEQoJZG93bmdyYWRlGAUgASgIInkKDVJlbW92ZUNvbW1hbmQSDAoEbmFtZRgBIAEoDBIKCgJpZBgCIAEoDBINCgV0b2tlbhgDIAEoBBIsCgVjYXVzZRgEIAEoDjIdLm1ldGFzcnYuc3RvcmUudjEuUmVtb3ZlQ2F1c2USEQoJbWVtYmVyX2lkGAUgASgJIkoKDEFkb3B0Q29tbWFuZBIMCgRuYW1lGAEgASgMEgoKAmlkGAIgASgMEg0KBXRva2VuGAMgASgEEhEKCW1lbWJlcl9pZBgEIAEoCSIiChFSYWlzZUZsb29yQ29tbWFuZBINCgV0b2tlbhgBIAEoBCIiChFSYWlzZUxldmVsQ29tbWFuZBINCgVsZXZlbBgBIAEoDSKWAQoEQmFzZRINCgVsZXZlbBgBIAEoDRIQCghyZXZpc2lvbhgCIAEoBBIQCghzbmFwc2hvdBgDIAEoCRIOCgZjaHVua3MYBCABKA0SDQoFYnl0ZXMYBSABKAQSFwoPcmV2aXNpb25fb2Zmc2V0GAYgASgEEhAKCGhhc2hfbG93GAcgASgHEhEKCWhhc2hfaGlnaBgIIAEoByK8AQoNU25hcHNob3RDaHVuaxISCgptZW1iZXJfaWRzGAEgAygJEjEKCGNvbnRlbnRzGAIgAygLMh8ubWV0YXNydi5zdG9yZS52MS5UaWNrZXRDb250ZW50EjEKB3RpY2tldHMYAyADKAsyIC5tZXRhc3J2LnN0b3JlLnYxLlNuYXBzaG90VGlja2V0EjEKB3dyaXRlcnMYBCADKAsyIC5tZXRhc3J2LnN0b3JlLnYxLldyaXRlclByb2dyZXNzImsKDlNuYXBzaG90VGlja2V0EgwKBG5hbWUYASABKAwSCgoCaWQYAiABKAwSDQoFdG9rZW4YAyABKAQSDwoHY29udGVudBgEIAEoDRIOCgZtZW1iZXIYBSABKA0SDwoHYXR0ZW1wdBgGIAEoDSJmCg5Xcml0ZXJQcm9ncmVzcxIRCgltZW1iZXJfaWQYASABKAkSDwoHc2V0dGxlZBgCIAEoBBIwCgdlbnRyaWVzGAMgAygLMh8ubWV0YXNydi5zdG9yZS52MS5FbnRyeU91dGNvbWVzIlUKDUVudHJ5T3V0Y29tZXMSEAoIc2VxdWVuY2UYASABKAQSMgoIb3V0Y29tZXMYAiADKAsyIC5tZXRhc3J2LnN0b3JlLnYxLkNvbW1hbmRPdXRjb21lIlsKDkNvbW1hbmRPdXRjb21lEisKBGtpbmQYASABKA4yHS5tZXRhc3J2LnN0b3JlLnYxLk91dGNvbWVLaW5kEg0KBXRva2VuGAIgASgEEg0KBW1vdmVkGAMgASgIKpgBCgtSZW1vdmVDYXVzZRIcChhSRU1PVkVfQ0FVU0VfVU5TUEVDSUZJRUQQABIZChVSRU1PVkVfQ0FVU0VfUkVMRUFTRUQQARIYChRSRU1PVkVfQ0FVU0VfRVhQSVJFRBACEhoKFlJFTU9WRV9DQVVTRV9DQU5DRUxMRUQQAxIaChZSRU1PVkVfQ0FVU0VfQUJBTkRPTkVEEAQqxQEKC091dGNvbWVLaW5kEhwKGE9VVENPTUVfS0lORF9VTlNQRUNJRklFRBAAEhYKEk9VVENPTUVfS0lORF9IT0xEUxABEhYKEk9VVENPTUVfS0lORF9XQUlUUxACEhgKFE9VVENPTUVfS0lORF9SRUZVU0VEEAMSGwoXT1VUQ09NRV9LSU5EX1NVUEVSU0VERUQQBBIVChFPVVRDT01FX0tJTkRfRE9ORRAFEhoKFk9VVENPTUVfS0lORF9OT1RfVEhFUkUQBmIGcHJvdG8z");
+  fileDesc("ChptZXRhc3J2L3N0b3JlL3YxL2xvZy5wcm90bxIQbWV0YXNydi5zdG9yZS52MSKyAQoFRW50cnkSDQoFbGV2ZWwYASABKA0SDwoHc2V0dGxlZBgCIAEoBBIpCgRzZWVuGAMgASgLMhsubWV0YXNydi5zdG9yZS52MS5TdGF0ZUhhc2gSMQoIY29udGVudHMYBCADKAsyHy5tZXRhc3J2LnN0b3JlLnYxLlRpY2tldENvbnRlbnQSKwoIY29tbWFuZHMYBSADKAsyGS5tZXRhc3J2LnN0b3JlLnYxLkNvbW1hbmQiOAoJU3RhdGVIYXNoEhAKCHJldmlzaW9uGAEgASgEEgsKA2xvdxgCIAEoBxIMCgRoaWdoGAMgASgHIvMBCg1UaWNrZXRDb250ZW50Eg4KBnR0bF9tcxgBIAEoAxINCgVvd25lchgCIAEoCRIRCglyZXN1bWFibGUYAyABKAgSDwoHcGVybWl0cxgEIAEoDRINCgVsaW1pdBgFIAEoDRIqCgZvdGhlcnMYBiADKAsyGi5tZXRhc3J2LnN0b3JlLnYxLkxvY2tQYXJ0EicKBmxhYmVscxgHIAMoCzIXLm1ldGFzcnYuc3RvcmUudjEuTGFiZWwSLAoGd2l0aGluGAggAygLMhwubWV0YXNydi5zdG9yZS52MS5IZWxkVGlja2V0Eg0KBXZhbHVlGAkgASgMIjgKCExvY2tQYXJ0EgwKBG5hbWUYASABKAwSDwoHcGVybWl0cxgCIAEoDRINCgVsaW1pdBgDIAEoDSIjCgVMYWJlbBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAkiKQoKSGVsZFRpY2tldBIMCgRuYW1lGAEgASgMEg0KBXRva2VuGAIgASgEIoUDCgdDb21tYW5kEjEKBmNyZWF0ZRgBIAEoCzIfLm1ldGFzcnYuc3RvcmUudjEuQ3JlYXRlQ29tbWFuZEgAEi8KBXJlbmV3GAIgASgLMh4ubWV0YXNydi5zdG9yZS52MS5SZW5ld0NvbW1hbmRIABIxCgZyZW1vdmUYAyABKAsyHy5tZXRhc3J2LnN0b3JlLnYxLlJlbW92ZUNvbW1hbmRIABIvCgVhZG9wdBgEIAEoCzIeLm1ldGFzcnYuc3RvcmUudjEuQWRvcHRDb21tYW5kSAASOgoLcmFpc2VfZmxvb3IYBSABKAsyIy5tZXRhc3J2LnN0b3JlLnYxLlJhaXNlRmxvb3JDb21tYW5kSAASOgoLcmFpc2VfbGV2ZWwYBiABKAsyIy5tZXRhc3J2LnN0b3JlLnYxLlJhaXNlTGV2ZWxDb21tYW5kSAASLwoFZm9yY2UYByABKAsyHi5tZXRhc3J2LnN0b3JlLnYxLkZvcmNlQ29tbWFuZEgAQgkKB2NvbW1hbmQiWAoNQ3JlYXRlQ29tbWFuZBIMCgRuYW1lGAEgASgMEgoKAmlkGAIgASgMEg8KB2NvbnRlbnQYAyABKA0SDwoHYXR0ZW1wdBgEIAEoDRILCgN0cnkYBSABKAgifAoMUmVuZXdDb21tYW5kEgwKBG5hbWUYASABKAwSCgoCaWQYAiABKAwSDQoFdG9rZW4YAyABKAQSDgoGdHRsX21zGAQgASgDEhEKCWRvd25ncmFkZRgFIAEoCBINCgV2YWx1ZRgGIAEoDBIRCglzZXRfdmFsdWUYByABKAgieQoNUmVtb3ZlQ29tbWFuZBIMCgRuYW1lGAEgASgMEgoKAmlkGAIgASgMEg0KBXRva2VuGAMgASgEEiwKBWNhdXNlGAQgASgOMh0ubWV0YXNydi5zdG9yZS52MS5SZW1vdmVDYXVzZRIRCgltZW1iZXJfaWQYBSABKAkiSgoMQWRvcHRDb21tYW5kEgwKBG5hbWUYASABKAwSCgoCaWQYAiABKAwSDQoFdG9rZW4YAyABKAQSEQoJbWVtYmVyX2lkGAQgASgJIiIKEVJhaXNlRmxvb3JDb21tYW5kEg0KBXRva2VuGAEgASgEIiIKEVJhaXNlTGV2ZWxDb21tYW5kEg0KBWxldmVsGAEgASgNIlsKDEZvcmNlQ29tbWFuZBIMCgRuYW1lGAEgASgMEg0KBXRva2VuGAIgASgEEg0KBWFjdG9yGAMgASgJEg4KBnJlYXNvbhgEIAEoCRIPCgd1bml4X21zGAUgASgDIpYBCgRCYXNlEg0KBWxldmVsGAEgASgNEhAKCHJldmlzaW9uGAIgASgEEhAKCHNuYXBzaG90GAMgASgJEg4KBmNodW5rcxgEIAEoDRINCgVieXRlcxgFIAEoBBIXCg9yZXZpc2lvbl9vZmZzZXQYBiABKAQSEAoIaGFzaF9sb3cYByABKAcSEQoJaGFzaF9oaWdoGAggASgHIuwBCg1TbmFwc2hvdENodW5rEhIKCm1lbWJlcl9pZHMYASADKAkSMQoIY29udGVudHMYAiADKAsyHy5tZXRhc3J2LnN0b3JlLnYxLlRpY2tldENvbnRlbnQSMQoHdGlja2V0cxgDIAMoCzIgLm1ldGFzcnYuc3RvcmUudjEuU25hcHNob3RUaWNrZXQSMQoHd3JpdGVycxgEIAMoCzIgLm1ldGFzcnYuc3RvcmUudjEuV3JpdGVyUHJvZ3Jlc3MSLgoGZm9yY2VkGAUgAygLMh4ubWV0YXNydi5zdG9yZS52MS5Gb3JjZWRSZWNvcmQihwEKDEZvcmNlZFJlY29yZBIMCgRuYW1lGAEgASgMEg0KBXRva2VuGAIgASgEEg0KBW93bmVyGAMgASgJEgwKBGhlbGQYBCABKAgSDQoFYWN0b3IYBSABKAkSDgoGcmVhc29uGAYgASgJEg8KB3VuaXhfbXMYByABKAMSDQoFcGxhY2UYCCABKAQiawoOU25hcHNob3RUaWNrZXQSDAoEbmFtZRgBIAEoDBIKCgJpZBgCIAEoDBINCgV0b2tlbhgDIAEoBBIPCgdjb250ZW50GAQgASgNEg4KBm1lbWJlchgFIAEoDRIPCgdhdHRlbXB0GAYgASgNImYKDldyaXRlclByb2dyZXNzEhEKCW1lbWJlcl9pZBgBIAEoCRIPCgdzZXR0bGVkGAIgASgEEjAKB2VudHJpZXMYAyADKAsyHy5tZXRhc3J2LnN0b3JlLnYxLkVudHJ5T3V0Y29tZXMiVQoNRW50cnlPdXRjb21lcxIQCghzZXF1ZW5jZRgBIAEoBBIyCghvdXRjb21lcxgCIAMoCzIgLm1ldGFzcnYuc3RvcmUudjEuQ29tbWFuZE91dGNvbWUiWwoOQ29tbWFuZE91dGNvbWUSKwoEa2luZBgBIAEoDjIdLm1ldGFzcnYuc3RvcmUudjEuT3V0Y29tZUtpbmQSDQoFdG9rZW4YAiABKAQSDQoFbW92ZWQYAyABKAgqmAEKC1JlbW92ZUNhdXNlEhwKGFJFTU9WRV9DQVVTRV9VTlNQRUNJRklFRBAAEhkKFVJFTU9WRV9DQVVTRV9SRUxFQVNFRBABEhgKFFJFTU9WRV9DQVVTRV9FWFBJUkVEEAISGgoWUkVNT1ZFX0NBVVNFX0NBTkNFTExFRBADEhoKFlJFTU9WRV9DQVVTRV9BQkFORE9ORUQQBCrFAQoLT3V0Y29tZUtpbmQSHAoYT1VUQ09NRV9LSU5EX1VOU1BFQ0lGSUVEEAASFgoST1VUQ09NRV9LSU5EX0hPTERTEAESFgoST1VUQ09NRV9LSU5EX1dBSVRTEAISGAoUT1VUQ09NRV9LSU5EX1JFRlVTRUQQAxIbChdPVVRDT01FX0tJTkRfU1VQRVJTRURFRBAEEhUKEU9VVENPTUVfS0lORF9ET05FEAUSGgoWT1VUQ09NRV9LSU5EX05PVF9USEVSRRAGYgZwcm90bzM");
 
 /**
  * Entry is what one server appends to the log in one write, stored under <prefix>/@/log/<member id>/<sequence>. Its create
@@ -135,6 +135,35 @@ export type TicketContent = Message<"metasrv.store.v1.TicketContent"> & {
    * @generated from field: uint32 limit = 5;
    */
   limit: number;
+
+  /**
+   * From level 2 on. The other locks that are asked for at once, in the order of the bytes of their names, which are all above
+   * the ticket's own.
+   *
+   * @generated from field: repeated metasrv.store.v1.LockPart others = 6;
+   */
+  others: LockPart[];
+
+  /**
+   * From level 2 on. For people to read, sorted by their keys.
+   *
+   * @generated from field: repeated metasrv.store.v1.Label labels = 7;
+   */
+  labels: Label[];
+
+  /**
+   * From level 2 on. The tickets that the requester holds while it waits, by their tokens.
+   *
+   * @generated from field: repeated metasrv.store.v1.HeldTicket within = 8;
+   */
+  within: HeldTicket[];
+
+  /**
+   * From level 2 on. What others read while the ticket holds.
+   *
+   * @generated from field: bytes value = 9;
+   */
+  value: Uint8Array;
 };
 
 /**
@@ -143,6 +172,85 @@ export type TicketContent = Message<"metasrv.store.v1.TicketContent"> & {
  */
 export const TicketContentSchema: GenMessage<TicketContent> = /*@__PURE__*/
   messageDesc(file_metasrv_store_v1_log, 2);
+
+/**
+ * LockPart is one more lock that a ticket asks for.
+ *
+ * @generated from message metasrv.store.v1.LockPart
+ */
+export type LockPart = Message<"metasrv.store.v1.LockPart"> & {
+  /**
+   * @generated from field: bytes name = 1;
+   */
+  name: Uint8Array;
+
+  /**
+   * As in TicketContent.
+   *
+   * @generated from field: uint32 permits = 2;
+   */
+  permits: number;
+
+  /**
+   * @generated from field: uint32 limit = 3;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message metasrv.store.v1.LockPart.
+ * Use `create(LockPartSchema)` to create a new message.
+ */
+export const LockPartSchema: GenMessage<LockPart> = /*@__PURE__*/
+  messageDesc(file_metasrv_store_v1_log, 3);
+
+/**
+ * Label is a pair that people are shown.
+ *
+ * @generated from message metasrv.store.v1.Label
+ */
+export type Label = Message<"metasrv.store.v1.Label"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * @generated from field: string value = 2;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message metasrv.store.v1.Label.
+ * Use `create(LabelSchema)` to create a new message.
+ */
+export const LabelSchema: GenMessage<Label> = /*@__PURE__*/
+  messageDesc(file_metasrv_store_v1_log, 4);
+
+/**
+ * HeldTicket names a ticket that holds its lock.
+ *
+ * @generated from message metasrv.store.v1.HeldTicket
+ */
+export type HeldTicket = Message<"metasrv.store.v1.HeldTicket"> & {
+  /**
+   * @generated from field: bytes name = 1;
+   */
+  name: Uint8Array;
+
+  /**
+   * @generated from field: uint64 token = 2;
+   */
+  token: bigint;
+};
+
+/**
+ * Describes the message metasrv.store.v1.HeldTicket.
+ * Use `create(HeldTicketSchema)` to create a new message.
+ */
+export const HeldTicketSchema: GenMessage<HeldTicket> = /*@__PURE__*/
+  messageDesc(file_metasrv_store_v1_log, 5);
 
 /**
  * Command is one change of one ticket, or of what all tickets share. The fold decides at the command's place whether it
@@ -190,6 +298,12 @@ export type Command = Message<"metasrv.store.v1.Command"> & {
      */
     value: RaiseLevelCommand;
     case: "raiseLevel";
+  } | {
+    /**
+     * @generated from field: metasrv.store.v1.ForceCommand force = 7;
+     */
+    value: ForceCommand;
+    case: "force";
   } | { case: undefined; value?: undefined };
 };
 
@@ -198,7 +312,7 @@ export type Command = Message<"metasrv.store.v1.Command"> & {
  * Use `create(CommandSchema)` to create a new message.
  */
 export const CommandSchema: GenMessage<Command> = /*@__PURE__*/
-  messageDesc(file_metasrv_store_v1_log, 3);
+  messageDesc(file_metasrv_store_v1_log, 6);
 
 /**
  * CreateCommand adds a ticket at the end of its lock's queue, served by the entry's writer. Where the ticket is there
@@ -249,7 +363,7 @@ export type CreateCommand = Message<"metasrv.store.v1.CreateCommand"> & {
  * Use `create(CreateCommandSchema)` to create a new message.
  */
 export const CreateCommandSchema: GenMessage<CreateCommand> = /*@__PURE__*/
-  messageDesc(file_metasrv_store_v1_log, 4);
+  messageDesc(file_metasrv_store_v1_log, 7);
 
 /**
  * RenewCommand gives a ticket that holds a full TTL again; the entry's writer serves it from now on.
@@ -287,6 +401,18 @@ export type RenewCommand = Message<"metasrv.store.v1.RenewCommand"> & {
    * @generated from field: bool downgrade = 5;
    */
   downgrade: boolean;
+
+  /**
+   * From level 2 on. Takes the place of the ticket's value, if set_value is set.
+   *
+   * @generated from field: bytes value = 6;
+   */
+  value: Uint8Array;
+
+  /**
+   * @generated from field: bool set_value = 7;
+   */
+  setValue: boolean;
 };
 
 /**
@@ -294,7 +420,7 @@ export type RenewCommand = Message<"metasrv.store.v1.RenewCommand"> & {
  * Use `create(RenewCommandSchema)` to create a new message.
  */
 export const RenewCommandSchema: GenMessage<RenewCommand> = /*@__PURE__*/
-  messageDesc(file_metasrv_store_v1_log, 5);
+  messageDesc(file_metasrv_store_v1_log, 8);
 
 /**
  * RemoveCommand removes a ticket.
@@ -335,7 +461,7 @@ export type RemoveCommand = Message<"metasrv.store.v1.RemoveCommand"> & {
  * Use `create(RemoveCommandSchema)` to create a new message.
  */
 export const RemoveCommandSchema: GenMessage<RemoveCommand> = /*@__PURE__*/
-  messageDesc(file_metasrv_store_v1_log, 6);
+  messageDesc(file_metasrv_store_v1_log, 9);
 
 /**
  * AdoptCommand makes the entry's writer serve a ticket whose member is gone, if that member still serves it.
@@ -371,7 +497,7 @@ export type AdoptCommand = Message<"metasrv.store.v1.AdoptCommand"> & {
  * Use `create(AdoptCommandSchema)` to create a new message.
  */
 export const AdoptCommandSchema: GenMessage<AdoptCommand> = /*@__PURE__*/
-  messageDesc(file_metasrv_store_v1_log, 7);
+  messageDesc(file_metasrv_store_v1_log, 10);
 
 /**
  * RaiseFloorCommand makes all tokens from here on higher than this one: the store was replaced by an older one, and a
@@ -391,7 +517,7 @@ export type RaiseFloorCommand = Message<"metasrv.store.v1.RaiseFloorCommand"> & 
  * Use `create(RaiseFloorCommandSchema)` to create a new message.
  */
 export const RaiseFloorCommandSchema: GenMessage<RaiseFloorCommand> = /*@__PURE__*/
-  messageDesc(file_metasrv_store_v1_log, 8);
+  messageDesc(file_metasrv_store_v1_log, 11);
 
 /**
  * RaiseLevelCommand lets entries of this level follow. The leader writes it once every member has said that it knows the
@@ -411,7 +537,50 @@ export type RaiseLevelCommand = Message<"metasrv.store.v1.RaiseLevelCommand"> & 
  * Use `create(RaiseLevelCommandSchema)` to create a new message.
  */
 export const RaiseLevelCommandSchema: GenMessage<RaiseLevelCommand> = /*@__PURE__*/
-  messageDesc(file_metasrv_store_v1_log, 9);
+  messageDesc(file_metasrv_store_v1_log, 12);
+
+/**
+ * ForceCommand removes a ticket by hand, whoever serves it, and keeps a record of that. From level 2 on.
+ *
+ * @generated from message metasrv.store.v1.ForceCommand
+ */
+export type ForceCommand = Message<"metasrv.store.v1.ForceCommand"> & {
+  /**
+   * @generated from field: bytes name = 1;
+   */
+  name: Uint8Array;
+
+  /**
+   * @generated from field: uint64 token = 2;
+   */
+  token: bigint;
+
+  /**
+   * Who wants it, and why.
+   *
+   * @generated from field: string actor = 3;
+   */
+  actor: string;
+
+  /**
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * When, in milliseconds of Unix time, by the writer's clock. Records that are 7 days older than the latest are dropped.
+   *
+   * @generated from field: int64 unix_ms = 5;
+   */
+  unixMs: bigint;
+};
+
+/**
+ * Describes the message metasrv.store.v1.ForceCommand.
+ * Use `create(ForceCommandSchema)` to create a new message.
+ */
+export const ForceCommandSchema: GenMessage<ForceCommand> = /*@__PURE__*/
+  messageDesc(file_metasrv_store_v1_log, 13);
 
 /**
  * Base says where the log begins, stored under <prefix>/@/base. What it covers is in the snapshot that it names.
@@ -475,7 +644,7 @@ export type Base = Message<"metasrv.store.v1.Base"> & {
  * Use `create(BaseSchema)` to create a new message.
  */
 export const BaseSchema: GenMessage<Base> = /*@__PURE__*/
-  messageDesc(file_metasrv_store_v1_log, 10);
+  messageDesc(file_metasrv_store_v1_log, 14);
 
 /**
  * SnapshotChunk is a part of the table at one revision.
@@ -506,6 +675,13 @@ export type SnapshotChunk = Message<"metasrv.store.v1.SnapshotChunk"> & {
    * @generated from field: repeated metasrv.store.v1.WriterProgress writers = 4;
    */
   writers: WriterProgress[];
+
+  /**
+   * In the order in which they came.
+   *
+   * @generated from field: repeated metasrv.store.v1.ForcedRecord forced = 5;
+   */
+  forced: ForcedRecord[];
 };
 
 /**
@@ -513,7 +689,65 @@ export type SnapshotChunk = Message<"metasrv.store.v1.SnapshotChunk"> & {
  * Use `create(SnapshotChunkSchema)` to create a new message.
  */
 export const SnapshotChunkSchema: GenMessage<SnapshotChunk> = /*@__PURE__*/
-  messageDesc(file_metasrv_store_v1_log, 11);
+  messageDesc(file_metasrv_store_v1_log, 15);
+
+/**
+ * ForcedRecord is kept of a ticket that was removed by hand.
+ *
+ * @generated from message metasrv.store.v1.ForcedRecord
+ */
+export type ForcedRecord = Message<"metasrv.store.v1.ForcedRecord"> & {
+  /**
+   * @generated from field: bytes name = 1;
+   */
+  name: Uint8Array;
+
+  /**
+   * @generated from field: uint64 token = 2;
+   */
+  token: bigint;
+
+  /**
+   * @generated from field: string owner = 3;
+   */
+  owner: string;
+
+  /**
+   * Whether it held its lock.
+   *
+   * @generated from field: bool held = 4;
+   */
+  held: boolean;
+
+  /**
+   * @generated from field: string actor = 5;
+   */
+  actor: string;
+
+  /**
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: int64 unix_ms = 7;
+   */
+  unixMs: bigint;
+
+  /**
+   * Place of the command in the log, as tokens are.
+   *
+   * @generated from field: uint64 place = 8;
+   */
+  place: bigint;
+};
+
+/**
+ * Describes the message metasrv.store.v1.ForcedRecord.
+ * Use `create(ForcedRecordSchema)` to create a new message.
+ */
+export const ForcedRecordSchema: GenMessage<ForcedRecord> = /*@__PURE__*/
+  messageDesc(file_metasrv_store_v1_log, 16);
 
 /**
  * SnapshotTicket is one ticket of a snapshot.
@@ -561,7 +795,7 @@ export type SnapshotTicket = Message<"metasrv.store.v1.SnapshotTicket"> & {
  * Use `create(SnapshotTicketSchema)` to create a new message.
  */
 export const SnapshotTicketSchema: GenMessage<SnapshotTicket> = /*@__PURE__*/
-  messageDesc(file_metasrv_store_v1_log, 12);
+  messageDesc(file_metasrv_store_v1_log, 17);
 
 /**
  * WriterProgress says which entries of a member are in the table already.
@@ -594,7 +828,7 @@ export type WriterProgress = Message<"metasrv.store.v1.WriterProgress"> & {
  * Use `create(WriterProgressSchema)` to create a new message.
  */
 export const WriterProgressSchema: GenMessage<WriterProgress> = /*@__PURE__*/
-  messageDesc(file_metasrv_store_v1_log, 13);
+  messageDesc(file_metasrv_store_v1_log, 18);
 
 /**
  * EntryOutcomes says what became of the commands of one entry, in their order.
@@ -618,7 +852,7 @@ export type EntryOutcomes = Message<"metasrv.store.v1.EntryOutcomes"> & {
  * Use `create(EntryOutcomesSchema)` to create a new message.
  */
 export const EntryOutcomesSchema: GenMessage<EntryOutcomes> = /*@__PURE__*/
-  messageDesc(file_metasrv_store_v1_log, 14);
+  messageDesc(file_metasrv_store_v1_log, 19);
 
 /**
  * CommandOutcome says what became of one command.
@@ -651,7 +885,7 @@ export type CommandOutcome = Message<"metasrv.store.v1.CommandOutcome"> & {
  * Use `create(CommandOutcomeSchema)` to create a new message.
  */
 export const CommandOutcomeSchema: GenMessage<CommandOutcome> = /*@__PURE__*/
-  messageDesc(file_metasrv_store_v1_log, 15);
+  messageDesc(file_metasrv_store_v1_log, 20);
 
 /**
  * RemoveCause says why a ticket is removed, and with it under which condition.

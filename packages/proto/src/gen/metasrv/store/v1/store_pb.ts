@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file metasrv/store/v1/store.proto.
  */
 export const file_metasrv_store_v1_store: GenFile = /*@__PURE__*/
-  fileDesc("ChxtZXRhc3J2L3N0b3JlL3YxL3N0b3JlLnByb3RvEhBtZXRhc3J2LnN0b3JlLnYxItQBCgZUaWNrZXQSKAoEbW9kZRgBIAEoDjIaLm1ldGFzcnYuc3RvcmUudjEuTG9ja01vZGUSDgoGdHRsX21zGAIgASgDEg0KBW93bmVyGAMgASgJEhEKCW1lbWJlcl9pZBgEIAEoCRIRCglyZXN1bWFibGUYBSABKAgSDwoHYXR0ZW1wdBgGIAEoDRIMCgRuYW1lGAcgASgJEg0KBXRva2VuGAggASgEEg0KBWhvbGRzGAkgASgIEg8KB3Blcm1pdHMYCiABKA0SDQoFbGltaXQYCyABKA0iUgoGTWVtYmVyEg8KB2FkZHJlc3MYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIXCg9zdGFydGVkX3VuaXhfbXMYAyABKAMSDQoFbGV2ZWwYBCABKA0iOQoHTG9ja0tleRIMCgRuYW1lGAEgASgMEhEKCXRpY2tldF9pZBgCIAEoDBINCgV0b2tlbhgDIAEoBCptCghMb2NrTW9kZRIZChVMT0NLX01PREVfVU5TUEVDSUZJRUQQABIXChNMT0NLX01PREVfRVhDTFVTSVZFEAESFAoQTE9DS19NT0RFX1NIQVJFRBACEhcKE0xPQ0tfTU9ERV9TRU1BUEhPUkUQA2IGcHJvdG8z");
+  fileDesc("ChxtZXRhc3J2L3N0b3JlL3YxL3N0b3JlLnByb3RvEhBtZXRhc3J2LnN0b3JlLnYxIskCCgZUaWNrZXQSKAoEbW9kZRgBIAEoDjIaLm1ldGFzcnYuc3RvcmUudjEuTG9ja01vZGUSDgoGdHRsX21zGAIgASgDEg0KBW93bmVyGAMgASgJEhEKCW1lbWJlcl9pZBgEIAEoCRIRCglyZXN1bWFibGUYBSABKAgSDwoHYXR0ZW1wdBgGIAEoDRIMCgRuYW1lGAcgASgJEg0KBXRva2VuGAggASgEEg0KBWhvbGRzGAkgASgIEg8KB3Blcm1pdHMYCiABKA0SDQoFbGltaXQYCyABKA0SDgoGb3RoZXJzGAwgAygJEjQKBmxhYmVscxgNIAMoCzIkLm1ldGFzcnYuc3RvcmUudjEuVGlja2V0LkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUgoGTWVtYmVyEg8KB2FkZHJlc3MYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIXCg9zdGFydGVkX3VuaXhfbXMYAyABKAMSDQoFbGV2ZWwYBCABKA0iOQoHTG9ja0tleRIMCgRuYW1lGAEgASgMEhEKCXRpY2tldF9pZBgCIAEoDBINCgV0b2tlbhgDIAEoBCptCghMb2NrTW9kZRIZChVMT0NLX01PREVfVU5TUEVDSUZJRUQQABIXChNMT0NLX01PREVfRVhDTFVTSVZFEAESFAoQTE9DS19NT0RFX1NIQVJFRBACEhcKE0xPQ0tfTU9ERV9TRU1BUEhPUkUQA2IGcHJvdG8z");
 
 /**
  * Ticket is one request for a lock, as `metasrv dump` prints it. It has no id, because whoever knows the id of a ticket can
@@ -95,6 +95,18 @@ export type Ticket = Message<"metasrv.store.v1.Ticket"> & {
    * @generated from field: uint32 limit = 11;
    */
   limit: number;
+
+  /**
+   * The other locks that were asked for at once, written as the name is. The ticket holds once it has them all.
+   *
+   * @generated from field: repeated string others = 12;
+   */
+  others: string[];
+
+  /**
+   * @generated from field: map<string, string> labels = 13;
+   */
+  labels: { [key: string]: string };
 };
 
 /**

@@ -1,0 +1,102 @@
+import { describe, expect, test } from "@jest/globals";
+import { content, idOf, nameOf } from "../../test-support/told.js";
+import { type Command, extrasOf } from "../model/command.js";
+import { type Share, shared } from "../model/share.js";
+import { findDeadlock, findDeadlocks } from "./deadlocks.js";
+import { Fold } from "./fold.js";
+import type { Ticket } from "./ticket.js";
+
+/** Locks as several requesters ask for them, each of which may hold others meanwhile. */
+class Stage {
+  readonly fold = new Fold();
+  #revision = 0;
+
+  /** @param more - further locks that are asked for at once, and what the requester holds */
+  ask(
+    lock: string,
+    more: { readonly others?: readonly string[]; within?: readonly Ticket[]; share?: Share } = {},
+  ): Ticket {
+    const { others = [], within = [], share } = more;
+    const extras = extrasOf({
+      others: others.map((other) => ({ name: nameOf(other), permits: 1, limit: 1 })),
+      within: within.map(({ name, token }) => ({ name, token })),
+    });
+    const revision = ++this.#revision;
+    const ref = { name: nameOf(lock), id: idOf(revision) };
+    const command: Command = {
+      kind: "create",
+      ...ref,
+      content: { ...content, ...share, extras },
+      attempt: 0,
+      try: false,
+    };
+    this.#apply(command);
+    const ticket = this.fold.get(ref);
+    if (ticket === undefined) {
+      throw new Error("the ticket is not there");
+    }
+    return ticket;
+  }
+
+  release({ name, id, token }: Ticket): void {
+    this.#revision++;
+    this.#apply({ kind: "remove", name, id, token, cause: "cancelled", memberId: "" });
+  }
+
+  #apply(command: Command): void {
+    const entry = { level: 2, settled: 0, seen: undefined, commands: [command] };
+    this.fold.apply({ memberId: "m1", sequence: this.#revision, revision: BigInt(this.#revision), entry }, true);
+  }
+}
+
+describe("a deadlock", () => {
+  test("is found where two wait for what the other holds", () => {
+    const stage = new Stage();
+    const a = stage.ask("a");
+    const b = stage.ask("b");
+    const wantsB = stage.ask("b", { within: [a] });
+    expect(findDeadlock(stage.fold, wantsB)).toBeUndefined();
+    const wantsA = stage.ask("a", { within: [b] });
+    expect(findDeadlock(stage.fold, wantsA)).toEqual([wantsA, wantsB]);
+    expect([...findDeadlocks(stage.fold)]).toEqual([[wantsB, wantsA]]);
+    stage.release(wantsB);
+    expect([...findDeadlocks(stage.fold)]).toEqual([]);
+  });
+
+  test("is found over many, over several locks at once, and where others wait between", () => {
+    const stage = new Stage();
+    const held = ["a", "b", "c", "d"].map((lock) => stage.ask(lock));
+    const [a, b, c, d] = held as [Ticket, Ticket, Ticket, Ticket];
+    stage.ask("b");
+    const waits = [
+      stage.ask("b", { within: [a], others: ["e"] }),
+      stage.ask("c", { within: [b] }),
+      stage.ask("d", { within: [c] }),
+      stage.ask("a", { within: [d] }),
+    ];
+    for (const wait of waits) {
+      const circle = findDeadlock(stage.fold, wait);
+      expect(circle?.[0]).toBe(wait);
+      expect(new Set(circle)).toEqual(new Set(waits));
+    }
+    expect([...findDeadlocks(stage.fold)]).toHaveLength(1);
+  });
+
+  test("is none where the circle has a way out: one of the holders waits for nothing", () => {
+    const stage = new Stage();
+    const a = stage.ask("a", { share: shared });
+    stage.ask("b");
+    const wantsB = stage.ask("b", { within: [a] });
+    const wantsA = stage.ask("a");
+    expect(findDeadlock(stage.fold, wantsB)).toBeUndefined();
+    expect(findDeadlock(stage.fold, wantsA)).toBeUndefined();
+    expect([...findDeadlocks(stage.fold)]).toEqual([]);
+  });
+
+  test("is found where somebody asks for a lock that it holds itself", () => {
+    const stage = new Stage();
+    const a = stage.ask("a");
+    const again = stage.ask("a", { within: [a] });
+    expect(findDeadlock(stage.fold, again)).toEqual([again]);
+  });
+});

@@ -1,0 +1,223 @@
+import type { Clock } from "@metasrv/wire";
+import type { Fold, FoldObserver } from "../fold/fold.js";
+import type { LockName } from "../model/lock-name.js";
+import type { Inspection, LockSummary, TicketInfo } from "./inspection.js";
+
+/** What a watch of many locks tells at a time. */
+export interface LockChanges {
+  /** Locks that are there, or have changed. */
+  readonly locks: readonly LockSummary[];
+  /** Locks that have no ticket any more. */
+  readonly removed: readonly LockName[];
+  /** Whether all locks that were there have been told now. */
+  readonly complete: boolean;
+  /** Whether it begins anew with this. */
+  readonly restarted: boolean;
+}
+
+export interface TableWatchOptions {
+  readonly fold: Fold;
+  readonly clock: Clock;
+  readonly inspection: Inspection;
+}
+
+/** Least time between two messages of a watch that have nothing to do with each other, in milliseconds. */
+const leastPauseMs = 100;
+/** A watch leaves nine tenths of the time to others, as lists do. */
+const pauseFactor = 10;
+/** Locks in one message. */
+const locksAtOnce = 250;
+/** How many locks may have changed before a watch tells of them. With more, it begins anew. */
+const mostChanged = 10_000;
+
+/** Locks that somebody looks at, and what of them has changed since that was told. */
+class Watch {
+  readonly prefix: LockName;
+  readonly changed = new Set<LockName>();
+  /** Too much has changed. */
+  overflowed = false;
+  #wake: (() => void) | undefined;
+
+  constructor(prefix: LockName) {
+    this.prefix = prefix;
+  }
+
+  note(name: LockName): void {
+    if (!this.overflowed && name.startsWith(this.prefix)) {
+      this.changed.add(name);
+      if (this.changed.size > mostChanged) {
+        this.overflow();
+      }
+      this.wake();
+    }
+  }
+
+  overflow(): void {
+    this.overflowed = true;
+    this.changed.clear();
+    this.wake();
+  }
+
+  wake(): void {
+    this.#wake?.();
+  }
+
+  /** Resolves when there is something to tell, or the signal has aborted. */
+  async news(signal: AbortSignal): Promise<void> {
+    if (!this.overflowed && this.changed.size === 0 && !signal.aborted) {
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  take(): readonly LockName[] {
+    const names: LockName[] = [];
+    for (const name of this.changed) {
+      if (names.length === locksAtOnce) {
+        break;
+      }
+      names.push(name);
+      this.changed.delete(name);
+    }
+    return names;
+  }
+}
+
+/** Tells those who look at locks what has changed. The table is not watched while nobody looks. */
+export class TableWatch implements FoldObserver {
+  readonly #fold: Fold;
+  readonly #clock: Clock;
+  readonly #inspection: Inspection;
+  /** Of one lock each. */
+  readonly #single = new Map<LockName, Set<Watch>>();
+  readonly #many = new Set<Watch>();
+
+  constructor({ fold, clock, inspection }: TableWatchOptions) {
+    this.#fold = fold;
+    this.#clock = clock;
+    this.#inspection = inspection;
+  }
+
+  changed(name: LockName): void {
+    for (const watch of this.#single.get(name) ?? []) {
+      watch.note(name);
+    }
+    for (const watch of this.#many) {
+      watch.note(name);
+    }
+  }
+
+  replaced(): void {
+    for (const watch of [...this.#many, ...[...this.#single.values()].flatMap((watches) => [...watches])]) {
+      watch.overflow();
+    }
+  }
+
+  /** Yields a lock and the first of its tickets, and again when that has changed, until the signal aborts. */
+  async *one(
+    name: LockName,
+    maxTickets: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<{ readonly lock: LockSummary; readonly tickets: readonly TicketInfo[] }> {
+    const watch = new Watch(name);
+    const watches = this.#single.get(name) ?? new Set();
+    this.#single.set(name, watches.add(watch));
+    const end = this.#begin(watch, signal);
+    try {
+      while (!signal.aborted) {
+        const beganAtMs = this.#clock.now();
+        watch.changed.clear();
+        watch.overflowed = false;
+        const shown = await this.#inspection.get(name, 0n, maxTickets);
+        const tookMs = this.#clock.now() - beganAtMs;
+        yield shown;
+        await this.#pause(tookMs, signal);
+        await watch.news(signal);
+      }
+    } finally {
+      watches.delete(watch);
+      if (watches.size === 0) {
+        this.#single.delete(name);
+      }
+      end();
+    }
+  }
+
+  /** Yields all locks whose names begin with the prefix, and then those that change, until the signal aborts. */
+  async *many(prefix: LockName, signal: AbortSignal): AsyncGenerator<LockChanges> {
+    const watch = new Watch(prefix);
+    this.#many.add(watch);
+    const end = this.#begin(watch, signal);
+    try {
+      for (let restarted = false; !signal.aborted; restarted = true) {
+        watch.overflowed = false;
+        yield* this.#all(watch, restarted, signal);
+        yield* this.#changes(watch, signal);
+      }
+    } finally {
+      this.#many.delete(watch);
+      end();
+    }
+  }
+
+  async *#all(watch: Watch, restarted: boolean, signal: AbortSignal): AsyncGenerator<LockChanges> {
+    const { prefix } = watch;
+    let isFirst = restarted;
+    let after: LockName | undefined = "" as LockName;
+    while (after !== undefined && !watch.overflowed && !signal.aborted) {
+      const page = { prefix, pageSize: locksAtOnce, after, minToken: 0n, waitingOnly: false };
+      const { locks, next }: Awaited<ReturnType<Inspection["list"]>> = await this.#inspection.list(page);
+      yield { locks, removed: [], complete: next === undefined, restarted: isFirst };
+      isFirst = false;
+      after = next;
+    }
+  }
+
+  async *#changes(watch: Watch, signal: AbortSignal): AsyncGenerator<LockChanges> {
+    for (;;) {
+      await watch.news(signal);
+      if (watch.overflowed || signal.aborted) {
+        return;
+      }
+      const beganAtMs = this.#clock.now();
+      const locks: LockSummary[] = [];
+      const removed: LockName[] = [];
+      for (const name of watch.take()) {
+        const summary = this.#inspection.summary(name);
+        if (summary === undefined) {
+          removed.push(name);
+        } else {
+          locks.push(summary);
+        }
+      }
+      const tookMs = this.#clock.now() - beganAtMs;
+      yield { locks, removed, complete: false, restarted: false };
+      await this.#pause(tookMs, signal);
+    }
+  }
+
+  #begin(watch: Watch, signal: AbortSignal): () => void {
+    const wake = () => {
+      watch.wake();
+    };
+    signal.addEventListener("abort", wake);
+    this.#fold.observer = this;
+    return () => {
+      signal.removeEventListener("abort", wake);
+      if (this.#many.size === 0 && this.#single.size === 0) {
+        this.#fold.observer = undefined;
+      }
+    };
+  }
+
+  async #pause(tookMs: number, signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        timer.cancel();
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      const timer = this.#clock.after(Math.max(leastPauseMs, pauseFactor * tookMs), done);
+      signal.addEventListener("abort", done);
+    });
+  }
+}
