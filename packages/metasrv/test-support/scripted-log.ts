@@ -66,6 +66,8 @@ export class ScriptedLog implements CommandLog {
   /** Commands wait in {@link pending} for the test; otherwise they are written and delivered as they come. */
   manual = false;
   readonly pending: ScriptedCommand[] = [];
+  /** At which level it begins. */
+  level = knownLevel;
   /** Every command that was asked for. */
   readonly commands: Command[] = [];
   /** What the log says, whatever this node has heard of it. */
@@ -222,7 +224,7 @@ export class ScriptedLog implements CommandLog {
     if (fold === undefined) {
       return;
     }
-    const fresh = fold.fresh({ level: knownLevel, revision: 0n, revisionOffset: 0n });
+    const fresh = fold.fresh({ level: this.level, revision: 0n, revisionOffset: 0n });
     for (const entry of this.#entries) {
       fresh.apply(entry, false);
     }

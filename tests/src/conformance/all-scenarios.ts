@@ -9,6 +9,7 @@ import { prefixScenarios } from "./scenarios/prefixes.js";
 import { queueScenarios } from "./scenarios/queue.js";
 import { renewalScenarios } from "./scenarios/renewal.js";
 import { restartScenarios } from "./scenarios/restart.js";
+import { forceScenarios, severalScenarios } from "./scenarios/several.js";
 import { sharingScenarios } from "./scenarios/sharing.js";
 import { ticketIdScenarios } from "./scenarios/ticket-id.js";
 import { tokenScenarios } from "./scenarios/tokens.js";
@@ -24,6 +25,8 @@ export const allScenarios: Readonly<Record<string, readonly Scenario[]>> = {
   tokens: tokenScenarios,
   "try-lock": tryLockScenarios,
   sharing: sharingScenarios,
+  "several locks": severalScenarios,
+  force: forceScenarios,
   waiting: waitScenarios,
   cancelling: cancelScenarios,
   expiry: expiryScenarios,

@@ -23,6 +23,9 @@ export function stateOf(told: Partial<LockState> | undefined): LockState {
   return { holderOwner, holderToken, waiters, holderCount, permitsHeld, limit };
 }
 
+/** A kind of lock: shared, or so many permits. */
+export type DriverShare = "shared" | { readonly permits: number; readonly limit: number };
+
 /** How a lock is asked for. Absent fields take the backend's defaults. */
 export interface LockAsk {
   readonly ttlMs?: number;
@@ -34,7 +37,9 @@ export interface LockAsk {
   readonly attempt?: number;
   readonly owner?: string;
   /** Absent: exclusive. */
-  readonly share?: "shared" | { readonly permits: number; readonly limit: number };
+  readonly share?: DriverShare;
+  /** More locks that are asked for at once. */
+  readonly others?: readonly { readonly name: Uint8Array; readonly share?: DriverShare }[];
   /** Ends a wait when it aborts; the call rejects. */
   readonly signal?: AbortSignal;
 }
@@ -47,6 +52,8 @@ export interface DriverGrant {
   /** Absent where the backend tells none. */
   readonly floor?: bigint;
   readonly limit?: number;
+  /** Of several locks: each one's, in the order of the bytes of their names. */
+  readonly floors?: readonly bigint[];
 }
 
 /** What a try-lock answers. */
@@ -82,6 +89,8 @@ export interface LockDriver extends AsyncDisposable {
   renew(key: Uint8Array, ttlMs?: number): Promise<"renewed" | "not-held">;
   /** Makes an exclusive lock a shared one. */
   downgrade(key: Uint8Array): Promise<"renewed" | "not-held">;
+  /** Takes a lock away by force, by the token of a ticket. */
+  force(name: Uint8Array, token: bigint): Promise<"released" | "not-held">;
   /**
    * The lock as somebody else sees it, in a way of its own if the driver has none. If the holder's token is 0, the lock
    * is free.

@@ -57,6 +57,10 @@ class GreptimeDriver implements LockDriver {
     return Promise.reject(new DriverError("other", "the original contract has no shared locks"));
   }
 
+  force(): Promise<never> {
+    return Promise.reject(new DriverError("other", "the original contract has no operators"));
+  }
+
   observe(name: Uint8Array) {
     return this.#node.observe(name);
   }

@@ -1,9 +1,19 @@
-import { type CommandLog, createEtcdLog, createMemoryLog, defaultLimits, LockError, LockNode } from "@metasrv/metasrv";
+import {
+  type CommandLog,
+  createEtcdLog,
+  createMemoryLog,
+  defaultLimits,
+  LockError,
+  lockNameOf,
+  LockNode,
+  type Share,
+} from "@metasrv/metasrv";
 import { systemClock as clock } from "@metasrv/wire";
 import { pino } from "pino";
 import {
   DriverError,
   type DriverGrant,
+  type DriverShare,
   type LockAsk,
   type LockDriver,
   stateOf,
@@ -80,6 +90,11 @@ class LockNodeDriver implements LockDriver {
     return await unlessNotHeld("renewed", this.#node.renew(key, { downgrade: true }));
   }
 
+  async force(name: Uint8Array, token: bigint): Promise<"released" | "not-held"> {
+    const by = { actor: "conformance", reason: "a scenario" };
+    return await unlessNotHeld("released", this.#node.force(lockNameOf(name), token, by, false));
+  }
+
   observe(name: Uint8Array) {
     return Promise.resolve(this.#node.state(name));
   }
@@ -102,7 +117,7 @@ class LockNodeDriver implements LockDriver {
     this.etcd?.close();
   }
 
-  async #claim(name: Uint8Array, { signal, share, ...ask }: LockAsk): Promise<TryLockAnswer> {
+  async #claim(name: Uint8Array, { signal, share, others = [], ...ask }: LockAsk): Promise<TryLockAnswer> {
     let claim: { cancel(): void } | undefined;
     let onAbort: (() => void) | undefined;
     try {
@@ -112,11 +127,12 @@ class LockNodeDriver implements LockDriver {
           {
             name,
             ...ask,
-            ...(share !== undefined && { share: share === "shared" ? { permits: 1, limit: 2 ** 32 - 1 } : share }),
+            ...(share !== undefined && { share: shareOf(share) }),
+            others: others.map((part) => ({ name: part.name, share: shareOf(part.share) })),
           },
           {
             granted: (granted) => {
-              resolve({ granted });
+              resolve({ granted: { ...granted, floors: granted.parts.map(({ floor }) => floor) } });
             },
             refused: (refused) => {
               resolve({ refused: stateOf(refused) });
@@ -141,6 +157,13 @@ class LockNodeDriver implements LockDriver {
   }
 }
 
+function shareOf(share: DriverShare | undefined): Share {
+  if (share === undefined) {
+    return { permits: 1, limit: 1 };
+  }
+  return share === "shared" ? { permits: 1, limit: 2 ** 32 - 1 } : share;
+}
+
 async function startNode(log: CommandLog): Promise<LockNode> {
   const node = new LockNode({ log, clock, limits: defaultLimits, logger });
   await node.start({ address: "conformance:0", version: "0", startedUnixMs: 0 });
@@ -152,7 +175,7 @@ async function unlessNotHeld<T extends string>(done: T, call: Promise<unknown>):
     await call;
     return done;
   } catch (error) {
-    if (error instanceof LockError && error.reason === "not-held") {
+    if (error instanceof LockError && (error.reason === "not-held" || error.reason === "forced")) {
       return "not-held";
     }
     throw driverError(error);

@@ -1,11 +1,12 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, createClient } from "@connectrpc/connect";
 import type { LockRequestSchema } from "@metasrv/proto/metasrv/v1";
-import { LockMode, LockService } from "@metasrv/proto/metasrv/v1";
+import { AdminService, LockMode, LockService } from "@metasrv/proto/metasrv/v1";
 import { openRpcClient, type RpcClient, type Wire } from "../../rpc-client.js";
 import {
   DriverError,
   type DriverGrant,
+  type DriverShare,
   type LockAsk,
   type LockDriver,
   stateOf,
@@ -25,11 +26,13 @@ class LockServiceDriver implements LockDriver {
   readonly #node: WireNode;
   readonly #rpc: RpcClient;
   readonly #client: Client<typeof LockService>;
+  readonly #admin: Client<typeof AdminService>;
 
   constructor(node: WireNode, rpc: RpcClient) {
     this.#node = node;
     this.#rpc = rpc;
     this.#client = createClient(LockService, rpc.transport);
+    this.#admin = createClient(AdminService, rpc.transport);
     if (node.etcd !== undefined) {
       this.etcd = node.etcd;
     }
@@ -59,6 +62,11 @@ class LockServiceDriver implements LockDriver {
     return unlessNotHeld("renewed", this.#client.renew({ key, mode: LockMode.SHARED }));
   }
 
+  force(name: Uint8Array, token: bigint): Promise<"released" | "not-held"> {
+    const lock = { case: "nameBytes" as const, value: name };
+    return unlessNotHeld("released", this.#admin.forceRelease({ lock, token, reason: "a scenario" }));
+  }
+
   observe(name: Uint8Array) {
     return this.#node.observe(name);
   }
@@ -77,22 +85,21 @@ class LockServiceDriver implements LockDriver {
   }
 
   async #ask(name: Uint8Array, ask: LockAsk): Promise<TryLockAnswer> {
-    const { ttlMs = 0, ticketId = new Uint8Array(), attempt = 0, owner = "", share, waitMs, signal } = ask;
+    const { ttlMs = 0, ticketId = new Uint8Array(), attempt = 0, owner = "", share, others, waitMs, signal } = ask;
+    const part = partOf({ name, share });
     const request: MessageInitShape<typeof LockRequestSchema> = {
-      lock: { case: "nameBytes", value: name },
+      ...(others === undefined ? part : { parts: [part, ...others.map(partOf)] }),
       ttlMs: BigInt(ttlMs),
       ticketId,
       attempt,
       owner,
-      ...(share === "shared" && { mode: LockMode.SHARED }),
-      ...(typeof share === "object" && { mode: LockMode.SEMAPHORE, ...share }),
       ...(waitMs !== undefined && { waitMs: BigInt(waitMs) }),
     };
     try {
       const { outcome } = await this.#client.lock(request, signal === undefined ? {} : { signal });
       switch (outcome.case) {
         case "granted":
-          return { granted: outcome.value };
+          return { granted: { ...outcome.value, floors: outcome.value.parts.map(({ floor }) => floor) } };
         case "refused":
           return { refused: stateOf(outcome.value.state) };
         case undefined:
@@ -102,4 +109,12 @@ class LockServiceDriver implements LockDriver {
       throw error instanceof DriverError ? error : wireError(error, signal);
     }
   }
+}
+
+function partOf({ name, share }: { readonly name: Uint8Array; readonly share?: DriverShare | undefined }) {
+  return {
+    lock: { case: "nameBytes" as const, value: name },
+    ...(share === "shared" && { mode: LockMode.SHARED }),
+    ...(typeof share === "object" && { mode: LockMode.SEMAPHORE, ...share }),
+  };
 }

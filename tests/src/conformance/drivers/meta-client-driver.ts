@@ -1,6 +1,9 @@
 import {
   type HeldLock,
+  type HeldLocks,
   InvalidArgumentError,
+  LockLostError,
+  type LockPart,
   MetaClient,
   type MetaClientOptions,
   MetaError,
@@ -10,6 +13,7 @@ import {
 import {
   DriverError,
   type DriverGrant,
+  type DriverShare,
   type LockAsk,
   type LockDriver,
   noState,
@@ -32,7 +36,7 @@ class MetaClientDriver implements LockDriver {
   readonly #node: WireNode;
   readonly #client: MetaClient;
   /** Handles by key, because the client renews by handle. */
-  readonly #handles = new Map<string, HeldLock>();
+  readonly #handles = new Map<string, HeldLock | HeldLocks>();
 
   constructor(node: WireNode, client: MetaClient) {
     this.#node = node;
@@ -44,7 +48,10 @@ class MetaClientDriver implements LockDriver {
 
   async lock(name: Uint8Array, ask: LockAsk = {}): Promise<DriverGrant> {
     try {
-      const { share, ...options } = ask;
+      const { share, others, ...options } = ask;
+      if (others !== undefined) {
+        return this.#keepAll(await this.#client.lockAll([{ name, share }, ...others].map(partOf), options));
+      }
       const lock =
         typeof share === "object"
           ? this.#client.semaphore(name, share).acquire({ ...options, permits: share.permits })
@@ -57,7 +64,11 @@ class MetaClientDriver implements LockDriver {
 
   async tryLock(name: Uint8Array, ask: LockAsk = {}): Promise<TryLockAnswer> {
     try {
-      const { share, ...options } = ask;
+      const { share, others, ...options } = ask;
+      if (others !== undefined) {
+        const locks = await this.#client.tryLockAll([{ name, share }, ...others].map(partOf), options);
+        return locks === null ? { refused: noState } : { granted: this.#keepAll(locks) };
+      }
       const lock =
         typeof share === "object"
           ? await this.#client.semaphore(name, share).tryAcquire({ ...options, permits: share.permits })
@@ -84,10 +95,18 @@ class MetaClientDriver implements LockDriver {
   }
 
   downgrade(key: Uint8Array): Promise<"renewed" | "not-held"> {
-    return this.#renewal(key, (handle) => handle.downgrade());
+    return this.#renewal(key, async (handle) => {
+      if (!("downgrade" in handle)) {
+        throw new DriverError("invalid-mode", "several locks cannot be downgraded");
+      }
+      return handle.downgrade();
+    });
   }
 
-  async #renewal(key: Uint8Array, renew: (handle: HeldLock) => Promise<RenewOutcome>): Promise<"renewed" | "not-held"> {
+  async #renewal(
+    key: Uint8Array,
+    renew: (handle: HeldLock | HeldLocks) => Promise<RenewOutcome>,
+  ): Promise<"renewed" | "not-held"> {
     const handle = this.#handles.get(Buffer.from(key).toString("hex"));
     if (handle === undefined) {
       throw new DriverError("invalid-key", "the client renews only what it holds");
@@ -99,6 +118,18 @@ class MetaClientDriver implements LockDriver {
       }
       return outcome === "renewed" ? "renewed" : "not-held";
     } catch (error) {
+      throw driverError(error);
+    }
+  }
+
+  async force(name: Uint8Array, token: bigint): Promise<"released" | "not-held"> {
+    try {
+      await this.#client.locks.force(name, token, { reason: "a scenario" });
+      return "released";
+    } catch (error) {
+      if (error instanceof LockLostError) {
+        return "not-held";
+      }
       throw driverError(error);
     }
   }
@@ -120,10 +151,20 @@ class MetaClientDriver implements LockDriver {
     await this.#node[Symbol.asyncDispose]();
   }
 
+  #keepAll(locks: HeldLocks): DriverGrant {
+    this.#handles.set(Buffer.from(locks.key).toString("hex"), locks);
+    const { key, token } = locks;
+    return { key, token, floors: locks.names.map((name) => locks.floorOf(name)) };
+  }
+
   #keep(lock: HeldLock): DriverGrant {
     this.#handles.set(Buffer.from(lock.key).toString("hex"), lock);
     return lock;
   }
+}
+
+function partOf({ name, share }: { readonly name: Uint8Array; readonly share?: DriverShare | undefined }): LockPart {
+  return { name, ...(typeof share === "object" ? share : { mode: share }) };
 }
 
 function driverError(error: unknown, signal?: AbortSignal): DriverError {

@@ -23,7 +23,7 @@ export async function unlessNotHeld<T extends string>(done: T, call: Promise<unk
     return done;
   } catch (error) {
     const failure = wireError(error);
-    if (failure.reason === "not-held") {
+    if (failure.reason === "not-held" || failure.reason === "forced") {
       return "not-held";
     }
     throw failure;
