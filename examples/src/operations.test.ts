@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join, resolve } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "@jest/globals";
@@ -23,7 +23,10 @@ test("the commands of the operations guide make a cluster of three servers over 
     expect(script).toContain(port);
     script = script.replaceAll(new RegExp(`\\b${port}\\b`, "gu"), String(free[index]));
   }
-  const PATH = [dirname(await findOrInstall("etcd")), process.env.PATH].join(delimiter);
+  // The program may have another name where it was found.
+  await mkdir(`${data}/bin`);
+  await writeFile(`${data}/bin/etcd`, `#!/bin/sh\nexec '${await findOrInstall("etcd")}' "$@"\n`, { mode: 0o755 });
+  const PATH = [`${data}/bin`, process.env.PATH].join(delimiter);
   // A process group of its own, so that what it starts in the background can be ended with it.
   const shell = spawn("bash", ["-ec", script], {
     cwd: root,

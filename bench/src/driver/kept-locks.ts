@@ -17,17 +17,17 @@ export class KeptLocks {
   }
 
   async countRenewals(durationMs: number): Promise<{ readonly renewals: number; readonly lost: number }> {
-    const seen = this.#locks.map((lock) => lock.expiresAt);
+    const seen = this.#locks.map((lock) => lock.expiresAtMs);
     const endMs = performance.now() + durationMs;
     let renewals = 0;
     do {
       await sleep(Math.min(lookEveryMs, endMs - performance.now()));
       this.#locks.forEach((lock, index) => {
-        const { expiresAt } = lock;
-        if (expiresAt > (seen[index] ?? 0)) {
+        const { expiresAtMs } = lock;
+        if (expiresAtMs > (seen[index] ?? 0)) {
           renewals++;
         }
-        seen[index] = expiresAt;
+        seen[index] = expiresAtMs;
       });
     } while (performance.now() < endMs - 1);
     return { renewals, lost: this.#locks.filter((lock) => lock.signal.aborted).length };

@@ -155,18 +155,18 @@ export class Worker {
       ask,
       token,
       floor: lock.floor.toString(),
-      untilUs: sharedUs(lock.expiresAt),
+      untilUs: sharedUs(lock.expiresAtMs),
     });
     lock.signal.addEventListener("abort", () => {
       const reason: unknown = lock.signal.reason;
       const why = reason instanceof Error ? reason.message : String(reason);
-      journal.write({ kind: "over", atUs: nowUs(), ask, why, untilUs: sharedUs(lock.expiresAt) });
+      journal.write({ kind: "over", atUs: nowUs(), ask, why, untilUs: sharedUs(lock.expiresAtMs) });
     });
     return { ask, name, lock };
   }
 
   #done({ ask, lock }: Hold): void {
-    this.#parts.journal.write({ kind: "done", atUs: nowUs(), ask, untilUs: sharedUs(lock.expiresAt) });
+    this.#parts.journal.write({ kind: "done", atUs: nowUs(), ask, untilUs: sharedUs(lock.expiresAtMs) });
   }
 
   #refusedOrFailed(ask: string, error: unknown): void {

@@ -30,6 +30,8 @@ export class Cancellation {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
+      // Whoever holds a lock may pass its signal to any number of calls.
+      setMaxListeners(Infinity, this.#controller.signal);
       if (this.#cancelled) {
         this.#controller.abort(this.#reason);
       }

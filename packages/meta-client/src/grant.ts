@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import {
   type ForcedBy,
   type Grant,
@@ -59,6 +60,11 @@ export class Holding {
   /** @param key - the proof of ownership that came with the grant */
   constructor(key: Uint8Array) {
     this.key = key;
+  }
+
+  /** Nothing is shown of it: its key is a secret. */
+  [inspect.custom](): string {
+    return "Holding {}";
   }
 
   /** The mode that renewals name. */
@@ -199,6 +205,7 @@ export class Validity {
 
   /** Aborts when this is {@link over}. */
   get signal(): AbortSignal {
+    this.look();
     return this.#over.signal;
   }
 
@@ -254,6 +261,22 @@ export class Validity {
     this.#over.cancel(reason);
   }
 
+  /** How long it is surely still held, in milliseconds; 0 once it is over. */
+  get leftMs(): number {
+    this.look();
+    return this.#over.cancelled ? 0 : Math.max(0, this.expiresAtMs - this.#clock.now());
+  }
+
+  /**
+   * Looks at the clock. A process that was stopped goes on with whatever was to run next, which may be the holder's code and
+   * not the timer.
+   */
+  look(): void {
+    if (!this.#stopped && !this.#over.cancelled && this.#clock.now() >= this.#endMs) {
+      this.lose(this.#ranOut());
+    }
+  }
+
   /** Ends the watch over the time. The signal stays as it is. */
   stop(): void {
     this.#stopped = true;
@@ -265,9 +288,13 @@ export class Validity {
     if (this.#stopped || this.#over.cancelled) {
       return;
     }
-    const ttlMs = Math.min(this.#ttlMs, this.#askedTtlMs, this.#doubtfulTtlMs);
-    this.#timer = callAt(this.#clock, this.expiresAtMs - marginMs(ttlMs), () => {
+    this.#timer = callAt(this.#clock, this.#endMs, () => {
       this.lose(this.#ranOut());
     });
+  }
+
+  /** When the signal aborts. */
+  get #endMs(): number {
+    return this.expiresAtMs - marginMs(Math.min(this.#ttlMs, this.#askedTtlMs, this.#doubtfulTtlMs));
   }
 }

@@ -8,7 +8,7 @@ export type FencingToken = bigint & { readonly __brand: "FencingToken" };
 
 /**
  * What became of a renewal: `"renewed"`; `"lost"`, the lock is not held any more; `"unknown"`, no server could say, so
- * that the lock is held until {@link HeldLock.expiresAt} as before.
+ * that the lock is held until {@link HeldLock.expiresAtMs} as before.
  */
 export type RenewOutcome = "renewed" | "lost" | "unknown";
 
@@ -40,12 +40,25 @@ export interface HeldLock extends AsyncDisposable {
    */
   readonly limit: number;
   /** Until when the lock is surely held, unless renewed: milliseconds on the clock of `performance.now()`. */
-  readonly expiresAt: number;
+  readonly expiresAtMs: number;
+  /** For how long the lock is surely held, unless renewed, in milliseconds; 0 once it is lost or released. */
+  readonly remainingMs: number;
+  /** Whether the lock is surely held now. */
+  readonly held: boolean;
   /**
    * Aborts with a `LockLostError` when the lock is known to be lost, and at the latest a margin before
-   * {@link expiresAt}: 5 % of the TTL, at most 250 ms. Never aborts once the lock was released.
+   * {@link expiresAtMs}: 5 % of the TTL, at most 250 ms. Never aborts once the lock was released.
+   *
+   * Reading it looks at the clock, as reading {@link held} and {@link remainingMs} does: after the process was stopped for a
+   * while, the code that goes on first may run before the timer that aborts the signal.
    */
   readonly signal: AbortSignal;
+  /**
+   * Throws if the lock is not surely held now. Call it before each step that counts only while the lock is held.
+   *
+   * @throws the reason of {@link signal}; LockLostError after the release
+   */
+  throwIfLost(): void;
   /**
    * Gives the lock its full TTL again.
    *

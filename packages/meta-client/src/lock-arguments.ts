@@ -196,7 +196,7 @@ export interface TryLockOptions {
   readonly mode?: "exclusive" | "shared" | undefined;
   /**
    * Whether to renew the lock until it is released. Do release it: a handle that is dropped is renewed as long as the
-   * process lives, or `maxHoldMs`. Default: false; true for `withLock`.
+   * process lives, or `maxHoldMs`. Default: true.
    */
   readonly keepAlive?: boolean | undefined;
   /**

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { describe, expect, test } from "@jest/globals";
 import { settled } from "@metasrv/wire/testing";
 import type { HeldLock } from "./held-lock.js";
@@ -12,7 +13,7 @@ const notHeld = new LockLostError("the key does not hold its lock");
 async function holding(options: LockOptions = {}): Promise<ScriptedClient & { lock: HeldLock; startMs: number }> {
   const client = scriptedClient();
   const startMs = client.clock.now();
-  const locked = client.meta.lock("x", options);
+  const locked = client.meta.lock("x", { keepAlive: false, ...options });
   (await client.a.locks.next()).answer(granted());
   return { ...client, startMs, lock: await locked };
 }
@@ -23,7 +24,7 @@ describe("a held lock", () => {
     expect(lock.name).toBe("x");
     expect(lock.key).toEqual(Uint8Array.of(7));
     expect(lock.token).toBe(42n);
-    expect(lock.expiresAt).toBe(startMs + 10_000);
+    expect(lock.expiresAtMs).toBe(startMs + 10_000);
   });
 
   test("aborts its signal before it ends, and says why", async () => {
@@ -50,7 +51,7 @@ describe("renew", () => {
     await clock.advance(900);
     call.answer(renewed());
     await expect(outcome).resolves.toBe("renewed");
-    expect(lock.expiresAt).toBe(startMs + 14_000);
+    expect(lock.expiresAtMs).toBe(startMs + 14_000);
   });
 
   test("takes a new TTL, which later renewals keep", async () => {
@@ -60,7 +61,7 @@ describe("renew", () => {
     expect(call.request.ttlMs).toBe(20_000);
     call.answer(renewed(20_000));
     await outcome;
-    expect(lock.expiresAt).toBe(startMs + 20_000);
+    expect(lock.expiresAtMs).toBe(startMs + 20_000);
     await clock.advance(1);
     void lock.renew();
     expect((await a.renewals.next()).request.ttlMs).toBe(20_000);
@@ -72,7 +73,7 @@ describe("renew", () => {
     (await a.renewals.next()).fail();
     (await b.renewals.next()).fail();
     await expect(outcome).resolves.toBe("unknown");
-    expect(lock.expiresAt).toBe(startMs + 10_000);
+    expect(lock.expiresAtMs).toBe(startMs + 10_000);
     expect(lock.signal.aborted).toBe(false);
     expect(clock.timers).toBe(1);
   });
@@ -86,7 +87,7 @@ describe("renew", () => {
     await clock.advance(2_000);
     (await b.renewals.next()).answer(renewed());
     await expect(outcome).resolves.toBe("renewed");
-    expect(lock.expiresAt).toBe(startMs + 16_000);
+    expect(lock.expiresAtMs).toBe(startMs + 16_000);
   });
 
   test("for a longer TTL does not outlast an attempt for a shorter one that may still arrive", async () => {
@@ -99,7 +100,7 @@ describe("renew", () => {
     const longer = lock.renew(20_000);
     (await b.renewals.next()).answer(renewed(20_000));
     await expect(longer).resolves.toBe("renewed");
-    expect(lock.expiresAt).toBe(startMs + 1_000 + 5_000);
+    expect(lock.expiresAtMs).toBe(startMs + 1_000 + 5_000);
   });
 
   test("forgets an attempt that surely never left", async () => {
@@ -112,7 +113,7 @@ describe("renew", () => {
     const longer = lock.renew(20_000);
     (await b.renewals.next()).answer(renewed(20_000));
     await longer;
-    expect(lock.expiresAt).toBe(startMs + 1_000 + 20_000);
+    expect(lock.expiresAtMs).toBe(startMs + 1_000 + 20_000);
   });
 
   test("is lost when the server says so, and aborts the signal at once", async () => {
@@ -155,7 +156,7 @@ describe("renew", () => {
     const outcome = lock.renew(1);
     (await a.renewals.next()).reject(new InvalidArgumentError("ttl_ms must be 10 at least"));
     await expect(outcome).rejects.toThrow("ttl_ms must be 10 at least");
-    expect(lock.expiresAt).toBe(startMs + 10_000);
+    expect(lock.expiresAtMs).toBe(startMs + 10_000);
     expect(lock.signal.aborted).toBe(false);
     await expect(lock.renew(0.5)).rejects.toThrow(InvalidArgumentError);
   });
@@ -269,15 +270,21 @@ describe("keepAlive", () => {
     await clock.advance(500);
     first.answer(renewed());
     await settled();
-    expect(lock.expiresAt).toBeCloseTo(startMs + 3_333.3 + 10_000, 0);
+    expect(lock.expiresAtMs).toBeCloseTo(startMs + 3_333.3 + 10_000, 0);
     await clock.advance(2_832);
     expect(a.renewals.all).toHaveLength(1);
     await clock.advance(1);
     expect(a.renewals.all).toHaveLength(2);
   });
 
-  test("is off unless asked for", async () => {
-    const { clock, a } = await holding();
+  test("is on unless it is said otherwise", async () => {
+    const client = scriptedClient();
+    const locked = client.meta.lock("x");
+    (await client.a.locks.next()).answer(granted());
+    await locked;
+    await client.clock.advance(3_400);
+    expect(client.a.renewals.all).toHaveLength(1);
+    const { clock, a } = await holding({ keepAlive: false });
     await clock.advance(9_000);
     expect(a.renewals.all).toHaveLength(0);
   });
@@ -375,7 +382,7 @@ describe("keepAlive", () => {
       call.answer(renewed());
     });
     await clock.advance(26_000);
-    const endsAtMs = lock.expiresAt;
+    const endsAtMs = lock.expiresAtMs;
     expect(endsAtMs).toBeLessThanOrEqual(startMs + 35_000);
     await clock.advance(endsAtMs - clock.now() - 251);
     expect(lock.signal.aborted).toBe(false);
@@ -387,4 +394,58 @@ describe("keepAlive", () => {
         "Set a longer maxHoldMs if the work needs it.",
     });
   });
+});
+
+describe("a handle whose process was stopped", () => {
+  test("knows that the lock is over before any timer runs", async () => {
+    const { lock, clock } = await holding();
+    clock.stopFor(12_000);
+    expect(lock.remainingMs).toBe(0);
+    expect(lock.held).toBe(false);
+    expect(lock.signal.aborted).toBe(true);
+    expect(() => {
+      lock.throwIfLost();
+    }).toThrow(LockLostError);
+  });
+
+  test("renews nothing that is over", async () => {
+    const { lock, clock, a } = await holding();
+    clock.stopFor(12_000);
+    await expect(lock.renew()).resolves.toBe("lost");
+    expect(a.renewals.all).toHaveLength(0);
+  });
+});
+
+describe("what is shown of a handle", () => {
+  test("says what it is and has no key", async () => {
+    const { lock } = await holding();
+    const shown = [inspect(lock, { depth: 10, showHidden: true }), JSON.stringify(lock)].join(" ");
+    expect(shown).toContain('HeldLock { lock "x" (token 42), exclusive, held }');
+    expect(shown).not.toMatch(/Uint8Array|holding|key/);
+  });
+
+  test("says after the release that it is not held", async () => {
+    const { lock, a } = await holding();
+    const released = lock.release();
+    (await a.unlocks.next()).answer(unlocked());
+    await released;
+    expect(inspect(lock)).toContain("not held");
+    expect(() => {
+      lock.throwIfLost();
+    }).toThrow("was released");
+    expect(lock.remainingMs).toBe(0);
+  });
+});
+
+test("a signal may have any number of listeners", async () => {
+  const { lock } = await holding();
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error): unknown => warnings.push(warning);
+  process.on("warning", onWarning);
+  for (let n = 0; n < 100; n++) {
+    lock.signal.addEventListener("abort", () => undefined);
+  }
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off("warning", onWarning);
+  expect(warnings).toEqual([]);
 });

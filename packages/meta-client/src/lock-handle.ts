@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import type { Clock } from "@metasrv/wire";
 import type { CancelListener } from "./cancellation.js";
 import { type Granted, type Holding, type LockNews, type NewsListener, Validity } from "./grant.js";
@@ -166,8 +167,33 @@ export class LockHandle implements HeldLock, HeldLocks, HeldKey, NewsListener, C
     return this.holding.key;
   }
 
-  get expiresAt(): number {
-    return this.#validity.expiresAtMs;
+  get expiresAtMs(): number {
+    return this.#validity.expiresAtMs - (this.#clock.suspendedMs ?? 0);
+  }
+
+  get remainingMs(): number {
+    return this.#released === undefined ? this.#validity.leftMs : 0;
+  }
+
+  get held(): boolean {
+    return this.remainingMs > 0;
+  }
+
+  throwIfLost(): void {
+    this.signal.throwIfAborted();
+    if (this.#released !== undefined) {
+      throw new LockLostError(`${this.#subject} was released. Ask for it again.`);
+    }
+  }
+
+  /** What is shown of it in logs: no key. */
+  toJSON(): object {
+    const { names, token, mode, held } = this;
+    return { names, token: String(token), mode, held };
+  }
+
+  [inspect.custom](): string {
+    return `HeldLock { ${this.described}, ${this.mode}, ${this.held ? "held" : "not held"} }`;
   }
 
   get signal(): AbortSignal {
@@ -253,7 +279,7 @@ export class LockHandle implements HeldLock, HeldLocks, HeldKey, NewsListener, C
     try {
       const renewed = await this.#calls.renew(this, {
         ttlMs,
-        leftMs: () => this.expiresAt - this.#clock.now(),
+        leftMs: () => this.#validity.expiresAtMs - this.#clock.now(),
         over: this.#validity.over,
         onUnanswered: () => (unanswered = true),
       });
@@ -287,6 +313,7 @@ export class LockHandle implements HeldLock, HeldLocks, HeldKey, NewsListener, C
   }
 
   #isOver(): boolean {
+    this.#validity.look();
     return this.#released !== undefined || this.#validity.over.cancelled;
   }
 
@@ -297,10 +324,12 @@ export class LockHandle implements HeldLock, HeldLocks, HeldKey, NewsListener, C
       if (this.#gone) {
         return;
       }
-      const leftMs = this.#validity.over.cancelled ? lateReleaseMs : Math.max(this.expiresAt - this.#clock.now(), 1);
+      const leftMs = this.#validity.over.cancelled
+        ? lateReleaseMs
+        : Math.max(this.#validity.expiresAtMs - this.#clock.now(), 1);
       await this.#calls.unlock(this, Math.min(leftMs, this.#options.unavailableAfterMs));
     } catch (error) {
-      if (!this.#validity.over.cancelled && this.expiresAt > this.#clock.now()) {
+      if (!this.#validity.over.cancelled && this.#validity.expiresAtMs > this.#clock.now()) {
         throw error;
       }
     } finally {

@@ -291,7 +291,7 @@ describe("close", () => {
 
   test("leaves locks alone that were lost before", async () => {
     const { meta, clock, a } = servedClient();
-    await meta.lock("x");
+    await meta.lock("x", { keepAlive: false });
     await clock.advance(10_000);
     await meta.close();
     expect(a.unlocks.all).toHaveLength(0);

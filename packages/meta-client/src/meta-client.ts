@@ -355,7 +355,7 @@ export class MetaClient implements AsyncDisposable {
     }
     const place = this.#nesting === undefined ? undefined : new Error("the lock was asked for here");
     const [locks, options] = check();
-    const lock = await this.#acquire(locks, { ...options, keepAlive: options.keepAlive ?? true });
+    const lock = await this.#acquire(locks, options);
     try {
       const run = () => body(lock);
       return await (place === undefined || this.#nesting === undefined ? run() : this.#nesting.run(lock, place, run));
@@ -416,7 +416,7 @@ export class MetaClient implements AsyncDisposable {
     const handle = new LockHandle({
       locks,
       grant,
-      keepAlive: options.keepAlive ?? false,
+      keepAlive: options.keepAlive ?? true,
       maxHoldMs: options.maxHoldMs,
       clock: this.#parts.clock,
       calls: this.#calls,

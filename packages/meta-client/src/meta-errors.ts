@@ -10,12 +10,28 @@ export type MetaErrorCode =
   | "CLOSED"
   | "UNEXPECTED";
 
+const brand = Symbol.for("@metasrv/meta-client/error");
+
 /**
  * Every error that this client makes. The message says what happened and what to do about it; `cause` is the original
  * error where there is one.
  */
 export abstract class MetaError extends Error {
   abstract readonly code: MetaErrorCode;
+  /** Known to every copy of this package in a process. */
+  readonly [brand] = true;
+
+  /** An error of another copy of this package counts as one of the class with its code. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (Object.hasOwn(this, "code")) {
+      return isBranded(value) && value.code === (this as { readonly code?: unknown }).code;
+    }
+    return this === MetaError ? isBranded(value) : Function.prototype[Symbol.hasInstance].call(this, value);
+  }
+}
+
+function isBranded(value: unknown): value is { readonly code: unknown } {
+  return typeof value === "object" && value !== null && brand in value && "code" in value;
 }
 
 /** One of those that held a lock. */
@@ -49,6 +65,7 @@ export interface WaitTimeoutDetails {
 /** The lock was not granted within `waitMs`. Nothing is held and nothing is left in the queue. */
 export class WaitTimeoutError extends MetaError {
   override readonly name = "WaitTimeoutError";
+  static readonly code = "WAIT_TIMEOUT";
   readonly code = "WAIT_TIMEOUT";
   /** Owner text of the holder; undefined when no server said, empty when the holder gave none. */
   readonly holderOwner: string | undefined;
@@ -79,6 +96,7 @@ export class WaitTimeoutError extends MetaError {
 /** The lock is not held any more, or may not be: stop what it guards. */
 export class LockLostError extends MetaError {
   override readonly name = "LockLostError";
+  static readonly code = "LOCK_LOST";
   readonly code = "LOCK_LOST";
   /** Who took the lock away by force, and why; undefined when nobody did, or when that is not known. */
   readonly forced: ForcedBy | undefined;
@@ -99,6 +117,7 @@ export interface ForcedBy {
 /** The code that asks for a lock runs inside of code that holds it: it would wait for itself for ever. */
 export class SelfDeadlockError extends MetaError {
   override readonly name = "SelfDeadlockError";
+  static readonly code = "SELF_DEADLOCK";
   readonly code = "SELF_DEADLOCK";
 }
 
@@ -108,6 +127,7 @@ export class SelfDeadlockError extends MetaError {
  */
 export class LeaderStuckError extends MetaError {
   override readonly name = "LeaderStuckError";
+  static readonly code = "LEADER_STUCK";
   readonly code = "LEADER_STUCK";
 }
 
@@ -120,6 +140,7 @@ export interface EndpointTrouble {
 /** No endpoint could serve the call. Whether it took effect is not known. */
 export class UnavailableError extends MetaError {
   override readonly name = "UnavailableError";
+  static readonly code = "UNAVAILABLE";
   readonly code = "UNAVAILABLE";
   /** Every endpoint that was tried, with its last trouble. */
   readonly endpoints: readonly EndpointTrouble[];
@@ -133,18 +154,21 @@ export class UnavailableError extends MetaError {
 /** An argument is not what is expected; the message says what is. */
 export class InvalidArgumentError extends MetaError {
   override readonly name = "InvalidArgumentError";
+  static readonly code = "INVALID_ARGUMENT";
   readonly code = "INVALID_ARGUMENT";
 }
 
 /** The server refused to take on more, and nothing was changed. */
 export class LimitExceededError extends MetaError {
   override readonly name = "LimitExceededError";
+  static readonly code = "LIMIT_EXCEEDED";
   readonly code = "LIMIT_EXCEEDED";
 }
 
 /** The client was closed before the call was answered. */
 export class ClosedError extends MetaError {
   override readonly name = "ClosedError";
+  static readonly code = "CLOSED";
   readonly code = "CLOSED";
 
   constructor() {
@@ -158,5 +182,6 @@ export class ClosedError extends MetaError {
  */
 export class UnexpectedError extends MetaError {
   override readonly name = "UnexpectedError";
+  static readonly code = "UNEXPECTED";
   readonly code = "UNEXPECTED";
 }

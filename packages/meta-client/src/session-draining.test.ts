@@ -52,14 +52,14 @@ function answerUnlocks(session: ScriptedSession): void {
 describe("a server that is about to stop", () => {
   test("is left for new requests, and its session is ended well", async () => {
     const { meta, a, b } = await twoServers();
-    const first = meta.lock("x");
+    const first = meta.lock("x", { keepAlive: false });
     const old = await a.opened.next();
     const { number } = await old.nextOne("lock");
     old.send([number, grantEvent()]);
     const lock = await first;
     old.drain();
     expect(await old.ended).toBe(true);
-    const second = meta.tryLock("y");
+    const second = meta.tryLock("y", { keepAlive: false });
     const session = await b.opened.next();
     const asked = await session.nextOne("lock");
     session.send([asked.number, grantEvent({ key: Uint8Array.of(2) })]);

@@ -71,7 +71,7 @@ describe("a client whose session breaks", () => {
     const first = await a.opened.next();
     await grant(first, Uint8Array.of(1));
     const lock = await kept;
-    const other = meta.lock("other");
+    const other = meta.lock("other", { keepAlive: false });
     const { number } = await first.nextOne("lock");
     first.send([number, grantEvent({ key: Uint8Array.of(2), ttlMs: 60_000n })]);
     await other;
@@ -127,9 +127,9 @@ describe("a lock that a server tells of", () => {
     session.send([number, { case: "lost", value: LossReason.MOVED }]);
     const renewal = await session.nextOne("renew");
     expect(renewal.value).toMatchObject({ lock: 0, key: Uint8Array.of(1) });
-    const before = lock.expiresAt;
+    const before = lock.expiresAtMs;
     session.send([renewal.number, { case: "renewed", value: { ttlMs: 60_000n } }]);
-    while (lock.expiresAt === before) {
+    while (lock.expiresAtMs === before) {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     const released = lock.release();

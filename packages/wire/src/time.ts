@@ -1,11 +1,16 @@
+import { uptime } from "node:os";
+
 /** A timer that has been set and can be taken back. */
 export interface Timer {
   cancel(): void;
 }
 
-/** Monotonic time. It is passed in, so that tests can control it. No wall clock decides anything. */
+/**
+ * Time that never goes back, and goes on while the machine is suspended. It is passed in, so that tests can control it. No
+ * time of day decides anything.
+ */
 export interface Clock {
-  /** Milliseconds, with fractions, since an arbitrary moment. Never goes back. */
+  /** Milliseconds, with fractions, since an arbitrary moment. */
   now(): number;
   /**
    * Calls back once, not earlier than `delayMs` from now by {@link now}.
@@ -14,6 +19,11 @@ export interface Clock {
    * @param holdsProcess - whether the process stays alive for this timer; absent: as the clock does by default
    */
   after(delayMs: number, callback: () => void, holdsProcess?: boolean): Timer;
+  /**
+   * By how much {@link now} is ahead of `performance.now()`, because the machine was suspended, in milliseconds. Absent: they
+   * have nothing to do with each other.
+   */
+  readonly suspendedMs?: number;
 }
 
 /**
@@ -21,32 +31,160 @@ export interface Clock {
  */
 export const longestTimerMs = 2 ** 31 - 2;
 
-/** The clock of this process. Its timers keep the process alive. */
-export const systemClock: Clock = createClock(true);
-
-/** The clock of this process. Its timers do not keep the process alive. */
-export const backgroundClock: Clock = createClock(false);
-
-function createClock(holdsByDefault: boolean): Clock {
-  return {
-    now: () => performance.now(),
-    after: (delayMs, callback, holdsProcess = holdsByDefault) => new SystemTimer(delayMs, callback, holdsProcess),
-  };
+/** The times that a machine has, in milliseconds. */
+export interface MachineTimes {
+  /** Stands still while the machine is suspended, as `performance.now()` and Node's timers do on Linux. */
+  monotonic(): number;
+  /** Goes on while it is suspended. Reading it takes some microseconds, and it is right to about 10 ms. */
+  boot(): number;
+  /** The time of day, which anybody may set. A jump of it is only a reason to read the others. */
+  day(): number;
 }
 
-class SystemTimer implements Timer {
-  readonly #timeout: NodeJS.Timeout;
+/** Times of day that differ by less are not looked into. */
+const jumpMs = 100;
+/** Boot times that differ by less are taken for the same. */
+const leastSuspensionMs = 50;
+/** Two clocks that are read one after the other belong together if that took less. */
+const longestReadMs = 10;
+/** How often a process with timers finds out by itself whether the machine was suspended, in milliseconds. */
+const lookMs = 50;
 
-  constructor(delayMs: number, callback: () => void, holdsProcess: boolean) {
+/** The time of a process, which goes on while its machine is suspended, and its timers. */
+export class ProcessTime {
+  readonly #times: MachineTimes;
+  /** What the clocks differed by at first, and when it was looked last. */
+  readonly #bootOffsetMs: number;
+  #dayOffsetMs: number;
+  #suspendedMs = 0;
+  readonly #timers = new Set<SystemTimer>();
+  #looking: NodeJS.Timeout | undefined;
+
+  constructor(times: MachineTimes) {
+    this.#times = times;
+    this.#bootOffsetMs = this.#readOffsetMs();
+    this.#dayOffsetMs = times.day() - times.monotonic();
+  }
+
+  /** For how long the machine has been suspended since the process began, in milliseconds. */
+  get suspendedMs(): number {
+    this.now();
+    return this.#suspendedMs;
+  }
+
+  now(): number {
+    const monotonicMs = this.#times.monotonic();
+    const driftMs = this.#times.day() - monotonicMs - this.#dayOffsetMs;
+    if (driftMs > jumpMs || driftMs < -jumpMs) {
+      this.#look(monotonicMs, driftMs);
+    }
+    return monotonicMs + this.#suspendedMs;
+  }
+
+  /** A clock that shows this time. @param holdsByDefault - whether its timers keep the process alive */
+  clock(holdsByDefault: boolean): Clock {
+    const suspendedMs = (): number => this.suspendedMs;
+    return {
+      get suspendedMs() {
+        return suspendedMs();
+      },
+      now: () => this.now(),
+      after: (delayMs, callback, holdsProcess = holdsByDefault) => {
+        return new SystemTimer(this, delayMs, callback, holdsProcess);
+      },
+    };
+  }
+
+  /** The timer counts from now on. */
+  started(timer: SystemTimer): void {
+    this.#timers.add(timer);
+    this.#looking ??= setInterval(() => {
+      this.now();
+    }, lookMs).unref();
+  }
+
+  /** The timer does not count any more. */
+  ended(timer: SystemTimer): void {
+    this.#timers.delete(timer);
+    if (this.#timers.size === 0) {
+      clearInterval(this.#looking);
+      this.#looking = undefined;
+    }
+  }
+
+  #look(monotonicMs: number, driftMs: number): void {
+    this.#dayOffsetMs += driftMs;
+    const suspendedMs = this.#readOffsetMs() - this.#bootOffsetMs;
+    if (suspendedMs < this.#suspendedMs + leastSuspensionMs) {
+      return;
+    }
+    this.#suspendedMs = suspendedMs;
+    // Node's timers have stood still meanwhile.
+    for (const timer of this.#timers) {
+      timer.start(monotonicMs + suspendedMs);
+    }
+  }
+
+  /** By how much the boot time is ahead. They are read again if the process was stopped between the two. */
+  #readOffsetMs(): number {
+    for (;;) {
+      const beforeMs = this.#times.monotonic();
+      const offsetMs = this.#times.boot() - beforeMs;
+      if (this.#times.monotonic() - beforeMs < longestReadMs) {
+        return offsetMs;
+      }
+    }
+  }
+}
+
+const processTime = new ProcessTime({
+  monotonic: () => performance.now(),
+  boot: () => uptime() * 1000,
+  day: () => Date.now(),
+});
+
+/** The clock of this process. Its timers keep the process alive. */
+export const systemClock: Clock = processTime.clock(true);
+
+/** The clock of this process. Its timers do not keep the process alive. */
+export const backgroundClock: Clock = processTime.clock(false);
+
+class SystemTimer implements Timer {
+  readonly #time: ProcessTime;
+  readonly #dueMs: number;
+  readonly #callback: () => void;
+  readonly #holdsProcess: boolean;
+  #timeout: NodeJS.Timeout | undefined;
+
+  constructor(time: ProcessTime, delayMs: number, callback: () => void, holdsProcess: boolean) {
+    this.#time = time;
+    this.#callback = callback;
+    this.#holdsProcess = holdsProcess;
+    const nowMs = time.now();
+    this.#dueMs = nowMs + delayMs;
+    time.started(this);
+    this.start(nowMs);
+  }
+
+  /** Waits until it is due, from now on. */
+  start(nowMs: number): void {
+    clearTimeout(this.#timeout);
     // Node counts whole milliseconds from a cached time, so its timer can fire up to one millisecond early.
-    this.#timeout = setTimeout(callback, Math.ceil(delayMs) + 1);
-    if (!holdsProcess) {
+    this.#timeout = setTimeout(
+      () => {
+        this.#time.ended(this);
+        this.#callback();
+      },
+      Math.ceil(Math.max(0, this.#dueMs - nowMs)) + 1,
+    );
+    if (!this.#holdsProcess) {
       this.#timeout.unref();
     }
   }
 
   cancel(): void {
     clearTimeout(this.#timeout);
+    this.#time.ended(this);
   }
 }
 

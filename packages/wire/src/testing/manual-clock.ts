@@ -44,6 +44,11 @@ export class ManualClock implements Clock {
     this.#nowMs = untilMs;
   }
 
+  /** Lets time pass in which the process is stopped: its timers fire with the next {@link advance}. */
+  stopFor(byMs: number): void {
+    this.#nowMs += byMs;
+  }
+
   #next(untilMs: number): SetTimer | undefined {
     let next: SetTimer | undefined;
     for (const timer of this.#timers) {
