@@ -77,15 +77,9 @@ async function serve(
   shutdownSignal: AbortSignal,
 ): Promise<void> {
   const body = request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Uint8Array>;
-  let call: UniversalServerRequest;
-  try {
-    const values = createContextValues().set(farEndKey, farEndOf(request));
-    call = { ...universalRequestFromNodeRequest(request, response, undefined, values), body };
-  } catch {
-    // universalRequestFromNodeRequest makes a URL of the path and the Host header, and throws if it cannot.
-    sendText(request, response, 400, "The Host header (in HTTP/2, :authority) is missing or malformed.\n");
-    return;
-  }
+  setPlainAuthority(request);
+  const values = createContextValues().set(farEndKey, farEndOf(request));
+  let call: UniversalServerRequest = { ...universalRequestFromNodeRequest(request, response, undefined, values), body };
   const unary = handler.method.methodKind === "unary";
   if (!unary) {
     // Unary calls do not listen to the shutdown signal, although Connect would let them: the more listeners a signal
@@ -118,6 +112,18 @@ async function serve(
     });
   }
   await universalResponseToNodeResponse(answer, response);
+}
+
+/**
+ * Nothing here depends on the Host header (in HTTP/2, :authority), but Connect makes a URL of it. Node itself writes `::1:3002`
+ * for an IPv6 address, which is no part of a URL.
+ */
+function setPlainAuthority(request: Request): void {
+  if ("stream" in request) {
+    request.headers[":authority"] = "metasrv";
+  } else {
+    request.headers.host = "metasrv";
+  }
 }
 
 function answerProbe(request: Request, response: Response, probe: () => Probe): void {
