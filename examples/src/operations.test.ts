@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "@jest/globals";
@@ -23,11 +23,12 @@ test("the commands of the operations guide make a cluster of three servers over 
     expect(script).toContain(port);
     script = script.replaceAll(new RegExp(`\\b${port}\\b`, "gu"), String(free[index]));
   }
-  const PATH = [dirname(await findOrInstall("etcd")), process.env.PATH].join(delimiter);
+  // The program that is found may have another name.
+  const etcd = `etcd() { ${JSON.stringify(await findOrInstall("etcd"))} "$@"; }`;
   // A process group of its own, so that what it starts in the background can be ended with it.
-  const shell = spawn("bash", ["-ec", script], {
+  const shell = spawn("bash", ["-ec", `${etcd}\n${script}`], {
     cwd: root,
-    env: { ...process.env, PATH, NODE_OPTIONS: "", npm_config_loglevel: "error" },
+    env: { ...process.env, NODE_OPTIONS: "", npm_config_loglevel: "error" },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
