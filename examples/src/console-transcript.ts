@@ -26,7 +26,10 @@ export function transcriptSteps(transcript: string): Step[] {
 const named = String.raw`(?<=")[A-Za-z0-9+/]{20,}={0,2}(?=")|(?<![\da-f])[\da-f]{16}(?:[\da-f]{16})?(?![\da-f])|(?<!\d)\d{12,}(?!\d)`;
 // And times, which are different whenever they are shown.
 const measured = String.raw`\d+(?:\.\d+)?`;
-const variable = new RegExp(String.raw`(?<named>${named})|\d+\.\d+|(?<=heldMs":"|for at least )\d+`, "gu");
+const variable = new RegExp(
+  String.raw`(?<named>${named})|\d+\.\d+|(?<=(?:held|age|expiresIn)Ms":"|for at least )\d+`,
+  "gu",
+);
 
 /** Runs the commands of a transcript and compares what they print, apart from white space, with what it says. */
 export class TranscriptRun {

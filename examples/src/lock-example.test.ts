@@ -3,7 +3,7 @@ import { afterAll, expect, test } from "@jest/globals";
 import { Child, leakCheck } from "@metasrv/testing";
 
 /** The built example, as `npm run example` runs it. */
-const example = fileURLToPath(new URL("../dist/lock-example.js", import.meta.url));
+const example = fileURLToPath(new URL("../dist/example.js", import.meta.url));
 
 test("the example keeps its promises, ten times as fast", async () => {
   const lines: string[] = [];

@@ -1,6 +1,6 @@
 // Locks in their original form: lock({ name, expireSecs }) waits for a lock and answers with its key, unlock({ key })
 // gives it back. Nothing is renewed: a lock that is not unlocked in time ends by itself.
-import { check, type Meta, moment, onStage, say, work } from "./stage.js";
+import { check, type Meta, moment, type NewClient, onStage, originalForm, say, work } from "./stage.js";
 
 async function lockAndUnlock(meta: Meta): Promise<void> {
   say("1. Lock for 60 s, work 3 s, unlock");
@@ -71,4 +71,8 @@ async function tooLate(meta: Meta): Promise<void> {
   check(thirdLockedAt >= unlockedAt, "the late unlock took the lock away from the second");
 }
 
-await onStage(lockAndUnlock, twoWorkers, tooLate);
+const inOriginalForm = (scenario: (meta: Meta) => Promise<void>) => {
+  return (newClient: NewClient): Promise<void> => scenario(originalForm(newClient("example")));
+};
+
+await onStage(...[lockAndUnlock, twoWorkers, tooLate].map(inOriginalForm));

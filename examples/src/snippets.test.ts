@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import * as client from "@metasrv/meta-client";
+import { leakCheck, type Metasrv, startMetasrv } from "@metasrv/testing";
 import ts from "typescript";
 import { codeBlocks } from "./code-blocks.js";
 
@@ -20,6 +22,9 @@ declare global {
   const orderId: number;
   const invoices: readonly object[];
   const steps: readonly ((signal: AbortSignal) => Promise<void>)[];
+  const from: number;
+  const to: number;
+  const signal: AbortSignal;
   function cleanUp(signal: AbortSignal): Promise<void>;
 }
 `;
@@ -61,12 +66,11 @@ function problemsOf(sources: ReadonlyMap<string, string>): string[] {
   });
 }
 
-const kinds = ["exclusive", "shared", "semaphore"].map((kind) => `docs/kinds/${kind}.md`);
+const kinds = ["exclusive", "shared", "semaphore", "several", "leader"].map((kind) => `docs/kinds/${kind}.md`);
+const pages = [...kinds, "docs/inspection.md", "docs/force.md"];
 
 test("the TypeScript snippets of the README and the guides compile", () => {
-  const snippets = ["README.md", "docs/client.md", "docs/reliability.md", "docs/inspection.md", ...kinds].flatMap(
-    snippetsOf,
-  );
+  const snippets = ["README.md", "docs/client.md", "docs/reliability.md", ...pages].flatMap(snippetsOf);
   expect(snippets.length).toBeGreaterThan(8);
   const globalsFile = `${root}/examples/src/snippet-globals.ts`;
   expect(problemsOf(new Map([[globalsFile, globals], ...snippets]))).toEqual([]);
@@ -78,3 +82,66 @@ test("and the compiler would notice a mistake", () => {
     expect.stringContaining("'endpoint' does not exist"),
   ]);
 });
+
+/** A snippet as a function of what it uses. Its imports are what it gets by the same names. */
+function runnable(source: string): (globals: object) => Promise<void> {
+  const body = source.replace(/^import .*;$/gmu, "").replace("export {};", "");
+  const { outputText } = ts.transpileModule(`const snippet = async () => {${body}};`, {
+    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
+  });
+  return (globals) => {
+    // eslint-disable-next-line @typescript-eslint/no-implied-eval -- the guides are ours
+    const run = new Function(...Object.keys(globals), `${outputText}\nreturn snippet();`) as (
+      ...values: unknown[]
+    ) => Promise<void>;
+    return run(...(Object.values(globals) as unknown[]));
+  };
+}
+
+describe("the snippets of the pages on kinds, inspection and force run:", () => {
+  let metasrv: Metasrv;
+  beforeAll(async () => {
+    metasrv = await startMetasrv();
+  });
+  afterAll(async () => {
+    await metasrv[Symbol.asyncDispose]();
+  });
+
+  test.each(pages.flatMap(snippetsOf).map(([name, source]) => [name.slice(`${root}/examples/src/`.length), source]))(
+    "%s",
+    async (_, source) => {
+      const { signal } = stoppable();
+      await using others = new client.MetaClient({ endpoints: [metasrv.url], owner: "others" });
+      await using meta = new client.MetaClient({ endpoints: [metasrv.url], trackNesting: true });
+      // What is looked at, and taken by force.
+      const isLookedAt = /\.(?:watch|watchAll|list|force|get)\(/u.test(source);
+      await using held = isLookedAt ? await others.lock("orders/42") : undefined;
+      const waiting = held && others.lock("orders/42").then((lock) => lock.release());
+      waiting?.catch(() => undefined);
+      const globals = {
+        ...client,
+        ...{ meta, signal, order: {}, orderId: 42, from: 1, to: 2 },
+        db: { update: () => Promise.resolve(), query: () => Promise.resolve({ rowCount: 1 }) },
+        cleanUp: () => new Promise((resolve) => setTimeout(resolve, 20)),
+        console: { log: () => undefined },
+      };
+      await runnable(source)(globals).catch((error: unknown) => {
+        // What goes on until it is stopped ends with the reason.
+        if (error !== signal.reason) {
+          throw error;
+        }
+      });
+    },
+  );
+});
+
+/** A signal that aborts soon. */
+function stoppable(): AbortController {
+  const stop = new AbortController();
+  setTimeout(() => {
+    stop.abort(new Error("enough was seen"));
+  }, 500);
+  return stop;
+}
+
+afterAll(leakCheck());

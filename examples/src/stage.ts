@@ -8,7 +8,7 @@ import {
 } from "@metasrv/meta-client";
 import { startEtcd, startMetasrv } from "@metasrv/testing";
 
-/** What the scenarios use of a `MetaClient`. */
+/** What of a `MetaClient` scenarios of the original form use. */
 export interface Meta {
   lock(request: LockRequest): Promise<LockResult>;
   unlock(request: UnlockRequest): Promise<UnlockResult>;
@@ -44,24 +44,87 @@ export function check(kept: boolean, broken: string): void {
   }
 }
 
-/** Runs scenarios, one after the other, on a real etcd and a real metasrv. The process fails if one of them does. */
-export async function onStage(...scenarios: ((meta: Meta) => Promise<void>)[]): Promise<void> {
+/** So many seconds of the scenario in milliseconds, such as a TTL. */
+export function msOf(seconds: number): number {
+  return Math.round((seconds / timeScale) * 1000);
+}
+
+/** Resolves once so many requests hold a lock or wait for it, so that what is asked for after that comes after them. */
+export async function untilQueued(meta: MetaClient, name: string, count: number): Promise<void> {
+  for await (const { tickets } of meta.locks.watch(name)) {
+    if (tickets.length >= count) {
+      return;
+    }
+  }
+}
+
+/** Resolves once so many requests wait for a lock. */
+export async function untilWaiting(meta: MetaClient, name: string, count = 1): Promise<void> {
+  for await (const { waiters } of meta.locks.watch(name, { maxTickets: 1 })) {
+    if (waiters >= count) {
+      return;
+    }
+  }
+}
+
+/** A resource that is guarded by a lock: it takes what comes with a fencing token, and refuses what is outdated. */
+export class FencedRecord<T> {
+  value: T;
+  #fence = 0n;
+
+  constructor(value: T) {
+    this.value = value;
+  }
+
+  /**
+   * @param floor - with a shared lock, that of the grant; else the token
+   * @returns whether it was written
+   */
+  write(value: T, token: bigint, floor = token): boolean {
+    if (token < this.#fence) {
+      return false;
+    }
+    this.#fence = floor > this.#fence ? floor : this.#fence;
+    this.value = value;
+    return true;
+  }
+}
+
+/** The client of one process, by the name of who runs it. */
+export type NewClient = (owner: string) => MetaClient;
+
+/**
+ * Runs scenarios, one after the other, on a real etcd and a real metasrv. The process fails if one of them does.
+ *
+ * A scenario makes a client for each process that it shows. They are closed at its end.
+ */
+export async function onStage(...scenarios: ((newClient: NewClient) => Promise<void>)[]): Promise<void> {
+  const clients: MetaClient[] = [];
   try {
     await using etcd = await startEtcd();
     await using metasrv = await startMetasrv({ store: etcd.endpoint });
-    await using meta = new MetaClient({ endpoints: [metasrv.url] });
+    const newClient: NewClient = (owner) => {
+      // From Node 24 on, trackNesting is on by itself.
+      const meta = new MetaClient({ endpoints: [metasrv.url], owner, trackNesting: true });
+      clients.push(meta);
+      return meta;
+    };
     say(`metasrv serves at ${metasrv.address}, over an etcd at ${etcd.endpoint}`);
     for (const scenario of scenarios) {
-      await scenario(timeScale === 1 ? meta : hurried(meta));
+      await scenario(newClient);
+      await Promise.all(clients.splice(0).map((meta) => meta.close()));
     }
     say("Every promise was kept.");
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     process.exitCode = 1;
+  } finally {
+    await Promise.all(clients.map((meta) => meta.close()));
   }
 }
 
-function hurried(meta: MetaClient): Meta {
+/** The client in its original form, whose locks last as long as the scenario says. */
+export function originalForm(meta: MetaClient): Meta {
   return {
     lock: ({ name, expireSecs }) => meta.lock({ name, expireSecs: expireSecs / timeScale }),
     unlock: (request) => meta.unlock(request),
