@@ -74,6 +74,8 @@ export interface ElectionParts {
   readonly inspector: LockInspector;
   /** Waits for a lock. */
   readonly acquire: (name: LockName, options: CheckedLockOptions, value: Uint8Array) => Promise<LockHandle>;
+  /** Runs what holds a lock, so that it is known that it does. @param place - made where the lock was asked for */
+  readonly run: <T>(handle: LockHandle, place: Error, body: () => T) => T;
 }
 
 const noBytes = new Uint8Array();
@@ -93,9 +95,15 @@ export class Elections {
     if (typeof body !== "function") {
       throw invalid("body", "a function that is called with the term", body);
     }
-    for (;;) {
-      const term = await this.#win(name, candidate);
-      const isOver = await this.#serve(term, body, healthy, stopGraceMs);
+    const place = new Error("the election was entered here");
+    const run = (term: OwnTerm): Promise<void> | void => this.#parts.run(term.handle, place, () => body(term));
+    for (let isFirst = true; ; isFirst = false) {
+      const term = await this.#win(name, candidate, isFirst);
+      if (term === undefined) {
+        await this.#rejoin(candidate);
+        continue;
+      }
+      const isOver = await this.#serve(term, run, healthy, stopGraceMs);
       if (isOver) {
         return;
       }
@@ -107,8 +115,12 @@ export class Elections {
   /** See `MetaClient.campaign`. */
   async *campaign(name: LockName, options: CampaignOptions): AsyncGenerator<Term, void, undefined> {
     const candidate = checkCandidate(options);
-    for (;;) {
-      const term = await this.#win(name, candidate);
+    for (let isFirst = true; ; isFirst = false) {
+      const term = await this.#win(name, candidate, isFirst);
+      if (term === undefined) {
+        await this.#rejoin(candidate);
+        continue;
+      }
       try {
         yield term;
       } finally {
@@ -140,7 +152,7 @@ export class Elections {
   /** @returns whether the body has ended before its term */
   async #serve(
     term: OwnTerm,
-    body: (term: Term) => Promise<void> | void,
+    body: (term: OwnTerm) => Promise<void> | void,
     healthy: (() => boolean | Promise<boolean>) | undefined,
     stopGraceMs: number,
   ): Promise<boolean> {
@@ -177,9 +189,11 @@ export class Elections {
     try {
       for (;;) {
         await sleep(clock, term.ttlMs / 3, watch, false);
-        const isFit = await Promise.resolve()
+        const answer = Promise.resolve()
           .then(healthy)
           .catch(() => false);
+        const noAnswer = sleep(clock, term.ttlMs / 3, watch, false).then(() => false);
+        const isFit = await Promise.race([answer, noAnswer]);
         if (!isFit && !watch.cancelled) {
           term.stop(new LockLostError(`The candidate for ${JSON.stringify(term.name)} is not healthy, and resigns.`));
           return;
@@ -216,8 +230,19 @@ export class Elections {
     });
   }
 
-  async #win(name: LockName, { lock, value, signal }: Candidate): Promise<OwnTerm> {
-    return new OwnTerm(await this.#parts.acquire(name, lock, value), name, signal);
+  /**
+   * @param isFirst - whether the candidate has not waited before: then it is told when no server can be reached
+   * @returns undefined when the candidate has lost its place in the queue, and is to come back
+   */
+  async #win(name: LockName, { lock, value, signal }: Candidate, isFirst: boolean): Promise<OwnTerm | undefined> {
+    try {
+      return new OwnTerm(await this.#parts.acquire(name, lock, value), name, signal);
+    } catch (error) {
+      if (error instanceof LockLostError || (error instanceof UnavailableError && !isFirst)) {
+        return undefined;
+      }
+      throw error;
+    }
   }
 
   async #rejoin({ rejoinMs, signal }: Candidate): Promise<void> {
@@ -234,7 +259,7 @@ export class Elections {
 /** A term of this process. */
 class OwnTerm implements Term {
   readonly name: LockName;
-  readonly #handle: LockHandle;
+  readonly handle: LockHandle;
   readonly #over = new AbortController();
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = (): void => {
@@ -242,7 +267,7 @@ class OwnTerm implements Term {
   };
 
   constructor(handle: LockHandle, name: LockName, signal: AbortSignal | undefined) {
-    this.#handle = handle;
+    this.handle = handle;
     this.name = name;
     this.#signal = signal;
     handle.signal.addEventListener("abort", () => {
@@ -255,11 +280,11 @@ class OwnTerm implements Term {
   }
 
   get token(): FencingToken {
-    return this.#handle.token;
+    return this.handle.token;
   }
 
   get floor(): FencingToken {
-    return this.#handle.floor;
+    return this.handle.floor;
   }
 
   get signal(): AbortSignal {
@@ -267,12 +292,12 @@ class OwnTerm implements Term {
   }
 
   get ttlMs(): number {
-    return this.#handle.ttlMs;
+    return this.handle.ttlMs;
   }
 
   async publish(value: string | Uint8Array): Promise<void> {
     const bytes = checkValue(value);
-    const outcome = this.signal.aborted ? "lost" : await this.#handle.publish(bytes);
+    const outcome = this.signal.aborted ? "lost" : await this.handle.publish(bytes);
     if (outcome === "lost") {
       throw new LockLostError(`The term as leader of ${JSON.stringify(this.name)} is over, and nothing was published.`);
     }
@@ -296,7 +321,7 @@ class OwnTerm implements Term {
 
   /** The lock is renewed no more, and given back if the callback ends before its TTL. */
   leaveToTtl(ended: Promise<unknown>): void {
-    this.#handle.stopRenewing();
+    this.handle.stopRenewing();
     const end = (): Promise<void> => this.end();
     ended.then(end, end);
   }
@@ -304,7 +329,7 @@ class OwnTerm implements Term {
   /** Gives the lock back. Never rejects. */
   async end(): Promise<void> {
     this.#signal?.removeEventListener("abort", this.#onAbort);
-    await this.#handle[Symbol.asyncDispose]();
+    await this.handle[Symbol.asyncDispose]();
     this.stop(new LockLostError(`The term as leader of ${JSON.stringify(this.name)} has ended.`));
   }
 }

@@ -297,7 +297,8 @@ export class LockHandle implements HeldLock, HeldLocks, HeldKey, NewsListener, C
       }
       if (error instanceof LockLostError) {
         this.#gone = true;
-        this.#validity.lose(new LockLostError(`${this.#subject} is lost: ${error.message}`, { cause: error }));
+        const { message, forced } = error;
+        this.#validity.lose(new LockLostError(`${this.#subject} is lost: ${message}`, { cause: error, forced }));
         return "lost";
       }
       if (unanswered) {

@@ -134,7 +134,8 @@ export class LockInspector {
 
   /**
    * Shows one lock with its queue, and again whenever that has changed, at most 10 times a second: what was between is left
-   * out. It goes on over failures of servers, and never ends by itself.
+   * out. It goes on over failures of servers, and ends only when none can be reached
+   * for `unavailableAfterMs`.
    *
    * @throws as {@link get}; the reason of `signal` once that aborts
    */
@@ -154,7 +155,8 @@ export class LockInspector {
 
   /**
    * Tells of all locks whose names begin with a prefix, and then of those that change, at most 10 times a second: what was
-   * between is left out. It goes on over failures of servers, and never ends by itself.
+   * between is left out. It goes on over failures of servers, and ends only when none can be reached
+   * for `unavailableAfterMs`.
    *
    * @throws as {@link watch}
    */

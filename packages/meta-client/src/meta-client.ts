@@ -111,6 +111,7 @@ export class MetaClient implements AsyncDisposable {
       random: all.random,
       inspector: this.locks,
       acquire: (name, options, value) => this.#acquire([askedOf(name, options.share)], options, value),
+      run: (handle, place, body) => (this.#nesting === undefined ? body() : this.#nesting.run(handle, place, body)),
     });
   }
 
@@ -214,10 +215,11 @@ export class MetaClient implements AsyncDisposable {
   }
 
   /**
-   * The lock of that name that the running code holds, because it runs inside of {@link withLock} or its kin; undefined when it
-   * holds none, or when the client does not have `trackNesting`. So a function that needs the lock can take it from its caller.
+   * The lock of that name that the running code holds, because it runs inside of {@link withLock} or its kin, alone or with
+   * others of {@link withAll}; undefined when it holds none, or when the client does not have `trackNesting`. So a function that
+   * needs the lock can take it from its caller.
    */
-  current(name: LockName): HeldLock | undefined {
+  current(name: LockName): HeldLock | HeldLocks | undefined {
     return this.#nesting?.current(name);
   }
 
@@ -259,7 +261,7 @@ export class MetaClient implements AsyncDisposable {
 
   /**
    * Tells who leads now, and again whenever that or the leader's value changes; null while nobody leads. It goes on over
-   * failures of servers, and never ends by itself.
+   * failures of servers, and ends only when none can be reached for `unavailableAfterMs`.
    *
    * @throws as {@link LockInspector.watch}
    */
@@ -345,7 +347,7 @@ export class MetaClient implements AsyncDisposable {
   }
 
   async #tryAcquire(locks: readonly AskedLock[], options: CheckedLockOptions): Promise<LockHandle | null> {
-    const grant = await this.#calls.tryAcquire(this.#ask(locks, options));
+    const grant = await this.#calls.tryAcquire(this.#ask(locks, { ...options, waitMs: 0 }));
     return grant === null ? null : this.#hold(locks, grant, options);
   }
 
@@ -407,7 +409,8 @@ export class MetaClient implements AsyncDisposable {
       owner: options.owner ?? this.#config.owner,
       labels: options.labels ?? {},
       value,
-      within: this.#nesting?.within() ?? [],
+      // Who bounds its wait does not wait for ever, whatever it holds.
+      within: options.waitMs === undefined && this.#nesting !== undefined ? this.#nesting.within() : noneHeld,
       signal: options.signal,
     };
   }
@@ -440,6 +443,7 @@ export class MetaClient implements AsyncDisposable {
 type Asked = readonly [readonly AskedLock[], CheckedLockOptions];
 
 const noBytes = new Uint8Array();
+const noneHeld: LockAsk["within"] = [];
 
 function askedOf(name: LockName, share: Share): AskedLock {
   return { name, lock: toWireName(name), share };

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import { fileURLToPath } from "node:url";
 import type { HeldLock as HeldLockMessage } from "@metasrv/proto/metasrv/v1";
 import type { AskedLock, LockName } from "./lock-arguments.js";
 import { describeLocks, isSameLock, toWireName } from "./lock-arguments.js";
@@ -79,8 +80,12 @@ export class Nesting {
   }
 }
 
-/** The lines of a stack below those of this package. */
+/** Where locks are asked for in this package. */
+const ownFiles = ["./meta-client.", "./election."].map((file) => new URL(file, import.meta.url));
+
+/** The lines of a stack, without those of this package. */
 function stackOf({ stack = "" }: Error): string {
+  const own = ownFiles.flatMap((file) => [file.href, fileURLToPath(file)]);
   const lines = stack.split("\n").slice(1);
-  return `\n${lines.join("\n")}`;
+  return `\n${lines.filter((line) => !own.some((file) => line.includes(file))).join("\n")}`;
 }

@@ -73,8 +73,10 @@ export function translateError(error: unknown, call: FailedCall): EndpointFailur
       return new InvalidArgumentError(message, { cause: error });
     case "wait-timeout":
       return new WaitTimeoutError(message, detail?.state, { cause: error });
-    case "lost":
-      return new LockLostError(message, { cause: error });
+    case "lost": {
+      const forced = detail?.forced && { actor: detail.forced.actor, reason: detail.forced.reason };
+      return new LockLostError(message, { cause: error, forced });
+    }
     case "limit":
       return new LimitExceededError(message, { cause: error });
     case "endpoint":

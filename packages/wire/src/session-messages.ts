@@ -378,12 +378,15 @@ function readFailure(reader: FieldReader): SessionFailure {
   return failure;
 }
 
-function writeErrorDetail(writer: FieldWriter, { reason, state }: ErrorDetail): void {
+function writeErrorDetail(writer: FieldWriter, { reason, state, forced }: ErrorDetail): void {
   if (reason !== Reason.UNSPECIFIED) {
     writer.bigint(1, BigInt(reason));
   }
   if (state !== undefined) {
     writer.nested(2, state, writeLockState);
+  }
+  if (forced !== undefined) {
+    writer.nested(3, forced, writeForcedBy);
   }
 }
 
@@ -397,8 +400,11 @@ function readErrorDetail(reader: FieldReader): ErrorDetail {
       case tagOf(2, bytes):
         detail.state = reader.nested(readLockState, detail.state);
         break;
+      case tagOf(3, bytes):
+        detail.forced = reader.nested(readForcedBy, detail.forced);
+        break;
       default:
-        reader.skip(tag, 2);
+        reader.skip(tag, 3);
     }
   }
   return detail;

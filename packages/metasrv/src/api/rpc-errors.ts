@@ -89,7 +89,11 @@ export function toSessionFailure(error: unknown, logger: Logger): SessionFailure
   return create(SessionFailureSchema, { code, message: rawMessage });
 }
 
-function detailOf({ reason, state }: LockError): MessageInitShape<typeof ErrorDetailSchema> {
+function detailOf({ reason, state, forced }: LockError): MessageInitShape<typeof ErrorDetailSchema> {
   const [, wireReason] = wireErrors[reason];
-  return state === undefined ? { reason: wireReason } : { reason: wireReason, state: stateMessage(state) };
+  return {
+    reason: wireReason,
+    ...(state !== undefined && { state: stateMessage(state) }),
+    ...(forced !== undefined && { forced }),
+  };
 }

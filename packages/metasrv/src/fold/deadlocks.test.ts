@@ -93,6 +93,33 @@ describe("a deadlock", () => {
     expect([...findDeadlocks(stage.fold)]).toEqual([]);
   });
 
+  test("of a semaphore is one only if no holder can go that leaves room", () => {
+    const stage = new Stage();
+    const permit = { permits: 1, limit: 2 };
+    const a = stage.ask("s", { share: permit });
+    const b = stage.ask("s", { share: permit });
+    const x = stage.ask("x");
+    const wantsX = stage.ask("x", { within: [a] });
+    const wantsPermit = stage.ask("s", { share: permit, within: [x] });
+    // The other holder goes, and leaves its permit.
+    expect(findDeadlock(stage.fold, wantsPermit)).toBeUndefined();
+    const wantsXToo = stage.ask("x", { within: [b] });
+    const found = findDeadlock(stage.fold, wantsPermit) ?? [];
+    expect(found[0]).toBe(wantsPermit);
+    expect([wantsX, wantsXToo]).toContain(found[1]);
+    expect([...findDeadlocks(stage.fold)]).not.toEqual([]);
+  });
+
+  test("is none for who only waits behind one", () => {
+    const stage = new Stage();
+    const [a, b, c] = [stage.ask("a"), stage.ask("b"), stage.ask("c")];
+    stage.ask("b", { within: [a] });
+    stage.ask("a", { within: [b] });
+    const behind = stage.ask("a", { within: [c] });
+    expect(findDeadlock(stage.fold, behind)).toBeUndefined();
+    expect([...findDeadlocks(stage.fold)]).toHaveLength(1);
+  });
+
   test("is found where somebody asks for a lock that it holds itself", () => {
     const stage = new Stage();
     const a = stage.ask("a");

@@ -36,7 +36,7 @@ describe("the hash of what is folded", () => {
           steps.forEach(({ logged }) => fold.apply(logged, false));
           return fold;
         });
-        const [tickets, others] = folds.map((fold) => [hashed(ticketsOf(fold)), fold.forced]);
+        const [tickets, others] = folds.map((fold) => [hashed(ticketsOf(fold)), [...fold.forced.values()]]);
         const [hash, other] = folds.map((fold) => fold.hash);
         if (JSON.stringify(tickets, bigints) === JSON.stringify(others, bigints)) {
           expect(other).toEqual(hash);

@@ -68,9 +68,10 @@ export class Fold implements LogFold {
   #writers = new Writers();
   /** What of a snapshot has come so far. */
   #loading: Ticket[] = [];
+  #loadingForced: ForcedRecord[] = [];
   #news: News[] = [];
-  /** Of tickets that were removed by hand, oldest first. */
-  #forced: ForcedRecord[] = [];
+  /** Of tickets that were removed by hand, by their tokens, oldest first. */
+  #forced = new Map<bigint, ForcedRecord>();
   #walk: SnapshotWalk | undefined;
   #walks = 0;
   readonly #knownLevel: number;
@@ -219,8 +220,8 @@ export class Fold implements LogFold {
     return ticket.main.seenAtMs <= this.#readAtMs;
   }
 
-  /** Tickets that were removed by hand, oldest first. */
-  get forced(): readonly ForcedRecord[] {
+  /** Tickets that were removed by hand, by their tokens, oldest first. */
+  get forced(): ReadonlyMap<bigint, ForcedRecord> {
     return this.#forced;
   }
 
@@ -349,7 +350,7 @@ export class Fold implements LogFold {
     for (const writer of writers) {
       this.#writers.restore(writer);
     }
-    this.#forced.push(...forced);
+    this.#loadingForced.push(...forced);
   }
 
   loaded(hash: StateHash): void {
@@ -362,10 +363,11 @@ export class Fold implements LogFold {
       ticket.heldAtMs = this.#atMs;
       this.#hash.add(ticket);
     }
-    this.#forced.sort((a, b) => (a.place < b.place ? -1 : 1));
-    for (const record of this.#forced) {
+    for (const record of this.#loadingForced.sort((a, b) => (a.place < b.place ? -1 : 1))) {
+      this.#forced.set(record.token, record);
       this.#hash.addRecord(record);
     }
+    this.#loadingForced = [];
     this.#hash.mark(this.#revision);
     if (this.#hash.low !== hash.low || this.#hash.high !== hash.high) {
       throw new FatalError(
@@ -381,7 +383,7 @@ export class Fold implements LogFold {
       base: this.base,
       hash: this.hash,
       writers: this.#writers.progress(),
-      forced: this.#forced,
+      forced: this.#forced.values(),
       tickets: this.#table.tickets(),
       firstLater: this.nextToken,
       number: ++this.#walks,
@@ -507,15 +509,18 @@ export class Fold implements LogFold {
     const { owner } = ticket.content;
     const record = { name, token, actor, reason, unixMs, owner, held: ticket.holds, place };
     this.#drop(ticket, record);
-    this.#forced.push(record);
+    this.#forced.set(token, record);
     this.#hash.addRecord(record);
     this.#forgetForced(unixMs - forcedKeptMs);
     return done;
   }
 
   #forgetForced(beforeUnixMs: number): void {
-    const from = this.#forced.findIndex(({ unixMs }) => unixMs >= beforeUnixMs);
-    for (const record of this.#forced.splice(0, Math.max(from, this.#forced.length - forcedKept))) {
+    for (const [token, record] of this.#forced) {
+      if (record.unixMs >= beforeUnixMs && this.#forced.size <= forcedKept) {
+        return;
+      }
+      this.#forced.delete(token);
       this.#hash.subtractRecord(record);
     }
   }
@@ -596,7 +601,7 @@ export class Fold implements LogFold {
     const ticket = this.#table.get(before);
     if (ticket?.token !== before.token) {
       before.present = false;
-      const forced = this.#forced.find(({ token }) => token === before.token);
+      const forced = this.#forced.get(before.token);
       this.#news.push({ ticket: before, what: "removed", forced });
       return;
     }

@@ -8,7 +8,7 @@ export interface SnapshotWalkOptions {
   readonly base: LogBase;
   readonly hash: StateHash;
   readonly writers: readonly WriterProgress[];
-  readonly forced: readonly ForcedRecord[];
+  readonly forced: Iterable<ForcedRecord>;
   readonly tickets: Iterator<Ticket>;
   /** The lowest token that no ticket has yet: what comes later is not part of the snapshot. */
   readonly firstLater: bigint;

@@ -115,12 +115,13 @@ function addExtras(sum: Sum, { others, labels, within, value }: TicketExtras): v
   sum.text(value);
 }
 
-function sumOfRecord(sum: Sum, { name, token, owner, held, actor, reason, place }: ForcedRecord): Sum {
+function sumOfRecord(sum: Sum, { name, token, owner, held, actor, reason, unixMs, place }: ForcedRecord): Sum {
   sum.begin().text(name).text(owner).text(actor).text(reason);
   return sum
     .number(lowBits(token))
     .number(lowBits(place))
-    .number(held ? 1 : 0);
+    .number(held ? 1 : 0)
+    .text(String(unixMs));
 }
 
 function lowBits(token: bigint): number {

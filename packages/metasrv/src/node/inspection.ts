@@ -186,7 +186,7 @@ export class Inspection {
   async ticket(name: LockName, token: bigint): Promise<TicketInfo | undefined> {
     await this.#see(token);
     const ticket = this.#parts.fold.at(name, token);
-    return ticket && this.#show(ticket, 0);
+    return ticket && this.#show(ticket, this.#parts.fold.state(ticket.name, ticket).position);
   }
 
   /**
@@ -197,7 +197,7 @@ export class Inspection {
    */
   async forced(minToken: bigint, before: bigint | undefined, pageSize: number): Promise<readonly ForcedRecord[]> {
     await this.#see(minToken);
-    return this.#parts.fold.forced
+    return [...this.#parts.fold.forced.values()]
       .filter(
         (record) =>
           record.unixMs >= this.#parts.unixMs() - forcedKeptMs && (before === undefined || record.place < before),
@@ -327,7 +327,7 @@ export class Inspection {
 
   #deadlocked(ticket: Ticket): DeadlockedRequest {
     const part = ticket.parts.find(({ admitted }) => !admitted) ?? ticket;
-    return { name: part.name, ticket: this.#show(part, 0) };
+    return { name: part.name, ticket: this.#show(part, this.#parts.fold.state(part.name, part).position) };
   }
 
   #show(ticket: Ticket, position: number): TicketInfo {

@@ -494,7 +494,7 @@ export class LockNode {
 
   /** Why a ticket is not there any more. */
   #notHeld(token: bigint): LockError {
-    const record = this.#fold.forced.find((forced) => forced.token === token);
+    const record = this.#fold.forced.get(token);
     return record === undefined ? notHeld() : removedByForce(record);
   }
 
