@@ -56,6 +56,10 @@ const kindOfReason: Record<Exclude<Reason, Reason.UNSPECIFIED>, Kind> = {
   [Reason.TOO_MANY_COMMANDS]: "limit",
   // The server gave up the stream, not the request.
   [Reason.NOT_READING]: "endpoint",
+  // The session is over, or cannot be: another one, here or elsewhere, is asked.
+  [Reason.NOT_ATTACHED]: "endpoint",
+  [Reason.OUT_OF_ORDER]: "endpoint",
+  [Reason.TOO_MANY_ATTACHED]: "endpoint",
 };
 
 /**

@@ -79,6 +79,7 @@ export function startOptions(): Option[] {
     limit("maxTickets", "requests, held and waiting, that this server serves"),
     limit("maxMessageBytes", "largest request message, in bytes"),
     limit("maxSessionCommands", "requests and locks of one session"),
+    limit("maxAttached", "sessions of clients that HTTP/2 does not reach all the way, which attach"),
     limit("heartbeatMs", "how often each side of a session gives a sign of life, in milliseconds"),
     limit("sessionTimeoutMs", "after how long without a sign of life a session is given up, in milliseconds"),
     limit("waiterGraceMs", "how long a wait outlives a broken connection, in milliseconds"),

@@ -206,6 +206,7 @@ function completeLimits(input: NonNullable<ConfigInput["limits"]>): Limits {
     // Room for the longest name and owner in JSON, where one byte of a name can take two characters, and for the rest.
     maxMessageBytes: limit("maxMessageBytes", 2 * (maxNameBytes + maxOwnerBytes) + 1024, 2 ** 32 - 1),
     maxSessionCommands: limit("maxSessionCommands", 1, Number.MAX_SAFE_INTEGER),
+    maxAttached: limit("maxAttached", 0, Number.MAX_SAFE_INTEGER),
     heartbeatMs,
     sessionTimeoutMs: limit("sessionTimeoutMs", 2 * heartbeatMs, longestTimerMs),
     waiterGraceMs: limit("waiterGraceMs", 0, longestTimerMs),

@@ -39,6 +39,9 @@ const table: Record<LockErrorReason, [Code, Reason]> = {
   "invalid-within": [Code.InvalidArgument, Reason.INVALID_WITHIN],
   "invalid-force": [Code.InvalidArgument, Reason.INVALID_FORCE],
   forced: [Code.FailedPrecondition, Reason.FORCED],
+  "not-attached": [Code.FailedPrecondition, Reason.NOT_ATTACHED],
+  "out-of-order": [Code.Aborted, Reason.OUT_OF_ORDER],
+  "too-many-attached": [Code.Unavailable, Reason.TOO_MANY_ATTACHED],
 };
 
 describe("toConnectError", () => {

@@ -39,6 +39,9 @@ const wireErrors: Readonly<Record<LockErrorReason, readonly [Code, Reason]>> = {
   "invalid-value": [Code.InvalidArgument, Reason.INVALID_VALUE],
   "invalid-within": [Code.InvalidArgument, Reason.INVALID_WITHIN],
   "invalid-force": [Code.InvalidArgument, Reason.INVALID_FORCE],
+  "not-attached": [Code.FailedPrecondition, Reason.NOT_ATTACHED],
+  "out-of-order": [Code.Aborted, Reason.OUT_OF_ORDER],
+  "too-many-attached": [Code.Unavailable, Reason.TOO_MANY_ATTACHED],
   forced: [Code.FailedPrecondition, Reason.FORCED],
 };
 

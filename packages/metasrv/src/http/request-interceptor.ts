@@ -19,6 +19,8 @@ export function createRequestInterceptor(options: RequestLogOptions): Intercepto
     try {
       const response = await next(request);
       if (response.stream) {
+        // nginx and its kin would keep what a stream says until they have a buffer full of it.
+        response.header.set("x-accel-buffering", "no");
         return { ...response, message: observe(response.message, ended, failed) };
       }
       ended();

@@ -18,6 +18,8 @@ export interface Limits {
   readonly maxMessageBytes: number;
   /** How many commands of one session may be unanswered. Its waits and the locks that it holds count, too. */
   readonly maxSessionCommands: number;
+  /** How many sessions that Attach opened one node serves. */
+  readonly maxAttached: number;
   /** How often each side of a session sends something, in milliseconds. */
   readonly heartbeatMs: number;
   /** After how long without a sign of life a session is given up, in milliseconds. */
@@ -37,6 +39,7 @@ export const defaultLimits: Limits = {
   maxTickets: 1_000_000,
   maxMessageBytes: 1024 * 1024,
   maxSessionCommands: 1_000_000,
+  maxAttached: 10_000,
   heartbeatMs: 2_000,
   sessionTimeoutMs: 6_000,
   waiterGraceMs: 3_000,

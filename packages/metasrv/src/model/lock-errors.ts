@@ -76,7 +76,10 @@ export type LockErrorReason =
   | "canceled"
   | "invalid-command"
   | "too-many-commands"
-  | "not-reading";
+  | "not-reading"
+  | "not-attached"
+  | "out-of-order"
+  | "too-many-attached";
 
 /**
  * What can go wrong with a lock, on every implementation. The message says what was wrong, what was expected and what

@@ -2,6 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { SessionRequest, SessionResponse } from "@metasrv/proto/metasrv/v1";
 import type { FarEnd } from "../api/caller.js";
 import { LockError } from "../model/lock-errors.js";
+import { ReadingGate } from "./reading-gate.js";
 import type { ServiceDependencies } from "./service-dependencies.js";
 import { Session } from "./session.js";
 
@@ -10,13 +11,35 @@ import { Session } from "./session.js";
  *
  * @throws what the session ends with, see {@link Session.over}, or the signal's reason
  */
-export async function* serveSession(
+export function serveSession(
   dependencies: ServiceDependencies,
   requests: AsyncIterable<SessionRequest>,
-  { farEnd, signal }: { readonly farEnd: FarEnd; readonly signal: AbortSignal },
+  carrier: ResponseStream,
+): AsyncGenerator<SessionResponse> {
+  return sessionResponses(dependencies, carrier, (session, gate) => {
+    void receive(session, requests, gate);
+  });
+}
+
+/** The stream that carries a session's responses. */
+export interface ResponseStream {
+  readonly farEnd: FarEnd;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Opens a session, and gives what it has to say as long as it lasts.
+ *
+ * @param opened - called at once with the session, and with what says when to bring it requests
+ * @throws as {@link serveSession}
+ */
+export async function* sessionResponses(
+  dependencies: ServiceDependencies,
+  { farEnd, signal }: ResponseStream,
+  opened: (session: Session, gate: ReadingGate) => void,
 ): AsyncGenerator<SessionResponse> {
   let wake: (() => void) | undefined;
-  const gate = new Gate();
+  const gate = new ReadingGate();
   const session = new Session(dependencies, {
     wake: () => wake?.(),
     read: (on) => {
@@ -35,7 +58,7 @@ export async function* serveSession(
   if (signal.aborted) {
     onAbort();
   }
-  void receive(session, requests, gate);
+  opened(session, gate);
   try {
     for (;;) {
       const message = session.next();
@@ -56,7 +79,7 @@ export async function* serveSession(
   }
 }
 
-async function receive(session: Session, requests: AsyncIterable<SessionRequest>, gate: Gate): Promise<void> {
+async function receive(session: Session, requests: AsyncIterable<SessionRequest>, gate: ReadingGate): Promise<void> {
   const iterator = requests[Symbol.asyncIterator]();
   try {
     while (session.over === undefined) {
@@ -79,20 +102,4 @@ function brokenBy(reason: unknown): LockError | ConnectError {
   return reason instanceof LockError || reason instanceof ConnectError
     ? reason
     : new LockError("canceled", "the client is gone", { cause: reason });
-}
-
-/** Pauses and resumes the reading of requests. */
-class Gate {
-  #open: (() => void) | undefined;
-  /** Settled while reading may go on. */
-  opened: Promise<void> = Promise.resolve();
-
-  set(on: boolean): void {
-    if (on) {
-      this.#open?.();
-      this.#open = undefined;
-    } else if (this.#open === undefined) {
-      this.opened = new Promise((resolve) => (this.#open = resolve));
-    }
-  }
 }

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file metasrv/v1/lock.proto.
  */
 export const file_metasrv_v1_lock: GenFile = /*@__PURE__*/
-  fileDesc("ChVtZXRhc3J2L3YxL2xvY2sucHJvdG8SCm1ldGFzcnYudjEiogMKC0xvY2tSZXF1ZXN0Eg4KBG5hbWUYASABKAlIABIUCgpuYW1lX2J5dGVzGAIgASgMSAASEQoJdGlja2V0X2lkGAMgASgMEiIKBG1vZGUYBCABKA4yFC5tZXRhc3J2LnYxLkxvY2tNb2RlEg4KBnR0bF9tcxgFIAEoAxIUCgd3YWl0X21zGAYgASgDSAGIAQESDQoFb3duZXIYByABKAkSDwoHYXR0ZW1wdBgIIAEoDRIPCgdwZXJtaXRzGAkgASgNEg0KBWxpbWl0GAogASgNEiMKBXBhcnRzGAsgAygLMhQubWV0YXNydi52MS5Mb2NrUGFydBIzCgZsYWJlbHMYDCADKAsyIy5tZXRhc3J2LnYxLkxvY2tSZXF1ZXN0LkxhYmVsc0VudHJ5EiQKBndpdGhpbhgNIAMoCzIULm1ldGFzcnYudjEuSGVsZExvY2sSDQoFdmFsdWUYDiABKAwaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIGCgRsb2NrQgoKCF93YWl0X21zInwKCExvY2tQYXJ0Eg4KBG5hbWUYASABKAlIABIUCgpuYW1lX2J5dGVzGAIgASgMSAASIgoEbW9kZRgDIAEoDjIULm1ldGFzcnYudjEuTG9ja01vZGUSDwoHcGVybWl0cxgEIAEoDRINCgVsaW1pdBgFIAEoDUIGCgRsb2NrIkcKCEhlbGRMb2NrEg4KBG5hbWUYASABKAlIABIUCgpuYW1lX2J5dGVzGAIgASgMSAASDQoFdG9rZW4YAyABKARCBgoEbG9jayJnCgxMb2NrUmVzcG9uc2USJAoHZ3JhbnRlZBgBIAEoCzIRLm1ldGFzcnYudjEuR3JhbnRIABImCgdyZWZ1c2VkGAIgASgLMhMubWV0YXNydi52MS5SZWZ1c2FsSABCCQoHb3V0Y29tZSKKAQoFR3JhbnQSCwoDa2V5GAEgASgMEg0KBXRva2VuGAIgASgEEg4KBnR0bF9tcxgDIAEoAxIRCgl3YWl0ZWRfbXMYBCABKAESDQoFZmxvb3IYBSABKAQSDQoFbGltaXQYBiABKA0SJAoFcGFydHMYByADKAsyFS5tZXRhc3J2LnYxLlBhcnRHcmFudCIpCglQYXJ0R3JhbnQSDQoFZmxvb3IYASABKAQSDQoFbGltaXQYAiABKA0iLwoHUmVmdXNhbBIkCgVzdGF0ZRgBIAEoCzIVLm1ldGFzcnYudjEuTG9ja1N0YXRlIugBCglMb2NrU3RhdGUSFAoMaG9sZGVyX293bmVyGAEgASgJEhQKDGhvbGRlcl90b2tlbhgCIAEoBBIPCgd3YWl0ZXJzGAMgASgNEiMKB2hvbGRlcnMYBCADKAsyEi5tZXRhc3J2LnYxLkhvbGRlchIUCgxob2xkZXJfY291bnQYBSABKA0SFAoMcGVybWl0c19oZWxkGAYgASgNEg0KBWxpbWl0GAcgASgNEhAKCHBvc2l0aW9uGAggASgNEg4KBG5hbWUYCSABKAlIABIUCgpuYW1lX2J5dGVzGAogASgMSABCBgoEbG9jayJaCgZIb2xkZXISDQoFb3duZXIYASABKAkSDQoFdG9rZW4YAiABKAQSDwoHcGVybWl0cxgDIAEoDRIPCgdoZWxkX21zGAQgASgDEhAKCHJlc2VydmVzGAUgASgIIhwKDVVubG9ja1JlcXVlc3QSCwoDa2V5GAEgASgMIhAKDlVubG9ja1Jlc3BvbnNlIm0KDFJlbmV3UmVxdWVzdBILCgNrZXkYASABKAwSDgoGdHRsX21zGAIgASgDEiIKBG1vZGUYAyABKA4yFC5tZXRhc3J2LnYxLkxvY2tNb2RlEhIKBXZhbHVlGAQgASgMSACIAQFCCAoGX3ZhbHVlIh8KDVJlbmV3UmVzcG9uc2USDgoGdHRsX21zGAEgASgDIn0KC0Vycm9yRGV0YWlsEiIKBnJlYXNvbhgBIAEoDjISLm1ldGFzcnYudjEuUmVhc29uEiQKBXN0YXRlGAIgASgLMhUubWV0YXNydi52MS5Mb2NrU3RhdGUSJAoGZm9yY2VkGAMgASgLMhQubWV0YXNydi52MS5Gb3JjZWRCeSI+Cg5TZXNzaW9uUmVxdWVzdBIsCghjb21tYW5kcxgBIAMoCzIaLm1ldGFzcnYudjEuU2Vzc2lvbkNvbW1hbmQivgEKDlNlc3Npb25Db21tYW5kEg4KBm51bWJlchgBIAEoDRInCgRsb2NrGAIgASgLMhcubWV0YXNydi52MS5Mb2NrUmVxdWVzdEgAEisKBnVubG9jaxgDIAEoCzIZLm1ldGFzcnYudjEuU2Vzc2lvblVubG9ja0gAEikKBXJlbmV3GAQgASgLMhgubWV0YXNydi52MS5TZXNzaW9uUmVuZXdIABIQCgZjYW5jZWwYBSABKA1IAEIJCgdjb21tYW5kIioKDVNlc3Npb25VbmxvY2sSDAoEbG9jaxgBIAEoDRILCgNrZXkYAiABKAwiewoMU2Vzc2lvblJlbmV3EgwKBGxvY2sYASABKA0SCwoDa2V5GAIgASgMEg4KBnR0bF9tcxgDIAEoAxIiCgRtb2RlGAQgASgOMhQubWV0YXNydi52MS5Mb2NrTW9kZRISCgV2YWx1ZRgFIAEoDEgAiAEBQggKBl92YWx1ZSJ2Cg9TZXNzaW9uUmVzcG9uc2USKAoGZXZlbnRzGAEgAygLMhgubWV0YXNydi52MS5TZXNzaW9uRXZlbnQSJwoFdGVybXMYAiABKAsyGC5tZXRhc3J2LnYxLlNlc3Npb25UZXJtcxIQCghkcmFpbmluZxgDIAEoCCJOCgxTZXNzaW9uVGVybXMSFAoMaGVhcnRiZWF0X21zGAEgASgDEhIKCnRpbWVvdXRfbXMYAiABKAMSFAoMbWF4X2NvbW1hbmRzGAMgASgNIs8CCgxTZXNzaW9uRXZlbnQSDgoGbnVtYmVyGAEgASgNEiQKB2dyYW50ZWQYAiABKAsyES5tZXRhc3J2LnYxLkdyYW50SAASJgoHcmVmdXNlZBgDIAEoCzITLm1ldGFzcnYudjEuUmVmdXNhbEgAEi4KCHVubG9ja2VkGAQgASgLMhoubWV0YXNydi52MS5VbmxvY2tSZXNwb25zZUgAEiwKB3JlbmV3ZWQYBSABKAsyGS5tZXRhc3J2LnYxLlJlbmV3UmVzcG9uc2VIABIsCgZmYWlsZWQYBiABKAsyGi5tZXRhc3J2LnYxLlNlc3Npb25GYWlsdXJlSAASJgoEbG9zdBgHIAEoDjIWLm1ldGFzcnYudjEuTG9zc1JlYXNvbkgAEiQKBmZvcmNlZBgIIAEoCzIULm1ldGFzcnYudjEuRm9yY2VkQnlCBwoFZXZlbnQiKQoIRm9yY2VkQnkSDQoFYWN0b3IYASABKAkSDgoGcmVhc29uGAIgASgJIlgKDlNlc3Npb25GYWlsdXJlEgwKBGNvZGUYASABKA0SDwoHbWVzc2FnZRgCIAEoCRInCgZkZXRhaWwYAyABKAsyFy5tZXRhc3J2LnYxLkVycm9yRGV0YWlsKm0KCExvY2tNb2RlEhkKFUxPQ0tfTU9ERV9VTlNQRUNJRklFRBAAEhcKE0xPQ0tfTU9ERV9FWENMVVNJVkUQARIUChBMT0NLX01PREVfU0hBUkVEEAISFwoTTE9DS19NT0RFX1NFTUFQSE9SRRADKosGCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASFwoTUkVBU09OX0lOVkFMSURfTkFNRRABEhwKGFJFQVNPTl9JTlZBTElEX1RJQ0tFVF9JRBACEhYKElJFQVNPTl9JTlZBTElEX1RUTBADEhcKE1JFQVNPTl9JTlZBTElEX1dBSVQQBBIYChRSRUFTT05fSU5WQUxJRF9PV05FUhAFEhYKElJFQVNPTl9JTlZBTElEX0tFWRAGEhcKE1JFQVNPTl9JTlZBTElEX01PREUQBxIZChVSRUFTT05fV0FJVF9USU1FRF9PVVQQCBITCg9SRUFTT05fTk9UX0hFTEQQCRIbChdSRUFTT05fVE9PX01BTllfV0FJVEVSUxAKEhsKF1JFQVNPTl9UT09fTUFOWV9USUNLRVRTEAsSHAoYUkVBU09OX1NUT1JFX1VOQVZBSUxBQkxFEAwSFQoRUkVBU09OX1NUT1JFX0ZVTEwQDRIYChRSRUFTT05fU0hVVFRJTkdfRE9XThAOEhcKE1JFQVNPTl9OT1RfQV9NRU1CRVIQDxIVChFSRUFTT05fU1VQRVJTRURFRBAQEhMKD1JFQVNPTl9DQU5DRUxFRBAREhoKFlJFQVNPTl9JTlZBTElEX0NPTU1BTkQQEhIcChhSRUFTT05fVE9PX01BTllfQ09NTUFORFMQExIWChJSRUFTT05fTk9UX1JFQURJTkcQFBIaChZSRUFTT05fSU5WQUxJRF9QRVJNSVRTEBUSGgoWUkVBU09OX0NMVVNURVJfVE9PX09MRBAWEhcKE1JFQVNPTl9JTlZBTElEX1BBR0UQFxIYChRSRUFTT05fSU5WQUxJRF9QQVJUUxAYEhkKFVJFQVNPTl9JTlZBTElEX0xBQkVMUxAZEhgKFFJFQVNPTl9JTlZBTElEX1ZBTFVFEBoSGQoVUkVBU09OX0lOVkFMSURfV0lUSElOEBsSEQoNUkVBU09OX0ZPUkNFRBAcEhgKFFJFQVNPTl9JTlZBTElEX0ZPUkNFEB0qiwEKCkxvc3NSZWFzb24SGwoXTE9TU19SRUFTT05fVU5TUEVDSUZJRUQQABIXChNMT1NTX1JFQVNPTl9FWFBJUkVEEAESGAoUTE9TU19SRUFTT05fUkVMRUFTRUQQAhIVChFMT1NTX1JFQVNPTl9NT1ZFRBADEhYKEkxPU1NfUkVBU09OX0ZPUkNFRBAEMo8CCgtMb2NrU2VydmljZRI5CgRMb2NrEhcubWV0YXNydi52MS5Mb2NrUmVxdWVzdBoYLm1ldGFzcnYudjEuTG9ja1Jlc3BvbnNlEj8KBlVubG9jaxIZLm1ldGFzcnYudjEuVW5sb2NrUmVxdWVzdBoaLm1ldGFzcnYudjEuVW5sb2NrUmVzcG9uc2USPAoFUmVuZXcSGC5tZXRhc3J2LnYxLlJlbmV3UmVxdWVzdBoZLm1ldGFzcnYudjEuUmVuZXdSZXNwb25zZRJGCgdTZXNzaW9uEhoubWV0YXNydi52MS5TZXNzaW9uUmVxdWVzdBobLm1ldGFzcnYudjEuU2Vzc2lvblJlc3BvbnNlKAEwAWIGcHJvdG8z");
+  fileDesc("ChVtZXRhc3J2L3YxL2xvY2sucHJvdG8SCm1ldGFzcnYudjEiogMKC0xvY2tSZXF1ZXN0Eg4KBG5hbWUYASABKAlIABIUCgpuYW1lX2J5dGVzGAIgASgMSAASEQoJdGlja2V0X2lkGAMgASgMEiIKBG1vZGUYBCABKA4yFC5tZXRhc3J2LnYxLkxvY2tNb2RlEg4KBnR0bF9tcxgFIAEoAxIUCgd3YWl0X21zGAYgASgDSAGIAQESDQoFb3duZXIYByABKAkSDwoHYXR0ZW1wdBgIIAEoDRIPCgdwZXJtaXRzGAkgASgNEg0KBWxpbWl0GAogASgNEiMKBXBhcnRzGAsgAygLMhQubWV0YXNydi52MS5Mb2NrUGFydBIzCgZsYWJlbHMYDCADKAsyIy5tZXRhc3J2LnYxLkxvY2tSZXF1ZXN0LkxhYmVsc0VudHJ5EiQKBndpdGhpbhgNIAMoCzIULm1ldGFzcnYudjEuSGVsZExvY2sSDQoFdmFsdWUYDiABKAwaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIGCgRsb2NrQgoKCF93YWl0X21zInwKCExvY2tQYXJ0Eg4KBG5hbWUYASABKAlIABIUCgpuYW1lX2J5dGVzGAIgASgMSAASIgoEbW9kZRgDIAEoDjIULm1ldGFzcnYudjEuTG9ja01vZGUSDwoHcGVybWl0cxgEIAEoDRINCgVsaW1pdBgFIAEoDUIGCgRsb2NrIkcKCEhlbGRMb2NrEg4KBG5hbWUYASABKAlIABIUCgpuYW1lX2J5dGVzGAIgASgMSAASDQoFdG9rZW4YAyABKARCBgoEbG9jayJnCgxMb2NrUmVzcG9uc2USJAoHZ3JhbnRlZBgBIAEoCzIRLm1ldGFzcnYudjEuR3JhbnRIABImCgdyZWZ1c2VkGAIgASgLMhMubWV0YXNydi52MS5SZWZ1c2FsSABCCQoHb3V0Y29tZSKKAQoFR3JhbnQSCwoDa2V5GAEgASgMEg0KBXRva2VuGAIgASgEEg4KBnR0bF9tcxgDIAEoAxIRCgl3YWl0ZWRfbXMYBCABKAESDQoFZmxvb3IYBSABKAQSDQoFbGltaXQYBiABKA0SJAoFcGFydHMYByADKAsyFS5tZXRhc3J2LnYxLlBhcnRHcmFudCIpCglQYXJ0R3JhbnQSDQoFZmxvb3IYASABKAQSDQoFbGltaXQYAiABKA0iLwoHUmVmdXNhbBIkCgVzdGF0ZRgBIAEoCzIVLm1ldGFzcnYudjEuTG9ja1N0YXRlIugBCglMb2NrU3RhdGUSFAoMaG9sZGVyX293bmVyGAEgASgJEhQKDGhvbGRlcl90b2tlbhgCIAEoBBIPCgd3YWl0ZXJzGAMgASgNEiMKB2hvbGRlcnMYBCADKAsyEi5tZXRhc3J2LnYxLkhvbGRlchIUCgxob2xkZXJfY291bnQYBSABKA0SFAoMcGVybWl0c19oZWxkGAYgASgNEg0KBWxpbWl0GAcgASgNEhAKCHBvc2l0aW9uGAggASgNEg4KBG5hbWUYCSABKAlIABIUCgpuYW1lX2J5dGVzGAogASgMSABCBgoEbG9jayJaCgZIb2xkZXISDQoFb3duZXIYASABKAkSDQoFdG9rZW4YAiABKAQSDwoHcGVybWl0cxgDIAEoDRIPCgdoZWxkX21zGAQgASgDEhAKCHJlc2VydmVzGAUgASgIIhwKDVVubG9ja1JlcXVlc3QSCwoDa2V5GAEgASgMIhAKDlVubG9ja1Jlc3BvbnNlIm0KDFJlbmV3UmVxdWVzdBILCgNrZXkYASABKAwSDgoGdHRsX21zGAIgASgDEiIKBG1vZGUYAyABKA4yFC5tZXRhc3J2LnYxLkxvY2tNb2RlEhIKBXZhbHVlGAQgASgMSACIAQFCCAoGX3ZhbHVlIh8KDVJlbmV3UmVzcG9uc2USDgoGdHRsX21zGAEgASgDIn0KC0Vycm9yRGV0YWlsEiIKBnJlYXNvbhgBIAEoDjISLm1ldGFzcnYudjEuUmVhc29uEiQKBXN0YXRlGAIgASgLMhUubWV0YXNydi52MS5Mb2NrU3RhdGUSJAoGZm9yY2VkGAMgASgLMhQubWV0YXNydi52MS5Gb3JjZWRCeSIPCg1BdHRhY2hSZXF1ZXN0IlIKDkF0dGFjaFJlc3BvbnNlEhEKCWF0dGFjaF9pZBgBIAEoDBItCghyZXNwb25zZRgCIAEoCzIbLm1ldGFzcnYudjEuU2Vzc2lvblJlc3BvbnNlIm0KC1NlbmRSZXF1ZXN0EhEKCWF0dGFjaF9pZBgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoBBIrCgdyZXF1ZXN0GAMgASgLMhoubWV0YXNydi52MS5TZXNzaW9uUmVxdWVzdBIMCgRsYXN0GAQgASgIIg4KDFNlbmRSZXNwb25zZSI+Cg5TZXNzaW9uUmVxdWVzdBIsCghjb21tYW5kcxgBIAMoCzIaLm1ldGFzcnYudjEuU2Vzc2lvbkNvbW1hbmQivgEKDlNlc3Npb25Db21tYW5kEg4KBm51bWJlchgBIAEoDRInCgRsb2NrGAIgASgLMhcubWV0YXNydi52MS5Mb2NrUmVxdWVzdEgAEisKBnVubG9jaxgDIAEoCzIZLm1ldGFzcnYudjEuU2Vzc2lvblVubG9ja0gAEikKBXJlbmV3GAQgASgLMhgubWV0YXNydi52MS5TZXNzaW9uUmVuZXdIABIQCgZjYW5jZWwYBSABKA1IAEIJCgdjb21tYW5kIioKDVNlc3Npb25VbmxvY2sSDAoEbG9jaxgBIAEoDRILCgNrZXkYAiABKAwiewoMU2Vzc2lvblJlbmV3EgwKBGxvY2sYASABKA0SCwoDa2V5GAIgASgMEg4KBnR0bF9tcxgDIAEoAxIiCgRtb2RlGAQgASgOMhQubWV0YXNydi52MS5Mb2NrTW9kZRISCgV2YWx1ZRgFIAEoDEgAiAEBQggKBl92YWx1ZSJ2Cg9TZXNzaW9uUmVzcG9uc2USKAoGZXZlbnRzGAEgAygLMhgubWV0YXNydi52MS5TZXNzaW9uRXZlbnQSJwoFdGVybXMYAiABKAsyGC5tZXRhc3J2LnYxLlNlc3Npb25UZXJtcxIQCghkcmFpbmluZxgDIAEoCCJOCgxTZXNzaW9uVGVybXMSFAoMaGVhcnRiZWF0X21zGAEgASgDEhIKCnRpbWVvdXRfbXMYAiABKAMSFAoMbWF4X2NvbW1hbmRzGAMgASgNIs8CCgxTZXNzaW9uRXZlbnQSDgoGbnVtYmVyGAEgASgNEiQKB2dyYW50ZWQYAiABKAsyES5tZXRhc3J2LnYxLkdyYW50SAASJgoHcmVmdXNlZBgDIAEoCzITLm1ldGFzcnYudjEuUmVmdXNhbEgAEi4KCHVubG9ja2VkGAQgASgLMhoubWV0YXNydi52MS5VbmxvY2tSZXNwb25zZUgAEiwKB3JlbmV3ZWQYBSABKAsyGS5tZXRhc3J2LnYxLlJlbmV3UmVzcG9uc2VIABIsCgZmYWlsZWQYBiABKAsyGi5tZXRhc3J2LnYxLlNlc3Npb25GYWlsdXJlSAASJgoEbG9zdBgHIAEoDjIWLm1ldGFzcnYudjEuTG9zc1JlYXNvbkgAEiQKBmZvcmNlZBgIIAEoCzIULm1ldGFzcnYudjEuRm9yY2VkQnlCBwoFZXZlbnQiKQoIRm9yY2VkQnkSDQoFYWN0b3IYASABKAkSDgoGcmVhc29uGAIgASgJIlgKDlNlc3Npb25GYWlsdXJlEgwKBGNvZGUYASABKA0SDwoHbWVzc2FnZRgCIAEoCRInCgZkZXRhaWwYAyABKAsyFy5tZXRhc3J2LnYxLkVycm9yRGV0YWlsKm0KCExvY2tNb2RlEhkKFUxPQ0tfTU9ERV9VTlNQRUNJRklFRBAAEhcKE0xPQ0tfTU9ERV9FWENMVVNJVkUQARIUChBMT0NLX01PREVfU0hBUkVEEAISFwoTTE9DS19NT0RFX1NFTUFQSE9SRRADKtsGCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASFwoTUkVBU09OX0lOVkFMSURfTkFNRRABEhwKGFJFQVNPTl9JTlZBTElEX1RJQ0tFVF9JRBACEhYKElJFQVNPTl9JTlZBTElEX1RUTBADEhcKE1JFQVNPTl9JTlZBTElEX1dBSVQQBBIYChRSRUFTT05fSU5WQUxJRF9PV05FUhAFEhYKElJFQVNPTl9JTlZBTElEX0tFWRAGEhcKE1JFQVNPTl9JTlZBTElEX01PREUQBxIZChVSRUFTT05fV0FJVF9USU1FRF9PVVQQCBITCg9SRUFTT05fTk9UX0hFTEQQCRIbChdSRUFTT05fVE9PX01BTllfV0FJVEVSUxAKEhsKF1JFQVNPTl9UT09fTUFOWV9USUNLRVRTEAsSHAoYUkVBU09OX1NUT1JFX1VOQVZBSUxBQkxFEAwSFQoRUkVBU09OX1NUT1JFX0ZVTEwQDRIYChRSRUFTT05fU0hVVFRJTkdfRE9XThAOEhcKE1JFQVNPTl9OT1RfQV9NRU1CRVIQDxIVChFSRUFTT05fU1VQRVJTRURFRBAQEhMKD1JFQVNPTl9DQU5DRUxFRBAREhoKFlJFQVNPTl9JTlZBTElEX0NPTU1BTkQQEhIcChhSRUFTT05fVE9PX01BTllfQ09NTUFORFMQExIWChJSRUFTT05fTk9UX1JFQURJTkcQFBIaChZSRUFTT05fSU5WQUxJRF9QRVJNSVRTEBUSGgoWUkVBU09OX0NMVVNURVJfVE9PX09MRBAWEhcKE1JFQVNPTl9JTlZBTElEX1BBR0UQFxIYChRSRUFTT05fSU5WQUxJRF9QQVJUUxAYEhkKFVJFQVNPTl9JTlZBTElEX0xBQkVMUxAZEhgKFFJFQVNPTl9JTlZBTElEX1ZBTFVFEBoSGQoVUkVBU09OX0lOVkFMSURfV0lUSElOEBsSEQoNUkVBU09OX0ZPUkNFRBAcEhgKFFJFQVNPTl9JTlZBTElEX0ZPUkNFEB0SFwoTUkVBU09OX05PVF9BVFRBQ0hFRBAeEhcKE1JFQVNPTl9PVVRfT0ZfT1JERVIQHxIcChhSRUFTT05fVE9PX01BTllfQVRUQUNIRUQQICqLAQoKTG9zc1JlYXNvbhIbChdMT1NTX1JFQVNPTl9VTlNQRUNJRklFRBAAEhcKE0xPU1NfUkVBU09OX0VYUElSRUQQARIYChRMT1NTX1JFQVNPTl9SRUxFQVNFRBACEhUKEUxPU1NfUkVBU09OX01PVkVEEAMSFgoSTE9TU19SRUFTT05fRk9SQ0VEEAQyjQMKC0xvY2tTZXJ2aWNlEjkKBExvY2sSFy5tZXRhc3J2LnYxLkxvY2tSZXF1ZXN0GhgubWV0YXNydi52MS5Mb2NrUmVzcG9uc2USPwoGVW5sb2NrEhkubWV0YXNydi52MS5VbmxvY2tSZXF1ZXN0GhoubWV0YXNydi52MS5VbmxvY2tSZXNwb25zZRI8CgVSZW5ldxIYLm1ldGFzcnYudjEuUmVuZXdSZXF1ZXN0GhkubWV0YXNydi52MS5SZW5ld1Jlc3BvbnNlEkYKB1Nlc3Npb24SGi5tZXRhc3J2LnYxLlNlc3Npb25SZXF1ZXN0GhsubWV0YXNydi52MS5TZXNzaW9uUmVzcG9uc2UoATABEkEKBkF0dGFjaBIZLm1ldGFzcnYudjEuQXR0YWNoUmVxdWVzdBoaLm1ldGFzcnYudjEuQXR0YWNoUmVzcG9uc2UwARI5CgRTZW5kEhcubWV0YXNydi52MS5TZW5kUmVxdWVzdBoYLm1ldGFzcnYudjEuU2VuZFJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message metasrv.v1.LockRequest
@@ -618,6 +618,97 @@ export const ErrorDetailSchema: GenMessage<ErrorDetail> = /*@__PURE__*/
   messageDesc(file_metasrv_v1_lock, 13);
 
 /**
+ * @generated from message metasrv.v1.AttachRequest
+ */
+export type AttachRequest = Message<"metasrv.v1.AttachRequest"> & {
+};
+
+/**
+ * Describes the message metasrv.v1.AttachRequest.
+ * Use `create(AttachRequestSchema)` to create a new message.
+ */
+export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_lock, 14);
+
+/**
+ * AttachResponse is a response of the session.
+ *
+ * @generated from message metasrv.v1.AttachResponse
+ */
+export type AttachResponse = Message<"metasrv.v1.AttachResponse"> & {
+  /**
+   * Names the session in Send: 16 bytes that nobody can guess, with the first response only. Whoever knows them can send
+   * in this client's place, so keep them secret.
+   *
+   * @generated from field: bytes attach_id = 1;
+   */
+  attachId: Uint8Array;
+
+  /**
+   * @generated from field: metasrv.v1.SessionResponse response = 2;
+   */
+  response?: SessionResponse | undefined;
+};
+
+/**
+ * Describes the message metasrv.v1.AttachResponse.
+ * Use `create(AttachResponseSchema)` to create a new message.
+ */
+export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_lock, 15);
+
+/**
+ * @generated from message metasrv.v1.SendRequest
+ */
+export type SendRequest = Message<"metasrv.v1.SendRequest"> & {
+  /**
+   * As in the first AttachResponse.
+   *
+   * @generated from field: bytes attach_id = 1;
+   */
+  attachId: Uint8Array;
+
+  /**
+   * 1 for the first Send of a session, and one more for each further one. A repeated Send has the number that it had.
+   *
+   * @generated from field: uint64 sequence = 2;
+   */
+  sequence: bigint;
+
+  /**
+   * @generated from field: metasrv.v1.SessionRequest request = 3;
+   */
+  request?: SessionRequest | undefined;
+
+  /**
+   * Nothing more is sent: what is unanswered is still answered on the stream, which then ends.
+   *
+   * @generated from field: bool last = 4;
+   */
+  last: boolean;
+};
+
+/**
+ * Describes the message metasrv.v1.SendRequest.
+ * Use `create(SendRequestSchema)` to create a new message.
+ */
+export const SendRequestSchema: GenMessage<SendRequest> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_lock, 16);
+
+/**
+ * @generated from message metasrv.v1.SendResponse
+ */
+export type SendResponse = Message<"metasrv.v1.SendResponse"> & {
+};
+
+/**
+ * Describes the message metasrv.v1.SendResponse.
+ * Use `create(SendResponseSchema)` to create a new message.
+ */
+export const SendResponseSchema: GenMessage<SendResponse> = /*@__PURE__*/
+  messageDesc(file_metasrv_v1_lock, 17);
+
+/**
  * SessionRequest carries what a client wants, many commands in one message. One without commands is a heartbeat.
  *
  * @generated from message metasrv.v1.SessionRequest
@@ -634,7 +725,7 @@ export type SessionRequest = Message<"metasrv.v1.SessionRequest"> & {
  * Use `create(SessionRequestSchema)` to create a new message.
  */
 export const SessionRequestSchema: GenMessage<SessionRequest> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 14);
+  messageDesc(file_metasrv_v1_lock, 18);
 
 /**
  * SessionCommand is one thing that a client wants.
@@ -694,7 +785,7 @@ export type SessionCommand = Message<"metasrv.v1.SessionCommand"> & {
  * Use `create(SessionCommandSchema)` to create a new message.
  */
 export const SessionCommandSchema: GenMessage<SessionCommand> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 15);
+  messageDesc(file_metasrv_v1_lock, 19);
 
 /**
  * SessionUnlock releases a lock.
@@ -722,7 +813,7 @@ export type SessionUnlock = Message<"metasrv.v1.SessionUnlock"> & {
  * Use `create(SessionUnlockSchema)` to create a new message.
  */
 export const SessionUnlockSchema: GenMessage<SessionUnlock> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 16);
+  messageDesc(file_metasrv_v1_lock, 20);
 
 /**
  * SessionRenew gives a held lock a full TTL again.
@@ -769,7 +860,7 @@ export type SessionRenew = Message<"metasrv.v1.SessionRenew"> & {
  * Use `create(SessionRenewSchema)` to create a new message.
  */
 export const SessionRenewSchema: GenMessage<SessionRenew> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 17);
+  messageDesc(file_metasrv_v1_lock, 21);
 
 /**
  * SessionResponse carries what a server has to say, many events in one message. One without events is a heartbeat.
@@ -804,7 +895,7 @@ export type SessionResponse = Message<"metasrv.v1.SessionResponse"> & {
  * Use `create(SessionResponseSchema)` to create a new message.
  */
 export const SessionResponseSchema: GenMessage<SessionResponse> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 18);
+  messageDesc(file_metasrv_v1_lock, 22);
 
 /**
  * SessionTerms says what holds on this stream.
@@ -839,7 +930,7 @@ export type SessionTerms = Message<"metasrv.v1.SessionTerms"> & {
  * Use `create(SessionTermsSchema)` to create a new message.
  */
 export const SessionTermsSchema: GenMessage<SessionTerms> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 19);
+  messageDesc(file_metasrv_v1_lock, 23);
 
 /**
  * SessionEvent is the answer to a command, or news of a lock.
@@ -908,7 +999,7 @@ export type SessionEvent = Message<"metasrv.v1.SessionEvent"> & {
  * Use `create(SessionEventSchema)` to create a new message.
  */
 export const SessionEventSchema: GenMessage<SessionEvent> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 20);
+  messageDesc(file_metasrv_v1_lock, 24);
 
 /**
  * ForcedBy says who took a lock from its holder by force.
@@ -932,7 +1023,7 @@ export type ForcedBy = Message<"metasrv.v1.ForcedBy"> & {
  * Use `create(ForcedBySchema)` to create a new message.
  */
 export const ForcedBySchema: GenMessage<ForcedBy> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 21);
+  messageDesc(file_metasrv_v1_lock, 25);
 
 /**
  * SessionFailure is an error, as a unary call would have ended with it.
@@ -963,7 +1054,7 @@ export type SessionFailure = Message<"metasrv.v1.SessionFailure"> & {
  * Use `create(SessionFailureSchema)` to create a new message.
  */
 export const SessionFailureSchema: GenMessage<SessionFailure> = /*@__PURE__*/
-  messageDesc(file_metasrv_v1_lock, 22);
+  messageDesc(file_metasrv_v1_lock, 26);
 
 /**
  * LockMode is the rule by which the requests for one lock share it.
@@ -1208,6 +1299,27 @@ export enum Reason {
    * @generated from enum value: REASON_INVALID_FORCE = 29;
    */
   INVALID_FORCE = 29,
+
+  /**
+   * This server has no session of that attach id: it is over, or was opened at another server.
+   *
+   * @generated from enum value: REASON_NOT_ATTACHED = 30;
+   */
+  NOT_ATTACHED = 30,
+
+  /**
+   * The number of a Send is not the next one. Nothing was changed.
+   *
+   * @generated from enum value: REASON_OUT_OF_ORDER = 31;
+   */
+  OUT_OF_ORDER = 31,
+
+  /**
+   * This server has as many sessions opened by Attach as it allows.
+   *
+   * @generated from enum value: REASON_TOO_MANY_ATTACHED = 32;
+   */
+  TOO_MANY_ATTACHED = 32,
 }
 
 /**
@@ -1329,6 +1441,36 @@ export const LockService: GenService<{
     methodKind: "bidi_streaming";
     input: typeof SessionRequestSchema;
     output: typeof SessionResponseSchema;
+  },
+  /**
+   * Attach opens a session for a client whose requests cannot be streamed, because HTTP/2 does not go all the way to the
+   * server: over HTTP/1.1, or through a proxy that speaks HTTP/1.x to the server. The responses are those of Session. The
+   * requests come by Send, to this same server. The session ends with the stream; all else is as in Session.
+   *
+   * Errors of the stream: as Session, and UNAVAILABLE (REASON_TOO_MANY_ATTACHED): go to another server.
+   *
+   * @generated from rpc metasrv.v1.LockService.Attach
+   */
+  attach: {
+    methodKind: "server_streaming";
+    input: typeof AttachRequestSchema;
+    output: typeof AttachResponseSchema;
+  },
+  /**
+   * Send brings the next request of a session that was opened by Attach. It is answered once its commands were taken in;
+   * what comes of them is told on the stream. Repeat it with the same number while the answer is not known: a number that
+   * was taken in already is answered again and changes nothing. A client whose answer is delayed leaves too much unread.
+   *
+   * Errors: FAILED_PRECONDITION (REASON_NOT_ATTACHED) when this server has no such session, or not any more: attach again,
+   * and ask again for what is unanswered; ABORTED (REASON_OUT_OF_ORDER) when another number is the next: nothing was
+   * changed, send that one first; INVALID_ARGUMENT (REASON_INVALID_COMMAND) for an id or a number that cannot be.
+   *
+   * @generated from rpc metasrv.v1.LockService.Send
+   */
+  send: {
+    methodKind: "unary";
+    input: typeof SendRequestSchema;
+    output: typeof SendResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_metasrv_v1_lock, 0);
