@@ -13,8 +13,8 @@ describe("checkClientOptions", () => {
       owner: `${hostname()}:${process.pid}`,
       unavailableAfterMs: 10_000,
       firstEndpoint: "random",
-      session: true,
       discover: true,
+      onCarrier: undefined,
       trackNesting: Number.parseInt(process.versions.node, 10) >= 24,
       tls: undefined,
     });
@@ -43,18 +43,15 @@ describe("checkClientOptions", () => {
     [{ endpoints, owner: 7 }, "owner must be a text, but is 7."],
     [{ endpoints, unavailableAfterMs: 0 }, "unavailableAfterMs must be a whole number of milliseconds, 1 or more"],
     [{ endpoints, firstEndpoint: "last" }, 'firstEndpoint must be "random" or "listed"'],
-    [{ endpoints, session: 1 }, "session must be true or false, but is 1."],
+    [{ endpoints, session: false }, "session: there is no such option any more; leave it out."],
+    [{ endpoints, session: true }, "session: there is no such option any more; leave it out."],
+    [{ endpoints, onCarrier: "log" }, "onCarrier must be a function, but is 'log'."],
     [{ endpoints, discover: "no" }, "discover must be true or false, but is 'no'."],
     [{ endpoints, tls: true }, "tls must be an object such as { ca }, but is true."],
   ])("refuses %j", (options, message) => {
     const check = (): unknown => checkClientOptions(options);
     expect(check).toThrow(InvalidArgumentError);
     expect(check).toThrow(message);
-  });
-
-  test("does not discover servers for a process that makes a call or two, unless it is told to", () => {
-    expect(checkClientOptions({ endpoints, session: false }).discover).toBe(false);
-    expect(checkClientOptions({ endpoints, session: false, discover: true }).discover).toBe(true);
   });
 
   test("does not repeat a password", () => {

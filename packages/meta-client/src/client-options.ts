@@ -1,6 +1,8 @@
 import { hostname } from "node:os";
+import type { Carrier } from "./carrier.js";
 import type { Protocol, TlsOptions } from "./connection.js";
 import { checkBoolean, checkDurationMs, checkObject, checkText, invalid } from "./lock-arguments.js";
+import { InvalidArgumentError } from "./meta-errors.js";
 
 /** Options of a `MetaClient`. */
 export interface MetaClientOptions {
@@ -9,7 +11,10 @@ export interface MetaClientOptions {
    * others.
    */
   readonly endpoints: readonly string[];
-  /** Wire protocol, over HTTP/2 in any case. Default: `"connect"`. */
+  /**
+   * Wire protocol over HTTP/2. Where HTTP/2 does not go all the way to the server, it is Connect's in any case. Default:
+   * `"connect"`.
+   */
   readonly protocol?: Protocol | undefined;
   /** By what people recognise this client when it holds a lock, 256 bytes at most. Default: `hostname:pid`. */
   readonly owner?: string | undefined;
@@ -23,15 +28,15 @@ export interface MetaClientOptions {
    */
   readonly firstEndpoint?: "random" | "listed" | undefined;
   /**
-   * Whether all locks share one stream to each server, which is many times faster, and tells of a loss at once. `false`
-   * makes one RPC of each request: for a process that asks for a lock or two and ends. Default: `true`.
-   */
-  readonly session?: boolean | undefined;
-  /**
    * Whether to use, besides `endpoints`, the servers of which these tell, at the addresses that they have told of
-   * themselves. `false` uses `endpoints` alone. Default: as `session`.
+   * themselves. `false` uses `endpoints` alone, as behind a proxy whose servers cannot be reached directly. Default: `true`.
    */
   readonly discover?: boolean | undefined;
+  /**
+   * Told how an endpoint is reached, once that was found out, and again when it has changed: by one stream, or, where HTTP/2
+   * does not go all the way to the server, by a stream of answers and calls. For logs; nothing depends on it.
+   */
+  readonly onCarrier?: ((carrier: Carrier) => void) | undefined;
   /**
    * Whether code inside of `withLock` and its kin is known to hold the lock: to ask for it again is an error at once, `current`
    * finds it, and servers are told of it, so that they find deadlocks. It costs little from Node 24 on. Default: true from Node
@@ -49,8 +54,8 @@ export interface ClientConfig {
   readonly owner: string;
   readonly unavailableAfterMs: number;
   readonly firstEndpoint: "random" | "listed";
-  readonly session: boolean;
   readonly discover: boolean;
+  readonly onCarrier: ((carrier: Carrier) => void) | undefined;
   readonly trackNesting: boolean;
   readonly tls: TlsOptions | undefined;
 }
@@ -63,7 +68,7 @@ const example = '"http://127.0.0.1:3002"';
 /** @throws InvalidArgumentError that names the option and says what it should be */
 export function checkClientOptions(options: unknown): ClientConfig {
   checkObject("options", options, `an object such as { endpoints: [${example}] }`);
-  const { endpoints, protocol, owner, unavailableAfterMs, firstEndpoint, tls, ...flags } = options as Record<
+  const { endpoints, protocol, owner, unavailableAfterMs, firstEndpoint, tls, onCarrier, ...flags } = options as Record<
     string,
     unknown
   >;
@@ -76,7 +81,15 @@ export function checkClientOptions(options: unknown): ClientConfig {
   if (firstEndpoint !== undefined && firstEndpoint !== "random" && firstEndpoint !== "listed") {
     throw invalid("firstEndpoint", '"random" or "listed"', firstEndpoint);
   }
-  const session = checkBoolean("session", flags.session) ?? true;
+  if (flags.session !== undefined) {
+    throw new InvalidArgumentError(
+      "session: there is no such option any more; leave it out. All locks of a client share a session, also where HTTP/2 " +
+        "does not go all the way to the server",
+    );
+  }
+  if (onCarrier !== undefined && typeof onCarrier !== "function") {
+    throw invalid("onCarrier", "a function", onCarrier);
+  }
   if (tls !== undefined) {
     checkObject("tls", tls, "an object such as { ca }");
   }
@@ -86,8 +99,8 @@ export function checkClientOptions(options: unknown): ClientConfig {
     owner: checkText("owner", owner) ?? `${hostname()}:${process.pid}`,
     unavailableAfterMs: checkDurationMs("unavailableAfterMs", unavailableAfterMs, 1) ?? 10_000,
     firstEndpoint: firstEndpoint ?? "random",
-    session,
-    discover: checkBoolean("discover", flags.discover) ?? session,
+    discover: checkBoolean("discover", flags.discover) ?? true,
+    onCarrier: onCarrier as ClientConfig["onCarrier"],
     trackNesting:
       checkBoolean("trackNesting", flags.trackNesting) ??
       Number.parseInt(process.versions.node, 10) >= nodeWithCheapTracking,

@@ -4,7 +4,6 @@ import { Connection } from "./connection.js";
 import type { LockChannel } from "./lock-channel.js";
 import { SessionChannel } from "./session-channel.js";
 import { defaultTiming, type Timing } from "./timing.js";
-import { UnaryChannel } from "./unary-channel.js";
 
 /** What a client is built from; tests replace parts of it. */
 export interface ClientParts {
@@ -26,12 +25,25 @@ export const systemParts: ClientParts = {
   clock: backgroundClock,
   timing: defaultTiming,
   random: Math.random,
-  createChannel: (endpoint, { protocol, tls, session }, { clock, timing }, onDraining) => {
+  createChannel: (endpoint, { protocol, tls, onCarrier }, { clock, timing }, onDraining) => {
     const connection = new Connection({ endpoint, protocol, tls, clock, ...timing });
-    if (!session) {
-      return new UnaryChannel(endpoint, connection, clock);
-    }
     const { connectTimeoutMs: openTimeoutMs, attemptTimeoutMs: leaveTimeoutMs } = timing;
-    return new SessionChannel({ endpoint, connection, clock, openTimeoutMs, leaveTimeoutMs, onDraining });
+    return new SessionChannel({
+      endpoint,
+      connection,
+      clock,
+      ...timing,
+      openTimeoutMs,
+      leaveTimeoutMs,
+      onDraining,
+      onCarrier: (carrier) => {
+        // In a turn of its own, so that an error of the caller's function is no error of a lock.
+        if (onCarrier !== undefined) {
+          queueMicrotask(() => {
+            onCarrier(carrier);
+          });
+        }
+      },
+    });
   },
 };

@@ -3,8 +3,10 @@ import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import type { Clock } from "@metasrv/wire";
 import { type Cancellation, settledOrCancelled } from "./cancellation.js";
+import { type CarrierKind, showsHttp1 } from "./carrier.js";
+import { Http1Sockets } from "./http1-sockets.js";
 
-/** The wire protocol: Connect's own, or gRPC. Both go over HTTP/2. */
+/** The wire protocol over HTTP/2: Connect's own, or gRPC. Where HTTP/2 does not go all the way, it is Connect's. */
 export type Protocol = "connect" | "grpc";
 
 /** What TLS needs beyond the system's certificates, as in `tls.connect`. */
@@ -28,18 +30,23 @@ export interface ConnectionOptions {
 }
 
 /**
- * One HTTP/2 connection to an endpoint. It is made when it is first needed, and again whenever it was lost.
+ * One HTTP/2 connection to an endpoint. It is made when it is first needed, and again whenever it was lost. Where HTTP/2 is
+ * not spoken, a few connections of HTTP/1.1 take its place.
  *
  * Nothing here limits how long a call takes: pings find a dead server, and connect-node's idle timeout counts only
  * while no call is open.
  */
 export class Connection {
+  /** The way for calls that open no session, by what was found out of the endpoint so far. */
   readonly transport: Transport;
   readonly protocol: Protocol;
   readonly #endpoint: string;
   readonly #clock: Clock;
   readonly #connectTimeoutMs: number;
   readonly #sessions: Sessions;
+  readonly #http1: Http1Sockets;
+  readonly #transports: Readonly<Record<CarrierKind, () => Transport>>;
+  #carrier: CarrierKind = "stream";
   #opening: Promise<void> | undefined;
   #holds = 0;
   #ended = false;
@@ -55,13 +62,59 @@ export class Connection {
       options.tls,
       () => this.#holds > 0,
     );
-    const createTransport = options.protocol === "grpc" ? createGrpcTransport : createConnectTransport;
-    this.transport = createTransport({
-      baseUrl: options.endpoint,
-      httpVersion: "2",
-      sessionManager: this.#sessions,
-      acceptCompression: [],
+    this.#http1 = new Http1Sockets({
+      ...options,
+      secure: new URL(options.endpoint).protocol === "https:",
+      holds: () => this.#holds > 0,
     });
+    const createTransport = options.protocol === "grpc" ? createGrpcTransport : createConnectTransport;
+    const common = { baseUrl: options.endpoint, acceptCompression: [] };
+    const overHttp2 = { ...common, httpVersion: "2" as const, sessionManager: this.#sessions };
+    const asConfigured = createTransport(overHttp2);
+    this.#transports = {
+      stream: () => asConfigured,
+      // Proxies that speak HTTP/1.x to the server lose the trailers of gRPC.
+      "attach-http2": once(() => createConnectTransport(overHttp2)),
+      "attach-http1": once(() =>
+        createConnectTransport({ ...common, httpVersion: "1.1", nodeOptions: { agent: this.#http1.agent } }),
+      ),
+    };
+    this.transport = {
+      unary: (...call) => this.transportOf(this.#carrier).unary(...call),
+      stream: (...call) => this.transportOf(this.#carrier).stream(...call),
+    };
+  }
+
+  /** How the endpoint is reached, as far as was found out. */
+  get carrier(): CarrierKind {
+    return this.#carrier;
+  }
+
+  /** From now on, the endpoint is reached like this. */
+  use(carrier: CarrierKind): void {
+    this.#carrier = carrier;
+  }
+
+  transportOf(carrier: CarrierKind): Transport {
+    return this.#transports[carrier]();
+  }
+
+  /**
+   * Whether a failure shows that HTTP/1.1 is what the endpoint speaks. If so, calls use that from now on; nothing of the
+   * failed call reached a server.
+   */
+  foundHttp1(error: unknown): boolean {
+    if (this.#carrier === "attach-http1" || this.#sessions.spoken || !showsHttp1(error)) {
+      return false;
+    }
+    this.#carrier = "attach-http1";
+    return true;
+  }
+
+  /** Whether the connection of HTTP/2 is there, in use or not. */
+  get connected(): boolean {
+    const state = this.#sessions.state();
+    return state !== "closed" && state !== "error";
   }
 
   /**
@@ -73,7 +126,8 @@ export class Connection {
     if (this.#ended) {
       throw closed();
     }
-    if (this.#sessions.state() === "open") {
+    // Over HTTP/1.1, each request finds a connection or makes one.
+    if (this.#sessions.state() === "open" || this.#carrier === "attach-http1") {
       return;
     }
     this.#opening ??= this.#open().finally(() => {
@@ -99,26 +153,32 @@ export class Connection {
   /** Keeps the process alive while there is a connection, until {@link release} was called as often as this. */
   hold(): void {
     if (++this.#holds === 1) {
-      this.#sessions.updateHold();
+      this.#updateHold();
     }
   }
 
   /** Undoes one {@link hold}. */
   release(): void {
     if (--this.#holds === 0) {
-      this.#sessions.updateHold();
+      this.#updateHold();
     }
   }
 
   /** Breaks the connection and all calls on it. The next call makes another. */
   close(reason = closed()): void {
     this.#sessions.abort(reason);
+    this.#http1.abort(reason);
   }
 
   /** As {@link close}, and later calls fail. */
   end(): void {
     this.#ended = true;
     this.close();
+  }
+
+  #updateHold(): void {
+    this.#sessions.updateHold();
+    this.#http1.updateHold();
   }
 
   // Node has no limit of its own for connecting, and the kernel's is some two minutes.
@@ -137,6 +197,11 @@ export class Connection {
   }
 }
 
+function once<T>(create: () => T): () => T {
+  let created: T | undefined;
+  return () => (created ??= create());
+}
+
 function closed(): ConnectError {
   return new ConnectError("the client was closed", Code.Canceled);
 }
@@ -152,6 +217,8 @@ class Sessions extends Http2SessionManager {
   readonly #guarded = new WeakSet<ClientHttp2Session>();
   readonly #holds: () => boolean;
   #current: Http2Session | undefined;
+  /** Whether the other side has said something in HTTP/2, on the newest connection. */
+  spoken = false;
 
   /** @param holds - whether open calls should keep the process alive; without this class they all would, watches too */
   constructor(
@@ -185,6 +252,8 @@ class Sessions extends Http2SessionManager {
     this.updateHold();
     if (session !== undefined && !this.#guarded.has(session as ClientHttp2Session)) {
       this.#guarded.add(session as ClientHttp2Session);
+      this.spoken = false;
+      session.once("remoteSettings", () => (this.spoken = true));
       session.on("error", () => undefined);
     }
     return stream;

@@ -1,3 +1,4 @@
+export type { Carrier } from "./carrier.js";
 export type { MetaClientOptions } from "./client-options.js";
 export type { Protocol, TlsOptions } from "./connection.js";
 export type { CampaignOptions, Leader, LeadOptions, ObserveOptions, Term } from "./election.js";

@@ -10,7 +10,7 @@ import { systemParts } from "./client-parts.js";
 import { EndpointFailure, type LockChannel } from "./lock-channel.js";
 import type { Member } from "./member.js";
 import { UnexpectedError } from "./meta-errors.js";
-import { lockServer } from "./testing/http2-server.js";
+import { http1LockServer, lockServer } from "./testing/http2-server.js";
 import { Inbox } from "./testing/inbox.js";
 import { grantEvent, ScriptedSessions } from "./testing/scripted-session.js";
 
@@ -37,19 +37,22 @@ const failureOf = (promise: Promise<unknown>): Promise<unknown> => promise.catch
 
 async function channelTo(
   cluster: Partial<ServiceImpl<typeof ClusterService>> | undefined,
-  session: boolean,
+  server = lockServer,
 ): Promise<LockChannel> {
-  const server = await lockServer({}, cluster);
-  const endpoint = `http://${server.authority}`;
-  const config = checkClientOptions({ endpoints: [endpoint], session });
+  const running = await server({}, cluster);
+  const endpoint = `http://${running.authority}`;
+  const config = checkClientOptions({ endpoints: [endpoint] });
   const channel = systemParts.createChannel(endpoint, config, systemParts, () => undefined);
-  opened.push(server, { [Symbol.asyncDispose]: () => channel.close(0) });
+  opened.push(running, { [Symbol.asyncDispose]: () => channel.close(0) });
   return channel;
 }
 
-describe.each([true, false])("a channel (session: %s)", (session) => {
+describe.each([
+  ["HTTP/2", lockServer],
+  ["HTTP/1.1", http1LockServer],
+])("a channel over %s", (_, server) => {
   test("lists members", async () => {
-    const channel = await channelTo({ listMembers: () => ({ members: [leader, follower] }) }, session);
+    const channel = await channelTo({ listMembers: () => ({ members: [leader, follower] }) }, server);
     await expect(channel.members(noEnd)).resolves.toEqual([
       { id: "7", address: "a:3002", version: "1.2.3", role: "leader", startedAt: new Date("2026-01-01") },
       { id: "8", address: "b:3002", version: "1.2.3", role: "follower", startedAt: new Date("2026-01-01") },
@@ -65,7 +68,7 @@ describe.each([true, false])("a channel (session: %s)", (session) => {
           throw new ConnectError("this server is stopping", Code.Unavailable);
         },
       },
-      session,
+      server,
     );
     const told: number[] = [];
     const over = await failureOf(channel.watchMembers(noEnd, (members) => told.push(members.length)));
@@ -81,7 +84,7 @@ describe.each([true, false])("a channel (session: %s)", (session) => {
           yield await Promise.resolve({ members: [leader] });
         },
       },
-      session,
+      server,
     );
     const over = await failureOf(channel.watchMembers(noEnd, () => undefined));
     expect(over).toBeInstanceOf(EndpointFailure);
@@ -99,7 +102,7 @@ describe.each([true, false])("a channel (session: %s)", (session) => {
           await forever;
         },
       },
-      session,
+      server,
     );
     const scope = new Cancellation();
     const told = new Inbox<readonly Member[]>();
@@ -111,13 +114,13 @@ describe.each([true, false])("a channel (session: %s)", (session) => {
   });
 
   test("says when the server is too old to know", async () => {
-    const channel = await channelTo(undefined, session);
+    const channel = await channelTo(undefined, server);
     expect(await failureOf(channel.members(noEnd))).toBeInstanceOf(UnexpectedError);
     expect(await failureOf(channel.watchMembers(noEnd, () => undefined))).toBeInstanceOf(UnexpectedError);
   });
 
   test("is closed for good", async () => {
-    const channel = await channelTo({ listMembers: () => ({ members: [] }) }, session);
+    const channel = await channelTo({ listMembers: () => ({ members: [] }) }, server);
     await channel.members(noEnd);
     await channel.close(0);
     expect(await failureOf(channel.members(noEnd))).toBeInstanceOf(EndpointFailure);

@@ -1,17 +1,24 @@
-import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import type { ServiceImpl } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
 import type { LockService } from "@metasrv/proto/metasrv/v1";
 import { backgroundClock } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
 import { Connection, type Protocol } from "./connection.js";
-import { Holding } from "./grant.js";
 import { EndpointFailure } from "./lock-channel.js";
+import { UnexpectedError } from "./meta-errors.js";
 import { SessionChannel, type SessionChannelOptions } from "./session-channel.js";
 import { lockServer, silentServer, type TestServer } from "./testing/http2-server.js";
 import { grantEvent, lockRequest, ScriptedSessions } from "./testing/scripted-session.js";
+import { defaultTiming } from "./timing.js";
 
 const noEnd = new Cancellation();
-const defaults = { openTimeoutMs: 10_000, leaveTimeoutMs: 10_000, onDraining: () => undefined };
+const defaults = {
+  ...defaultTiming,
+  openTimeoutMs: 10_000,
+  leaveTimeoutMs: 10_000,
+  onDraining: () => undefined,
+  onCarrier: () => undefined,
+};
 const failureOf = (promise: Promise<unknown>): Promise<unknown> => promise.catch((error: unknown) => error);
 
 /** Runs a test with a channel to a server, and closes both. */
@@ -50,8 +57,6 @@ function unaryService(): { service: Partial<ServiceImpl<typeof LockService>>; na
         names.push(lock.value);
         return { outcome: { case: "granted", value } };
       },
-      unlock: () => ({}),
-      renew: () => ({ ttlMs: 9_000n }),
     },
   };
 }
@@ -85,29 +90,9 @@ describe.each<Protocol>(["connect", "grpc"])("SessionChannel over %s", (protocol
     });
   });
 
-  test("makes unary calls to a server without sessions, and does not ask again", async () => {
-    const { service, names } = unaryService();
-    let asked = 0;
-    const session = (): never => {
-      asked++;
-      throw new ConnectError("no sessions here", Code.Unimplemented);
-    };
-    await withChannel(lockServer({ ...service, session }), { protocol }, async (channel) => {
-      await channel.lock(lockRequest("one"), noEnd);
-      await channel.lock(lockRequest("other"), noEnd);
-      const holding = new Holding(Uint8Array.of(1));
-      await expect(channel.renew(holding, 9_000, noEnd)).resolves.toMatchObject({ ttlMs: 9_000 });
-      await channel.unlock(holding, noEnd);
-      expect(names).toEqual(["one", "other"]);
-      expect(asked).toBe(1);
-    });
-  });
-
-  test("makes unary calls to a server that knows nothing of sessions", async () => {
-    const { service, names } = unaryService();
-    await withChannel(lockServer(service), { protocol }, async (channel) => {
-      await channel.lock(lockRequest("one"), noEnd);
-      expect(names).toEqual(["one"]);
+  test("says that it is too new for a server that knows nothing of sessions", async () => {
+    await withChannel(lockServer(unaryService().service), { protocol }, async (channel) => {
+      expect(await failureOf(channel.lock(lockRequest("one"), noEnd))).toBeInstanceOf(UnexpectedError);
     });
   });
 

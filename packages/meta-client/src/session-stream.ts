@@ -1,19 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import {
-  type LockRequest,
-  type SessionResponse,
-  SessionResponseSchema,
-  type SessionTerms,
-} from "@metasrv/proto/metasrv/v1";
-import {
-  type Clock,
-  decode,
-  FieldWriter,
-  gatherByEventLoop,
-  readSessionResponse,
-  type Timer,
-  writeSessionCommand,
-} from "@metasrv/wire";
+import type { LockRequest, SessionResponse, SessionTerms } from "@metasrv/proto/metasrv/v1";
+import { type Clock, FieldWriter, gatherByEventLoop, type Timer, writeSessionCommand } from "@metasrv/wire";
 import type { Cancellation } from "./cancellation.js";
 import type { Holding, LockOutcome, Renewed } from "./grant.js";
 import { SessionLedger } from "./session-ledger.js";
@@ -38,7 +25,7 @@ export interface SessionStreamOptions {
 const messageBytes = 64 * 1024;
 
 /**
- * One `Session` stream, for any number of calls at a time. Requests of one turn of the event loop leave in one message.
+ * One session, for any number of calls at a time. Requests of one turn of the event loop leave in one message.
  * If an unlock is among them, the message leaves right after the callback that asked for the unlock. A stream that is
  * broken stays broken.
  */
@@ -89,7 +76,7 @@ export class SessionStream {
   /**
    * Opens the stream; resolves once the server has told its terms.
    *
-   * @throws ConnectError of code `Unimplemented` when the server has no sessions, or what else it failed with
+   * @throws ConnectError what it failed with
    */
   open(): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -157,7 +144,7 @@ export class SessionStream {
     try {
       const wire = await this.#options.openWire({
         message: (message) => {
-          this.#hear(decode(SessionResponseSchema, message, readSessionResponse));
+          this.#hear(message);
         },
         drained: () => {
           this.#send();
@@ -208,7 +195,7 @@ export class SessionStream {
     }
   }
 
-  #message(): Uint8Array {
+  #message(): Buffer {
     const sentAtMs = this.#options.clock.now();
     while (this.#writer.length < messageBytes) {
       const command = this.#ledger.next(sentAtMs);

@@ -1,7 +1,9 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
+import { create } from "@bufbuild/protobuf";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
-import { backgroundClock, enveloped } from "@metasrv/wire";
+import { type SessionResponse, SessionResponseSchema } from "@metasrv/proto/metasrv/v1";
+import { backgroundClock, encodeEnvelope, enveloped, writeSessionResponse } from "@metasrv/wire";
 import { Connection, type Protocol } from "./connection.js";
 import { openSessionWire, type SessionWire } from "./session-wire.js";
 import { streamServer } from "./testing/http2-server.js";
@@ -20,7 +22,7 @@ interface Opened {
 async function withWire(
   protocol: Protocol,
   body: (opened: Opened) => Promise<void>,
-  take: (message: string) => void = () => undefined,
+  take: (message: SessionResponse) => void = () => undefined,
 ): Promise<void> {
   const streams = new Inbox<ServerHttp2Stream>();
   await using server = await streamServer((stream) => {
@@ -40,9 +42,8 @@ async function withWire(
   const closed = new Promise<ConnectError | undefined>((resolve) => (onClosed = resolve));
   const wire = await openSessionWire(connection, {
     message: (message) => {
-      const text = Buffer.from(message).toString();
-      take(text);
-      messages.push(text);
+      take(message);
+      messages.push(message.draining ? "draining" : "a message");
     },
     drained: () => undefined,
     closed: onClosed,
@@ -54,7 +55,7 @@ async function withWire(
   }
 }
 
-const greeting = enveloped(Buffer.from("hello"));
+const greeting = encodeEnvelope(create(SessionResponseSchema, { draining: true }), writeSessionResponse);
 
 describe.each<Protocol>(["connect", "grpc"])("a session's wire over %s", (protocol) => {
   const accept = (server: ServerHttp2Stream): void => {
@@ -72,7 +73,7 @@ describe.each<Protocol>(["connect", "grpc"])("a session's wire over %s", (protoc
       );
       expect(chunk).toEqual(enveloped(Buffer.from("ask")));
       server.write(greeting);
-      expect(await messages.next()).toBe("hello");
+      expect(await messages.next()).toBe("draining");
     });
   });
 
@@ -141,7 +142,7 @@ describe("a session's wire ends", () => {
       } else {
         expect(error).toMatchObject(expected);
       }
-      expect(messages.all).toEqual(["hello"]);
+      expect(messages.all).toEqual(["draining"]);
     });
   });
 

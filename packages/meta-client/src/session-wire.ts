@@ -2,8 +2,15 @@ import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "nod
 import { Code, ConnectError } from "@connectrpc/connect";
 import * as connectProtocol from "@connectrpc/connect/protocol-connect";
 import * as grpcProtocol from "@connectrpc/connect/protocol-grpc";
-import { LockService } from "@metasrv/proto/metasrv/v1";
-import { compressedFlag, enveloped, EnvelopeReader, MessageTooLargeError } from "@metasrv/wire";
+import { LockService, type SessionResponse, SessionResponseSchema } from "@metasrv/proto/metasrv/v1";
+import {
+  compressedFlag,
+  decode,
+  enveloped,
+  EnvelopeReader,
+  MessageTooLargeError,
+  readSessionResponse,
+} from "@metasrv/wire";
 import type { Connection, Protocol } from "./connection.js";
 
 /** Far more than a server puts into one message. */
@@ -13,7 +20,7 @@ const maxMessageBytes = 4 * 1024 * 1024;
 export interface SessionWire {
   /** Whether more can be written now: most of what was written before has left. */
   readonly writable: boolean;
-  write(message: Uint8Array): void;
+  write(message: Buffer): void;
   /** Ends this side: nothing more is written. */
   end(): void;
   /** Breaks the stream off. The listener is not called after that. */
@@ -23,7 +30,7 @@ export interface SessionWire {
 /** Told what comes on a wire. `closed` is called at most once, and last. */
 export interface SessionWireListener {
   /** @throws the error with which the wire is closed */
-  message(message: Buffer): void;
+  message(message: SessionResponse): void;
   /** More can be written again. */
   drained(): void;
   /** @param error - absent when the server ended it well */
@@ -145,7 +152,7 @@ class Http2Wire implements SessionWire {
     return this.#stream.writable && !this.#stream.writableNeedDrain;
   }
 
-  write(message: Uint8Array): void {
+  write(message: Buffer): void {
     this.#stream.write(enveloped(message));
   }
 
@@ -171,7 +178,7 @@ class Http2Wire implements SessionWire {
     if (this.#framing.endFlag !== undefined && (flags & this.#framing.endFlag) !== 0) {
       this.#last = message;
     } else {
-      this.#listener.message(message);
+      this.#listener.message(decode(SessionResponseSchema, message, readSessionResponse));
     }
   }
 

@@ -4,6 +4,13 @@ import type { BackoffOptions } from "@metasrv/wire";
 export interface Timing {
   /** How long making a connection may take. */
   readonly connectTimeoutMs: number;
+  /**
+   * How long a stream both ways may remain without an answer until the first session of an endpoint is tried the other way
+   * as well.
+   */
+  readonly carrierPatienceMs: number;
+  /** After how long without an answer a bundle of requests that goes in a call of its own is repeated. */
+  readonly sendTimeoutMs: number;
   /** How often the server of an open call is pinged. */
   readonly pingIntervalMs: number;
   /** How long the answer to a ping may take. */
@@ -28,6 +35,9 @@ export interface Timing {
 export const defaultTiming: Timing = {
   // One SYN may be lost, and a ping and its answer may cross the world.
   connectTimeoutMs: 3_000,
+  carrierPatienceMs: 400,
+  // A server gives up a client that it does not hear for 6 s, unless configured otherwise.
+  sendTimeoutMs: 2_000,
   pingIntervalMs: 4_000,
   pingTimeoutMs: 2_000,
   attemptTimeoutMs: 5_000,

@@ -5,7 +5,6 @@ import { ErrorDetailSchema, LockRequestSchema, type LockService, Reason } from "
 import { backgroundClock } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
 import { Connection, type ConnectionOptions, type Protocol } from "./connection.js";
-import { Holding } from "./grant.js";
 import { EndpointFailure } from "./lock-channel.js";
 import { InvalidArgumentError, LockLostError, UnexpectedError, WaitTimeoutError } from "./meta-errors.js";
 import { lockServer, silentServer, type TestServer } from "./testing/http2-server.js";
@@ -19,7 +18,7 @@ const grant = { key: Uint8Array.of(7), token: 2n ** 63n, ttlMs: 5_000n, waitedMs
 async function withServer(
   server: Promise<TestServer>,
   options: Partial<ConnectionOptions>,
-  body: (channel: UnaryChannel, server: TestServer) => Promise<void>,
+  body: (channel: UnaryChannel, server: TestServer, connection: Connection) => Promise<void>,
   scheme = "http",
 ): Promise<void> {
   const running = await server;
@@ -36,9 +35,9 @@ async function withServer(
   });
   const channel = new UnaryChannel(endpoint, connection, backgroundClock);
   try {
-    await body(channel, running);
+    await body(channel, running, connection);
   } finally {
-    await channel.close();
+    connection.end();
     await running[Symbol.asyncDispose]();
   }
 }
@@ -68,34 +67,18 @@ function waitingService(): {
 const failureOf = (promise: Promise<unknown>): Promise<unknown> => promise.catch((error: unknown) => error);
 
 describe.each<Protocol>(["connect", "grpc"])("UnaryChannel over %s", (protocol) => {
-  test("carries requests and answers, and says when a request was sent", async () => {
+  test("carries requests and answers", async () => {
     const seen: unknown[] = [];
     const server = lockServer({
       lock(request) {
         seen.push(request);
         return { outcome: { case: "granted", value: grant } };
       },
-      unlock(request) {
-        seen.push(request);
-        return {};
-      },
-      renew(request) {
-        seen.push(request);
-        return { ttlMs: 9_000n };
-      },
     });
     await withServer(server, { protocol }, async (channel) => {
-      const beforeMs = backgroundClock.now();
-      const locked = await channel.lock(lockRequest, noEnd);
+      const locked = await channel.lockAlone(lockRequest, noEnd);
       expect(locked).toMatchObject({ kind: "granted", grant: { token: grant.token, ttlMs: 5_000 } });
       expect(seen).toEqual([lockRequest]);
-      const holding = new Holding(grant.key);
-      await channel.unlock(holding, noEnd);
-      const renewed = await channel.renew(holding, 9_000, noEnd);
-      expect(renewed.ttlMs).toBe(9_000);
-      expect(renewed.sentAtMs).toBeGreaterThanOrEqual(beforeMs);
-      expect(renewed.sentAtMs).toBeLessThan(backgroundClock.now());
-      expect(seen.slice(1)).toMatchObject([{ key: grant.key }, { key: grant.key, ttlMs: 9_000n }]);
     });
   });
 
@@ -112,7 +95,7 @@ describe.each<Protocol>(["connect", "grpc"])("UnaryChannel over %s", (protocol) 
       },
     });
     await withServer(server, { protocol }, async (channel) => {
-      const error = await failureOf(channel.lock(lockRequest, noEnd));
+      const error = await failureOf(channel.lockAlone(lockRequest, noEnd));
       expect(error).toBeInstanceOf(expected);
       expect(error).toMatchObject({ message: "because" });
       if (expected === WaitTimeoutError) {
@@ -125,7 +108,7 @@ describe.each<Protocol>(["connect", "grpc"])("UnaryChannel over %s", (protocol) 
     const { service, arrived, withdrawn } = waitingService();
     await withServer(lockServer(service), { protocol }, async (channel) => {
       const scope = new Cancellation();
-      const error = failureOf(channel.lock(lockRequest, scope));
+      const error = failureOf(channel.lockAlone(lockRequest, scope));
       await arrived;
       const reason = new Error("enough");
       scope.cancel(reason);
@@ -137,14 +120,14 @@ describe.each<Protocol>(["connect", "grpc"])("UnaryChannel over %s", (protocol) 
   test.each<["reset" | "goAway"]>([["reset"], ["goAway"]])("a connection that breaks by %s", async (how) => {
     const { service, arrived } = waitingService();
     await withServer(lockServer(service), { protocol }, async (channel, server) => {
-      const error = failureOf(channel.lock(lockRequest, noEnd));
+      const error = failureOf(channel.lockAlone(lockRequest, noEnd));
       await arrived;
       server[how]();
       expect(await error).toBeInstanceOf(EndpointFailure);
       expect(await error).toMatchObject({ maybeApplied: true });
       // The next request makes a new connection.
       const scope = new Cancellation();
-      const next = failureOf(channel.lock(lockRequest, scope));
+      const next = failureOf(channel.lockAlone(lockRequest, scope));
       scope.cancel(new Error("enough"));
       expect(await next).toEqual(new Error("enough"));
     });
@@ -152,7 +135,7 @@ describe.each<Protocol>(["connect", "grpc"])("UnaryChannel over %s", (protocol) 
 
   test("a server that is silent is found dead by pings, and closing then is harmless", async () => {
     await withServer(silentServer(), { protocol, pingIntervalMs: 50, pingTimeoutMs: 50 }, async (channel) => {
-      const error = await failureOf(channel.lock(lockRequest, noEnd));
+      const error = await failureOf(channel.lockAlone(lockRequest, noEnd));
       expect(error).toBeInstanceOf(EndpointFailure);
       expect(error).toMatchObject({ message: "PING timed out", maybeApplied: true });
     });
@@ -160,7 +143,7 @@ describe.each<Protocol>(["connect", "grpc"])("UnaryChannel over %s", (protocol) 
 
   test("a server without the service", async () => {
     await withServer(lockServer({}), { protocol }, async (channel) => {
-      expect(await failureOf(channel.lock(lockRequest, noEnd))).toBeInstanceOf(UnexpectedError);
+      expect(await failureOf(channel.lockAlone(lockRequest, noEnd))).toBeInstanceOf(UnexpectedError);
     });
   });
 });
@@ -173,7 +156,7 @@ describe("UnaryChannel", () => {
       Promise.resolve({ ...server, [Symbol.asyncDispose]: () => Promise.resolve() }),
       {},
       async (channel) => {
-        const error = await failureOf(channel.lock(lockRequest, noEnd));
+        const error = await failureOf(channel.lockAlone(lockRequest, noEnd));
         expect(error).toBeInstanceOf(EndpointFailure);
         expect(error).toMatchObject({
           message: expect.stringContaining(`connect ECONNREFUSED ${server.authority}`),
@@ -185,7 +168,7 @@ describe("UnaryChannel", () => {
 
   test("a connection that is not made in time", async () => {
     const unanswered = (channel: UnaryChannel): Promise<void> =>
-      failureOf(channel.lock(lockRequest, noEnd)).then((error) => {
+      failureOf(channel.lockAlone(lockRequest, noEnd)).then((error) => {
         expect(error).toBeInstanceOf(EndpointFailure);
         expect(error).toMatchObject({ message: "no connection within 50 ms", maybeApplied: false });
       });
@@ -198,7 +181,7 @@ describe("UnaryChannel", () => {
       {},
       async (channel) => {
         const scope = new Cancellation();
-        const error = failureOf(channel.lock(lockRequest, scope));
+        const error = failureOf(channel.lockAlone(lockRequest, scope));
         scope.cancel(new Error("enough"));
         expect(await error).toEqual(new Error("enough"));
       },
@@ -208,10 +191,10 @@ describe("UnaryChannel", () => {
 
   test("closing ends what is under way", async () => {
     const { service, arrived } = waitingService();
-    await withServer(lockServer(service), {}, async (channel) => {
-      const error = failureOf(channel.lock(lockRequest, noEnd));
+    await withServer(lockServer(service), {}, async (channel, _, connection) => {
+      const error = failureOf(channel.lockAlone(lockRequest, noEnd));
       await arrived;
-      await channel.close();
+      connection.end();
       expect(await error).toBeInstanceOf(EndpointFailure);
     });
   });

@@ -3,8 +3,8 @@ import { AdminService, ClusterService, InspectService, type LockRequest, LockSer
 import type { Clock } from "@metasrv/wire";
 import type { Cancellation } from "./cancellation.js";
 import type { Connection } from "./connection.js";
-import { type Holding, type LockOutcome, readOutcome, type Renewed } from "./grant.js";
-import { EndpointFailure, type Inspecting, type Inspections, type LockChannel } from "./lock-channel.js";
+import { type LockOutcome, readOutcome } from "./grant.js";
+import { EndpointFailure, type Inspecting, type Inspections } from "./lock-channel.js";
 import { type Member, readMember } from "./member.js";
 import { translateError } from "./translate-error.js";
 
@@ -14,8 +14,10 @@ interface Answer<T> {
   readonly sentAtMs: number;
 }
 
-/** A channel that makes one RPC of each request. It tells no news of locks. */
-export class UnaryChannel implements LockChannel {
+/**
+ * The calls that need no session: what is only read, and requests that are too long for one.
+ */
+export class UnaryChannel {
   readonly endpoint: string;
   readonly #connection: Connection;
   readonly #clock: Clock;
@@ -35,19 +37,10 @@ export class UnaryChannel implements LockChannel {
     };
   }
 
-  async lock(request: LockRequest, scope: Cancellation): Promise<LockOutcome> {
+  /** Asks for a lock in a call of its own. If a server refuses it as too long, it refuses nothing else with it. */
+  async lockAlone(request: LockRequest, scope: Cancellation): Promise<LockOutcome> {
     const { message, sentAtMs } = await this.#ask((options) => this.#locks.lock(request, options), scope);
     return readOutcome(message, sentAtMs);
-  }
-
-  async unlock({ key }: Holding, scope: Cancellation): Promise<void> {
-    await this.#ask((options) => this.#locks.unlock({ key }, options), scope);
-  }
-
-  async renew({ key, renewedMode: mode, value }: Holding, ttlMs: number, scope: Cancellation): Promise<Renewed> {
-    const request = { key, ttlMs: BigInt(ttlMs), mode, ...(value !== undefined && { value }) };
-    const { message, sentAtMs } = await this.#ask((options) => this.#locks.renew(request, options), scope);
-    return { ttlMs: Number(message.ttlMs), sentAtMs };
   }
 
   async inspect<T>(ask: Inspecting<Promise<T>>, scope: Cancellation): Promise<T> {
@@ -56,17 +49,24 @@ export class UnaryChannel implements LockChannel {
   }
 
   async *follow<T>(open: Inspecting<AsyncIterable<T>>, scope: Cancellation): AsyncGenerator<T, void, undefined> {
+    let again = false;
     this.#connection.hold();
     try {
       await this.#connection.ready(scope);
       yield* open(this.#inspections, { signal: scope.signal });
     } catch (error) {
       scope.throwIfCancelled();
-      throw translateError(error, { endpoint: this.endpoint, sent: true });
+      if (!this.#connection.foundHttp1(error)) {
+        throw translateError(error, { endpoint: this.endpoint, sent: true });
+      }
+      again = true;
     } finally {
       this.#connection.release();
     }
-    throw new EndpointFailure(this.endpoint, "the server ended the stream", true);
+    if (!again) {
+      throw new EndpointFailure(this.endpoint, "the server ended the stream", true);
+    }
+    yield* this.follow(open, scope);
   }
 
   async members(scope: Cancellation): Promise<readonly Member[]> {
@@ -84,20 +84,13 @@ export class UnaryChannel implements LockChannel {
       }
     } catch (error) {
       scope.throwIfCancelled();
+      if (this.#connection.foundHttp1(error)) {
+        return await this.watchMembers(scope, onMembers);
+      }
       throw translateError(error, { endpoint: this.endpoint, sent: true });
     }
     scope.throwIfCancelled();
     throw new EndpointFailure(this.endpoint, "the server ended the watch", true);
-  }
-
-  /** Calls do not share anything that would have to be left: each ends by itself. */
-  leave(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  close(): Promise<void> {
-    this.#connection.end();
-    return Promise.resolve();
   }
 
   async #ask<T>(
@@ -114,6 +107,9 @@ export class UnaryChannel implements LockChannel {
       return { message: await rpc({ signal: scope.signal }), sentAtMs };
     } catch (error) {
       scope.throwIfCancelled();
+      if (this.#connection.foundHttp1(error)) {
+        return await this.#ask(rpc, scope);
+      }
       throw translateError(error, { endpoint: this.endpoint, sent });
     } finally {
       this.#connection.release();

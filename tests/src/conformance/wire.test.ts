@@ -1,14 +1,17 @@
 import { afterAll, beforeAll } from "@jest/globals";
 import { type Etcd, leakCheck, startEtcd } from "@metasrv/testing";
+import { Http1Proxy } from "../http1-proxy.js";
 import { describeLockConformance } from "./describe-lock-conformance.js";
 import { openLockService } from "./drivers/lock-service-driver.js";
 import { openMetaClient } from "./drivers/meta-client-driver.js";
 import type { LockBackend } from "./lock-backend.js";
 
 let etcd: Etcd;
+let proxy: Http1Proxy;
 
 beforeAll(async () => {
   etcd = await startEtcd();
+  proxy = await Http1Proxy.start();
 });
 
 const client = {
@@ -23,7 +26,7 @@ const memory = {
 } satisfies LockBackend["without"];
 
 describeLockConformance("client with a session by Connect, on etcd", {
-  open: () => openMetaClient({ protocol: "connect", session: true }, { endpoint: etcd.endpoint }),
+  open: () => openMetaClient({ protocol: "connect" }, { endpoint: etcd.endpoint }),
   without: client,
 });
 
@@ -32,9 +35,15 @@ describeLockConformance("client with a session by gRPC, on etcd with another pre
   without: client,
 });
 
-describeLockConformance("client with one RPC a call by Connect, in memory", {
-  open: () => openMetaClient({ protocol: "connect", session: false }, "memory"),
+describeLockConformance("client through a proxy of HTTP/1.1, in memory", {
+  open: () => openMetaClient({ protocol: "connect" }, "memory", (url) => proxy.to(url)),
   without: { ...client, ...memory },
+});
+
+describeLockConformance("client by gRPC through a proxy of HTTP/1.1, on etcd", {
+  open: () =>
+    openMetaClient({ protocol: "grpc" }, { endpoint: etcd.endpoint, prefix: "attached" }, (url) => proxy.to(url)),
+  without: client,
 });
 
 describeLockConformance("LockService by gRPC, in memory", {
@@ -47,6 +56,7 @@ describeLockConformance("LockService by JSON over HTTP/1.1, on etcd", {
 });
 
 afterAll(async () => {
+  await proxy[Symbol.asyncDispose]();
   await etcd[Symbol.asyncDispose]();
 });
 afterAll(leakCheck());

@@ -1,3 +1,4 @@
+import { createServer as createHttp1Server } from "node:http";
 import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
@@ -39,6 +40,16 @@ async function listen(server: Server, goAway: () => void): Promise<TestServer> {
   };
 }
 
+function routesOf(
+  locks: Partial<ServiceImpl<typeof LockService>>,
+  cluster: Partial<ServiceImpl<typeof ClusterService>> | undefined,
+) {
+  return (router: ConnectRouter): unknown => {
+    router.service(LockService, locks);
+    return cluster === undefined ? router : router.service(ClusterService, cluster);
+  };
+}
+
 /**
  * Services whose methods are the test's. Speaks Connect and gRPC over HTTP/2 without TLS.
  *
@@ -48,11 +59,7 @@ export function lockServer(
   locks: Partial<ServiceImpl<typeof LockService>>,
   cluster?: Partial<ServiceImpl<typeof ClusterService>>,
 ): Promise<TestServer> {
-  const routes = (router: ConnectRouter): unknown => {
-    router.service(LockService, locks);
-    return cluster === undefined ? router : router.service(ClusterService, cluster);
-  };
-  const server = createServer(connectNodeAdapter({ routes }));
+  const server = createServer(connectNodeAdapter({ routes: routesOf(locks, cluster) }));
   const sessions = new Set<ServerHttp2Session>();
   server.on("session", (session) => {
     sessions.add(session);
@@ -65,6 +72,14 @@ export function lockServer(
       session.destroy();
     }
   });
+}
+
+/** As {@link lockServer}, but speaks HTTP/1.1 only. */
+export function http1LockServer(
+  locks: Partial<ServiceImpl<typeof LockService>>,
+  cluster?: Partial<ServiceImpl<typeof ClusterService>>,
+): Promise<TestServer> {
+  return listen(createHttp1Server(connectNodeAdapter({ routes: routesOf(locks, cluster) })), () => undefined);
 }
 
 /** Speaks HTTP/2; what is answered is the test's. */

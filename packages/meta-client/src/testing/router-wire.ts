@@ -1,11 +1,6 @@
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import { ConnectError, createClient, createRouterTransport, type ServiceImpl } from "@connectrpc/connect";
-import {
-  LockService,
-  type SessionRequest,
-  SessionRequestSchema,
-  SessionResponseSchema,
-} from "@metasrv/proto/metasrv/v1";
+import { LockService, type SessionRequest, SessionRequestSchema } from "@metasrv/proto/metasrv/v1";
 import type { SessionWire, SessionWireListener } from "../session-wire.js";
 
 /** Wires to a lock service whose methods are the test's, without a network. */
@@ -35,7 +30,7 @@ export function routerWires(service: Partial<ServiceImpl<typeof LockService>>) {
     async function read(): Promise<void> {
       try {
         for await (const response of client.session(requests.all(abort.signal), { signal: abort.signal })) {
-          listener.message(Buffer.from(toBinary(SessionResponseSchema, response)));
+          listener.message(response);
         }
         if (!abort.signal.aborted) {
           listener.closed(undefined);

@@ -23,11 +23,19 @@ import type { EtcdView } from "./etcd-side.js";
 import { wireError } from "./wire-error.js";
 import { WireNode, type WireStore } from "./wire-node.js";
 
-/** The TypeScript client, with options that say how it speaks. */
-export function openMetaClient(options: Partial<MetaClientOptions>, store: WireStore): Promise<LockDriver> {
+/**
+ * The TypeScript client, with options that say how it speaks.
+ *
+ * @param urlOf - where it reaches the server of that URL
+ */
+export function openMetaClient(
+  options: Partial<MetaClientOptions>,
+  store: WireStore,
+  urlOf = (url: string) => url,
+): Promise<LockDriver> {
   return WireNode.open(
     store,
-    (node) => new MetaClientDriver(node, new MetaClient({ ...options, endpoints: [node.url], discover: false })),
+    (node) => new MetaClientDriver(node, new MetaClient({ ...options, endpoints: [urlOf(node.url)], discover: false })),
   );
 }
 
@@ -48,7 +56,9 @@ class MetaClientDriver implements LockDriver {
 
   async lock(name: Uint8Array, ask: LockAsk = {}): Promise<DriverGrant> {
     try {
-      const { share, others, ...options } = ask;
+      const { share, others, ...asked } = ask;
+      // A scenario says itself when a lock is renewed.
+      const options = { ...asked, keepAlive: false };
       if (others !== undefined) {
         return this.#keepAll(await this.#client.lockAll([{ name, share }, ...others].map(partOf), options));
       }
@@ -64,7 +74,9 @@ class MetaClientDriver implements LockDriver {
 
   async tryLock(name: Uint8Array, ask: LockAsk = {}): Promise<TryLockAnswer> {
     try {
-      const { share, others, ...options } = ask;
+      const { share, others, ...asked } = ask;
+      // A scenario says itself when a lock is renewed.
+      const options = { ...asked, keepAlive: false };
       if (others !== undefined) {
         const locks = await this.#client.tryLockAll([{ name, share }, ...others].map(partOf), options);
         return locks === null ? { refused: noState } : { granted: this.#keepAll(locks) };

@@ -1,0 +1,54 @@
+/** How a client's session reaches an endpoint. */
+export type CarrierKind =
+  /** One stream both ways, over HTTP/2. */
+  | "stream"
+  /** A stream of answers, and requests one by one, over HTTP/2. */
+  | "attach-http2"
+  /** The same over HTTP/1.1. */
+  | "attach-http1";
+
+/** How a client reaches an endpoint, as found out when it first asked for a lock there. */
+export interface Carrier {
+  /** The endpoint's URL. */
+  readonly endpoint: string;
+  /**
+   * `"stream"`, where HTTP/2 goes all the way: requests and answers go over one stream. `"attach"` elsewhere: answers come
+   * on a stream, and each bundle of requests is a call of its own.
+   */
+  readonly carrier: "stream" | "attach";
+  /** What is spoken on the connection. */
+  readonly httpVersion: "1.1" | "2";
+  /** Why, in words for people. */
+  readonly why: string;
+}
+
+/** Says for users what was found. */
+export function describeCarrier(endpoint: string, kind: CarrierKind, why: string): Carrier {
+  return {
+    endpoint,
+    carrier: kind === "stream" ? "stream" : "attach",
+    httpVersion: kind === "attach-http1" ? "1.1" : "2",
+    why,
+  };
+}
+
+/** nghttp2's word for what is no HTTP/2. */
+const protocolError = -505;
+
+/**
+ * Whether an error shows that the other side speaks HTTP/1.1 only. Of a connection on which HTTP/2 was spoken before, the
+ * first of these says something else.
+ */
+export function showsHttp1(error: unknown): boolean {
+  for (let cause: unknown = error; typeof cause === "object" && cause !== null; cause = (cause as Error).cause) {
+    const { errno, code, message } = cause as NodeJS.ErrnoException;
+    if (
+      (code === "ERR_HTTP2_ERROR" && errno === protocolError) ||
+      code === "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL" ||
+      message.includes("HTTP_1_1_REQUIRED")
+    ) {
+      return true;
+    }
+  }
+  return false;
+}
