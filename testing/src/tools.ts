@@ -19,6 +19,8 @@ interface Tool {
 const TOOLS = {
   etcd: { variable: "ETCD_BIN", debianPackage: "etcd-server" },
   "redis-server": { variable: "REDIS_BIN", debianPackage: "redis-server" },
+  nginx: { variable: "NGINX_BIN", debianPackage: "nginx-light" },
+  haproxy: { variable: "HAPROXY_BIN", debianPackage: "haproxy" },
   h2load: { variable: "H2LOAD_BIN", debianPackage: "nghttp2-client" },
 } as const satisfies Record<string, Tool>;
 
@@ -26,7 +28,7 @@ const TOOLS = {
 export type ToolName = keyof typeof TOOLS;
 
 /**
- * Finds a program: the one that its environment variable names (`ETCD_BIN`, `REDIS_BIN`, `H2LOAD_BIN`), else the one in
+ * Finds a program: the one that its environment variable names (`ETCD_BIN`, `NGINX_BIN` and so on), else the one in
  * the PATH, else the one of its Debian package, which is downloaded and unpacked into a cache folder of this user. That
  * needs no rights, changes nothing in the system and starts no service.
  *
