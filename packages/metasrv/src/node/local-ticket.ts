@@ -235,8 +235,11 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
         if (!ticket.holds && ticket.content.extras !== undefined && ticket.content.extras.within.length > 0) {
           this.#host.nested(ticket);
         }
+      } else if (isLast && ticket?.token === outcome.token) {
+        this.dispatch("superseded");
       } else if (isLast) {
-        this.dispatch(ticket?.token === outcome.token ? "superseded" : "removedAtOnce");
+        const forced = this.#host.fold.forced.find(({ token }) => token === outcome.token);
+        this.dispatch("removedAtOnce", forced && removedByForce(forced));
       } else if (serves && ticket.follower === undefined) {
         if (this.state === "gone") {
           this.#host.orphaned(ticket, outcome);
@@ -268,7 +271,10 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
   // What the table shows.
 
   granted(): void {
-    this.dispatch("granted");
+    // Otherwise it has gone since, by force or with a later entry of several. That is told next, and nothing else.
+    if (this.ticket?.present === true) {
+      this.dispatch("granted");
+    }
   }
 
   removed(forced: ForcedRecord | undefined): void {

@@ -253,15 +253,14 @@ export class LockNode {
   /**
    * Does what {@link renew} does, for a requester that wants to be told of the end of the hold.
    *
-   * @param listener - told `lost` from then on, at most once
+   * @param listener - told `lost` from then on, at most once, and perhaps before this resolves
    */
   async resume(
     keyBytes: Uint8Array,
     renewal: Renewal,
     listener: ClaimListener,
   ): Promise<{ claim: Claim; ttlMs: number }> {
-    const local = await this.#renew(decodeLockKey(keyBytes, this.#limits.maxNameBytes), renewal);
-    local.follow(listener);
+    const local = await this.#renew(decodeLockKey(keyBytes, this.#limits.maxNameBytes), renewal, listener);
     const claim = new LocalClaim(this.#claimHost, listener, local);
     return { claim, ttlMs: contentOf(local).ttlMs };
   }
@@ -470,13 +469,19 @@ export class LockNode {
     const { name, id, token } = key;
     const urgency = this.#fold.waiters(name) > 0 ? "now" : "soon";
     local?.dispatch("release");
-    const done = await new Promise<boolean>((resolve, reject) => {
+    await new Promise<void>((resolve, reject) => {
       this.#log.append(
         { kind: "remove", name, id, token, cause: "released", memberId: "" },
         {
           settled: ({ kind }) => {
-            local?.dispatch(kind === "done" ? "done" : "notThere");
-            resolve(kind === "done");
+            if (kind === "done") {
+              local?.dispatch("done");
+              resolve();
+            } else {
+              const error = this.#notHeld(token);
+              local?.dispatch("notThere", error);
+              reject(error);
+            }
           },
           failed: (error) => {
             local?.dispatch("failed");
@@ -487,9 +492,6 @@ export class LockNode {
         urgency,
       );
     });
-    if (!done) {
-      throw this.#notHeld(token);
-    }
   }
 
   /** Why a ticket is not there any more. */
@@ -498,8 +500,16 @@ export class LockNode {
     return record === undefined ? notHeld() : removedByForce(record);
   }
 
-  /** Gives a ticket that holds a full TTL, and serves it from then on. */
-  async #renew(key: LockKey, { ttlMs = 0, downgrade = false, ...more }: Renewal): Promise<LocalTicket> {
+  /**
+   * Gives a ticket that holds a full TTL, and serves it from then on.
+   *
+   * @param listener - who follows the ticket from then on; absent: who does already
+   */
+  async #renew(
+    key: LockKey,
+    { ttlMs = 0, downgrade = false, ...more }: Renewal,
+    listener?: ClaimListener,
+  ): Promise<LocalTicket> {
     const { name, id, token } = key;
     const wanted = ttlMs === 0 ? 0 : checkTtl(ttlMs, this.#limits);
     const value = more.value === undefined ? undefined : checkValue(more.value);
@@ -525,7 +535,12 @@ export class LockNode {
               local.renewalEnded(serves && ticket.follower === local);
             }
             if (serves) {
-              resolve(this.#serveHold(ticket, local));
+              const served = this.#serveHold(ticket, local);
+              if (listener !== undefined) {
+                // At once: the ticket may go with the next entry, before anybody hears of this promise.
+                served.follow(listener);
+              }
+              resolve(served);
             } else if (kind === "refused") {
               reject(notDowngradable());
             } else {

@@ -17,7 +17,7 @@ export interface ServedTicket extends TicketRef {
 
 /** What a ticket needs of the node that serves it. */
 export interface TicketHost {
-  readonly fold: Pick<Fold, "get" | "obstacle" | "sharing" | "waiters" | "admits" | "isOutdated">;
+  readonly fold: Pick<Fold, "forced" | "get" | "obstacle" | "sharing" | "waiters" | "admits" | "isOutdated">;
   /** How long a wait outlives its requester's connection, in milliseconds. */
   readonly waiterGraceMs: number;
   /** The node's clock, in milliseconds. */

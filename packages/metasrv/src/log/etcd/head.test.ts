@@ -173,6 +173,16 @@ describe("the head of the log", () => {
       await second;
     });
 
+    test("fails when it is closed before everything was delivered", async () => {
+      others.write(member, []);
+      const failed = expect(head.catchUp()).rejects.toMatchObject({ reason: "store-unavailable" });
+      await goOn();
+      head.close();
+      // The feed wakes all that wait when it ends.
+      await deliver(delivered);
+      await failed;
+    });
+
     test("ends when it is closed", async () => {
       etcd.behaviour = () => Promise.reject(noAnswer());
       const failed = expect(head.catchUp()).rejects.toMatchObject({ reason: "store-unavailable" });

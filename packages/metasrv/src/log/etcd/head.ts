@@ -133,6 +133,10 @@ export class HeadReader {
       if (!(await this.#reachedBy(deadlineMs, head.revision))) {
         throw notAnswered(hosts, new Error("its watch does not bring what it has"));
       }
+      if (this.#closed) {
+        // Who waits for the watch is woken when it ends, whatever it has brought.
+        throw notAnswered(hosts, new Error("its watch was ended"));
+      }
       if (head.isWhole) {
         return;
       }
