@@ -20,6 +20,7 @@ const tries = new Tries();
 const jobs: { readonly [Name in JobName]: (argument: JobArgument<Name>) => Promise<JobResult<Name>> } = {
   open: ({ spec, clients }) => cycles.open(spec, clients),
   cycles: (job) => cycles.run(job),
+  check: (job) => cycles.check(job),
   "keep-alive": ({ url, count, ttlMs }) => kept.take(url, count, ttlMs),
   "count-renewals": ({ durationMs }) => kept.countRenewals(durationMs),
   hold: ({ url, count, ttlSeconds }) => holdLocks(url, count, ttlSeconds),

@@ -8,8 +8,17 @@ export interface CyclesJob {
   readonly inFlight: number;
   /** How long cycles are started. Those that are under way at the end are finished, and count. */
   readonly durationMs: number;
-  /** `free`: every cycle takes a lock of its own; `hot`: all take the same. */
-  readonly names: "free" | "hot";
+  /** `free`: every cycle takes a lock of its own; `hot`: all take the same; `asked`: the client knows what to ask for. */
+  readonly names: "free" | "hot" | "asked";
+  /** How long each cycle holds, where names are `asked`; absent: as shortly as it can. */
+  readonly holdMs?: number;
+}
+
+/** Runs cycles in which what is asked for is held for a while, to see how many hold at a time. */
+export interface CheckJob {
+  readonly inFlight: number;
+  readonly durationMs: number;
+  readonly holdMs: number;
 }
 
 /** The result of a {@link CyclesJob}. */
@@ -50,6 +59,8 @@ export interface Jobs {
   /** Opens clients, each with connections of its own. */
   open: (argument: { readonly spec: ClientSpec; readonly clients: number }) => void;
   cycles: (job: CyclesJob) => CyclesDone;
+  /** Tells the most holders at a time; fails when too few or too many hold, or something is not given back. */
+  check: (job: CheckJob) => number;
 
   /** Takes locks and keeps them alive until the process ends. */
   "keep-alive": (argument: { readonly url: string; readonly count: number; readonly ttlMs: number }) => void;

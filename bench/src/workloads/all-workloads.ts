@@ -4,6 +4,7 @@ import { held } from "./held.js";
 import { keptAlive } from "./kept-alive.js";
 import { list } from "./list.js";
 import { lockCycles } from "./lock-cycles.js";
+import { lockKinds } from "./lock-kinds.js";
 import { queue } from "./queue.js";
 import { snapshot } from "./snapshot.js";
 import { start } from "./start.js";
@@ -14,6 +15,7 @@ import type { Workload } from "./workload.js";
 /** In the order in which they are run and reported. */
 export const allWorkloads: readonly Workload[] = [
   ...lockCycles,
+  ...lockKinds,
   queue,
   tryBurst,
   keptAlive,
