@@ -1,6 +1,7 @@
 import type { LatencySummary } from "../measure/latency.js";
 import type { Mark } from "../measure/rate.js";
 import type { ClientSpec } from "../peers/lock-client.js";
+import type { Pace } from "./steady-load.js";
 
 /** Runs lock+unlock cycles for a while, as many at a time as there are callers. */
 export interface CyclesJob {
@@ -46,6 +47,13 @@ export interface TriesDone {
   readonly failure: string | undefined;
 }
 
+/** What a watch has told since it began. */
+export interface Watched {
+  readonly messages: number;
+  /** Locks that were there, or had changed, and locks that had gone. */
+  readonly changes: number;
+}
+
 /** What a mixed load has done so far. */
 export interface MixedState {
   readonly done: Readonly<Record<string, number>>;
@@ -87,10 +95,25 @@ export interface Jobs {
   /** Ends the tries, and tells how long each answer took. */
   "try-end": (argument: null) => TriesDone;
 
-  /** Runs cycles of lock and unlock until the process ends, and counts them as time goes by. */
+  /** Runs cycles of lock and unlock, and counts them as time goes by. */
   "steady-load": (argument: { readonly url: string; readonly inFlight: number }) => void;
   /** How many cycles there have been, from the start on. */
   "steady-marks": (argument: null) => readonly Mark[];
+  /** From now on, begins no more cycles a second than the pace says, with at least so many in flight. */
+  "steady-pace": (argument: { readonly pace: Pace; readonly inFlight: number }) => void;
+  /** Begins no more cycles; ends when the last lock is released. */
+  "steady-end": (argument: null) => void;
+
+  /** Takes locks under a prefix that is to be watched. They stay held. */
+  "watch-open": (argument: { readonly url: string; readonly prefix: string; readonly kept: number }) => void;
+  /** Watches the prefix, and beside that so many times more without reading; ends when all locks are told. */
+  "watch-begin": (argument: { readonly unread: number }) => void;
+  /** How long it took until the watch told that a lock is held, in milliseconds. */
+  "watch-lags": (argument: { readonly samples: number }) => readonly number[];
+  "watch-told": (argument: null) => Watched;
+  /** Fails unless the watch tells in the end that only those locks are held that were taken first. */
+  "watch-kept-only": (argument: null) => void;
+  "watch-end": (argument: null) => void;
 
   /** Starts a load of all sorts, until the process ends. */
   mixed: (argument: { readonly url: string }) => void;

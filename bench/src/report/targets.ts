@@ -239,6 +239,30 @@ const targets: readonly Target[] = [
     aim: 0.98,
     measured: (results) => results.figure("list/share-first"),
   },
+  {
+    text: "throughput with a watch of the locks, against without",
+    unit: "×",
+    better: "more",
+    must: 0.9,
+    aim: 0.97,
+    measured: (results) => results.figure("watch/share"),
+  },
+  {
+    text: "growth of the server's memory while 10,000 changes a second are watched",
+    unit: "MiB",
+    better: "less",
+    must: 16,
+    aim: 4,
+    measured: (results) => results.figure("watch/growth"),
+  },
+  {
+    text: "longest pause of the event loop meanwhile",
+    unit: "ms",
+    better: "less",
+    must: 60,
+    aim: 20,
+    measured: (results) => results.figure("watch/pause"),
+  },
 ];
 
 /** Compares what was measured with the targets. */

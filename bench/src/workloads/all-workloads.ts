@@ -10,6 +10,7 @@ import { snapshot } from "./snapshot.js";
 import { start } from "./start.js";
 import { storeWrites } from "./store-writes.js";
 import { tryBurst } from "./try-burst.js";
+import { watch } from "./watch.js";
 import type { Workload } from "./workload.js";
 
 /** In the order in which they are run and reported. */
@@ -26,4 +27,5 @@ export const allWorkloads: readonly Workload[] = [
   start,
   snapshot,
   list,
+  watch,
 ];
