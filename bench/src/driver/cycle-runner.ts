@@ -20,17 +20,20 @@ export class CycleRunner {
   async run({ inFlight, durationMs, names, holdMs }: CyclesJob): Promise<CyclesDone> {
     const callers = await this.#prepare(inFlight);
     const latency = new Latency();
+    const served: number[] = [];
     let handovers = 0;
     let last: Caller | undefined;
     let failed = 0;
     let failure: string | undefined;
     const startedMs = performance.now();
     const endMs = startedMs + durationMs;
-    const work = async (caller: Caller): Promise<void> => {
+    const work = async (caller: Caller, index: number): Promise<void> => {
+      served[index] = 0;
       for (let sinceMs = startedMs; sinceMs < endMs; sinceMs = performance.now()) {
         try {
           await caller.cycle(names === "free" ? `free/${process.pid}/${++this.#names}` : names, holdMs);
           latency.recordSince(sinceMs);
+          served[index]++;
           if (caller !== last) {
             handovers++;
           }
@@ -46,7 +49,8 @@ export class CycleRunner {
     if (names === "asked" && (failed > 0 || this.#occupancy.count > 0)) {
       throw new Error(`${failed} of the cycles failed: ${failure ?? "somebody holds who should have ended"}`);
     }
-    return { cycles: latency.count, handovers, failed, failure, seconds, ...latency.summary() };
+    const leastShare = (Math.min(...served) * served.length) / latency.count;
+    return { cycles: latency.count, handovers, leastShare, failed, failure, seconds, ...latency.summary() };
   }
 
   /** Checks that as many hold at a time as may, and that all is given back. Resolves with the most at a time. */

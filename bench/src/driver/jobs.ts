@@ -27,6 +27,8 @@ export interface CyclesDone extends LatencySummary {
   readonly cycles: number;
   /** Cycles that ended after a cycle of another caller. On a hot lock, this is how often it changed hands. */
   readonly handovers: number;
+  /** The cycles of the caller that had the fewest, divided by those of the average caller. */
+  readonly leastShare: number;
   readonly failed: number;
   /** The message of the first failure. */
   readonly failure: string | undefined;

@@ -101,8 +101,9 @@ async function prepare(entry: Entry, drivers: Drivers, { plan, log }: Context): 
       if (done.cycles === 0) {
         throw new Error(`${entry.contender} did nothing: ${done.failure ?? "no cycle ended"}`);
       }
-      const { cycles, handovers, failed, seconds, p50Ms, p99Ms } = done;
-      return { cycles, failed, seconds, p50Ms, p99Ms, cpuSeconds: {}, ...(names === "hot" && { handovers }) };
+      const { cycles, handovers, leastShare, failed, seconds, p50Ms, p99Ms } = done;
+      const fairness = { ...(names === "hot" && { handovers }), ...(names === "asked" && { leastShare }) };
+      return { cycles, failed, seconds, p50Ms, p99Ms, cpuSeconds: {}, ...fairness };
     });
   };
   const check = async (): Promise<void> => {

@@ -21,7 +21,8 @@ const mostClients = 64;
 
 const holding =
   "A holder releases in the next turn of its event loop. No more may hold at a time, as the callers see it, than are " +
-  "allowed, and at the end everything must be free again, or the run fails.";
+  'allowed, and at the end everything must be free again, or the run fails. "Least served" are the cycles of the caller ' +
+  "that had the fewest, by those of the average one.";
 
 const recipe =
   "The recipe on etcd3 is what Curator has on ZooKeeper: a request is a key, written by a transaction that also reads " +
