@@ -159,11 +159,12 @@ export class TableWatch implements FoldObserver {
     }
   }
 
+  /** Goes to the end even if too much changes meanwhile: else those who watch a busy table would never see its end. */
   async *#all(watch: Watch, restarted: boolean, signal: AbortSignal): AsyncGenerator<LockChanges> {
     const { prefix } = watch;
     let isFirst = restarted;
     let after: LockName | undefined = "" as LockName;
-    while (after !== undefined && !watch.overflowed && !signal.aborted) {
+    while (after !== undefined && !signal.aborted) {
       const page = { prefix, pageSize: locksAtOnce, after, minToken: 0n, waitingOnly: false };
       const { locks, next }: Awaited<ReturnType<Inspection["list"]>> = await this.#inspection.list(page);
       yield { locks, removed: [], complete: next === undefined, restarted: isFirst };
