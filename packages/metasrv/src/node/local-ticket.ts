@@ -238,7 +238,7 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
       } else if (isLast && ticket?.token === outcome.token) {
         this.dispatch("superseded");
       } else if (isLast) {
-        const forced = this.#host.fold.forced.find(({ token }) => token === outcome.token);
+        const forced = this.#host.fold.forced.get(outcome.token);
         this.dispatch("removedAtOnce", forced && removedByForce(forced));
       } else if (serves && ticket.follower === undefined) {
         if (this.state === "gone") {
