@@ -51,10 +51,14 @@ export class SessionLock implements ClaimListener {
     }
   }
 
-  /** Ends the wait. A grant stays, because the client may not have heard of it. */
+  /** Ends the wait. If the grant has crossed that on the way, nobody wants the lock, and it is released. */
   cancel(): void {
     if (this.#phase === "asked") {
       this.#claim?.cancel();
+      this.#end();
+    } else if (this.#phase === "held") {
+      // If that fails, the lock ends with its TTL.
+      this.#claim?.release().catch(() => undefined);
       this.#end();
     }
   }
