@@ -25,8 +25,11 @@ export interface TableWatchOptions {
 const leastPauseMs = 100;
 /** A watch leaves nine tenths of the time to others, as lists do. */
 const pauseFactor = 10;
-/** Locks in one message. */
+/** Locks in a page of those that are there. */
 const locksAtOnce = 250;
+/** Changed locks in one message, and how long gathering them may take, in milliseconds. */
+const changesAtOnce = 1_000;
+const longestMs = 5;
 /** How many locks may have changed before a watch tells of them. With more, it begins anew. */
 const mostChanged = 10_000;
 
@@ -67,18 +70,6 @@ class Watch {
     if (!this.overflowed && this.changed.size === 0 && !signal.aborted) {
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
-  }
-
-  take(): readonly LockName[] {
-    const names: LockName[] = [];
-    for (const name of this.changed) {
-      if (names.length === locksAtOnce) {
-        break;
-      }
-      names.push(name);
-      this.changed.delete(name);
-    }
-    return names;
   }
 }
 
@@ -182,7 +173,11 @@ export class TableWatch implements FoldObserver {
       const beganAtMs = this.#clock.now();
       const locks: LockSummary[] = [];
       const removed: LockName[] = [];
-      for (const name of watch.take()) {
+      for (const name of watch.changed) {
+        if (locks.length + removed.length === changesAtOnce || this.#clock.now() - beganAtMs > longestMs) {
+          break;
+        }
+        watch.changed.delete(name);
         const summary = this.#inspection.summary(name);
         if (summary === undefined) {
           removed.push(name);
