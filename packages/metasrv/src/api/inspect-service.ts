@@ -12,8 +12,7 @@ import { type LockName, lockNameBytes, lockNameOf } from "../model/lock-name.js"
 import { isExclusive, isShared, type Share } from "../model/share.js";
 import type { LockSummary, TicketInfo } from "../node/inspection.js";
 import { abortReason } from "./caller.js";
-import { nameBytes } from "./claim-request.js";
-import { stateMessage, wireName } from "./grant-messages.js";
+import { nameBytes, stateMessage, wireName } from "./claim-messages.js";
 import type { Operated } from "./locks.js";
 
 const defaultCount = 100;
