@@ -18,7 +18,7 @@ export { type DumpOptions, readTickets, ticketLine } from "./dump.js";
 
 // For those who use the locks without the network, or write and test another log.
 export { Fold } from "./fold/fold.js";
-export type { Ticket } from "./fold/ticket.js";
+export type { Ticket } from "./fold/queue.js";
 export type {
   CommandLog,
   CommandWaiter,

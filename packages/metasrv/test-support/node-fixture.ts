@@ -1,7 +1,7 @@
 import { ticketIdLength } from "@metasrv/wire";
 import { ManualClock, settled } from "@metasrv/wire/testing";
 import pino from "pino";
-import type { Ticket } from "../src/fold/ticket.js";
+import type { Ticket } from "../src/fold/queue.js";
 import type { CommandLog } from "../src/log/command-log.js";
 import type { TicketContent } from "../src/model/command.js";
 import { defaultLimits, type Limits } from "../src/model/limits.js";

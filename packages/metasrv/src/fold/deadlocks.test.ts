@@ -4,7 +4,7 @@ import { type Command, extrasOf } from "../model/command.js";
 import { type Share, shared } from "../model/share.js";
 import { findDeadlock, findDeadlocks } from "./deadlocks.js";
 import { Fold } from "./fold.js";
-import type { Ticket } from "./ticket.js";
+import type { Ticket } from "./queue.js";
 
 /** Locks as several requesters ask for them, each of which may hold others meanwhile. */
 class Stage {

@@ -25,9 +25,9 @@ import { isExclusive, isShared, type Share, shared } from "../model/share.js";
 import type { SnapshotPart } from "../model/snapshot.js";
 import { LockTable } from "./lock-table.js";
 import type { NameOrder } from "./name-order.js";
+import { Ticket, type TicketFollower } from "./queue.js";
 import { SnapshotWalk } from "./snapshot-walk.js";
 import { TableHash } from "./state-hash.js";
-import { Ticket, type TicketFollower } from "./ticket.js";
 import { Writers } from "./writers.js";
 
 const done: Outcome = { kind: "done" };

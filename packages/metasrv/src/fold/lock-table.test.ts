@@ -4,7 +4,7 @@ import { idOf, nameOf } from "../../test-support/told.js";
 import type { LockName } from "../model/lock-name.js";
 import { exclusive } from "../model/share.js";
 import { LockTable } from "./lock-table.js";
-import { Ticket } from "./ticket.js";
+import { Ticket } from "./queue.js";
 
 const locks = ["a", "b", "c"].map(nameOf);
 

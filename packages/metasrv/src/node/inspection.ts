@@ -2,7 +2,7 @@ import type { Clock, Timer } from "@metasrv/wire";
 import { findDeadlocks } from "../fold/deadlocks.js";
 import type { Fold } from "../fold/fold.js";
 import type { NameOrder } from "../fold/name-order.js";
-import type { Ticket } from "../fold/ticket.js";
+import type { Ticket } from "../fold/queue.js";
 import type { CommandLog } from "../log/command-log.js";
 import { forcedKeptMs, type ForcedRecord, type HeldTicket } from "../model/command.js";
 import { holdersShown, type LockState } from "../model/lock-errors.js";

@@ -1,4 +1,4 @@
-import type { Ticket, TicketFollower } from "../fold/ticket.js";
+import type { Ticket, TicketFollower } from "../fold/queue.js";
 import type { CommandWaiter, Urgency } from "../log/command-log.js";
 import type { Command, ForcedRecord, Outcome, RemoveCause, TicketContent, TicketRef } from "../model/command.js";
 import {

@@ -2,8 +2,8 @@ import { type Clock, newTicketId } from "@metasrv/wire";
 import type { Logger } from "pino";
 import { findDeadlock } from "../fold/deadlocks.js";
 import { Fold } from "../fold/fold.js";
-import type { Ticket } from "../fold/ticket.js";
-import { TicketMap } from "../fold/ticket-map.js";
+import type { Ticket } from "../fold/queue.js";
+import { TicketMap } from "../fold/sharded-map.js";
 import type { CommandLog, CommandWaiter, MembershipListener } from "../log/command-log.js";
 import {
   hasLabelsOnly,

@@ -1,5 +1,5 @@
 import type { Fold } from "../fold/fold.js";
-import type { Ticket } from "../fold/ticket.js";
+import type { Ticket } from "../fold/queue.js";
 import type { CommandWaiter, Urgency } from "../log/command-log.js";
 import type { Command, Outcome, TicketRef } from "../model/command.js";
 import type { Alarm } from "./alarms.js";
