@@ -5,10 +5,10 @@ import { type LockError, notAMember, shuttingDown } from "../../model/lock-error
 import type { CommandWaiter, Urgency } from "../command-log.js";
 import { sizeOfCommand } from "../entry-codec.js";
 import { PendingCommand } from "../pending-command.js";
+import { Pauses } from "./attempts.js";
 import { classifyEtcdError, storeFull, storeUnavailable } from "./etcd-errors.js";
 import type { LogKeys } from "./keys.js";
 import { EntryUnderWay, LogWriter } from "./log-writer.js";
-import { Pauses } from "./pauses.js";
 import type { EtcdHeader, EtcdTxn, EtcdTxnAnswer } from "./rpc/etcd-client.js";
 
 /** What a committer works with. */
