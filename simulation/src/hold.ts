@@ -7,7 +7,7 @@ import {
 } from "../../packages/meta-client/src/grant.js";
 import { LockLostError } from "../../packages/meta-client/src/meta-errors.js";
 import { decodeLockKey, type LockKey } from "../../packages/metasrv/src/model/lock-key.js";
-import { shared } from "../../packages/metasrv/src/model/share.js";
+import { shared } from "../../packages/metasrv/src/model/ticket-content.js";
 import type { Belief, BelievedPart } from "./beliefs.js";
 import type { ClientGrant } from "./client-way.js";
 import type { ProcessClock } from "./simulated-process.js";

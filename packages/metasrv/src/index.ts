@@ -36,6 +36,6 @@ export { type Fatal, FatalError } from "./model/fatal-error.js";
 export { LockError, type LockErrorReason, type LockState } from "./model/lock-errors.js";
 export { type LockName, lockNameOf, showLockName } from "./model/lock-name.js";
 export type { Member, StoredMember } from "./model/member.js";
-export { type Share } from "./model/share.js";
+export { type Share } from "./model/ticket-content.js";
 export type { Claim, ClaimListener, ClaimRequest, Grant, LossReason } from "./node/claim.js";
 export { LockNode, type LockNodeOptions } from "./node/lock-node.js";

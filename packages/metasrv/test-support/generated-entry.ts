@@ -7,16 +7,17 @@ import {
   type TicketContentSchema,
 } from "@metasrv/proto/metasrv/store/v1";
 import fc from "fast-check";
+import type { Command, Entry, RemoveCause } from "../src/model/command.js";
+import { type LockName, lockNameBytes, lockNameOf } from "../src/model/lock-name.js";
 import {
-  type Command,
-  type Entry,
+  exclusive,
   extrasOf,
-  type RemoveCause,
+  noLimit,
+  type Share,
+  shared,
   type TicketContent,
   type TicketExtras,
-} from "../src/model/command.js";
-import { type LockName, lockNameBytes, lockNameOf } from "../src/model/lock-name.js";
-import { exclusive, noLimit, type Share, shared } from "../src/model/share.js";
+} from "../src/model/ticket-content.js";
 import { type TicketId, ticketIdBytes, ticketIdFrom } from "../src/model/ticket-id.js";
 
 /** Any bytes, as a name is. */

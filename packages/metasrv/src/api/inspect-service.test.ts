@@ -5,7 +5,7 @@ import { contentOf, createElsewhere, id, lock, nodeOfThree } from "../../test-su
 import { dependenciesAround } from "../../test-support/served.js";
 import { createRoutes } from "../http/routes.js";
 import { lockNameOf } from "../model/lock-name.js";
-import { type Share, shared } from "../model/share.js";
+import { type Share, shared } from "../model/ticket-content.js";
 
 async function startNode() {
   const node = await nodeOfThree();

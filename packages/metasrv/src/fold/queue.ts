@@ -1,6 +1,6 @@
-import type { ForcedRecord, TicketContent, TicketRef } from "../model/command.js";
+import type { ForcedRecord, TicketRef } from "../model/command.js";
 import type { LockName } from "../model/lock-name.js";
-import type { Share } from "../model/share.js";
+import type { Share, TicketContent } from "../model/ticket-content.js";
 import type { TicketId } from "../model/ticket-id.js";
 
 /** Who on this node is told what becomes of a ticket. Must not change the table from within. */

@@ -1,4 +1,5 @@
-import type { ForcedRecord, Outcome, TicketContent, TicketRef } from "./command.js";
+import type { ForcedRecord, Outcome, TicketRef } from "./command.js";
+import type { TicketContent } from "./ticket-content.js";
 
 /** A ticket in a snapshot. */
 export interface SnapshotTicket extends TicketRef {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { defaultLimits } from "../model/limits.js";
-import { exclusive, noLimit } from "../model/share.js";
+import { exclusive, noLimit } from "../model/ticket-content.js";
 import { checkClaim, checkTtl } from "./admission.js";
 import type { ClaimRequest } from "./claim.js";
 

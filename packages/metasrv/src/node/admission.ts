@@ -1,10 +1,17 @@
 import { ticketIdLength } from "@metasrv/wire";
 import type { Fold } from "../fold/fold.js";
-import { extrasOf, type HeldTicket, type LockPart, type TicketContent } from "../model/command.js";
 import type { Limits } from "../model/limits.js";
 import { type ForcedBy, LockError } from "../model/lock-errors.js";
 import { type LockName, lockNameOf } from "../model/lock-name.js";
-import { exclusive, noLimit, type Share } from "../model/share.js";
+import {
+  exclusive,
+  extrasOf,
+  type HeldTicket,
+  type LockPart,
+  noLimit,
+  type Share,
+  type TicketContent,
+} from "../model/ticket-content.js";
 import type { ClaimRequest } from "./claim.js";
 
 /** How many locks may be asked for at once. */

@@ -4,10 +4,10 @@ import type { Fold } from "../fold/fold.js";
 import type { NameOrder } from "../fold/name-order.js";
 import type { Ticket } from "../fold/queue.js";
 import type { CommandLog } from "../log/command-log.js";
-import { forcedKeptMs, type ForcedRecord, type HeldTicket } from "../model/command.js";
+import { forcedKeptMs, type ForcedRecord } from "../model/command.js";
 import { holdersShown, type LockState } from "../model/lock-errors.js";
 import type { LockName } from "../model/lock-name.js";
-import type { Share } from "../model/share.js";
+import type { HeldTicket, Share } from "../model/ticket-content.js";
 
 /** What one row says of a lock. */
 export interface LockSummary {
