@@ -7,9 +7,9 @@ import {
   type Outcome,
   type StateHash,
 } from "../../packages/metasrv/src/model/command.js";
-import type { LockName } from "../../packages/metasrv/src/model/lock-name.js";
 import type { SnapshotTicket } from "../../packages/metasrv/src/model/snapshot.js";
 import { extrasOf, type Share, type TicketContent } from "../../packages/metasrv/src/model/ticket-content.js";
+import type { LockName } from "../../packages/metasrv/src/model/ticket-ref.js";
 
 const start: LogBase = { level: knownLevel, revision: 0n, revisionOffset: 0n };
 

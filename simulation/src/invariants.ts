@@ -1,5 +1,5 @@
 import { decodeLockKey, type LockKey } from "../../packages/metasrv/src/model/lock-key.js";
-import type { LockName } from "../../packages/metasrv/src/model/lock-name.js";
+import type { LockName } from "../../packages/metasrv/src/model/ticket-ref.js";
 import type { Grant } from "../../packages/metasrv/src/node/claim.js";
 import { type Belief, Beliefs, type BelievedPart, type Believer, namesOf } from "./beliefs.js";
 import { History, type HistoryObserver, type TicketLife } from "./history.js";

@@ -7,8 +7,8 @@ import { LogKeys } from "./log/etcd/keys.js";
 import { list } from "./log/etcd/listing.js";
 import { createEtcdClient } from "./log/etcd/rpc/connected-etcd-client.js";
 import { knownLevel } from "./model/command.js";
-import { showLockName } from "./model/lock-name.js";
 import { isExclusive, isShared } from "./model/ticket-content.js";
+import { showLockName } from "./model/ticket-ref.js";
 
 /** Where the tickets are read from. */
 export interface DumpOptions {

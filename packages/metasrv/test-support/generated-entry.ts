@@ -8,7 +8,6 @@ import {
 } from "@metasrv/proto/metasrv/store/v1";
 import fc from "fast-check";
 import type { Command, Entry, RemoveCause } from "../src/model/command.js";
-import { type LockName, lockNameBytes, lockNameOf } from "../src/model/lock-name.js";
 import {
   exclusive,
   extrasOf,
@@ -18,7 +17,14 @@ import {
   type TicketContent,
   type TicketExtras,
 } from "../src/model/ticket-content.js";
-import { type TicketId, ticketIdBytes, ticketIdFrom } from "../src/model/ticket-id.js";
+import {
+  type LockName,
+  lockNameBytes,
+  lockNameOf,
+  type TicketId,
+  ticketIdBytes,
+  ticketIdFrom,
+} from "../src/model/ticket-ref.js";
 
 /** Any bytes, as a name is. */
 export const anyName: fc.Arbitrary<LockName> = fc.uint8Array({ minLength: 1, maxLength: 200 }).map(lockNameOf);

@@ -3,9 +3,8 @@ import type { Command, Outcome } from "../src/model/command.js";
 import { defaultLimits } from "../src/model/limits.js";
 import type { LockError, LockState } from "../src/model/lock-errors.js";
 import { decodeLockKey } from "../src/model/lock-key.js";
-import { type LockName, lockNameOf } from "../src/model/lock-name.js";
 import { exclusive, type Share, type TicketContent } from "../src/model/ticket-content.js";
-import { type TicketId, ticketIdFrom } from "../src/model/ticket-id.js";
+import { type LockName, lockNameOf, type TicketId, ticketIdFrom } from "../src/model/ticket-ref.js";
 
 /** Remembers what becomes of a command. */
 export class Told implements CommandWaiter {

@@ -7,8 +7,8 @@ import {
   type Refusal,
 } from "@metasrv/proto/metasrv/v1";
 import { LockError, type LockState } from "../model/lock-errors.js";
-import { type LockName, lockNameBytes } from "../model/lock-name.js";
 import { exclusive, noLimit, type Share, shared } from "../model/ticket-content.js";
+import { type LockName, lockNameBytes } from "../model/ticket-ref.js";
 import type { ClaimPart, ClaimRequest, Grant as NodeGrant, Renewal } from "../node/claim.js";
 
 /*

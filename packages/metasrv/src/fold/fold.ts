@@ -14,13 +14,12 @@ import {
   type RemoveCommand,
   type RenewCommand,
   type StateHash,
-  type TicketRef,
 } from "../model/command.js";
 import { FatalError } from "../model/fatal-error.js";
 import { type Holder, holdersShown, type LockState, placesCounted } from "../model/lock-errors.js";
-import type { LockName } from "../model/lock-name.js";
 import type { SnapshotPart } from "../model/snapshot.js";
 import { extrasOf, isExclusive, isShared, type Share, shared, type TicketContent } from "../model/ticket-content.js";
+import type { LockName, TicketRef } from "../model/ticket-ref.js";
 import { LockTable } from "./lock-table.js";
 import type { NameOrder } from "./name-order.js";
 import { Ticket, type TicketFollower } from "./queue.js";

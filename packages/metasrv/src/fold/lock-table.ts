@@ -1,5 +1,4 @@
-import type { TicketRef } from "../model/command.js";
-import type { LockName } from "../model/lock-name.js";
+import type { LockName, TicketRef } from "../model/ticket-ref.js";
 import { NameOrder } from "./name-order.js";
 import { Queue, Ticket, type TicketGroup } from "./queue.js";
 import { ShardedMap, TicketMap } from "./sharded-map.js";

@@ -1,8 +1,8 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { idOf, nameOf } from "../../test-support/told.js";
-import { type LockName, lockNameBytes, lockNameOf } from "../model/lock-name.js";
 import { exclusive } from "../model/ticket-content.js";
+import { type LockName, lockNameBytes, lockNameOf } from "../model/ticket-ref.js";
 import { LockTable } from "./lock-table.js";
 import { Ticket } from "./queue.js";
 

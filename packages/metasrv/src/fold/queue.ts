@@ -1,7 +1,6 @@
-import type { ForcedRecord, TicketRef } from "../model/command.js";
-import type { LockName } from "../model/lock-name.js";
+import type { ForcedRecord } from "../model/command.js";
 import type { Share, TicketContent } from "../model/ticket-content.js";
-import type { TicketId } from "../model/ticket-id.js";
+import type { LockName, TicketId, TicketRef } from "../model/ticket-ref.js";
 
 /** Who on this node is told what becomes of a ticket. Must not change the table from within. */
 export interface TicketFollower {

@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { id, lock } from "../../test-support/node-fixture.js";
-import type { TicketRef } from "../model/command.js";
+import type { TicketRef } from "../model/ticket-ref.js";
 import { ShardedMap, TicketMap, ticketRefKey } from "./sharded-map.js";
 
 const steps = fc.array(

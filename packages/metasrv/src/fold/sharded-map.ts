@@ -1,5 +1,4 @@
-import type { TicketRef } from "../model/command.js";
-import type { TicketId } from "../model/ticket-id.js";
+import type { TicketId, TicketRef } from "../model/ticket-ref.js";
 
 const shardCount = 256;
 

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { lockNameOf } from "../model/lock-name.js";
 import { exclusive, shared } from "../model/ticket-content.js";
-import { ticketIdFrom } from "../model/ticket-id.js";
+import { lockNameOf, ticketIdFrom } from "../model/ticket-ref.js";
 import { Ticket } from "./queue.js";
 import { TableHash } from "./state-hash.js";
 

@@ -1,5 +1,4 @@
 import { FieldReader, type FieldWriter } from "@metasrv/wire";
-import type { LockName } from "../model/lock-name.js";
 import {
   extrasOf,
   type HeldTicket,
@@ -9,6 +8,7 @@ import {
   type TicketContent,
   type TicketExtras,
 } from "../model/ticket-content.js";
+import type { LockName } from "../model/ticket-ref.js";
 
 /** Contents that are kept at hand: tickets of one client differ in name and id only, hardly in content. */
 const maxKnown = 1_000;

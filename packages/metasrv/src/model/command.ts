@@ -1,6 +1,5 @@
-import type { LockName } from "./lock-name.js";
 import type { TicketContent } from "./ticket-content.js";
-import type { TicketId } from "./ticket-id.js";
+import type { LockName, TicketRef } from "./ticket-ref.js";
 
 /** Fencing token: a ticket's place in the log, and so in its lock's queue. Every later ticket has a higher token. */
 export type FencingToken = bigint & { readonly __brand: "FencingToken" };
@@ -13,12 +12,6 @@ export const knownLevel = 2;
 
 /** The level from which on there are other kinds than exclusive locks, several locks at once, labels, values and force. */
 export const kindsLevel = 2;
-
-/** What names a ticket. */
-export interface TicketRef {
-  readonly name: LockName;
-  readonly id: TicketId;
-}
 
 /**
  * Why a ticket is removed. Each cause has a condition of its own:

@@ -3,8 +3,7 @@ import fc from "fast-check";
 import { id, lock } from "../../test-support/node-fixture.js";
 import { LockError } from "./lock-errors.js";
 import { decodeLockKey, encodeLockKey, type LockKey } from "./lock-key.js";
-import { lockNameOf } from "./lock-name.js";
-import { ticketIdFrom } from "./ticket-id.js";
+import { lockNameOf, ticketIdFrom } from "./ticket-ref.js";
 
 const maxNameBytes = 64;
 const runs = { numRuns: 5_000, seed: Number(process.env.FAST_CHECK_SEED ?? 20) };

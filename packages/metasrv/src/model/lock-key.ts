@@ -1,10 +1,8 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { LockKeySchema } from "@metasrv/proto/metasrv/store/v1";
 import { FieldWriter, ticketIdLength } from "@metasrv/wire";
-import type { TicketRef } from "./command.js";
 import { LockError } from "./lock-errors.js";
-import { lockNameOf } from "./lock-name.js";
-import { ticketIdFrom } from "./ticket-id.js";
+import { lockNameOf, ticketIdFrom, type TicketRef } from "./ticket-ref.js";
 
 /** What a key says. Whoever has it was given the 128 random bits of the ticket's id, and so owns the ticket. */
 export interface LockKey extends TicketRef {

@@ -1,5 +1,6 @@
-import type { ForcedRecord, Outcome, TicketRef } from "./command.js";
+import type { ForcedRecord, Outcome } from "./command.js";
 import type { TicketContent } from "./ticket-content.js";
+import type { TicketRef } from "./ticket-ref.js";
 
 /** A ticket in a snapshot. */
 export interface SnapshotTicket extends TicketRef {

@@ -1,4 +1,4 @@
-import type { LockName } from "./lock-name.js";
+import type { LockName } from "./ticket-ref.js";
 
 /** How much of a lock a ticket takes, and how much it leaves to others: the one rule of all kinds of locks. */
 export interface Share {

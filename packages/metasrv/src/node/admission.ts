@@ -2,7 +2,6 @@ import { ticketIdLength } from "@metasrv/wire";
 import type { Fold } from "../fold/fold.js";
 import type { Limits } from "../model/limits.js";
 import { type ForcedBy, LockError } from "../model/lock-errors.js";
-import { type LockName, lockNameOf } from "../model/lock-name.js";
 import {
   exclusive,
   extrasOf,
@@ -12,6 +11,7 @@ import {
   type Share,
   type TicketContent,
 } from "../model/ticket-content.js";
+import { type LockName, lockNameOf } from "../model/ticket-ref.js";
 import type { ClaimRequest } from "./claim.js";
 
 /** How many locks may be asked for at once. */

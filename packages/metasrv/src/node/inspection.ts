@@ -6,8 +6,8 @@ import type { Ticket } from "../fold/queue.js";
 import type { CommandLog } from "../log/command-log.js";
 import { forcedKeptMs, type ForcedRecord } from "../model/command.js";
 import { holdersShown, type LockState } from "../model/lock-errors.js";
-import type { LockName } from "../model/lock-name.js";
 import type { HeldTicket, Share } from "../model/ticket-content.js";
+import type { LockName } from "../model/ticket-ref.js";
 
 /** What one row says of a lock. */
 export interface LockSummary {

@@ -1,6 +1,6 @@
 import type { Ticket, TicketFollower } from "../fold/queue.js";
 import type { CommandWaiter, Urgency } from "../log/command-log.js";
-import type { Command, ForcedRecord, Outcome, RemoveCause, TicketRef } from "../model/command.js";
+import type { Command, ForcedRecord, Outcome, RemoveCause } from "../model/command.js";
 import {
   type ForcedBy,
   type LockError,
@@ -12,9 +12,8 @@ import {
   waitTimedOut,
 } from "../model/lock-errors.js";
 import { encodeLockKey, type LockKey } from "../model/lock-key.js";
-import type { LockName } from "../model/lock-name.js";
 import type { TicketContent } from "../model/ticket-content.js";
-import type { TicketId } from "../model/ticket-id.js";
+import type { LockName, TicketId, TicketRef } from "../model/ticket-ref.js";
 import { Alarm } from "./alarms.js";
 import type { ClaimListener, LossReason } from "./claim.js";
 import type { ServedTicket, TicketHost } from "./ticket-host.js";

@@ -5,7 +5,7 @@ import { Fold } from "../fold/fold.js";
 import type { Ticket } from "../fold/queue.js";
 import { TicketMap } from "../fold/sharded-map.js";
 import type { CommandLog, CommandWaiter, MembershipListener } from "../log/command-log.js";
-import { kindsLevel, type Outcome, type TicketRef } from "../model/command.js";
+import { kindsLevel, type Outcome } from "../model/command.js";
 import type { Limits } from "../model/limits.js";
 import {
   asLockError,
@@ -22,10 +22,9 @@ import {
   superseded,
 } from "../model/lock-errors.js";
 import { decodeLockKey, type LockKey } from "../model/lock-key.js";
-import { type LockName, lockNameOf, showLockName } from "../model/lock-name.js";
 import type { Member } from "../model/member.js";
 import { hasLabelsOnly, isExclusive, type TicketContent, type TicketExtras } from "../model/ticket-content.js";
-import { ticketIdFrom } from "../model/ticket-id.js";
+import { type LockName, lockNameOf, showLockName, ticketIdFrom, type TicketRef } from "../model/ticket-ref.js";
 import { Admission, checkClaim, type CheckedClaim, checkForce, checkTtl, checkValue } from "./admission.js";
 import { Alarms } from "./alarms.js";
 import type { Claim, ClaimListener, ClaimRequest, Renewal } from "./claim.js";
