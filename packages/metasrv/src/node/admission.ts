@@ -11,7 +11,7 @@ import {
   type Share,
   type TicketContent,
 } from "../model/ticket-content.js";
-import { type LockName, lockNameOf } from "../model/ticket-ref.js";
+import { decodeLockKey, type LockKey, type LockName, lockNameOf } from "../model/ticket-ref.js";
 import type { ClaimRequest } from "./claim.js";
 
 /** How many locks may be asked for at once. */
@@ -172,6 +172,23 @@ function checkShare({ permits, limit }: Share): void {
   if (!(permits >= 1 && permits <= limit)) {
     throw new LockError("invalid-permits", `${permits} permits of ${limit} are asked for; ask for 1 to ${limit}`);
   }
+}
+
+/**
+ * Reads a key.
+ *
+ * @throws LockError `invalid-key` for anything that no grant was answered with
+ */
+export function checkKey(bytes: Uint8Array, maxNameBytes: number): LockKey {
+  const read = decodeLockKey(bytes, maxNameBytes);
+  if ("why" in read) {
+    throw new LockError(
+      "invalid-key",
+      `the key is not one that a lock request was answered with: ${read.why}; give back the bytes of the answer unchanged`,
+      { cause: read.cause },
+    );
+  }
+  return read;
 }
 
 /**

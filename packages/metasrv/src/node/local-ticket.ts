@@ -11,9 +11,8 @@ import {
   superseded,
   waitTimedOut,
 } from "../model/lock-errors.js";
-import { encodeLockKey, type LockKey } from "../model/lock-key.js";
 import type { TicketContent } from "../model/ticket-content.js";
-import type { LockName, TicketId, TicketRef } from "../model/ticket-ref.js";
+import { encodeLockKey, type LockKey, type LockName, type TicketId, type TicketRef } from "../model/ticket-ref.js";
 import { Alarm } from "./alarms.js";
 import type { ClaimListener, LossReason } from "./claim.js";
 import type { ServedTicket, TicketHost } from "./ticket-host.js";

@@ -21,11 +21,17 @@ import {
   shuttingDown,
   superseded,
 } from "../model/lock-errors.js";
-import { decodeLockKey, type LockKey } from "../model/lock-key.js";
 import type { Member } from "../model/member.js";
 import { hasLabelsOnly, isExclusive, type TicketContent, type TicketExtras } from "../model/ticket-content.js";
-import { type LockName, lockNameOf, showLockName, ticketIdFrom, type TicketRef } from "../model/ticket-ref.js";
-import { Admission, checkClaim, type CheckedClaim, checkForce, checkTtl, checkValue } from "./admission.js";
+import {
+  type LockKey,
+  type LockName,
+  lockNameOf,
+  showLockName,
+  ticketIdFrom,
+  type TicketRef,
+} from "../model/ticket-ref.js";
+import { Admission, checkClaim, type CheckedClaim, checkForce, checkKey, checkTtl, checkValue } from "./admission.js";
 import { Alarms } from "./alarms.js";
 import type { Claim, ClaimListener, ClaimRequest, Renewal } from "./claim.js";
 import { ClusterView } from "./cluster-view.js";
@@ -227,7 +233,7 @@ export class LockNode {
    */
   async unlock(keyBytes: Uint8Array): Promise<void> {
     this.#standing.requireMember();
-    await this.#release(decodeLockKey(keyBytes, this.#limits.maxNameBytes), undefined);
+    await this.#release(checkKey(keyBytes, this.#limits.maxNameBytes), undefined);
   }
 
   /**
@@ -238,7 +244,7 @@ export class LockNode {
    *   when it cannot be downgraded, `cluster-too-old`, or what the log fails with
    */
   async renew(keyBytes: Uint8Array, renewal: Renewal = {}): Promise<number> {
-    return contentOf(await this.#renew(decodeLockKey(keyBytes, this.#limits.maxNameBytes), renewal)).ttlMs;
+    return contentOf(await this.#renew(checkKey(keyBytes, this.#limits.maxNameBytes), renewal)).ttlMs;
   }
 
   /**
@@ -251,7 +257,7 @@ export class LockNode {
     renewal: Renewal,
     listener: ClaimListener,
   ): Promise<{ claim: Claim; ttlMs: number }> {
-    const local = await this.#renew(decodeLockKey(keyBytes, this.#limits.maxNameBytes), renewal, listener);
+    const local = await this.#renew(checkKey(keyBytes, this.#limits.maxNameBytes), renewal, listener);
     const claim = new LocalClaim(this.#claimHost, listener, local);
     return { claim, ttlMs: contentOf(local).ttlMs };
   }
