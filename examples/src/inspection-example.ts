@@ -1,6 +1,6 @@
 // Who holds what: a lock with its queue, changes as they come, who is blocked, deadlocks, and force.
 import { type HeldLock, type LockLostError, SelfDeadlockError } from "@metasrv/meta-client";
-import { check, msOf, type NewClient, onStage, say, untilWaiting } from "./stage.js";
+import { check, type NewClient, onStage, say, untilWaiting } from "./stage.js";
 
 async function look(newClient: NewClient): Promise<void> {
   say("1. A lock with its queue, and all locks of a prefix");

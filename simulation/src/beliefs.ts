@@ -1,5 +1,5 @@
-import type { LockName } from "../../packages/metasrv/src/model/lock-name.js";
-import type { Share } from "../../packages/metasrv/src/model/share.js";
+import type { Share } from "../../packages/metasrv/src/model/ticket-content.js";
+import type { LockName } from "../../packages/metasrv/src/model/ticket-ref.js";
 import type { History, TicketLife } from "./history.js";
 import type { Invariant } from "./invariants.js";
 

@@ -2,16 +2,14 @@ import { Fold } from "../../packages/metasrv/src/fold/fold.js";
 import type { LogBase } from "../../packages/metasrv/src/log/command-log.js";
 import {
   type Command,
-  extrasOf,
   knownLevel,
   type LoggedEntry,
   type Outcome,
   type StateHash,
-  type TicketContent,
 } from "../../packages/metasrv/src/model/command.js";
-import type { LockName } from "../../packages/metasrv/src/model/lock-name.js";
-import type { Share } from "../../packages/metasrv/src/model/share.js";
 import type { SnapshotTicket } from "../../packages/metasrv/src/model/snapshot.js";
+import { extrasOf, type Share, type TicketContent } from "../../packages/metasrv/src/model/ticket-content.js";
+import type { LockName } from "../../packages/metasrv/src/model/ticket-ref.js";
 
 const start: LogBase = { level: knownLevel, revision: 0n, revisionOffset: 0n };
 

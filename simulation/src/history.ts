@@ -1,8 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { BaseSchema } from "@metasrv/proto/metasrv/store/v1";
 import { admits, ModelLog, type ModelPart, type ModelShare, type ModelTicket } from "@metasrv/testing";
-import type { LockName } from "../../packages/metasrv/src/model/lock-name.js";
-import type { TicketId } from "../../packages/metasrv/src/model/ticket-id.js";
+import type { LockName, TicketId } from "../../packages/metasrv/src/model/ticket-ref.js";
 import type { Change, Revision } from "./store/simulated-store.js";
 import { storeKeys } from "./store/store-client.js";
 

@@ -6,8 +6,9 @@ import {
   Validity,
 } from "../../packages/meta-client/src/grant.js";
 import { LockLostError } from "../../packages/meta-client/src/meta-errors.js";
-import { decodeLockKey, type LockKey } from "../../packages/metasrv/src/model/lock-key.js";
-import { shared } from "../../packages/metasrv/src/model/share.js";
+import { shared } from "../../packages/metasrv/src/model/ticket-content.js";
+import type { LockKey } from "../../packages/metasrv/src/model/ticket-ref.js";
+import { checkKey } from "../../packages/metasrv/src/node/admission.js";
 import type { Belief, BelievedPart } from "./beliefs.js";
 import type { ClientGrant } from "./client-way.js";
 import type { ProcessClock } from "./simulated-process.js";
@@ -43,7 +44,7 @@ export class Hold implements NewsListener {
     this.holding = holding;
     this.floors = floors;
     this.#parts = parts;
-    this.lockKey = decodeLockKey(holding.key, 1024);
+    this.lockKey = checkKey(holding.key, 1024);
     this.#clock = clock;
     this.#marginCounts = marginCounts;
     this.validity = new Validity({ clock, startedAtMs: countsFromMs, ttlMs, ranOut: lost });

@@ -1,5 +1,5 @@
-import { decodeLockKey, type LockKey } from "../../packages/metasrv/src/model/lock-key.js";
-import type { LockName } from "../../packages/metasrv/src/model/lock-name.js";
+import type { LockKey, LockName } from "../../packages/metasrv/src/model/ticket-ref.js";
+import { checkKey } from "../../packages/metasrv/src/node/admission.js";
 import type { Grant } from "../../packages/metasrv/src/node/claim.js";
 import { type Belief, Beliefs, type BelievedPart, type Believer, namesOf } from "./beliefs.js";
 import { History, type HistoryObserver, type TicketLife } from "./history.js";
@@ -79,7 +79,7 @@ export class Invariants {
   told(node: string, grant: Grant): void {
     this.grants++;
     const { key, token } = grant;
-    const { name, id, token: keyToken } = decodeLockKey(key, maxNameBytes);
+    const { name, id, token: keyToken } = checkKey(key, maxNameBytes);
     this.#trace.add(`${node} tells of the grant of ${name}/${short(id)}, token ${token.toString()}`);
     const life = this.history.life(name, token);
     if (life?.id !== id || life.name !== name || keyToken !== token) {

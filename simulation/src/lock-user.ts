@@ -1,6 +1,6 @@
 import { Holding } from "../../packages/meta-client/src/grant.js";
-import { isExclusive } from "../../packages/metasrv/src/model/share.js";
-import { ticketIdFrom } from "../../packages/metasrv/src/model/ticket-id.js";
+import { isExclusive } from "../../packages/metasrv/src/model/ticket-content.js";
+import { ticketIdFrom } from "../../packages/metasrv/src/model/ticket-ref.js";
 import { type Belief, type Believer, namesOf } from "./beliefs.js";
 import type { AttemptOutcome, ClientCall, ClientGrant, ClientWay } from "./client-way.js";
 import type { ClientWorld } from "./client-world.js";

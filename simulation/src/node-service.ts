@@ -1,6 +1,6 @@
 import { LockError, type LockErrorReason } from "../../packages/metasrv/src/model/lock-errors.js";
-import type { LockName } from "../../packages/metasrv/src/model/lock-name.js";
-import type { Share } from "../../packages/metasrv/src/model/share.js";
+import type { Share } from "../../packages/metasrv/src/model/ticket-content.js";
+import type { LockName } from "../../packages/metasrv/src/model/ticket-ref.js";
 import type { ClaimPart, Grant } from "../../packages/metasrv/src/node/claim.js";
 import type { NodeRun } from "./simulated-node.js";
 

@@ -1,4 +1,4 @@
-import type { LockName } from "../../packages/metasrv/src/model/lock-name.js";
+import type { LockName } from "../../packages/metasrv/src/model/ticket-ref.js";
 import type { ClientWorld } from "./client-world.js";
 import type { TicketLife } from "./history.js";
 import type { CallOutcome } from "./network.js";

@@ -1,4 +1,4 @@
-import { exclusive, type Share, shared } from "../../packages/metasrv/src/model/share.js";
+import { exclusive, type Share, shared } from "../../packages/metasrv/src/model/ticket-content.js";
 import type { Random } from "./random.js";
 
 /** The names of what can go wrong. */

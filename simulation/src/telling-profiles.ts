@@ -1,4 +1,4 @@
-import { exclusive, shared } from "../../packages/metasrv/src/model/share.js";
+import { exclusive, shared } from "../../packages/metasrv/src/model/ticket-content.js";
 import { peace, type Profile } from "./profile.js";
 
 // In most runs, a mistake does not show. In these kinds of runs it does.

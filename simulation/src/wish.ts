@@ -1,5 +1,5 @@
-import { lockNameOf } from "../../packages/metasrv/src/model/lock-name.js";
-import type { Share } from "../../packages/metasrv/src/model/share.js";
+import type { Share } from "../../packages/metasrv/src/model/ticket-content.js";
+import { lockNameOf } from "../../packages/metasrv/src/model/ticket-ref.js";
 import type { ClaimPart } from "../../packages/metasrv/src/node/claim.js";
 import type { BelievedPart } from "./beliefs.js";
 import type { Profile } from "./profile.js";

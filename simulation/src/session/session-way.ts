@@ -8,7 +8,7 @@ import {
   UnexpectedError,
   WaitTimeoutError,
 } from "../../../packages/meta-client/src/meta-errors.js";
-import { isExclusive, isShared, type Share } from "../../../packages/metasrv/src/model/share.js";
+import { isExclusive, isShared, type Share } from "../../../packages/metasrv/src/model/ticket-content.js";
 import type { ClaimPart } from "../../../packages/metasrv/src/node/claim.js";
 import {
   type Attempt,

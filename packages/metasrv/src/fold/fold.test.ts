@@ -4,8 +4,8 @@ import { generatedLog, type Step } from "../../test-support/generated-log.js";
 import { PlainTable, ticketsOf } from "../../test-support/plain-table.js";
 import { create, idOf, nameOf, release } from "../../test-support/told.js";
 import type { Command, LoggedEntry } from "../model/command.js";
-import type { LockName } from "../model/lock-name.js";
-import { exclusive, shared } from "../model/share.js";
+import { exclusive, shared } from "../model/ticket-content.js";
+import type { LockName } from "../model/ticket-ref.js";
 import { Fold } from "./fold.js";
 
 /** The log as a fold has taken it in. */

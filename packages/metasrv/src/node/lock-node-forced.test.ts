@@ -3,7 +3,7 @@ import { settled } from "@metasrv/wire/testing";
 import { createElsewhere, nodeOfThree, orders, stored } from "../../test-support/node-fixture.js";
 import { Recorder } from "../../test-support/recorder.js";
 import type { ScriptedLog } from "../../test-support/scripted-log.js";
-import { encodeLockKey } from "../model/lock-key.js";
+import { encodeLockKey } from "../model/ticket-ref.js";
 
 /** An operator takes ticket `n` away at another member; it is not delivered yet. */
 function forceElsewhere(log: ScriptedLog, n: number): void {

@@ -1,6 +1,6 @@
 import type { Clock } from "@metasrv/wire";
 import type { Fold, FoldObserver } from "../fold/fold.js";
-import type { LockName } from "../model/lock-name.js";
+import type { LockName } from "../model/ticket-ref.js";
 import type { Inspection, LockSummary, TicketInfo } from "./inspection.js";
 
 /** What a watch of many locks tells at a time. */

@@ -1,7 +1,8 @@
 import type { Fold } from "../fold/fold.js";
-import type { Ticket } from "../fold/ticket.js";
+import type { Ticket } from "../fold/queue.js";
 import type { CommandWaiter, Urgency } from "../log/command-log.js";
-import type { Command, Outcome, TicketRef } from "../model/command.js";
+import type { Command, Outcome } from "../model/command.js";
+import type { TicketRef } from "../model/ticket-ref.js";
 import type { Alarm } from "./alarms.js";
 import type { TicketEvent, TicketState } from "./ticket-state.js";
 

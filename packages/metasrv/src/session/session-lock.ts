@@ -1,5 +1,5 @@
 import { LossReason, type SessionEvent } from "@metasrv/proto/metasrv/v1";
-import { grantMessage, refusalMessage } from "../api/grant-messages.js";
+import { grantMessage, refusalMessage } from "../api/claim-messages.js";
 import { type ForcedBy, type LockError, type LockState, notHeld } from "../model/lock-errors.js";
 import type { Claim, ClaimListener, Grant, LossReason as LossReasonName, Renewal } from "../node/claim.js";
 

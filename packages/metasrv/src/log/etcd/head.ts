@@ -1,8 +1,8 @@
 import type { Clock } from "@metasrv/wire";
 import type { LogFold } from "../command-log.js";
+import { Pauses } from "./attempts.js";
 import { notAnswered } from "./etcd-errors.js";
 import type { LogKeys } from "./keys.js";
-import { Pauses } from "./pauses.js";
 import type { EtcdClient, EtcdHeader, EtcdKeyValue, EtcdOp } from "./rpc/etcd-client.js";
 
 /** How far the log is. */

@@ -2,11 +2,10 @@ import type { Clock } from "@metasrv/wire";
 import type { Logger } from "pino";
 import type { Member } from "../../model/member.js";
 import type { MembershipListener } from "../command-log.js";
+import { Pauses, untilReached } from "./attempts.js";
 import type { LogKeys } from "./keys.js";
 import { encodeMember } from "./listing.js";
-import { Pauses } from "./pauses.js";
 import type { EtcdClient } from "./rpc/etcd-client.js";
-import { untilReached } from "./until-reached.js";
 
 /** What a membership works with. */
 export interface MembershipOptions {
