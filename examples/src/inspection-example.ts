@@ -1,6 +1,6 @@
 // Who holds what: a lock with its queue, changes as they come, who is blocked, deadlocks, and force.
-import { type HeldLock, type LockLostError, SelfDeadlockError, WaitTimeoutError } from "@metasrv/meta-client";
-import { check, msOf, type NewClient, onStage, say, untilWaiting } from "./stage.js";
+import { type HeldLock, type LockLostError, SelfDeadlockError } from "@metasrv/meta-client";
+import { check, type NewClient, onStage, say, untilWaiting } from "./stage.js";
 
 async function look(newClient: NewClient): Promise<void> {
   say("1. A lock with its queue, and all locks of a prefix");
@@ -88,6 +88,7 @@ async function deadlock(newClient: NewClient): Promise<void> {
   let inside = 0;
   let meet: (value: unknown) => void = () => undefined;
   const both = new Promise((resolve) => (meet = resolve));
+  const enough = new AbortController();
   async function nested(who: string, outer: string, inner: string): Promise<void> {
     const meta = newClient(who);
     await meta.withLock(outer, async () => {
@@ -95,11 +96,11 @@ async function deadlock(newClient: NewClient): Promise<void> {
         meet(undefined);
       }
       await both;
-      // With a bound, so that the example ends. Once one of them has given up, the other may get it.
+      // Without a bound: a wait that has one ends by itself. Once one of them was given up, the other may get its lock.
       await meta
-        .withLock(inner, { waitMs: msOf(5) }, () => undefined)
+        .withLock(inner, { signal: enough.signal }, () => undefined)
         .catch((error: unknown) => {
-          check(error instanceof WaitTimeoutError, "a wait did not end with its bound");
+          check(error === enough.signal.reason, "a wait did not end with its signal");
         });
     });
   }
@@ -111,6 +112,7 @@ async function deadlock(newClient: NewClient): Promise<void> {
     const shown = requests.map(({ name, ticket }) => `${ticket.owner} waits for ${String(name)}`);
     say(`deadlock: ${shown.sort().join(", ")}`);
   }
+  enough.abort();
   await Promise.all(done);
 
   const cid = newClient("cid");

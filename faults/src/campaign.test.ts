@@ -10,7 +10,7 @@ test("a short campaign of real processes breaks no promise", async () => {
   const kinds = ["client-kill", "metasrv-kill", "etcd-compaction", "etcd-leader-kill", "rolling-restart"];
   const summary = await runCampaign({
     network: proxyNetwork,
-    sizes: { storeMembers: 3, nodes: 3, clients: 2, workersPerClient: 11 },
+    sizes: { storeMembers: 3, nodes: 3, clients: 2, workersPerClient: 15 },
     plan: { first: kinds.map(faultOf), mixed: [], forMs: 0, quietMs: 1_000, recoveryMs: 500 },
     seed: 1,
     keep: false,
@@ -20,6 +20,8 @@ test("a short campaign of real processes breaks no promise", async () => {
   expect(summary.violations).toEqual([]);
   expect(summary.effects.map(({ kind }) => kind)).toEqual(["quiet", ...kinds]);
   expect(summary.acquisitions).toBeGreaterThan(100);
+  expect(summary.ofSeveral).toBeGreaterThan(10);
+  expect(summary.forced).toBeGreaterThan(0);
   expect(summary.writes.taken).toBeGreaterThan(100);
 });
 

@@ -17,7 +17,7 @@ import { writeDocument, writeResults } from "./report/write-results.js";
 /** A campaign of at least this many minutes is published. */
 const fullMinutes = 3;
 
-const sizes = { storeMembers: 3, nodes: 3, clients: 3, workersPerClient: 27 };
+const sizes = { storeMembers: 3, nodes: 3, clients: 3, workersPerClient: 31 };
 
 async function main(options: Options): Promise<number> {
   const ending = new AbortController();

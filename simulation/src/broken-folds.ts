@@ -1,9 +1,8 @@
 import { Fold } from "../../packages/metasrv/src/fold/fold.js";
 import type { FoldSnapshot, LogBase } from "../../packages/metasrv/src/log/command-log.js";
-import type { Command, LoggedEntry, Outcome } from "../../packages/metasrv/src/model/command.js";
-import { knownLevel } from "../../packages/metasrv/src/model/command.js";
-import type { LockName } from "../../packages/metasrv/src/model/lock-name.js";
-import { noLimit, type Share } from "../../packages/metasrv/src/model/share.js";
+import { type Command, knownLevel, type LoggedEntry, type Outcome } from "../../packages/metasrv/src/model/command.js";
+import { noLimit, type Share } from "../../packages/metasrv/src/model/ticket-content.js";
+import type { LockName } from "../../packages/metasrv/src/model/ticket-ref.js";
 
 const start: LogBase = { level: knownLevel, revision: 0n, revisionOffset: 0n };
 

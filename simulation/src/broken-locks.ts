@@ -1,4 +1,5 @@
 import type { Locks } from "../../packages/metasrv/src/api/locks.js";
+import type { ForcedBy } from "../../packages/metasrv/src/model/lock-errors.js";
 import type {
   Claim,
   ClaimListener,
@@ -66,8 +67,8 @@ class WrappedListener implements ClaimListener {
     this.below.failed(error);
   }
 
-  lost(reason: LossReason): void {
-    this.below.lost?.(reason);
+  lost(reason: LossReason, forced?: ForcedBy): void {
+    this.below.lost?.(reason, forced);
   }
 }
 
@@ -108,6 +109,46 @@ export class OwnFloors extends WrappedLocks {
 class OwnFloorListener extends WrappedListener {
   override granted(grant: Grant): void {
     super.granted({ ...grant, floor: grant.token });
+  }
+}
+
+/** The floors of several locks are changed before they are told. */
+export class PartFloors extends WrappedLocks {
+  readonly #change: ChangeOfParts;
+
+  constructor(below: Locks, change: ChangeOfParts) {
+    super(below);
+    this.#change = change;
+  }
+
+  protected override listener(listener: ClaimListener): WrappedListener {
+    return new PartFloorListener(listener, this.#change);
+  }
+}
+
+type ChangeOfParts = (grant: Grant) => Grant["parts"];
+
+/** The floor of each lock is the ticket's own token, though others hold it that have lower ones. */
+export function ownPartFloors({ parts, token }: Grant): Grant["parts"] {
+  return parts.map((part) => ({ ...part, floor: token }));
+}
+
+/** The floors of the locks are in the order in which nobody asked for them. */
+export function mixedPartFloors({ parts }: Grant): Grant["parts"] {
+  return [...parts].reverse();
+}
+
+class PartFloorListener extends WrappedListener {
+  readonly #change: ChangeOfParts;
+
+  constructor(below: ClaimListener, change: ChangeOfParts) {
+    super(below);
+    this.#change = change;
+  }
+
+  override granted(grant: Grant): void {
+    const parts = this.#change(grant);
+    super.granted({ ...grant, floor: parts[0]?.floor ?? grant.floor, parts });
   }
 }
 
@@ -153,8 +194,23 @@ export class MovedIsExpired extends WrappedLocks {
 }
 
 class ExpiringListener extends WrappedListener {
+  override lost(reason: LossReason, forced?: ForcedBy): void {
+    super.lost(reason === "moved" ? "expired" : reason, forced);
+  }
+}
+
+/** A client is not told of a release by force. */
+export class SilentForce extends WrappedLocks {
+  protected override listener(listener: ClaimListener): WrappedListener {
+    return new SilentListener(listener);
+  }
+}
+
+class SilentListener extends WrappedListener {
   override lost(reason: LossReason): void {
-    super.lost(reason === "moved" ? "expired" : reason);
+    if (reason !== "forced") {
+      super.lost(reason);
+    }
   }
 }
 

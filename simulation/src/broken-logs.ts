@@ -102,6 +102,25 @@ export class UnlockWithoutToken extends WrappedLog {
   }
 }
 
+/** A release by force is of the ticket that is the first to have the lock, whichever was named. */
+export class ForcesTheFirst extends WrappedLog {
+  #fold: LogFold | undefined;
+
+  override open(fold: LogFold, listener: LogListener): Promise<void> {
+    this.#fold = fold;
+    return super.open(fold, listener);
+  }
+
+  override append(command: Command, waiter: CommandWaiter, urgency: Urgency): void {
+    const first = command.kind === "force" && this.#fold instanceof Fold ? this.#fold.sharing(command.name) : undefined;
+    super.append(
+      command.kind === "force" && first !== undefined ? { ...command, token: first.floor } : command,
+      waiter,
+      urgency,
+    );
+  }
+}
+
 /** A ticket whose creation was given up is not removed when it is created after all. */
 export class GhostsStay extends WrappedLog {
   readonly #givenUp = new Set<string>();

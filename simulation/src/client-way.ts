@@ -1,5 +1,6 @@
 import { Holding } from "../../packages/meta-client/src/grant.js";
 import type { LockErrorReason } from "../../packages/metasrv/src/model/lock-errors.js";
+import type { Grant } from "../../packages/metasrv/src/node/claim.js";
 import type { Call, CallOutcome, Network } from "./network.js";
 import type { NodeRequest } from "./node-service.js";
 import type { SimulatedNode } from "./simulated-node.js";
@@ -15,8 +16,8 @@ export type ClientCall =
 export interface ClientGrant {
   readonly holding: Holding;
   readonly ttlMs: number;
-  /** No holder of the lock has a lower token, as the node told. */
-  readonly floor: bigint;
+  /** No holder of a lock has a lower token, as the node told: one for each lock, in the order of their names. */
+  readonly floors: readonly bigint[];
   /** The earliest moment at which it can have begun, on the client's clock. */
   readonly countsFromMs: number;
 }
@@ -46,6 +47,8 @@ export interface Attempt {
 export interface ClientWay {
   /** Whether a request must have a ticket id that the client chose. */
   readonly needsIds: boolean;
+  /** Whether nodes tell it of losses. */
+  readonly hears: boolean;
   call(node: SimulatedNode, call: ClientCall): Attempt;
   /** The connection to a node breaks. Everything that was on its way is lost. */
   lose(node: SimulatedNode): void;
@@ -67,6 +70,7 @@ export interface ClientWayOptions {
 /** Every call is a request of its own. */
 export class UnaryWay implements ClientWay {
   readonly needsIds = false;
+  readonly hears = false;
   readonly #options: ClientWayOptions;
 
   constructor(options: ClientWayOptions) {
@@ -107,16 +111,27 @@ function requestOf(call: ClientCall): NodeRequest {
       return call;
     case "unlock":
       return { kind: "unlock", key: call.holding.key };
-    case "renew":
-      return { kind: "renew", key: call.holding.key, ttlMs: call.ttlMs, downgrade: call.holding.downgraded };
+    case "renew": {
+      const { key, downgraded: downgrade, value } = call.holding;
+      return { kind: "renew", key, ttlMs: call.ttlMs, downgrade, value };
+    }
   }
+}
+
+/** What a grant says of each lock that was asked for: of one, it has no parts. */
+export function floorsOf({ floor, parts }: Pick<Grant, "floor" | "parts">): readonly bigint[] {
+  return parts.length === 0 ? [floor] : parts.map((part) => part.floor);
 }
 
 function attemptOutcome(outcome: CallOutcome, sentAtMs: number): AttemptOutcome {
   switch (outcome.kind) {
     case "granted": {
-      const { key, ttlMs, waitedMs, floor } = outcome.grant;
-      return { kind: "granted", grant: { holding: new Holding(key), ttlMs, floor, countsFromMs: sentAtMs + waitedMs } };
+      const { key, ttlMs, waitedMs } = outcome.grant;
+      const floors = floorsOf(outcome.grant);
+      return {
+        kind: "granted",
+        grant: { holding: new Holding(key), ttlMs, floors, countsFromMs: sentAtMs + waitedMs },
+      };
     }
     case "renewed":
       return { ...outcome, sentAtMs };
@@ -124,6 +139,8 @@ function attemptOutcome(outcome: CallOutcome, sentAtMs: number): AttemptOutcome 
       return isWorthAsking(outcome.reason) ? { kind: "failed", maybeApplied: true } : outcome;
     case "disconnected":
       return { kind: "failed", maybeApplied: true };
+    case "forced":
+      throw new TypeError("a client does not release locks by force");
     case "refused":
     case "unlocked":
     case "withdrawn":

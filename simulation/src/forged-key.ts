@@ -1,5 +1,4 @@
-import { encodeLockKey, type LockKey } from "../../packages/metasrv/src/model/lock-key.js";
-import { ticketIdFrom } from "../../packages/metasrv/src/model/ticket-id.js";
+import { encodeLockKey, type LockKey, ticketIdFrom } from "../../packages/metasrv/src/model/ticket-ref.js";
 import type { TicketLife } from "./history.js";
 import type { Random } from "./random.js";
 

@@ -6,19 +6,22 @@ import {
   Validity,
 } from "../../packages/meta-client/src/grant.js";
 import { LockLostError } from "../../packages/meta-client/src/meta-errors.js";
-import { decodeLockKey, type LockKey } from "../../packages/metasrv/src/model/lock-key.js";
-import { type Share, shared } from "../../packages/metasrv/src/model/share.js";
+import { shared } from "../../packages/metasrv/src/model/ticket-content.js";
+import type { LockKey } from "../../packages/metasrv/src/model/ticket-ref.js";
+import { checkKey } from "../../packages/metasrv/src/node/admission.js";
+import type { Belief, BelievedPart } from "./beliefs.js";
 import type { ClientGrant } from "./client-way.js";
 import type { ProcessClock } from "./simulated-process.js";
 
-/** A lock that a client was granted, and how long the client counts that it surely holds it. */
+/** A lock that a client was granted, or several at once, and how long the client counts that it surely holds it. */
 export class Hold implements NewsListener {
   readonly holding: Holding;
   readonly lockKey: LockKey;
   readonly validity: Validity;
-  readonly floor: bigint;
-  /** How much of the lock it believes to hold. */
-  share: Share;
+  /** Of each of its locks. */
+  readonly floors: readonly bigint[];
+  /** What it believes to hold of each lock. */
+  #parts: readonly BelievedPart[];
   readonly #clock: ProcessClock;
   readonly #marginCounts: boolean;
   #over = false;
@@ -26,21 +29,22 @@ export class Hold implements NewsListener {
   #onNews: (news: LockNews) => void = () => undefined;
 
   /**
+   * @param parts - what was asked for, in the order of the names
    * @param countsFromMs - the moment from which the TTL counts, less the error of the clocks
    * @param marginCounts - whether the client's margin makes up for clocks at different rates; otherwise the client must
    *   be right without it
    */
   constructor(
     clock: ProcessClock,
-    { holding, ttlMs, floor }: ClientGrant,
-    share: Share,
+    { holding, ttlMs, floors }: ClientGrant,
+    parts: readonly BelievedPart[],
     countsFromMs: number,
     marginCounts: boolean,
   ) {
     this.holding = holding;
-    this.floor = floor;
-    this.share = share;
-    this.lockKey = decodeLockKey(holding.key, 1024);
+    this.floors = floors;
+    this.#parts = parts;
+    this.lockKey = checkKey(holding.key, 1024);
     this.#clock = clock;
     this.#marginCounts = marginCounts;
     this.validity = new Validity({ clock, startedAtMs: countsFromMs, ttlMs, ranOut: lost });
@@ -52,6 +56,11 @@ export class Hold implements NewsListener {
   believed(): boolean {
     const marginToKeepMs = this.#marginCounts ? marginMs(this.validity.ttlMs) : 0;
     return !this.#over && this.#clock.now() < this.validity.expiresAtMs - marginToKeepMs;
+  }
+
+  /** What its client believes to hold as long as it is {@link believed}. */
+  get belief(): Belief {
+    return { token: this.lockKey.token, parts: this.#parts };
   }
 
   /** Whether a node said that the lock is not held any more. */
@@ -79,7 +88,7 @@ export class Hold implements NewsListener {
 
   /** From now on, it counts as shared, whatever becomes of the request. */
   downgrade(): void {
-    this.share = shared;
+    this.#parts = this.#parts.map(({ name }) => ({ name, ...shared }));
     this.holding.downgraded = true;
   }
 

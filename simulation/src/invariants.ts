@@ -1,7 +1,7 @@
-import { decodeLockKey, type LockKey } from "../../packages/metasrv/src/model/lock-key.js";
-import type { LockName } from "../../packages/metasrv/src/model/lock-name.js";
-import type { Share } from "../../packages/metasrv/src/model/share.js";
+import type { LockKey, LockName } from "../../packages/metasrv/src/model/ticket-ref.js";
+import { checkKey } from "../../packages/metasrv/src/node/admission.js";
 import type { Grant } from "../../packages/metasrv/src/node/claim.js";
+import { type Belief, Beliefs, type BelievedPart, type Believer, namesOf } from "./beliefs.js";
 import { History, type HistoryObserver, type TicketLife } from "./history.js";
 import type { Revision } from "./store/simulated-store.js";
 import type { Trace } from "./trace.js";
@@ -19,20 +19,6 @@ export class InvariantError extends Error {
   }
 }
 
-/** A lock that a client believes to hold, by which token, and how much of it. */
-export interface Belief {
-  readonly name: LockName;
-  readonly token: bigint;
-  readonly share: Share;
-}
-
-/** A client that may believe that it holds a lock. */
-export interface Believer {
-  readonly name: string;
-  /** What it surely holds now, by its own clock. */
-  belief(): Belief | undefined;
-}
-
 const maxNameBytes = 1024;
 
 /** Where nothing fails, a client is told of its grant so soon after it holds, in milliseconds. */
@@ -42,24 +28,41 @@ const promptMs = 1_000;
 export class Invariants {
   readonly #trace: Trace;
   readonly #now: () => number;
-  readonly #believers: () => Iterable<Believer>;
-  /** The highest floor that a resource was shown for each lock, by those who believed to hold it. */
-  readonly #floors = new Map<LockName, bigint>();
+  readonly #beliefs: Beliefs;
   readonly #members = new Set<string>();
   readonly history: History;
   /** Whether nothing fails in this run, so that everybody is told at once. */
   readonly #inPeace: boolean;
   readonly #told = new Set<bigint>();
+  /** The tickets that an operator wants to be removed. */
+  readonly #toForce = new Set<string>();
   /** The first violation. It is kept and not thrown, because the code under test might catch it. */
   violation: InvariantError | undefined;
   grants = 0;
 
-  constructor(trace: Trace, now: () => number, believers: () => Iterable<Believer>, inPeace: boolean) {
-    this.#inPeace = inPeace;
+  /**
+   * @param peace - how long a message from a node may take to reach a client where nothing fails in this run, so that
+   *   everybody is told at once; undefined where something fails
+   */
+  constructor(
+    trace: Trace,
+    now: () => number,
+    believers: () => Iterable<Believer>,
+    peace?: { readonly delayMs: number },
+  ) {
+    this.#inPeace = peace !== undefined;
     this.#trace = trace;
     this.#now = now;
-    this.#believers = believers;
     this.history = new History(now, this.#historyObserver);
+    this.#beliefs = new Beliefs({
+      history: this.history,
+      now,
+      believers,
+      tellMs: peace === undefined ? Infinity : promptMs + peace.delayMs,
+      fail: (invariant, what) => {
+        this.fail(invariant, what);
+      },
+    });
   }
 
   /** The members whose keys are in the store. */
@@ -73,20 +76,23 @@ export class Invariants {
   }
 
   /** A node tells of a grant. */
-  told(node: string, { key, token, floor }: Grant): void {
+  told(node: string, grant: Grant): void {
     this.grants++;
-    const { name, id, token: keyToken } = decodeLockKey(key, maxNameBytes);
+    const { key, token } = grant;
+    const { name, id, token: keyToken } = checkKey(key, maxNameBytes);
     this.#trace.add(`${node} tells of the grant of ${name}/${short(id)}, token ${token.toString()}`);
     const life = this.history.life(name, token);
-    if (life?.id !== id || keyToken !== token) {
+    if (life?.id !== id || life.name !== name || keyToken !== token) {
       this.fail(
         "I2",
         `${node} told of token ${token.toString()} of ${name}, which no ticket ${short(id)} was created with`,
       );
-    } else if (life.heldSinceMs === undefined) {
-      this.fail("I2", `${node} told of token ${token.toString()} of ${name}, which has never held`);
+      return;
     }
-    const heldMs = this.#now() - (life?.heldSinceMs ?? this.#now());
+    if (life.heldSinceMs === undefined) {
+      this.fail("I2", `${node} told of token ${token.toString()} of ${namesOf(life.parts)}, which has never held`);
+    }
+    const heldMs = this.#now() - (life.heldSinceMs ?? this.#now());
     if (this.#inPeace && !this.#told.has(token) && heldMs > promptMs) {
       this.fail(
         "I6",
@@ -94,37 +100,41 @@ export class Invariants {
       );
     }
     this.#told.add(token);
-    const waiting = this.history.queue(name).find(({ heldSinceMs }) => heldSinceMs === undefined);
-    if (waiting !== undefined && waiting.token < token) {
-      this.fail("I5", `${node} told of token ${token} of ${name} before ${waiting.token} was served`);
-    }
-    this.#checkFloor(node, name, floor, token);
+    this.#checkParts(node, grant, life);
   }
 
-  /** A floor is the token of one that held beside this ticket, and nobody who holds has a lower one. */
-  #checkFloor(node: string, name: LockName, floor: bigint, token: bigint): void {
-    const life = this.history.life(name, token);
-    const beside = this.history.life(name, floor);
-    const sinceMs = life?.heldSinceMs ?? 0;
+  /** What is told of each lock: nobody is overtaken, and its floor is its own. */
+  #checkParts(node: string, { floor, parts }: Grant, life: TicketLife): void {
+    const floors = parts.length === 0 ? [floor] : parts.map((part) => part.floor);
+    if (floors.length !== life.parts.length || floors[0] !== floor) {
+      this.fail("I2", `${node} told of ${parts.length} parts, the first with floor ${floor}, of ${describe(life)}`);
+      return;
+    }
+    life.parts.forEach(({ name }, at) => {
+      const waiting = this.history.firstWaiting(name);
+      if (waiting !== undefined && waiting.token < life.token) {
+        this.fail("I5", `${node} told of token ${life.token} of ${name} before ${waiting.token} was served`);
+      }
+      this.#checkFloor(node, name, floors[at] ?? 0n, life);
+    });
+  }
+
+  /** A floor is the token of one that was admitted beside this ticket, and nobody who is has a lower one. */
+  #checkFloor(node: string, name: LockName, floor: bigint, { token, heldSinceMs, removedAtMs }: TicketLife): void {
+    const admittedSinceMs = this.history.admittedSinceMs(name, floor);
+    const besideUntilMs = this.history.life(name, floor)?.removedAtMs ?? Infinity;
     const [first] = this.history.queue(name);
-    if (beside?.heldSinceMs === undefined || (beside.removedAtMs ?? Infinity) < sinceMs) {
+    if (admittedSinceMs === undefined || besideUntilMs < (heldSinceMs ?? 0)) {
       this.fail("I3", `${node} told of floor ${floor} of ${name}, of which no ticket held beside ${token}`);
-    } else if (life?.removedAtMs === undefined && first !== undefined && first.token < floor) {
+    } else if (removedAtMs === undefined && first !== undefined && first.token < floor) {
       this.fail("I3", `${node} told of floor ${floor} of ${name}, and ${first.token} holds`);
     }
   }
 
-  /** A client believes from now on that it holds a lock. */
-  believes(client: string, { name, token }: LockKey, floor: bigint): void {
-    this.#trace.add(`${client} believes to hold ${name}, token ${token.toString()}`);
-    const known = this.#floors.get(name) ?? 0n;
-    if (token < known) {
-      this.fail("I3", `${client} got token ${token} of ${name}, which a resource refuses since it was shown ${known}`);
-    }
-    this.#floors.set(name, floor > known ? floor : known);
-    if (this.history.life(name, token)?.removedAtMs !== undefined) {
-      this.fail("I4", `${client} believes to hold ${name} with token ${token.toString()}, which was removed before`);
-    }
+  /** A client believes from now on that it holds locks. @param floors - what it was told of each */
+  believes(client: string, belief: Belief, floors: readonly bigint[]): void {
+    this.#trace.add(`${client} believes to hold ${namesOf(belief.parts)}, token ${belief.token.toString()}`);
+    this.#beliefs.begin(client, belief, floors);
   }
 
   /** A client was told that it does not hold a lock any more. It may still have believed that it does. */
@@ -135,8 +145,34 @@ export class Invariants {
         "I4",
         `${client} was told that token ${token.toString()} of ${name} is ${news} while it surely held it`,
       );
-    } else if (news === "released" && this.history.life(name, token)?.removedAtMs === undefined) {
-      this.fail("I2", `${client} was told that token ${token.toString()} of ${name} is released, but it is there`);
+      return;
+    }
+    const { removedAtMs, forced = false } = this.history.life(name, token) ?? {};
+    if (news !== "expired" && removedAtMs === undefined) {
+      this.fail("I2", `${client} was told that token ${token.toString()} of ${name} is ${news}, but it is there`);
+    } else if (news !== "expired" && forced !== (news === "forced")) {
+      this.fail("I2", `${client} was told that token ${token} of ${name} is ${news}; forced: ${String(forced)}`);
+    }
+  }
+
+  /** An operator is about to ask for a ticket to be removed. */
+  forcing(name: LockName, token: bigint): void {
+    this.#trace.add(`an operator wants token ${token} of ${name} to be removed`);
+    this.#toForce.add(`${name}/${token}`);
+  }
+
+  /**
+   * An operator was told whether a ticket was removed by force.
+   *
+   * @param sinceMs - when it was asked for
+   */
+  forced(name: LockName, token: bigint, done: boolean, sinceMs: number): void {
+    this.#trace.add(`the operator is told that token ${token} of ${name} is ${done ? "" : "not "}removed`);
+    const life = this.history.life(name, token);
+    if (done && life?.forced !== true) {
+      this.fail("I9", `an operator was told that token ${token} of ${name} is removed by force, which it is not`);
+    } else if (!done && life !== undefined && (life.removedAtMs ?? Infinity) > this.#now() && life.sinceMs < sinceMs) {
+      this.fail("I9", `an operator was told that there is no token ${token} of ${name}, but it is there`);
     }
   }
 
@@ -146,11 +182,11 @@ export class Invariants {
   }
 
   /**
-   * A try-lock that was asked for at `sinceMs` was refused. So the lock must have had no room at some moment since then.
+   * A try-lock that was asked for at `sinceMs` was refused. So one of its locks must have had no room at some moment since then.
    */
-  refused(client: string, name: LockName, share: Share, sinceMs: number): void {
-    if (this.history.hadRoomSince(name, share, sinceMs)) {
-      this.fail("I9", `${client} was refused ${name}, which has had room for it since it asked`);
+  refused(client: string, parts: readonly BelievedPart[], sinceMs: number): void {
+    if (this.history.hadRoomSince(parts, sinceMs)) {
+      this.fail("I9", `${client} was refused ${namesOf(parts)}, which has had room for it since it asked`);
     }
   }
 
@@ -201,15 +237,10 @@ export class Invariants {
     },
     removed: (life) => {
       this.#trace.add(`removed ${describe(life)}`);
-      for (const client of this.#believers()) {
-        const belief = client.belief();
-        if (belief?.name === life.name && belief.token === life.token) {
-          this.fail(
-            "I4",
-            `token ${life.token.toString()} of ${life.name} was removed while ${client.name} believed to hold it`,
-          );
-        }
+      if (life.forced && !life.parts.some(({ name }) => this.#toForce.has(`${name}/${life.token}`))) {
+        this.fail("I8", `token ${life.token} of ${life.name} was removed by force, which nobody had asked for`);
       }
+      this.#beliefs.removed(life);
     },
     member: (id, lives) => {
       this.#trace.add(`member ${id} ${lives ? "joined" : "is gone"}`);
@@ -228,32 +259,14 @@ export class Invariants {
     }
   }
 
-  /** What clients believe at the same time to hold of one lock must leave room for each other, whatever the log says. */
+  /** See {@link Beliefs.check}. */
   checkBeliefs(): void {
-    const holders = new Map<LockName, { readonly names: string; readonly permits: number; readonly limit: number }>();
-    for (const client of this.#believers()) {
-      const belief = client.belief();
-      if (belief !== undefined) {
-        if (this.history.life(belief.name, belief.token)?.removedAtMs !== undefined) {
-          this.fail("I4", `${client.name} believes to hold ${belief.name} with token ${belief.token}, which is gone`);
-        }
-        const others = holders.get(belief.name);
-        const all = {
-          names: others === undefined ? client.name : `${others.names} and ${client.name}`,
-          permits: (others?.permits ?? 0) + belief.share.permits,
-          limit: Math.min(others?.limit ?? Infinity, belief.share.limit),
-        };
-        if (all.permits > all.limit) {
-          this.fail("I4", `${all.names} all believe to hold ${belief.name} at ${this.#now()}`);
-        }
-        holders.set(belief.name, all);
-      }
-    }
+    this.#beliefs.check();
   }
 }
 
-function describe({ name, id, token, memberId }: TicketLife): string {
-  return `${name}/${short(id)} token ${token.toString()} of ${memberId.slice(-4)}`;
+function describe({ parts, id, token, memberId }: TicketLife): string {
+  return `${namesOf(parts)}/${short(id)} token ${token.toString()} of ${memberId.slice(-4)}`;
 }
 
 function short(id: string): string {

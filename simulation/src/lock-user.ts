@@ -1,42 +1,15 @@
 import { Holding } from "../../packages/meta-client/src/grant.js";
-import { lockNameOf } from "../../packages/metasrv/src/model/lock-name.js";
-import { isExclusive, type Share } from "../../packages/metasrv/src/model/share.js";
-import { ticketIdFrom } from "../../packages/metasrv/src/model/ticket-id.js";
+import { isExclusive } from "../../packages/metasrv/src/model/ticket-content.js";
+import { ticketIdFrom } from "../../packages/metasrv/src/model/ticket-ref.js";
+import { type Belief, type Believer, namesOf } from "./beliefs.js";
 import type { AttemptOutcome, ClientCall, ClientGrant, ClientWay } from "./client-way.js";
+import type { ClientWorld } from "./client-world.js";
 import { forgedKey } from "./forged-key.js";
 import { Hold } from "./hold.js";
-import type { Belief, Believer, Invariants } from "./invariants.js";
-import type { Network } from "./network.js";
-import type { Profile } from "./profile.js";
 import type { Random } from "./random.js";
 import type { SimulatedNode } from "./simulated-node.js";
 import type { ProcessClock, SimulatedProcess } from "./simulated-process.js";
-
-/** What a client does wrong on purpose. */
-export interface ClientVariant {
-  /** Every attempt of a request is a new ticket. */
-  readonly freshIds?: boolean;
-  /** Every attempt of a request says that it is the first. */
-  readonly forgetsToCount?: boolean;
-  /** The validity counts from the answer. */
-  readonly countsFromAnswer?: boolean;
-  /** The client believes the node's measure of a wait, although the node's clock may be wrong after a long one. */
-  readonly trustsLongWaits?: boolean;
-  /** An answered renewal makes the client forget earlier attempts without an answer, although they may still arrive. */
-  readonly forgetsAttempts?: boolean;
-}
-
-/** What all clients share. */
-export interface ClientWorld {
-  readonly network: Network;
-  readonly invariants: Invariants;
-  readonly profile: Profile;
-  readonly random: Random;
-  readonly nodes: readonly SimulatedNode[];
-  readonly variant: ClientVariant;
-  /** Whether everything is calmed down: nothing fails any more, and nothing new must be started. */
-  readonly isCalm: () => boolean;
-}
+import { drawWish, type Wish } from "./wish.js";
 
 /** The client process that a user belongs to. */
 export interface LockUserOptions {
@@ -65,6 +38,7 @@ export class LockUser implements Believer {
   #wake: () => void = () => undefined;
   /** What it does now, in words; undefined while it is idle. */
   doing: string | undefined;
+  asksAs: string | undefined;
 
   constructor(world: ClientWorld, { name, process, way, random }: LockUserOptions) {
     this.#world = world;
@@ -76,9 +50,13 @@ export class LockUser implements Believer {
     this.#node = random.pick(world.nodes);
   }
 
+  get hears(): boolean {
+    return this.#way.hears;
+  }
+
   belief(): Belief | undefined {
     const hold = this.#hold;
-    return this.#process.alive && hold?.believed() === true ? { ...hold.lockKey, share: hold.share } : undefined;
+    return this.#process.alive && hold?.believed() === true ? hold.belief : undefined;
   }
 
   async live(): Promise<void> {
@@ -96,7 +74,8 @@ export class LockUser implements Believer {
   }
 
   async #use(): Promise<void> {
-    const hold = await this.#ask();
+    const hold = await this.#ask(drawWish(this.#world.profile, this.#random));
+    this.asksAs = undefined;
     if (hold !== undefined) {
       await this.#keep(hold);
       await this.#release(hold);
@@ -104,17 +83,15 @@ export class LockUser implements Believer {
   }
 
   /** Asks until a node grants or refuses, as long as the lock is wanted. All attempts have the same ticket id. */
-  async #ask(): Promise<Hold | undefined> {
+  async #ask(wish: Wish): Promise<Hold | undefined> {
     const { profile, variant } = this.#world;
-    const name = Buffer.from(this.#random.pick(profile.names));
-    const waitMs = this.#random.pick([undefined, undefined, undefined, 0, this.#random.between(10, 3_000)]);
-    const ttlMs = this.#random.pick(profile.ttlsMs);
-    const share = this.#random.pick(profile.shares);
+    const { name, share, others, parts, waitMs, ttlMs, value } = wish;
     const owner = `${this.name}#${++this.#requests}`;
     const knowsId = this.#way.needsIds || this.#random.chance(0.85);
     let ticketId = this.#random.bytes(16);
     const startedAtMs = this.#clock.now();
-    this.doing = `waits for ${name.toString()} as ${owner}`;
+    this.doing = `waits for ${namesOf(parts)} as ${owner}`;
+    this.asksAs = owner;
     for (let attempt = 0; ; attempt++) {
       const leftMs =
         waitMs === undefined ? undefined : Math.max(0, Math.ceil(startedAtMs + waitMs - this.#clock.now()));
@@ -130,14 +107,16 @@ export class LockUser implements Believer {
         waitMs: leftMs,
         owner,
         share,
+        others,
+        value,
       };
       const sentAtMs = this.#clock.now();
       const askedAtMs = this.#world.invariants.nowMs;
       const giveUpMs = leftMs === undefined ? undefined : leftMs + (leftMs === 0 ? attemptTimeoutMs : waitSlackMs);
       const outcome = await this.#call(request, giveUpMs);
       if (outcome.kind === "granted") {
-        const hold = this.#count(outcome.grant, share, sentAtMs);
-        this.#check(hold, name, knowsId ? ticketId : undefined);
+        const hold = this.#count(outcome.grant, wish, sentAtMs);
+        this.#check(hold, knowsId ? ticketId : undefined);
         if (!knowsId || !this.#random.chance(profile.restlessness / 2)) {
           this.#believe(hold);
           return hold;
@@ -147,7 +126,7 @@ export class LockUser implements Believer {
         this.#way.lose(this.#node);
       } else if (outcome.kind !== "failed") {
         if (outcome.kind === "refused") {
-          this.#world.invariants.refused(this.name, lockNameOf(name), share, askedAtMs);
+          this.#world.invariants.refused(this.name, parts, askedAtMs);
         }
         return undefined;
       }
@@ -159,27 +138,28 @@ export class LockUser implements Believer {
     }
   }
 
-  #count(grant: ClientGrant, share: Share, sentAtMs: number): Hold {
+  #count(grant: ClientGrant, { parts }: Wish, sentAtMs: number): Hold {
     const { profile, variant } = this.#world;
     const waitedMs = grant.countsFromMs - sentAtMs;
     const sinceMs = variant.countsFromAnswer === true ? this.#clock.now() : sentAtMs;
     const uncertainMs = variant.trustsLongWaits === true ? 0 : 2 * profile.drift * waitedMs;
-    return new Hold(this.#clock, grant, share, sinceMs + waitedMs - uncertainMs, profile.drift > 0);
+    return new Hold(this.#clock, grant, parts, sinceMs + waitedMs - uncertainMs, profile.drift > 0);
   }
 
   /** Checks that a grant answers what was asked for. */
-  #check({ lockKey }: Hold, name: Uint8Array, ticketId: Uint8Array | undefined): void {
-    if (lockKey.name !== lockNameOf(name) || (ticketId !== undefined && lockKey.id !== ticketIdFrom(ticketId))) {
+  #check({ lockKey, belief, floors }: Hold, ticketId: Uint8Array | undefined): void {
+    const [first] = belief.parts;
+    const isOther = lockKey.name !== first?.name || floors.length !== belief.parts.length;
+    if (isOther || (ticketId !== undefined && lockKey.id !== ticketIdFrom(ticketId))) {
       this.#world.invariants.fail("I2", `${this.name} got a grant of ${lockKey.name} that it did not ask for`);
     }
   }
 
   #believe(hold: Hold): void {
-    const { invariants } = this.#world;
-    this.doing = `holds ${hold.lockKey.name}`;
+    this.doing = `holds ${namesOf(hold.belief.parts)}`;
     if (hold.believed()) {
       this.#hold = hold;
-      invariants.believes(this.name, hold.lockKey, hold.floor);
+      this.#world.invariants.believes(this.name, hold.belief, hold.floors);
     }
   }
 
@@ -223,8 +203,16 @@ export class LockUser implements Believer {
     const ttlMs = this.#random.chance(0.8) ? validity.ttlMs : this.#random.pick(profile.ttlsMs);
     const moves = this.#random.chance(profile.roaming);
     let unanswered = false;
-    if (isExclusive(hold.share) && profile.shares.length > 1 && this.#random.chance(0.2)) {
-      hold.downgrade();
+    const [first, ...others] = hold.belief.parts;
+    if (first !== undefined && isExclusive(first) && profile.shares.length > 1 && this.#random.chance(0.2)) {
+      if (others.length === 0) {
+        hold.downgrade();
+      } else {
+        await this.#downgradeSeveral(hold);
+      }
+    }
+    if (others.length > 0 && this.#random.chance(0.3)) {
+      holding.value = this.#random.bytes(4);
     }
     validity.ask(ttlMs);
     for (let attempt = 0; attempt < nodes.length && hold.believed(); attempt++) {
@@ -253,6 +241,19 @@ export class LockUser implements Believer {
       validity.doubt(ttlMs);
     } else {
       validity.dismiss();
+    }
+  }
+
+  /** Asks for what several locks cannot have: to be shared from now on. */
+  async #downgradeSeveral({ holding, lockKey, validity }: Hold): Promise<void> {
+    const { ttlMs } = validity;
+    holding.downgraded = true;
+    validity.ask(ttlMs);
+    const outcome = await this.#call({ kind: "renew", holding, ttlMs }, attemptTimeoutMs);
+    holding.downgraded = false;
+    validity.doubt(ttlMs);
+    if (outcome.kind === "renewed") {
+      this.#world.invariants.fail("I9", `${this.name} was told that ${lockKey.name} is shared, one of several locks`);
     }
   }
 

@@ -1,6 +1,7 @@
 import { LockError, type LockErrorReason } from "../../packages/metasrv/src/model/lock-errors.js";
-import type { Share } from "../../packages/metasrv/src/model/share.js";
-import type { Grant } from "../../packages/metasrv/src/node/claim.js";
+import type { Share } from "../../packages/metasrv/src/model/ticket-content.js";
+import type { LockName } from "../../packages/metasrv/src/model/ticket-ref.js";
+import type { ClaimPart, Grant } from "../../packages/metasrv/src/node/claim.js";
 import type { NodeRun } from "./simulated-node.js";
 
 /** What a client sends. */
@@ -14,9 +15,20 @@ export type NodeRequest =
       readonly waitMs: number | undefined;
       readonly owner: string;
       readonly share: Share;
+      /** More locks that it wants at once. */
+      readonly others: readonly ClaimPart[];
+      readonly value: Uint8Array;
     }
   | { readonly kind: "unlock"; readonly key: Uint8Array }
-  | { readonly kind: "renew"; readonly key: Uint8Array; readonly ttlMs: number; readonly downgrade: boolean };
+  | {
+      readonly kind: "renew";
+      readonly key: Uint8Array;
+      readonly ttlMs: number;
+      readonly downgrade: boolean;
+      readonly value: Uint8Array | undefined;
+    }
+  /** Of an operator. */
+  | { readonly kind: "force"; readonly name: LockName; readonly token: bigint; readonly dryRun: boolean };
 
 /** What a node answers. */
 export type NodeAnswer =
@@ -24,6 +36,7 @@ export type NodeAnswer =
   | { readonly kind: "refused" }
   | { readonly kind: "unlocked" }
   | { readonly kind: "renewed"; readonly ttlMs: number }
+  | { readonly kind: "forced" }
   | { readonly kind: "error"; readonly reason: LockErrorReason };
 
 /** A request that a node works on. */
@@ -45,16 +58,25 @@ export function serve(
     case "unlock":
       answer(run.locks.unlock(request.key), () => ({ kind: "unlocked" }), respond);
       break;
-    case "renew":
-      answer(run.locks.renew(request.key, request), (ttlMs) => ({ kind: "renewed", ttlMs }), respond);
+    case "renew": {
+      const { key, ttlMs: wantedMs, downgrade, value } = request;
+      const renewal = { ttlMs: wantedMs, downgrade, ...(value !== undefined && { value }) };
+      answer(run.locks.renew(key, renewal), (ttlMs) => ({ kind: "renewed", ttlMs }), respond);
       break;
+    }
+    case "force": {
+      const { name, token, dryRun } = request;
+      const forced = run.store.force(name, token, { actor: "operator", reason: "simulated" }, dryRun);
+      answer(forced, () => ({ kind: "forced" }), respond);
+      break;
+    }
   }
   return { withdraw: nothing };
 }
 
 function serveLock(
   run: NodeRun,
-  { name, ticketId, attempt, ttlMs, waitMs, owner, share }: Extract<NodeRequest, { kind: "lock" }>,
+  { name, ticketId, attempt, ttlMs, waitMs, owner, share, others, value }: Extract<NodeRequest, { kind: "lock" }>,
   told: (grant: Grant) => void,
   respond: (answer: NodeAnswer) => void,
 ): Served {
@@ -87,6 +109,8 @@ function serveLock(
         ttlMs,
         owner,
         share,
+        others,
+        value,
         ...(ticketId !== undefined && { ticketId, attempt }),
         ...(waitMs !== undefined && { waitMs }),
       },

@@ -1,4 +1,4 @@
-import { exclusive, type Share, shared } from "../../packages/metasrv/src/model/share.js";
+import { exclusive, type Share, shared } from "../../packages/metasrv/src/model/ticket-content.js";
 import type { Random } from "./random.js";
 
 /** The names of what can go wrong. */
@@ -51,6 +51,11 @@ export interface Profile {
   readonly thinkMs: number;
   readonly storeDelayMs: number;
   readonly clientDelayMs: number;
+  /** How often a client asks for several locks at once, and for which of them then. */
+  readonly grouping: number;
+  readonly groups: readonly (readonly string[])[];
+  /** The average pause between two releases by force; 0: there are none. */
+  readonly forceEveryMs: number;
   /** How often a connection between client and node breaks during a call, or a client changes its mind. */
   readonly restlessness: number;
   /** How often a renewal goes to another node than the one before. */
@@ -74,7 +79,7 @@ const mixed = [exclusive, shared, part(1, 2), part(1, 3), part(2, 3), part(2, 5)
 const names = ["orders", "a/b", "a%2Fb", "täglich"];
 
 export function drawProfile(random: Random): Profile {
-  return {
+  const profile: Omit<Profile, "grouping" | "groups" | "forceEveryMs"> = {
     nodes: random.pick([1, 2, 2, 3, 3, 4]),
     clients: 2 + random.int(6),
     sessions: random.pick([0.5, 0.5, 1]),
@@ -102,4 +107,34 @@ export function drawProfile(random: Random): Profile {
     faultEveryMs: random.pick([300, 1_000, 3_000, 10_000]),
     longestFaultMs: random.pick([500, 3_000, 12_000]),
   };
+  return {
+    ...profile,
+    ...(random.chance(0.1) && peace),
+    grouping: random.pick([0, 0.2, 0.6]),
+    groups: Array.from({ length: 1 + random.int(4) }, () => drawGroup(random)),
+    forceEveryMs: random.pick([0, 500, 3_000]),
+  };
+}
+
+/** Nothing fails, and nothing is so slow that somebody gives up. */
+export const peace = {
+  faults: [],
+  restlessness: 0,
+  storeFaults: 0,
+  storeDelayMs: 1,
+  clientDelayMs: 10,
+  requestTimeoutMs: 5_000,
+  sessionTimeoutMs: 6_000,
+} satisfies Partial<Profile>;
+
+/** Whether nothing fails, so that everybody is told at once. */
+export function isPeaceful({ faults, restlessness, storeFaults }: Profile): boolean {
+  return faults.length === 0 && restlessness === 0 && storeFaults === 0;
+}
+
+/** Some names, at least two. */
+function drawGroup(random: Random): readonly string[] {
+  const others = [...names, "aside"];
+  const count = 2 + random.int(others.length - 1);
+  return Array.from({ length: count }, () => others.splice(random.int(others.length), 1)).flat();
 }

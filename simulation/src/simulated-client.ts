@@ -1,5 +1,6 @@
 import { type ClientWay, UnaryWay } from "./client-way.js";
-import { type ClientWorld, LockUser } from "./lock-user.js";
+import type { ClientWorld } from "./client-world.js";
+import { LockUser } from "./lock-user.js";
 import type { Random } from "./random.js";
 import { SessionWay } from "./session/session-way.js";
 import { SimulatedProcess } from "./simulated-process.js";

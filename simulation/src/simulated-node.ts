@@ -204,6 +204,7 @@ export class NodeRun {
       limits,
       logger,
       newTicketId: () => random.bytes(16),
+      unixMs: () => Math.floor(queue.nowMs),
     });
     this.variant = variant;
     this.locks = variant.wrapLocks?.(this.store) ?? this.store;

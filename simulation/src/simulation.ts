@@ -1,10 +1,11 @@
+import type { ClientVariant } from "./client-world.js";
 import { EventQueue } from "./event-queue.js";
 import { Faults } from "./faults.js";
 import { type InvariantError, Invariants } from "./invariants.js";
-import type { ClientVariant } from "./lock-user.js";
 import { Network } from "./network.js";
+import { Operator } from "./operator.js";
 import { withOwnGlobals } from "./own-globals.js";
-import { drawProfile, type Profile } from "./profile.js";
+import { drawProfile, isPeaceful, type Profile } from "./profile.js";
 import { Random } from "./random.js";
 import { SimulatedClient } from "./simulated-client.js";
 import { type NodeRun, type NodeVariant, SimulatedNode } from "./simulated-node.js";
@@ -100,6 +101,7 @@ class Simulation {
   readonly #invariants: Invariants;
   readonly #nodes: readonly SimulatedNode[];
   readonly #clients: readonly SimulatedClient[];
+  readonly #operator: Operator;
   readonly #faults: Faults;
   #steps = 0;
   #calmSinceMs: number | undefined;
@@ -115,7 +117,7 @@ class Simulation {
       trace,
       () => queue.nowMs,
       () => this.#clients.flatMap(({ users }) => users),
-      profile.faults.length === 0 && profile.restlessness === 0 && profile.storeFaults === 0,
+      isPeaceful(profile) ? { delayMs: 60 * profile.clientDelayMs } : undefined,
     ));
     const store = new SimulatedStore(BigInt(random.int(1_000)));
     const rate = 1 + random.between(-profile.drift, profile.drift);
@@ -148,6 +150,7 @@ class Simulation {
     );
     const targets = { queue, trace, random: random.fork(), profile, network, cluster, linkFaults, nodes };
     this.#faults = new Faults({ ...targets, clients: this.#clients });
+    this.#operator = new Operator(clientWorld, random.fork());
     store.observe((revision) => {
       invariants.committed(revision);
       for (const node of nodes) {
@@ -159,7 +162,7 @@ class Simulation {
   }
 
   async run(steps: number): Promise<SimulationResult> {
-    for (const starter of [...this.#nodes, ...this.#clients]) {
+    for (const starter of [...this.#nodes, ...this.#clients, this.#operator]) {
       starter.start();
     }
     await settled();
@@ -211,6 +214,7 @@ class Simulation {
       this.#clients.every(
         ({ users, process }) => process.responsive && users.every(({ doing }) => doing === undefined),
       ) &&
+      !this.#operator.busy &&
       this.#invariants.history.tickets().length === 0 &&
       this.#nodes.every(({ run }) => run?.serves === true && isIdle(run))
     );

@@ -1,5 +1,5 @@
-import { exclusive, shared } from "../../packages/metasrv/src/model/share.js";
-import type { Profile } from "./profile.js";
+import { exclusive, shared } from "../../packages/metasrv/src/model/ticket-content.js";
+import { peace, type Profile } from "./profile.js";
 
 // In most runs, a mistake does not show. In these kinds of runs it does.
 
@@ -140,3 +140,20 @@ export const sharedLocksInPeace: Partial<Profile> = {
   ttlsMs: [6_000],
   holdPart: 3,
 };
+
+/** Many ask for several locks at once, which others want one by one; and operators take them away. */
+export const groupedLocks: Partial<Profile> = {
+  ...sharedLocks,
+  names: ["a", "b", "c"],
+  groups: [
+    ["a", "b"],
+    ["b", "c"],
+    ["c", "a"],
+    ["a", "b", "c"],
+  ],
+  grouping: 0.6,
+  forceEveryMs: 500,
+};
+
+/** The same, and nothing fails. */
+export const groupedLocksInPeace: Partial<Profile> = { ...groupedLocks, ...peace };

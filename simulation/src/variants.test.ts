@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
+import type { BrokenVariant } from "./broken-variant.js";
 import { simulate, SimulationError } from "./simulation.js";
-import { type BrokenVariant, variants } from "./variants.js";
+import { variants } from "./variants.js";
 
 const stepsPerSeed = 2_000;
 

@@ -23,9 +23,9 @@ import {
   TtlWhileWaiting,
   UnlockWithoutToken,
 } from "./broken-logs.js";
-import type { Invariant } from "./invariants.js";
+import type { BrokenVariant } from "./broken-variant.js";
+import { groupVariants } from "./group-variants.js";
 import { unlocksTheLatest } from "./mistaken-commands.js";
-import type { Variant } from "./simulation.js";
 import {
   delayedRenewals,
   delayedRequests,
@@ -40,15 +40,6 @@ import {
   sharedLocks,
   sharedLocksInPeace,
 } from "./telling-profiles.js";
-
-/** Something that is wrong on purpose. */
-export interface BrokenVariant {
-  readonly create: () => Variant;
-  /** The invariants that it breaks. Any of them may show first. */
-  readonly breaks: readonly Invariant[];
-  /** Within how many steps it must be found, over all seeds from 1 on. */
-  readonly withinSteps: number;
-}
 
 /** All mistakes of metasrv or its client that the simulation must find. */
 export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, BrokenVariant>([
@@ -291,6 +282,7 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
     "a client counts from the answer",
     { create: () => ({ client: { countsFromAnswer: true } }), breaks: ["I3", "I4"], withinSteps: 20_000 },
   ],
+  ...groupVariants,
 ]);
 
 /** Tokens that one node counts alone. They rise at that node, and mean nothing at others. */

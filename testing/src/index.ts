@@ -9,7 +9,7 @@ export { leakCheck } from "./leak-check.js";
 export type { LogLine, Metasrv, MetasrvOptions } from "./metasrv.js";
 export { startMetasrv } from "./metasrv.js";
 export type { ModelObserver } from "./model-log.js";
-export { admits, ModelLog, type ModelShare, type ModelTicket } from "./model-log.js";
+export { admits, ModelLog, type ModelPart, type ModelShare, type ModelTicket } from "./model-log.js";
 export type { Direction, TcpProxy, TcpProxyOptions } from "./tcp-proxy.js";
 export { startTcpProxy } from "./tcp-proxy.js";
 export type { ToolName } from "./tools.js";

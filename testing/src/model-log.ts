@@ -1,38 +1,60 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { type Command, type CreateCommand, EntrySchema, RemoveCause } from "@metasrv/proto/metasrv/store/v1";
+import {
+  type Command,
+  type CreateCommand,
+  EntrySchema,
+  type LockPart,
+  RemoveCause,
+  type TicketContent,
+} from "@metasrv/proto/metasrv/store/v1";
+
+/** What a ticket takes of its lock, and the most that all may take beside it. */
+export interface ModelShare {
+  readonly permits: number;
+  readonly limit: number;
+}
+
+/** What a ticket takes of one of its locks. */
+export interface ModelPart extends ModelShare {
+  readonly name: string;
+}
 
 /** A ticket as the model has it. */
 export interface ModelTicket {
+  /** By this it is known: the first of its locks. */
   readonly name: string;
   readonly id: string;
   readonly token: bigint;
+  /** All its locks: one, or several that it holds together or not at all. */
+  parts: readonly ModelPart[];
   owner: string;
   memberId: string;
   attempt: number;
-  permits: number;
-  limit: number;
 }
-
-/** What a ticket takes of its lock, and the most that all may take beside it. */
-export type ModelShare = Pick<ModelTicket, "permits" | "limit">;
 
 const noLimit = 2 ** 32 - 1;
 
 /** Told what happens to the model's tickets. */
 export interface ModelObserver {
+  /** @param others - those that stand before it in one of its queues */
   created(ticket: ModelTicket, others: readonly ModelTicket[]): void;
   changed(ticket: ModelTicket): void;
-  /** @param place - the place in the log of the command that removed it, as a number like a token */
-  removed(ticket: ModelTicket, place: bigint): void;
+  /**
+   * @param place - the place in the log of the command that removed it, as a number like a token
+   * @param forced - whether that was done by hand
+   */
+  removed(ticket: ModelTicket, place: bigint, forced: boolean): void;
 }
 
 /**
- * The meaning of the log's entries, written a second time and as simply as it can be: one array of tickets for each
- * lock, the first of which hold: as many as leave room for each other. The fold under test must do the same.
+ * The meaning of the log's entries, written a second time and as simply as it can be: one array of tickets. Those that ask
+ * for a lock are its queue, and the first of a queue are admitted: as many as leave room for each other. A ticket holds
+ * once all queues in which it stands admit it. The fold under test must do the same.
  */
 export class ModelLog {
   readonly #observer: ModelObserver;
-  readonly #queues = new Map<string, ModelTicket[]>();
+  /** In the order of the log. */
+  #tickets: readonly ModelTicket[] = [];
   readonly #applied = new Set<string>();
   /** For each writer: the sequence up to which it has said that it never writes an entry again. */
   readonly #settled = new Map<string, bigint>();
@@ -43,24 +65,34 @@ export class ModelLog {
     this.#offset = offset;
   }
 
-  /** The tickets of a lock, the first of which hold. */
+  /** All tickets, in the order of the log. */
+  get tickets(): readonly ModelTicket[] {
+    return this.#tickets;
+  }
+
+  /** The tickets that ask for a lock, the first of which are admitted. */
   queue(name: string): readonly ModelTicket[] {
-    return this.#queues.get(name) ?? [];
+    return this.#tickets.filter(({ parts }) => parts.some((part) => part.name === name));
   }
 
-  /** Those of a lock's tickets that hold. */
-  holders(name: string): readonly ModelTicket[] {
-    const queue = this.queue(name);
-    return queue.slice(0, holding(queue));
+  /** What the tickets of a lock take of it, in their order. */
+  shares(name: string): readonly ModelShare[] {
+    return this.#tickets.flatMap(({ parts }) => parts.filter((part) => part.name === name));
   }
 
-  /** Whether a ticket that came now would hold at once. */
-  admits(name: string, share: ModelShare): boolean {
-    return admits(this.queue(name), share);
+  /** Those of a lock's tickets that it is free for. One of them that waits for other locks keeps it from others meanwhile. */
+  admitted(name: string): readonly ModelTicket[] {
+    return this.queue(name).slice(0, leavingRoom(this.shares(name)));
   }
 
-  tickets(): readonly ModelTicket[] {
-    return [...this.#queues.values()].flat();
+  /** Whether a ticket has all its locks. */
+  holds(ticket: ModelTicket): boolean {
+    return ticket.parts.every(({ name }) => this.admitted(name).includes(ticket));
+  }
+
+  /** Whether a ticket for these locks that came now would hold at once. */
+  admits(parts: readonly ModelPart[]): boolean {
+    return parts.every((part) => admits(this.shares(part.name), part));
   }
 
   /** @returns whether the entry was applied now, and not before */
@@ -75,10 +107,7 @@ export class ModelLog {
     this.#settled.set(memberId, settled > settledBefore ? settled : settledBefore);
     commands.forEach((command, index) => {
       const token = (revision + this.#offset) * 4096n + BigInt(index);
-      this.#execute(command, memberId, token, revision, ({ content: at }) => {
-        const { owner = "", permits = 0, limit = 0 } = contents[at] ?? {};
-        return { owner, permits: permits || 1, limit: limit || 1 };
-      });
+      this.#execute(command, memberId, token, revision, ({ content }) => contents[content]);
     });
     return true;
   }
@@ -88,7 +117,7 @@ export class ModelLog {
     writer: string,
     token: bigint,
     revision: bigint,
-    contentOf: (create: CreateCommand) => Content,
+    contentOf: (create: CreateCommand) => TicketContent | undefined,
   ): void {
     switch (command.case) {
       case "create":
@@ -97,10 +126,9 @@ export class ModelLog {
       case "renew": {
         const { name, id, token: wanted, downgrade } = command.value;
         const ticket = this.#find(name, id);
-        const isPart = ticket !== undefined && ticket.limit !== 1 && ticket.limit !== noLimit;
-        if (ticket?.token === wanted && this.#holds(ticket) && !(downgrade && isPart)) {
+        if (ticket?.token === wanted && this.holds(ticket) && !(downgrade && !mayDowngrade(ticket))) {
           ticket.memberId = writer;
-          ticket.limit = downgrade ? noLimit : ticket.limit;
+          ticket.parts = downgrade ? ticket.parts.map((part) => ({ ...part, limit: noLimit })) : ticket.parts;
           this.#observer.changed(ticket);
         }
         break;
@@ -122,6 +150,14 @@ export class ModelLog {
         }
         break;
       }
+      case "force": {
+        const { name, token: wanted } = command.value;
+        const ticket = this.queue(latin1(name)).find((one) => one.token === wanted);
+        if (ticket !== undefined) {
+          this.#remove(ticket, token, true);
+        }
+        break;
+      }
       case "raiseFloor":
         // The offset is computed for the entry's first command. It counts for the commands that follow in the same
         // entry, too.
@@ -134,36 +170,45 @@ export class ModelLog {
     }
   }
 
-  #create({ name, id, attempt, try: impatient }: CreateCommand, writer: string, token: bigint, content: Content): void {
+  #create(
+    { name, id, attempt, try: impatient }: CreateCommand,
+    writer: string,
+    token: bigint,
+    content: TicketContent | undefined,
+  ): void {
     const existing = this.#find(name, id);
-    const lock = latin1(name);
+    const { owner = "" } = content ?? {};
     if (existing === undefined) {
-      const queue = this.#queues.get(lock) ?? [];
-      if (impatient && !this.admits(lock, content)) {
+      const own = { name, permits: content?.permits ?? 0, limit: content?.limit ?? 0 };
+      const parts = [own, ...(content?.others ?? [])].map(partOf);
+      if (impatient && !this.admits(parts)) {
         return;
       }
-      const ticket = { name: lock, id: latin1(id), token, memberId: writer, attempt, ...content };
-      this.#observer.created(ticket, queue);
-      this.#queues.set(lock, [...queue, ticket]);
+      const ticket = { name: latin1(name), id: latin1(id), token, parts, owner, memberId: writer, attempt };
+      const others = this.#tickets.filter((one) =>
+        one.parts.some((part) => parts.some((its) => its.name === part.name)),
+      );
+      this.#observer.created(ticket, others);
+      this.#tickets = [...this.#tickets, ticket];
       return;
     }
     if (attempt < existing.attempt) {
       return;
     }
-    if (impatient && !this.#holds(existing)) {
+    if (impatient && !this.holds(existing)) {
       this.#remove(existing, token);
       return;
     }
     existing.memberId = writer;
     existing.attempt = attempt;
-    existing.owner = content.owner;
+    existing.owner = owner;
     this.#observer.changed(existing);
   }
 
   #mayRemove(ticket: ModelTicket, cause: RemoveCause, writer: string, memberId: string): boolean {
     switch (cause) {
       case RemoveCause.RELEASED:
-        return this.#holds(ticket);
+        return this.holds(ticket);
       case RemoveCause.ABANDONED:
         return ticket.memberId === memberId;
       default:
@@ -171,32 +216,23 @@ export class ModelLog {
     }
   }
 
-  #holds(ticket: ModelTicket): boolean {
-    return this.holders(ticket.name).includes(ticket);
-  }
-
-  #remove(ticket: ModelTicket, place: bigint): void {
-    this.#queues.set(
-      ticket.name,
-      this.queue(ticket.name).filter((other) => other !== ticket),
-    );
-    this.#observer.removed(ticket, place);
+  #remove(ticket: ModelTicket, place: bigint, forced = false): void {
+    this.#tickets = this.#tickets.filter((other) => other !== ticket);
+    this.#observer.removed(ticket, place, forced);
   }
 
   #find(name: Uint8Array, id: Uint8Array): ModelTicket | undefined {
-    return this.queue(latin1(name)).find((ticket) => ticket.id === latin1(id));
+    return this.#tickets.find((ticket) => ticket.name === latin1(name) && ticket.id === latin1(id));
   }
 }
 
-type Content = ModelShare & { readonly owner: string };
-
-/** Whether a ticket that came to a queue would hold at once. */
+/** Whether a ticket that came to a queue would be admitted at once. */
 export function admits(queue: readonly ModelShare[], share: ModelShare): boolean {
-  return holding([...queue, share]) > queue.length;
+  return leavingRoom([...queue, share]) > queue.length;
 }
 
-/** How many of the first hold. */
-function holding(queue: readonly ModelShare[]): number {
+/** How many of the first leave room for each other. */
+function leavingRoom(queue: readonly ModelShare[]): number {
   let permits = 0;
   let least = Infinity;
   const waits = queue.findIndex((ticket) => {
@@ -205,6 +241,15 @@ function holding(queue: readonly ModelShare[]): number {
     return permits > least;
   });
   return waits === -1 ? queue.length : waits;
+}
+
+/** Permits of a semaphore and several locks cannot be shared otherwise than they were asked for. */
+function mayDowngrade({ parts: [first, ...others] }: ModelTicket): boolean {
+  return others.length === 0 && (first?.limit === 1 || first?.limit === noLimit);
+}
+
+function partOf({ name, permits, limit }: Pick<LockPart, "name" | "permits" | "limit">): ModelPart {
+  return { name: latin1(name), permits: permits || 1, limit: limit || 1 };
 }
 
 function latin1(bytes: Uint8Array): string {

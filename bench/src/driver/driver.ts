@@ -4,6 +4,7 @@ import { GrantTimer } from "./grant-timer.js";
 import { holdLocks } from "./hold-locks.js";
 import type { JobArgument, JobName, JobRequest, JobResult } from "./jobs.js";
 import { KeptLocks } from "./kept-locks.js";
+import { LockWatches } from "./lock-watches.js";
 import { MixedLoad } from "./mixed-load.js";
 import { Rush } from "./rush.js";
 import { SteadyLoad } from "./steady-load.js";
@@ -16,10 +17,12 @@ const mixed = new MixedLoad();
 const rush = new Rush();
 const steady = new SteadyLoad();
 const tries = new Tries();
+const watches = new LockWatches();
 
 const jobs: { readonly [Name in JobName]: (argument: JobArgument<Name>) => Promise<JobResult<Name>> } = {
   open: ({ spec, clients }) => cycles.open(spec, clients),
   cycles: (job) => cycles.run(job),
+  check: (job) => cycles.check(job),
   "keep-alive": ({ url, count, ttlMs }) => kept.take(url, count, ttlMs),
   "count-renewals": ({ durationMs }) => kept.countRenewals(durationMs),
   hold: ({ url, count, ttlSeconds }) => holdLocks(url, count, ttlSeconds),
@@ -38,6 +41,17 @@ const jobs: { readonly [Name in JobName]: (argument: JobArgument<Name>) => Promi
     return Promise.resolve();
   },
   "steady-marks": () => Promise.resolve(steady.marks),
+  "steady-pace": ({ pace, inFlight }) => {
+    steady.pace(pace, inFlight);
+    return Promise.resolve();
+  },
+  "steady-end": () => steady.end(),
+  "watch-open": ({ url, prefix, kept: count }) => watches.open(url, prefix, count),
+  "watch-begin": ({ unread }) => watches.begin(unread),
+  "watch-lags": ({ samples }) => watches.lags(samples),
+  "watch-told": () => Promise.resolve(watches.told()),
+  "watch-kept-only": () => watches.untilKeptOnly(),
+  "watch-end": () => watches.end(),
   mixed: ({ url }) => mixed.start(url),
   "mixed-state": () => Promise.resolve(mixed.state()),
 };

@@ -1,6 +1,7 @@
 import type { LatencySummary } from "../measure/latency.js";
 import type { Mark } from "../measure/rate.js";
 import type { ClientSpec } from "../peers/lock-client.js";
+import type { Pace } from "./steady-load.js";
 
 /** Runs lock+unlock cycles for a while, as many at a time as there are callers. */
 export interface CyclesJob {
@@ -8,8 +9,17 @@ export interface CyclesJob {
   readonly inFlight: number;
   /** How long cycles are started. Those that are under way at the end are finished, and count. */
   readonly durationMs: number;
-  /** `free`: every cycle takes a lock of its own; `hot`: all take the same. */
-  readonly names: "free" | "hot";
+  /** `free`: every cycle takes a lock of its own; `hot`: all take the same; `asked`: the client knows what to ask for. */
+  readonly names: "free" | "hot" | "asked";
+  /** How long each cycle holds, where names are `asked`; absent: as shortly as it can. */
+  readonly holdMs?: number;
+}
+
+/** Runs cycles in which what is asked for is held for a while, to see how many hold at a time. */
+export interface CheckJob {
+  readonly inFlight: number;
+  readonly durationMs: number;
+  readonly holdMs: number;
 }
 
 /** The result of a {@link CyclesJob}. */
@@ -17,6 +27,8 @@ export interface CyclesDone extends LatencySummary {
   readonly cycles: number;
   /** Cycles that ended after a cycle of another caller. On a hot lock, this is how often it changed hands. */
   readonly handovers: number;
+  /** The cycles of the caller that had the fewest, divided by those of the average caller. */
+  readonly leastShare: number;
   readonly failed: number;
   /** The message of the first failure. */
   readonly failure: string | undefined;
@@ -37,6 +49,13 @@ export interface TriesDone {
   readonly failure: string | undefined;
 }
 
+/** What a watch has told since it began. */
+export interface Watched {
+  readonly messages: number;
+  /** Locks that were there, or had changed, and locks that had gone. */
+  readonly changes: number;
+}
+
 /** What a mixed load has done so far. */
 export interface MixedState {
   readonly done: Readonly<Record<string, number>>;
@@ -50,6 +69,8 @@ export interface Jobs {
   /** Opens clients, each with connections of its own. */
   open: (argument: { readonly spec: ClientSpec; readonly clients: number }) => void;
   cycles: (job: CyclesJob) => CyclesDone;
+  /** Tells the most holders at a time; fails when too few or too many hold, or something is not given back. */
+  check: (job: CheckJob) => number;
 
   /** Takes locks and keeps them alive until the process ends. */
   "keep-alive": (argument: { readonly url: string; readonly count: number; readonly ttlMs: number }) => void;
@@ -76,10 +97,25 @@ export interface Jobs {
   /** Ends the tries, and tells how long each answer took. */
   "try-end": (argument: null) => TriesDone;
 
-  /** Runs cycles of lock and unlock until the process ends, and counts them as time goes by. */
+  /** Runs cycles of lock and unlock, and counts them as time goes by. */
   "steady-load": (argument: { readonly url: string; readonly inFlight: number }) => void;
   /** How many cycles there have been, from the start on. */
   "steady-marks": (argument: null) => readonly Mark[];
+  /** From now on, begins no more cycles a second than the pace says, with at least so many in flight. */
+  "steady-pace": (argument: { readonly pace: Pace; readonly inFlight: number }) => void;
+  /** Begins no more cycles; ends when the last lock is released. */
+  "steady-end": (argument: null) => void;
+
+  /** Takes locks under a prefix that is to be watched. They stay held. */
+  "watch-open": (argument: { readonly url: string; readonly prefix: string; readonly kept: number }) => void;
+  /** Watches the prefix, and beside that so many times more without reading; ends when all locks are told. */
+  "watch-begin": (argument: { readonly unread: number }) => void;
+  /** How long it took until the watch told that a lock is held, in milliseconds. */
+  "watch-lags": (argument: { readonly samples: number }) => readonly number[];
+  "watch-told": (argument: null) => Watched;
+  /** Fails unless the watch tells in the end that only those locks are held that were taken first. */
+  "watch-kept-only": (argument: null) => void;
+  "watch-end": (argument: null) => void;
 
   /** Starts a load of all sorts, until the process ends. */
   mixed: (argument: { readonly url: string }) => void;

@@ -12,6 +12,8 @@ export interface Sample {
   readonly cycles: number;
   /** How often a hot lock changed hands; undefined where there is none. */
   readonly handovers?: number;
+  /** The cycles of the caller that had the fewest by those of the average one; undefined where it does not matter. */
+  readonly leastShare?: number;
   /** Cycles that failed. */
   readonly failed: number;
   readonly seconds: number;
@@ -35,6 +37,8 @@ export interface Row {
   readonly failed: number;
   /** The part of the cycles on a hot lock in which another client had the lock than in the cycle before. */
   readonly handoverShare?: number;
+  /** As that of a {@link Sample}. */
+  readonly leastShare?: number;
   readonly samples: readonly Sample[];
   /** Set when there were pauses between cycles, so that their rate means nothing. */
   readonly paced?: boolean;
@@ -57,6 +61,7 @@ export function summarize(workload: string, contender: string, samples: readonly
     }
   }
   const handoverShare = middle(({ handovers, cycles }) => handovers && handovers / cycles);
+  const leastShare = middle((sample) => sample.leastShare);
   return {
     workload,
     contender,
@@ -66,6 +71,7 @@ export function summarize(workload: string, contender: string, samples: readonly
     cpuUs,
     failed: samples.reduce((sum, { failed }) => sum + failed, 0),
     ...(handoverShare !== undefined && { handoverShare }),
+    ...(leastShare !== undefined && { leastShare }),
     samples,
   };
 }

@@ -97,6 +97,17 @@ export const contenders = {
       return { load: { kind: "redis-semaphore", address }, pids: { store: [pid] } };
     },
   },
+  "metasrv-singly": {
+    label: "metasrv, one lock after the other",
+    seat: async (arena) => {
+      const { load, pids } = await nodes(arena, 1);
+      return { load: { ...load, kind: "metasrv-singly" }, pids };
+    },
+  },
+  "etcd3-recipe": {
+    label: "recipe on etcd3",
+    seat: (arena) => onEtcd(arena, (address) => ({ kind: "etcd3-recipe", address })),
+  },
   "etcd-put": {
     label: "floor: one etcd put",
     seat: (arena) => onEtcd(arena, (address) => ({ kind: "etcd-put", address, puts: 1 })),
@@ -138,7 +149,7 @@ export const contenders = {
 /** Id of a contender. */
 export type ContenderId = keyof typeof contenders;
 
-async function nodes(arena: Arena, count: number): Promise<Seat> {
+async function nodes(arena: Arena, count: number): Promise<Seat & { load: { kind: "metasrv" } }> {
   const cluster = await arena.metasrv(count);
   const etcd = await arena.etcd();
   return {

@@ -45,11 +45,12 @@ the locks taken: a lock that costs 100 µs on the busiest process cannot be had 
 machine.
 
 Peers: etcd's own lock service, called by grpc-js with a lease for each caller; the \`Lock\` of the npm package etcd3;
-Redlock and the Mutex of redis-semaphore, over one Redis. What each guarantees differs: a volatile Redis forgets
-its locks when it stops, and neither of the Redis locks has a queue or a fencing token. Floors are no locks: they show what
-remains when everything but a store or a transport is left out.
+Redlock, and the Mutex and the Semaphore of redis-semaphore, over one Redis; and, for shared locks and semaphores, a recipe
+on etcd3 that was written for this benchmark. What each guarantees differs: a volatile Redis forgets its locks when it stops,
+and none of the Redis locks has a queue or a fencing token. Floors are no locks: they show what remains when everything but
+a store or a transport is left out.
 
-Again: \`npm run bench\` (all, and this page, in some 45 minutes), \`npm run bench -- --quick\` (the main workloads in two
+Again: \`npm run bench\` (all, and this page, in about an hour), \`npm run bench -- --quick\` (the main workloads in two
 to three minutes), \`npm run bench -- --only free-64\`, \`npm run bench -- --soak 30\`. Other versions of etcd and Redis are
 named by \`ETCD_BIN\` and \`REDIS_BIN\`.
 

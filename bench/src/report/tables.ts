@@ -17,6 +17,10 @@ export function rowsTable(rows: readonly Row[], results: Results): Table {
   if (hot) {
     heading.push("changed hands");
   }
+  const asked = rows.some(({ leastShare }) => leastShare !== undefined);
+  if (asked) {
+    heading.push("least served");
+  }
   const failures = rows.some(({ failed }) => failed > 0);
   if (failures) {
     heading.push("failed");
@@ -31,6 +35,7 @@ export function rowsTable(rows: readonly Row[], results: Results): Table {
       ...shown.map((part) => orDash(row.cpuUs[part])),
       ...(compared ? [orDash(results.speedRatio(row.workload, first?.contender ?? "", row.contender))] : []),
       ...(hot ? [row.handoverShare === undefined ? "–" : `${(row.handoverShare * 100).toFixed(0)} %`] : []),
+      ...(asked ? [orDash(row.leastShare)] : []),
       ...(failures ? [String(row.failed)] : []),
     ]),
   ];

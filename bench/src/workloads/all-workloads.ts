@@ -4,16 +4,19 @@ import { held } from "./held.js";
 import { keptAlive } from "./kept-alive.js";
 import { list } from "./list.js";
 import { lockCycles } from "./lock-cycles.js";
+import { lockKinds } from "./lock-kinds.js";
 import { queue } from "./queue.js";
 import { snapshot } from "./snapshot.js";
 import { start } from "./start.js";
 import { storeWrites } from "./store-writes.js";
 import { tryBurst } from "./try-burst.js";
+import { watch } from "./watch.js";
 import type { Workload } from "./workload.js";
 
 /** In the order in which they are run and reported. */
 export const allWorkloads: readonly Workload[] = [
   ...lockCycles,
+  ...lockKinds,
   queue,
   tryBurst,
   keptAlive,
@@ -24,4 +27,5 @@ export const allWorkloads: readonly Workload[] = [
   start,
   snapshot,
   list,
+  watch,
 ];

@@ -5,7 +5,7 @@ import { runH2load } from "../floors/h2load.js";
 import { cpuSeconds } from "../measure/process-usage.js";
 import { type Part, type Row, type Sample, summarize } from "../measure/sample.js";
 import type { Seat } from "../peers/contenders.js";
-import type { Context, Plan } from "./workload.js";
+import type { Context } from "./workload.js";
 
 /** A contender in a contest. */
 export interface Entry {
@@ -20,6 +20,13 @@ export interface Entry {
 
 type Measure = (durationMs: number) => Promise<Sample>;
 
+interface Lane {
+  readonly entry: Entry;
+  readonly measure: Measure;
+  /** Throws if what was measured was wrong. */
+  readonly check: () => Promise<void>;
+}
+
 // Code is compiled sooner if it runs more often. So free locks are warmed up with at least this many in flight.
 const warmUpInFlight = 64;
 // A step of warming up counts as faster if it is faster by this factor.
@@ -27,6 +34,8 @@ const gain = 1.02;
 const pauseMs = 100;
 // A contender that was idle during others' turns is slow for a moment. This much of each turn is not counted.
 const leadInMs = 500;
+// Long enough that holders meet, and so often that all may.
+const checkJob = { durationMs: 1_000, holdMs: 20 } as const;
 
 /**
  * Measures all entries in alternating rounds, there and back again, so that neither a drift of the machine's speed nor
@@ -35,10 +44,9 @@ const leadInMs = 500;
 export async function contest(entries: readonly Entry[], context: Context): Promise<Row[]> {
   const { rounds, roundMs } = context.plan;
   await using drivers = new Drivers();
-  const lanes: { readonly entry: Entry; readonly measure: Measure; readonly samples: Sample[] }[] = [];
+  const lanes: (Lane & { readonly samples: Sample[] })[] = [];
   for (const entry of entries) {
-    const measure = await prepare(entry, drivers, context.plan);
-    lanes.push({ entry, measure, samples: [] });
+    lanes.push({ ...(await prepare(entry, drivers, context)), samples: [] });
   }
   for (let round = 0; round < rounds; round++) {
     for (const { measure, samples } of round % 2 === 0 ? lanes : lanes.toReversed()) {
@@ -46,6 +54,9 @@ export async function contest(entries: readonly Entry[], context: Context): Prom
       samples.push(await measure(roundMs));
       await sleep(pauseMs);
     }
+  }
+  for (const { check } of lanes) {
+    await check();
   }
   return lanes.map(({ entry, samples }) => summarize(entry.workload, entry.contender, samples));
 }
@@ -65,11 +76,12 @@ class Drivers implements AsyncDisposable {
   }
 }
 
-async function prepare(entry: Entry, drivers: Drivers, plan: Plan): Promise<Measure> {
+async function prepare(entry: Entry, drivers: Drivers, { plan, log }: Context): Promise<Lane> {
   const { inFlight, clients, names, seat } = entry;
   const { load, pids } = seat;
   if (load.kind === "h2load") {
-    return (durationMs) => withCpu(pids, () => runH2load(load.address, inFlight, durationMs));
+    const measure: Measure = (durationMs) => withCpu(pids, () => runH2load(load.address, inFlight, durationMs));
+    return { entry, measure, check: () => Promise.resolve() };
   }
   const driver = await drivers.start();
   await driver.do("open", { spec: load, clients });
@@ -82,17 +94,25 @@ async function prepare(entry: Entry, drivers: Drivers, plan: Plan): Promise<Meas
     const { cycles, seconds } = await driver.do("cycles", warmUpJob);
     return cycles / seconds;
   });
-  return async (durationMs) => {
+  const measure: Measure = async (durationMs) => {
     await driver.do("cycles", { inFlight, durationMs: leadInMs, names });
     return withCpu({ ...pids, client: [driver.pid] }, async () => {
       const done = await driver.do("cycles", { inFlight, durationMs, names });
       if (done.cycles === 0) {
         throw new Error(`${entry.contender} did nothing: ${done.failure ?? "no cycle ended"}`);
       }
-      const { cycles, handovers, failed, seconds, p50Ms, p99Ms } = done;
-      return { cycles, failed, seconds, p50Ms, p99Ms, cpuSeconds: {}, ...(names === "hot" && { handovers }) };
+      const { cycles, handovers, leastShare, failed, seconds, p50Ms, p99Ms } = done;
+      const fairness = { ...(names === "hot" && { handovers }), ...(names === "asked" && { leastShare }) };
+      return { cycles, failed, seconds, p50Ms, p99Ms, cpuSeconds: {}, ...fairness };
     });
   };
+  const check = async (): Promise<void> => {
+    if (names === "asked") {
+      const peak = await driver.do("check", { inFlight, ...checkJob });
+      log(`${entry.contender}: at most ${peak} at a time, and all was given back`);
+    }
+  };
+  return { entry, measure, check };
 }
 
 /** Runs steps until two in a row were not faster than the fastest one before them. */

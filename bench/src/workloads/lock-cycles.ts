@@ -1,6 +1,7 @@
-import { type ContenderId, contenders, type Seat } from "../peers/contenders.js";
+import type { ContenderId } from "../peers/contenders.js";
 import { Arena } from "../servers/arena.js";
 import { contest, type Entry } from "./contest.js";
+import { seatOf } from "./seat-of.js";
 import type { Context, Outcome, Workload } from "./workload.js";
 
 interface Cycles {
@@ -121,18 +122,4 @@ async function run({ id, inFlight, names, main, others }: Cycles, context: Conte
     }
   }
   return { rows: await contest(entries, context), figures: [] };
-}
-
-/** Everything but Redis and h2load must be there. These must be there, too, if the user names them. */
-async function seatOf(id: ContenderId, arena: Arena, { log }: Context): Promise<Seat | undefined> {
-  try {
-    return await contenders[id].seat(arena);
-  } catch (error) {
-    const variable = id === "grpc-noop-h2load" ? "H2LOAD_BIN" : /^red(?:lock|is)/.test(id) ? "REDIS_BIN" : undefined;
-    if (variable === undefined || process.env[variable]) {
-      throw error;
-    }
-    log(`left out ${contenders[id].label}: ${String(error)}`);
-    return undefined;
-  }
 }

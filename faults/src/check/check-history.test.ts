@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import type { Ask } from "../history/ask.js";
+import { noteForces } from "../history/force.js";
 import type { History, ResourceEvent } from "../history/history.js";
 import type { TicketLife } from "../history/ticket-life.js";
 import { checkHistory } from "./check-history.js";
@@ -30,7 +31,7 @@ function held(id: string, token: bigint, from: number, to: number, rest: Partial
 }
 
 function ticket(owner: string, token: bigint, rest: Partial<TicketLife> = {}): TicketLife {
-  return { lock: "a", id: `${owner}-${token}`, ask: owner, token, createdUs: 0, memberId: "1", ...rest };
+  return { lock: "a", id: `${owner}-${token}`, ask: owner, token, createdUs: 0, memberId: "1", held: true, ...rest };
 }
 
 /** A history that is as it should be, except for what is given. */
@@ -43,6 +44,7 @@ function history(given: Partial<History>): History {
   );
   return {
     tickets,
+    forces: [],
     resource: [],
     putsUs: [],
     faults: [],
@@ -215,5 +217,71 @@ describe("the resource", () => {
   test("refuses who held before", () => {
     const resource = [wrote("written", "x", 1n, 1.5), wrote("written", "y", 3n, 3), wrote("fenced", "x", 1n, 3.5)];
     expect(rulesBroken({ asks, resource })).toEqual([]);
+  });
+});
+
+describe("several locks at once", () => {
+  const others = [{ lock: "b", permits: 1, limit: 1 }];
+  const both = held("x", 1n, 1, 3, { others });
+  const tickets = [
+    ticket("x", 1n, { others: ["b"], goneUs: 3 * second, gonePlace: 2n }),
+    ticket("y", 3n, { lock: "b", goneUs: 9 * second, gonePlace: 4n }),
+  ];
+
+  test("are held beside nobody, each of them", () => {
+    const other = (from: number) => held("y", 3n, from, 9, { lock: "b" });
+    expect(rulesBroken({ asks: [both, other(3)], tickets })).toEqual([]);
+    expect(rulesBroken({ asks: [both, other(2)], tickets })).toEqual(["holders leave room"]);
+  });
+
+  test("are granted for a ticket of all of them, once it holds them all", () => {
+    const [whole] = tickets as [TicketLife, TicketLife];
+    expect(rulesBroken({ asks: [both], tickets: [whole] })).toEqual([]);
+    expect(rulesBroken({ asks: [both], tickets: [{ ...whole, held: false }] })).toEqual(["grants are committed"]);
+    expect(rulesBroken({ asks: [both], tickets: [{ ...whole, others: [] }] })).toEqual(["grants are committed"]);
+  });
+
+  test("have a floor each", () => {
+    const before = held("y", 3n, 0, 1, { lock: "b", floor: 3n });
+    const after = { ...both, floor: 1n, otherFloors: [1n] };
+    expect(
+      rulesBroken({
+        asks: [before, after],
+        tickets: [...tickets.slice(0, 1), ticket("y", 3n, { lock: "b", goneUs: second })],
+      }),
+    ).toEqual(["tokens rise"]);
+  });
+});
+
+describe("a release by force", () => {
+  const forces = [{ lock: "a", token: 1n, atUs: 1.9 * second, doneUs: 2.1 * second }];
+  const gone = ticket("x", 1n, { goneUs: 2 * second, gonePlace: 2n, forced: true });
+  const next = held("y", 3n, 1.95, 9);
+  const tickets = [gone, ticket("y", 3n, { goneUs: 9 * second, gonePlace: 4n })];
+  const holder = (toldUs: number) =>
+    ask("x", { token: 1n, grantedUs: second, untilUs: 9 * second, overUs: toldUs, forcedUs: 1.9 * second });
+
+  test("may take a lock from one who believes in it, who is told", () => {
+    expect(rulesBroken({ asks: [holder(2.2 * second), next], tickets, forces })).toEqual([]);
+    expect(rulesBroken({ asks: [holder(3.2 * second), next], tickets, forces })).toEqual(["force is told"]);
+  });
+
+  test("is told later where something is broken, and with the TTL at the latest", () => {
+    const fault = { kind: "metasrv-kill", target: "", beginUs: second, healedUs: 2 * second, endUs: 3 * second };
+    const [late, tooLate] = [holder(3.2 * second), { ...holder(8 * second), ttlMs: 5_000 }];
+    expect(rulesBroken({ asks: [late, next], tickets, forces, faults: [fault] })).toEqual([]);
+    expect(rulesBroken({ asks: [tooLate, next], tickets, forces, faults: [fault] })).toEqual(["force is told"]);
+  });
+
+  test("takes nothing that no operator named, and what it was told to have taken", () => {
+    expect(rulesBroken({ tickets: [gone] })).toEqual(["force hits what was named"]);
+    expect(rulesBroken({ tickets: [gone], forces })).toEqual([]);
+    expect(rulesBroken({ tickets: [], forces })).toEqual(["force hits what was named"]);
+  });
+
+  test("is found with the ask that it ended, by any of its locks", () => {
+    const asks = [held("x", 1n, 1, 3), held("y", 3n, 3, 4)];
+    noteForces(asks, [{ ...gone, others: ["b"] }, ...tickets.slice(1)], [{ lock: "b", token: 1n, atUs: 7 }]);
+    expect(asks.map(({ forcedUs }) => forcedUs)).toEqual([7, undefined]);
   });
 });

@@ -1,4 +1,5 @@
 import type { History } from "../history/history.js";
+import { checkForces } from "./forces.js";
 import { checkHolders } from "./holders.js";
 import { checkResource } from "./resource.js";
 import { checkTickets } from "./tickets.js";
@@ -12,6 +13,7 @@ export function checkHistory(history: History): Violation[] {
     ...checkTickets(history),
     ...checkUnlocks(history),
     ...checkResource(history),
+    ...checkForces(history),
     ...history.left.map((ticket): Violation => ({ rule: "nothing is left", what: `${ticket} is in the log` })),
   ];
 }

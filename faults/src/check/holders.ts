@@ -1,5 +1,5 @@
 import type { Ask } from "../history/ask.js";
-import { type Belief, beliefOf, type PartBelief, partsOf } from "../history/belief.js";
+import { type PartBelief, partsOf } from "../history/belief.js";
 import { byLock } from "./by-lock.js";
 import { at, type Violation } from "./violation.js";
 
@@ -8,11 +8,9 @@ import { at, type Violation } from "./violation.js";
  * token below what a resource may have been shown before, or one that was given out before.
  */
 export function checkHolders(asks: readonly Ask[]): Violation[] {
-  return [...byLock(asks)].flatMap(([lock, asksOfLock]) => {
-    const inOrder = (a: Belief, b: Belief): number => a.fromUs - b.fromUs;
-    const parts = asksOfLock.flatMap(partsOf).sort(inOrder);
-    const beliefs = asksOfLock.map(beliefOf).filter((belief) => belief !== undefined);
-    return [...overlaps(lock, parts), ...disorder(lock, beliefs.sort(inOrder))];
+  return [...byLock(asks.flatMap(partsOf))].flatMap(([lock, parts]) => {
+    const inOrder = parts.sort((a, b) => a.fromUs - b.fromUs);
+    return [...overlaps(lock, inOrder), ...disorder(lock, inOrder)];
   });
 }
 
@@ -32,18 +30,17 @@ function overlaps(lock: string, beliefs: readonly PartBelief[]): Violation[] {
   return violations;
 }
 
-function disorder(lock: string, beliefs: readonly Belief[]): Violation[] {
+function disorder(lock: string, beliefs: readonly PartBelief[]): Violation[] {
   const violations: Violation[] = [];
   const tokens = new Set<bigint>();
-  let highest: { readonly floor: bigint; readonly of: Belief } | undefined;
-  for (const belief of beliefs) {
-    const { token, ask } = belief;
+  let highest: { readonly floor: bigint; readonly of: PartBelief } | undefined;
+  for (const belief of beliefs.filter(({ ask, fromUs }) => fromUs === ask.grantedUs)) {
+    const { token, floor } = belief;
     if ((highest !== undefined && token < highest.floor) || tokens.has(token)) {
       const after = highest === undefined ? "another" : `${describe(highest.of)} with floor ${highest.floor}`;
       violations.push({ rule: "tokens rise", what: `${lock} was granted to ${describe(belief)} after ${after}` });
     }
     tokens.add(token);
-    const floor = ask.floor ?? token;
     if (highest === undefined || floor > highest.floor) {
       highest = { floor, of: belief };
     }
@@ -51,6 +48,6 @@ function disorder(lock: string, beliefs: readonly Belief[]): Violation[] {
   return violations;
 }
 
-function describe({ ask, token, fromUs, toUs }: Belief): string {
+function describe({ ask, token, fromUs, toUs }: PartBelief): string {
   return `${ask.id} (token ${token}, ${at(fromUs)} to ${Number.isFinite(toUs) ? at(toUs) : "the end"})`;
 }

@@ -27,8 +27,9 @@ export function lostPlaces(asks: readonly Ask[], tickets: readonly TicketLife[])
     if (goneUs === undefined || gonePlace === undefined || first === undefined || second === undefined) {
       return [];
     }
-    // Of those who share, one may go that has held beside others.
-    if (ask.waitMs !== undefined || first.token === ask.token || ask.limit !== 1) {
+    // Of those who share, one may go that has held beside others. One that was taken by force has lost it knowingly.
+    const isOther = ask.limit !== 1 || ask.others !== undefined || first.forced === true;
+    if (ask.waitMs !== undefined || first.token === ask.token || isOther) {
       return [];
     }
     const waited = (locks.get(ask.lock) ?? []).some(

@@ -23,7 +23,8 @@ export function checkResource({ asks, resource }: Pick<History, "asks" | "resour
     } else {
       const ask = asksById.get(id);
       const belief = ask === undefined ? undefined : beliefOf(ask);
-      if (belief !== undefined && belief.fromUs <= atUs && atUs < belief.toUs) {
+      const untilUs = Math.min(belief?.toUs ?? 0, ask?.forcedUs ?? Infinity);
+      if (belief !== undefined && belief.fromUs <= atUs && atUs < untilUs) {
         const what = `a write of ${id} to ${lock} with token ${token} was refused at ${at(atUs)}, while it believed to hold`;
         violations.push({ rule: "holders' writes are taken", what });
       }

@@ -1,7 +1,7 @@
 import type { Ask } from "../history/ask.js";
 import { beliefOf } from "../history/belief.js";
 import type { History } from "../history/history.js";
-import type { TicketLife } from "../history/ticket-life.js";
+import { locksOf, type TicketLife } from "../history/ticket-life.js";
 import { at, type Violation } from "./violation.js";
 
 /** The tickets of each ask, the oldest first. */
@@ -39,9 +39,14 @@ function checkGrant(ask: Ask, tickets: readonly TicketLife[]): Violation[] {
     const what = `${ask.id} was granted ${ask.lock} with token ${ask.token}, which the store never gave to it`;
     return [{ rule: "grants are committed", what }];
   }
+  const [asked, given] = [[ask.lock, ...(ask.others ?? []).map(({ lock }) => lock)], locksOf(ticket)];
+  if (ticket.held !== true || asked.join() !== given.join()) {
+    const what = `${ask.id} was granted ${asked.join(" and ")} with token ${ask.token}, which never held all of it, and no more`;
+    return [{ rule: "grants are committed", what }];
+  }
   const belief = beliefOf(ask);
   // The watch tells of a removal only after it. So whoever still believed at this time believed too long.
-  if (belief === undefined || ticket.goneUs === undefined || belief.toUs <= ticket.goneUs) {
+  if (belief === undefined || ticket.goneUs === undefined || belief.toUs <= ticket.goneUs || ticket.forced === true) {
     return [];
   }
   const untilText = Number.isFinite(belief.toUs) ? at(belief.toUs) : "the end";

@@ -1,5 +1,6 @@
-import type { FaultSpan, History } from "../history/history.js";
+import type { History } from "../history/history.js";
 import { ticketsByAsk } from "./tickets.js";
+import { touches } from "./touches.js";
 import { at, type Violation } from "./violation.js";
 
 // On a machine that is not overloaded, the watch tells of a removal within milliseconds.
@@ -29,8 +30,4 @@ export function checkUnlocks({ asks, tickets, faults }: Pick<History, "asks" | "
     const what = `${ask.id} was told at ${at(unlockedUs)} that ${ask.lock} is unlocked, but its ticket ${ticket.token} ${gone}`;
     return [{ rule: "unlocks take effect", what }];
   });
-}
-
-function touches({ beginUs, endUs }: FaultSpan, fromUs: number, toUs: number): boolean {
-  return beginUs <= toUs && endUs >= fromUs;
 }

@@ -13,6 +13,8 @@ export type Rule =
   | "holds are kept"
   | "one ticket an ask"
   | "unlocks take effect"
+  | "force hits what was named"
+  | "force is told"
   | "nothing is left"
   | "stale writes are refused"
   | "holders' writes are taken";

@@ -1,4 +1,4 @@
-import type { HistoryEvent } from "./event.js";
+import type { AskedPart, HistoryEvent } from "./event.js";
 
 /** One request for a lock, from asking to the end of the hold, as its client saw it. Moments are in microseconds. */
 export interface Ask {
@@ -13,8 +13,12 @@ export interface Ask {
   /** How much of the lock it takes, and the most that all holders may take beside it: 1 of 1 for an exclusive lock. */
   readonly permits: number;
   readonly limit: number;
+  /** More locks that are asked for at once. */
+  readonly others?: readonly AskedPart[];
   token?: bigint;
   floor?: bigint;
+  /** Of {@link others}. */
+  otherFloors?: readonly bigint[];
   grantedUs?: number;
   /** When it counted the lock as shared. */
   downgradedUs?: number;
@@ -27,6 +31,8 @@ export interface Ask {
   refusedUs?: number;
   /** Errors that the caller got. */
   readonly errors: { readonly atUs: number; readonly error: string }[];
+  /** When an operator was about to take it away, if its ticket went by that. Nobody can know of it before. */
+  forcedUs?: number;
   /** When its process was killed. */
   diedUs?: number;
 }
@@ -39,6 +45,7 @@ export function asksOf(process: string, events: readonly HistoryEvent[], diedUs?
       const { ask: id, lock, ttlMs, keepAlive, atUs: askedUs, permits = 1, limit = 1 } = event;
       const rest = {
         ...(event.waitMs !== undefined && { waitMs: event.waitMs }),
+        ...(event.others !== undefined && { others: event.others }),
         ...(diedUs !== undefined && { diedUs }),
       };
       asks.set(id, { id, process, lock, ttlMs, keepAlive, askedUs, permits, limit, errors: [], ...rest });
@@ -57,6 +64,7 @@ function note(ask: Ask, event: HistoryEvent): void {
     case "granted":
       ask.token = BigInt(event.token);
       ask.floor = BigInt(event.floor);
+      ask.otherFloors = (event.otherFloors ?? []).map(BigInt);
       ask.grantedUs = event.atUs;
       ask.untilUs = event.untilUs;
       break;

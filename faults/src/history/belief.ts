@@ -8,8 +8,10 @@ export interface Belief {
   readonly toUs: number;
 }
 
-/** How much of a lock a client believed to hold for a time. */
+/** How much of one lock a client believed to hold for a time, by which floor. */
 export interface PartBelief extends Belief {
+  readonly lock: string;
+  readonly floor: bigint;
   readonly permits: number;
   readonly limit: number;
 }
@@ -17,18 +19,28 @@ export interface PartBelief extends Belief {
 /** A limit that allows any. */
 const noLimit = 2 ** 32 - 1;
 
-/** What an ask's client believed to hold: its belief, in two parts where it counted the lock as shared from some time on. */
+/**
+ * What an ask's client believed to hold, of each of its locks: its belief, in two parts where it counted the lock as shared
+ * from some time on. What an operator was about to take away counts no more.
+ */
 export function partsOf(ask: Ask): PartBelief[] {
   const belief = beliefOf(ask);
   if (belief === undefined) {
     return [];
   }
-  const { permits, limit, downgradedUs = Infinity } = ask;
-  const [alone, together] = [
-    { ...belief, permits, limit, toUs: Math.min(belief.toUs, downgradedUs) },
-    { ...belief, permits: 1, limit: noLimit, fromUs: Math.max(belief.fromUs, downgradedUs) },
-  ];
-  return [alone, together].filter(({ fromUs, toUs }) => fromUs < toUs);
+  const { token } = belief;
+  const { lock, permits, limit, floor = token, others = [], otherFloors = [], downgradedUs = Infinity } = ask;
+  const untilUs = Math.min(belief.toUs, ask.forcedUs ?? Infinity);
+  const alone = { ...belief, lock, permits, limit, floor, toUs: Math.min(untilUs, downgradedUs) };
+  const together = {
+    ...alone,
+    permits: 1,
+    limit: noLimit,
+    fromUs: Math.max(belief.fromUs, downgradedUs),
+    toUs: untilUs,
+  };
+  const beside = others.map((part, at) => ({ ...belief, ...part, floor: otherFloors[at] ?? token, toUs: untilUs }));
+  return [alone, together, ...beside].filter(({ fromUs, toUs }) => fromUs < toUs);
 }
 
 /**

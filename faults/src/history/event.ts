@@ -1,3 +1,10 @@
+/** How much is asked for of one of several locks. */
+export interface AskedPart {
+  readonly lock: string;
+  readonly permits: number;
+  readonly limit: number;
+}
+
 /**
  * An event that a process writes into its journal, one JSON object a line. `atUs` is when it happened, in microseconds
  * on the clock that all processes of the machine share. `ask` names one request for a lock; it is also the owner text
@@ -17,6 +24,8 @@ export type HistoryEvent =
       /** How much of the lock it takes, and the most that all holders may take beside it; absent: 1 of 1. */
       readonly permits?: number;
       readonly limit?: number;
+      /** More locks that are asked for at once, in the order of their names, which are above the first. */
+      readonly others?: readonly AskedPart[];
     }
   /** It was granted, and is believed to be held until `untilUs`, as far as is known now. */
   | {
@@ -25,6 +34,8 @@ export type HistoryEvent =
       readonly ask: string;
       readonly token: string;
       readonly floor: string;
+      /** Of the other locks, in the order in which they were asked for. */
+      readonly otherFloors?: readonly string[];
       readonly untilUs: number;
     }
   /** Its holder counts the lock as shared from now on. */
@@ -41,12 +52,12 @@ export type HistoryEvent =
   | { readonly kind: "done"; readonly atUs: number; readonly ask: string; readonly untilUs: number }
   /** The unlock was answered with success. */
   | { readonly kind: "unlocked"; readonly atUs: number; readonly ask: string }
-  /** It was not granted, as it may happen: the lock was taken, `waitMs` has passed, or the campaign ends. */
+  /** It was not granted, as it may happen: the lock was taken, `waitMs` has passed, an operator ended it, or the campaign ends. */
   | {
       readonly kind: "refused";
       readonly atUs: number;
       readonly ask: string;
-      readonly why: "taken" | "waited" | "ending";
+      readonly why: "taken" | "waited" | "forced" | "ending";
     }
   /** The caller got an error, from asking for the lock or from giving it back. */
   | { readonly kind: "failed"; readonly atUs: number; readonly ask: string; readonly error: string }
@@ -69,5 +80,9 @@ export type HistoryEvent =
       readonly floor: string;
       readonly highest: string;
     }
+  /** An operator is about to release a lock by force. */
+  | { readonly kind: "forcing"; readonly atUs: number; readonly lock: string; readonly token: string }
+  /** The operator was told that this is done. */
+  | { readonly kind: "forced"; readonly atUs: number; readonly lock: string; readonly token: string }
   /** A plain write to the store succeeded. */
   | { readonly kind: "put"; readonly atUs: number };

@@ -1,5 +1,6 @@
 import type { Ask } from "./ask.js";
 import type { HistoryEvent } from "./event.js";
+import type { Force } from "./force.js";
 import type { TicketLife } from "./ticket-life.js";
 
 /** A write that the resource judged. */
@@ -22,6 +23,8 @@ export interface History {
   readonly asks: readonly Ask[];
   /** All tickets, in the order of their creation. */
   readonly tickets: readonly TicketLife[];
+  /** What operators wanted to be removed. */
+  readonly forces: readonly Force[];
   /** What the resource did, in order. */
   readonly resource: readonly ResourceEvent[];
   /** When plain writes to the store succeeded, in order. */

@@ -1,4 +1,4 @@
-import type { Worker } from "./worker.js";
+import type { WishedPart, Worker } from "./worker.js";
 
 /** One round of what a worker does over and over. */
 export type Role = (worker: Worker) => Promise<void>;
@@ -146,6 +146,51 @@ export const permitTaker: Role = async (worker) => {
   await worker.pause(worker.random.between(1, 40));
 };
 
+/** What is asked for together: hot locks that others want one by one, and locks that are shared. */
+const groups: readonly (readonly WishedPart[])[] = [
+  [{ name: hotLocks[0] }, { name: hotLocks[1] }],
+  [{ name: hotLocks[2] }, { name: hotLocks[1] }],
+  [{ name: hotLocks[2] }, { name: hotLocks[0] }, { name: sharedLocks[0], mode: "shared" }],
+  [{ name: sharedLocks[1], mode: "shared" }, { name: sharedLocks[0] }],
+];
+
+/** Queues for several locks at once and keeps them alive. */
+export const groupQueuer: Role = async (worker) => {
+  const hold = await worker.lockAll(worker.random.pick(groups), { ttlMs: longTtlMs, keepAlive: true });
+  if (hold !== undefined) {
+    await worker.writeAll(hold);
+    await worker.workWhileHeld(hold, worker.random.between(1, 15));
+    if (!hold.lock.signal.aborted) {
+      await worker.writeAll(hold);
+    }
+    await worker.release(hold);
+  }
+  await worker.pause(worker.random.between(1, 40));
+};
+
+/** Takes several locks if all of them happen to be free, or waits, but not for long. */
+export const groupPasserBy: Role = async (worker) => {
+  const waitMs = worker.random.chance(0.5) ? 0 : Math.round(worker.random.between(1, 300));
+  const hold = await worker.lockAll(worker.random.pick(groups), { ttlMs: 2_000, waitMs });
+  if (hold !== undefined) {
+    await worker.writeAll(hold);
+    await worker.release(hold);
+  }
+  await worker.pause(worker.random.between(20, 80));
+};
+
+/** Takes a lock by force now and then: from one that was there a moment ago, and sometimes by a token that is nobody's. */
+export const operator: Role = async (worker) => {
+  await worker.pause(worker.random.between(200, 2_000));
+  const lock = worker.random.pick([...hotLocks, ...sharedLocks]);
+  const tokens = await worker.tokensOf(lock);
+  if (tokens.length > 0) {
+    const token = worker.random.pick(tokens);
+    await worker.pause(worker.random.chance(0.5) ? 0 : worker.random.between(1, 50));
+    await worker.force(lock, worker.random.chance(0.8) ? token : token - 1n);
+  }
+};
+
 /**
  * What the workers of one client process do, in order. If there are more workers than roles, it begins again at the
  * front.
@@ -162,6 +207,10 @@ export const roles: readonly Role[] = [
   passerBy,
   keeper,
   probe,
+  groupQueuer,
+  groupPasserBy,
+  operator,
+  groupQueuer,
   queuer,
   shortQueuer,
   careless,

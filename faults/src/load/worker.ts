@@ -1,5 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type HeldLock, type LockOptions, type MetaClient, WaitTimeoutError } from "@metasrv/meta-client";
+import {
+  type HeldLock,
+  type HeldLocks,
+  LockLostError,
+  type LockOptions,
+  type MetaClient,
+  MetaError,
+  WaitTimeoutError,
+} from "@metasrv/meta-client";
+import type { AskedPart } from "../history/event.js";
 import type { Journal } from "../history/journal.js";
 import { nowUs, sharedUs } from "../monotonic.js";
 import type { Random } from "../random.js";
@@ -24,12 +33,29 @@ export interface Wish extends LockOptions {
   readonly share?: { readonly permits: number; readonly limit: number };
 }
 
-/** A lock that a worker holds, for one ask. */
-export interface Hold {
-  readonly ask: string;
+/** One of several locks that a worker asks for at once. */
+export interface WishedPart {
   readonly name: string;
-  readonly lock: HeldLock;
+  readonly mode?: "exclusive" | "shared";
 }
+
+/** What a worker holds, for one ask. */
+interface AnyHold<Lock> {
+  readonly ask: string;
+  readonly lock: Lock;
+}
+
+/** A lock that a worker holds. */
+export interface Hold extends AnyHold<HeldLock> {
+  readonly name: string;
+}
+
+/** Several locks that a worker holds together. */
+export interface HoldOfSeveral extends AnyHold<HeldLocks> {
+  readonly names: readonly string[];
+}
+
+const noLimit = 2 ** 32 - 1;
 
 /** Asks for locks, writes to what the locks guard, gives the locks back, and writes all of it down. */
 export class Worker {
@@ -55,20 +81,35 @@ export class Worker {
   /** Waits for a lock; undefined when it was not granted. */
   async lock(name: string, wish: Wish): Promise<Hold | undefined> {
     const { client, ending } = this.#parts;
-    return await this.#acquire(name, wish, (owner) => {
-      const { share, mode, ...options } = { ...wish, owner, signal: ending };
+    const held = await this.#acquire(this.#ask(name, wish), (owner) => {
+      const { share, mode, ...options } = { keepAlive: false, ...wish, owner, signal: ending };
       return share === undefined
         ? client.lock(name, { ...options, mode })
         : client.semaphore(name, share).acquire({ ...options, permits: share.permits });
     });
+    return held && this.#granted({ ...held, name });
   }
 
   /** Takes a lock if it is free. */
   async tryLock(name: string, wish: Omit<Wish, "waitMs">): Promise<Hold | undefined> {
     const { client, ending } = this.#parts;
-    return await this.#acquire(name, { ...wish, waitMs: 0 }, (owner) =>
-      client.tryLock(name, { ...wish, owner, signal: ending }),
+    const held = await this.#acquire(this.#ask(name, { ...wish, waitMs: 0 }), (owner) =>
+      client.tryLock(name, { keepAlive: false, ...wish, owner, signal: ending }),
     );
+    return held && this.#granted({ ...held, name });
+  }
+
+  /** Waits for several locks, or takes them if they are free: without `waitMs: 0`, or with it. */
+  async lockAll(parts: readonly WishedPart[], wish: Omit<Wish, "mode" | "share">): Promise<HoldOfSeveral | undefined> {
+    const { client, ending } = this.#parts;
+    const inOrder = parts.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    const [first = { name: "" }, ...others] = inOrder;
+    const asked = this.#ask(first.name, { ...wish, mode: first.mode }, others);
+    const held = await this.#acquire(asked, (owner) => {
+      const { waitMs, ...options } = { keepAlive: false, ...wish, owner, signal: ending };
+      return waitMs === 0 ? client.tryLockAll(parts, options) : client.lockAll(parts, { ...options, waitMs });
+    });
+    return held && this.#grantedSeveral({ ...held, names: inOrder.map(({ name }) => name) });
   }
 
   /** Does something while a lock is held and kept alive. */
@@ -77,7 +118,7 @@ export class Worker {
     const ask = this.#ask(name, { ...wish, keepAlive: true });
     try {
       await client.withLock(name, { ...wish, owner: ask, signal: ending }, async (lock) => {
-        const hold = this.#granted(ask, name, lock);
+        const hold = this.#granted({ ask, name, lock });
         await work(hold);
         this.#done(hold);
       });
@@ -91,6 +132,28 @@ export class Worker {
     await this.#parts.resource.write(ask, name, lock.token, lock.floor);
   }
 
+  /** Writes to all that the locks guard. */
+  async writeAll({ ask, names, lock }: HoldOfSeveral): Promise<void> {
+    await Promise.all(names.map((name) => this.#parts.resource.write(ask, name, lock.token, lock.floorOf(name))));
+  }
+
+  /** Takes a lock away from whoever has that token, or had it; an operator who sees an error looks at the lock again. */
+  async force(lock: string, token: bigint): Promise<void> {
+    const { client, journal } = this.#parts;
+    const event = { lock, token: token.toString() };
+    journal.write({ kind: "forcing", atUs: nowUs(), ...event });
+    const done = await ignoringErrors(client.locks.force(lock, token, { reason: "the campaign", actor: this.name }));
+    if (done !== undefined) {
+      journal.write({ kind: "forced", atUs: nowUs(), ...event });
+    }
+  }
+
+  /** The tokens of those who hold a lock or wait for it, as far as a server says. */
+  async tokensOf(lock: string): Promise<readonly bigint[]> {
+    const info = await ignoringErrors(this.#parts.client.locks.get(lock));
+    return info?.tickets.map(({ token }) => token) ?? [];
+  }
+
   /** Makes an exclusive lock a shared one. */
   async downgrade({ ask, lock }: Hold): Promise<void> {
     this.#parts.journal.write({ kind: "downgraded", atUs: nowUs(), ask });
@@ -98,7 +161,7 @@ export class Worker {
   }
 
   /** Gives a lock back. */
-  async release(hold: Hold): Promise<void> {
+  async release(hold: AnyHold<Pick<HeldLock, "release" | "expiresAtMs">>): Promise<void> {
     const { journal } = this.#parts;
     this.#done(hold);
     try {
@@ -115,21 +178,19 @@ export class Worker {
   }
 
   /** Works for this time, but not longer than the lock is held or the load goes on. */
-  async workWhileHeld({ lock }: Hold, ms: number): Promise<void> {
+  async workWhileHeld({ lock }: AnyHold<Pick<HeldLock, "signal">>, ms: number): Promise<void> {
     const signal = AbortSignal.any([lock.signal, this.#parts.ending]);
     await sleep(ms, undefined, { signal }).catch(() => undefined);
   }
 
-  async #acquire(
-    name: string,
-    wish: Wish,
-    acquire: (owner: string) => Promise<HeldLock | null>,
-  ): Promise<Hold | undefined> {
-    const ask = this.#ask(name, wish);
+  async #acquire<Lock>(
+    ask: string,
+    acquire: (owner: string) => Promise<Lock | null>,
+  ): Promise<AnyHold<Lock> | undefined> {
     try {
       const lock = await acquire(ask);
       if (lock !== null) {
-        return this.#granted(ask, name, lock);
+        return { ask, lock };
       }
       this.#parts.journal.write({ kind: "refused", atUs: nowUs(), ask, why: "taken" });
     } catch (error) {
@@ -138,23 +199,53 @@ export class Worker {
     return undefined;
   }
 
-  #ask(lock: string, { ttlMs, waitMs, keepAlive = false, mode, share }: Wish): string {
+  #ask(
+    lock: string,
+    { ttlMs, waitMs, keepAlive = false, mode, share }: Wish,
+    more: readonly WishedPart[] = [],
+  ): string {
     const ask = `${this.#parts.name}.${++this.#asks}`;
     const bound = waitMs === undefined ? {} : { waitMs };
-    const part = mode === "shared" ? { permits: 1, limit: 2 ** 32 - 1 } : (share ?? {});
-    this.#parts.journal.write({ kind: "asked", atUs: nowUs(), ask, lock, ttlMs, keepAlive, ...bound, ...part });
+    const part = mode === "shared" ? { permits: 1, limit: noLimit } : (share ?? {});
+    const others = more.length === 0 ? {} : { others: more.map(askedPart) };
+    this.#parts.journal.write({
+      kind: "asked",
+      atUs: nowUs(),
+      ask,
+      lock,
+      ttlMs,
+      keepAlive,
+      ...bound,
+      ...part,
+      ...others,
+    });
     return ask;
   }
 
-  #granted(ask: string, name: string, lock: HeldLock): Hold {
+  #granted(hold: Hold): Hold {
+    this.#believes(hold, hold.lock.floor, []);
+    return hold;
+  }
+
+  #grantedSeveral(hold: HoldOfSeveral): HoldOfSeveral {
+    const [floor = 0n, ...others] = hold.names.map((name) => hold.lock.floorOf(name));
+    this.#believes(hold, floor, others);
+    return hold;
+  }
+
+  #believes(
+    { ask, lock }: AnyHold<Pick<HeldLock, "token" | "expiresAtMs" | "signal">>,
+    floor: bigint,
+    others: readonly bigint[],
+  ): void {
     const { journal } = this.#parts;
-    const token = lock.token.toString();
     journal.write({
       kind: "granted",
       atUs: nowUs(),
       ask,
-      token,
-      floor: lock.floor.toString(),
+      token: lock.token.toString(),
+      floor: floor.toString(),
+      ...(others.length > 0 && { otherFloors: others.map(String) }),
       untilUs: sharedUs(lock.expiresAtMs),
     });
     lock.signal.addEventListener("abort", () => {
@@ -162,10 +253,9 @@ export class Worker {
       const why = reason instanceof Error ? reason.message : String(reason);
       journal.write({ kind: "over", atUs: nowUs(), ask, why, untilUs: sharedUs(lock.expiresAtMs) });
     });
-    return { ask, name, lock };
   }
 
-  #done({ ask, lock }: Hold): void {
+  #done({ ask, lock }: AnyHold<Pick<HeldLock, "expiresAtMs">>): void {
     this.#parts.journal.write({ kind: "done", atUs: nowUs(), ask, untilUs: sharedUs(lock.expiresAtMs) });
   }
 
@@ -173,6 +263,8 @@ export class Worker {
     const { journal, ending } = this.#parts;
     if (error instanceof WaitTimeoutError) {
       journal.write({ kind: "refused", atUs: nowUs(), ask, why: "waited" });
+    } else if (error instanceof LockLostError && error.forced !== undefined) {
+      journal.write({ kind: "refused", atUs: nowUs(), ask, why: "forced" });
     } else if (ending.aborted && error === ending.reason) {
       journal.write({ kind: "refused", atUs: nowUs(), ask, why: "ending" });
     } else {
@@ -183,5 +275,21 @@ export class Worker {
   #failed(ask: string, error: unknown): void {
     const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     this.#parts.journal.write({ kind: "failed", atUs: nowUs(), ask, error: text });
+  }
+}
+
+function askedPart({ name, mode }: WishedPart): AskedPart {
+  return { lock: name, permits: 1, limit: mode === "shared" ? noLimit : 1 };
+}
+
+/** Undefined where the servers could not do it, or there is nothing to be done it to. */
+async function ignoringErrors<Result>(result: Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await result;
+  } catch (error) {
+    if (error instanceof MetaError) {
+      return undefined;
+    }
+    throw error;
   }
 }

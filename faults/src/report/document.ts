@@ -86,15 +86,18 @@ punctual: pass \`lock.signal\` to everything that takes time, and keep the guard
 ## How it was measured
 
 Three etcd, three metasrv and three client processes, each in a network namespace of its own on one machine. Firewalls drop
-packets, one way or both; delays are made by a proxy before one of the nodes. Each client process has 22 workers, each with a
-\`MetaClient\` of its own that knows all three servers: some queue for three hot locks, some hold locks of their own for
-seconds, some only try, some have little patience, some go away with the lock or write without looking. Twelve ask for a free
-lock again and again, to see when the service serves. What the locks guard is a process of its own, which checks tokens.
+packets, one way or both; delays are made by a proxy before one of the nodes. Each client process has 31 workers, each with a
+\`MetaClient\` of its own that knows all three servers: some queue for three hot locks, some for several of them at once, some
+hold locks of their own for seconds, some share locks or take permits, some only try, some have little patience, some go away
+with the lock or write without looking. One releases hot and shared locks by force, sometimes by a token that is nobody's.
+Twelve ask for a free lock again and again, to see when the service serves. What the locks guard is a process of its own, which
+checks tokens.
 
 All write down what they do, by the machine's one monotonic clock; a watch on etcd tells of every ticket. At the end a checker
 holds all of it against the promises: beliefs must not overlap, tokens must rise in the order of grants, a grant must belong to a
 committed ticket which stays as long as its holder believes, unlocks must take effect, nothing must be left, no stale write be
-taken and no holder's write be refused.
+taken and no holder's write be refused. Several locks count as one hold of each. What was released by force is lost, and its
+client must be told within a second where nothing is broken; nothing else may go that way.
 
 ${circumstances.map((line) => `- ${line}`).join("\n")}
 - Again: \`${command}\`

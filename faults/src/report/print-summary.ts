@@ -7,7 +7,7 @@ const shownOfEach = 5;
 
 /** Prints what a campaign has shown: tables first, and then everything that should not have been. */
 export function printSummary(summary: Summary, verdicts: readonly Verdict[]): void {
-  const { acquisitions, seconds, writes, effects, strayErrors, violations } = summary;
+  const { acquisitions, ofSeveral, forced, seconds, writes, effects, strayErrors, violations } = summary;
   console.log(`\n${markdownTable(effectsTable(summary))}\n\n${markdownTable(verdictsTable(verdicts))}\n`);
   for (const { kind, target, lostHolds, lostPlaces, lateTickets, errors } of effects) {
     const notes = { "hold lost": lostHolds, "place lost": lostPlaces, "late ticket": lateTickets, error: errors };
@@ -24,7 +24,8 @@ export function printSummary(summary: Summary, verdicts: readonly Verdict[]): vo
     console.log(`VIOLATION of "${rule}": ${what}`);
   }
   console.log(
-    `${acquisitions} acquisitions in ${Math.round(seconds)} s, ${writes.taken} writes taken, ` +
+    `${acquisitions} acquisitions in ${Math.round(seconds)} s, ${ofSeveral} of them of several locks, ` +
+      `${forced} tickets removed by force, ${writes.taken} writes taken, ` +
       `${writes.refused} refused by the fence, ${violations.length} violations`,
   );
 }

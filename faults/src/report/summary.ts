@@ -27,6 +27,9 @@ export interface FaultEffect extends Gaps {
 export interface Summary {
   readonly seconds: number;
   readonly acquisitions: number;
+  /** How many of them were of several locks at once, and how many tickets were removed by force. */
+  readonly ofSeveral: number;
+  readonly forced: number;
   /** Errors that callers got while nothing was wrong. */
   readonly strayErrors: readonly string[];
   readonly writes: { readonly taken: number; readonly refused: number };
@@ -42,8 +45,8 @@ export function summarize(history: History): Summary {
   const errors = asks.flatMap(({ id, lock, errors: ofAsk }) =>
     ofAsk.map(({ atUs, error }) => ({ atUs, text: `${id} (${lock}): ${error}` })),
   );
-  const lost = asks.flatMap(({ id, lock, keepAlive, ttlMs, overUs, why = "" }) =>
-    keepAlive && ttlMs >= longTtlMs && overUs !== undefined
+  const lost = asks.flatMap(({ id, lock, keepAlive, ttlMs, overUs, forcedUs, why = "" }) =>
+    keepAlive && ttlMs >= longTtlMs && overUs !== undefined && forcedUs === undefined
       ? [{ id, atUs: overUs, text: `${id} (${lock}): ${why}` }]
       : [],
   );
@@ -70,6 +73,8 @@ export function summarize(history: History): Summary {
   return {
     seconds: (endUs - beginUs) / 1_000_000,
     acquisitions: asks.filter(({ grantedUs }) => grantedUs !== undefined).length,
+    ofSeveral: asks.filter(({ grantedUs, others }) => grantedUs !== undefined && others !== undefined).length,
+    forced: tickets.filter(({ forced }) => forced === true).length,
     strayErrors: errors.filter((error) => !during(error)).map(({ text }) => text),
     writes: {
       taken: resource.filter(({ kind }) => kind === "written").length,

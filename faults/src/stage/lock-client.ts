@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Child, Host } from "@metasrv/testing";
 import { type Ask, asksOf } from "../history/ask.js";
+import { type Force, forcesOf } from "../history/force.js";
 import { readJournal } from "../history/read-journal.js";
 import type { LockClientOptions } from "../load/client-options.js";
 import { nowUs } from "../monotonic.js";
@@ -73,12 +74,13 @@ export class LockClient implements AsyncDisposable {
     }
   }
 
-  /** Everything that its processes have asked for. */
-  async asks(): Promise<Ask[]> {
-    const lives = this.#lives.map(async ({ name, journal, diedUs }) =>
-      asksOf(name, await readJournal(journal), diedUs),
-    );
-    return (await Promise.all(lives)).flat();
+  /** What each of its processes has asked for, and what it has wanted to be released by force. */
+  async lives(): Promise<{ readonly asks: readonly Ask[]; readonly forces: readonly Force[] }[]> {
+    const lives = this.#lives.map(async ({ name, journal, diedUs }) => {
+      const events = await readJournal(journal);
+      return { asks: asksOf(name, events, diedUs), forces: forcesOf(events) };
+    });
+    return Promise.all(lives);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type Child, type EtcdCluster, freePorts, startEtcdCluster, until } from "@metasrv/testing";
 import type { Etcd3 } from "etcd3";
+import { noteForces } from "../history/force.js";
 import type { FaultSpan, History } from "../history/history.js";
 import { readJournal } from "../history/read-journal.js";
 import { nowUs } from "../monotonic.js";
@@ -131,8 +132,12 @@ export class Stage implements AsyncDisposable {
     }
     const resource = await readJournal(join(this.#folder, "resource.jsonl"));
     const puts = await readJournal(join(this.#folder, "store-probe.jsonl"));
+    const lives = (await Promise.all(this.clients.map((client) => client.lives()))).flat();
+    const [asks, forces] = [lives.flatMap((life) => life.asks), lives.flatMap((life) => life.forces)];
+    noteForces(asks, recorder.tickets, forces);
     return {
-      asks: (await Promise.all(this.clients.map((client) => client.asks()))).flat(),
+      asks,
+      forces,
       tickets: recorder.tickets,
       resource: resource.filter((event) => event.kind === "written" || event.kind === "fenced"),
       putsUs: puts.map(({ atUs }) => atUs),

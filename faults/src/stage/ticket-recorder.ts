@@ -69,14 +69,32 @@ export class TicketRecorder implements AsyncDisposable {
     } else if (text.startsWith(entries)) {
       const [memberId = "", sequence = ""] = text.slice(entries.length).split("/");
       this.#log?.apply(memberId, Number(sequence), this.#revision, value);
+      this.#noteHolders();
+    }
+  }
+
+  /** Notes which tickets hold all that they ask for. */
+  #noteHolders(): void {
+    const log = this.#log;
+    const waiting = log?.tickets.filter(({ token }) => this.#live.get(token)?.held !== true) ?? [];
+    const admitted = new Map<string, ReadonlySet<ModelTicket>>();
+    for (const name of new Set(waiting.flatMap(({ parts }) => parts.map((part) => part.name)))) {
+      admitted.set(name, new Set(log?.admitted(name)));
+    }
+    for (const ticket of waiting) {
+      const life = this.#live.get(ticket.token);
+      if (life !== undefined && ticket.parts.every(({ name }) => admitted.get(name)?.has(ticket) === true)) {
+        life.held = true;
+      }
     }
   }
 
   readonly #observer = {
-    created: ({ name, id, owner, token, memberId }: ModelTicket) => {
-      const lock = Buffer.from(name, "latin1").toString();
+    created: ({ id, owner, token, memberId, parts }: ModelTicket) => {
+      const [lock = "", ...others] = parts.map(({ name }) => Buffer.from(name, "latin1").toString());
       const hexId = Buffer.from(id, "latin1").toString("hex");
-      const ticket: TicketLife = { lock, id: hexId, ask: owner, token, createdUs: nowUs(), memberId };
+      const several = others.length > 0 && { others };
+      const ticket: TicketLife = { lock, ...several, id: hexId, ask: owner, token, createdUs: nowUs(), memberId };
       this.#live.set(token, ticket);
       this.tickets.push(ticket);
     },
@@ -86,11 +104,12 @@ export class TicketRecorder implements AsyncDisposable {
         ticket.memberId = memberId;
       }
     },
-    removed: ({ token }: ModelTicket, place: bigint) => {
+    removed: ({ token }: ModelTicket, place: bigint, forced: boolean) => {
       const ticket = this.#live.get(token);
       if (ticket !== undefined) {
         ticket.goneUs = nowUs();
         ticket.gonePlace = place;
+        ticket.forced = forced;
         this.#live.delete(token);
       }
     },

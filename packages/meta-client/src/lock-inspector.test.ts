@@ -241,7 +241,6 @@ describe("meta.locks", () => {
       [["a", "b", "c"], [], false],
       [[], [], true],
       [[], ["b"], true],
-      [[], [], true],
       [["c", "d"], ["a"], true],
       [["d"], ["c"], true],
     ]);

@@ -195,9 +195,12 @@ export class LockInspector {
             known.delete(key);
           }
         }
-        isComplete = true;
       }
-      yield { locks: locks.map(readSummary), removed: gone, complete: isComplete };
+      // What came and went since the last message says nothing to who was not told of it.
+      if (locks.length > 0 || gone.length > 0 || (complete && !isComplete)) {
+        isComplete ||= complete;
+        yield { locks: locks.map(readSummary), removed: gone, complete: isComplete };
+      }
     }
   }
 

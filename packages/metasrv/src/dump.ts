@@ -2,13 +2,13 @@ import { create, toJson } from "@bufbuild/protobuf";
 import { LockMode, TicketSchema } from "@metasrv/proto/metasrv/store/v1";
 import { systemClock } from "@metasrv/wire";
 import { Fold } from "./fold/fold.js";
-import type { Ticket } from "./fold/ticket.js";
+import type { Ticket } from "./fold/queue.js";
 import { LogKeys } from "./log/etcd/keys.js";
 import { list } from "./log/etcd/listing.js";
 import { createEtcdClient } from "./log/etcd/rpc/connected-etcd-client.js";
 import { knownLevel } from "./model/command.js";
-import { showLockName } from "./model/lock-name.js";
-import { isExclusive, isShared } from "./model/share.js";
+import { isExclusive, isShared } from "./model/ticket-content.js";
+import { showLockName } from "./model/ticket-ref.js";
 
 /** Where the tickets are read from. */
 export interface DumpOptions {

@@ -18,7 +18,7 @@ export { type DumpOptions, readTickets, ticketLine } from "./dump.js";
 
 // For those who use the locks without the network, or write and test another log.
 export { Fold } from "./fold/fold.js";
-export type { Ticket } from "./fold/ticket.js";
+export type { Ticket } from "./fold/queue.js";
 export type {
   CommandLog,
   CommandWaiter,
@@ -34,8 +34,8 @@ export { createMemoryLog } from "./log/memory-log.js";
 export { type Command, type Entry, knownLevel, type LoggedEntry, type Outcome } from "./model/command.js";
 export { type Fatal, FatalError } from "./model/fatal-error.js";
 export { LockError, type LockErrorReason, type LockState } from "./model/lock-errors.js";
-export { type LockName, lockNameOf, showLockName } from "./model/lock-name.js";
 export type { Member, StoredMember } from "./model/member.js";
-export { type Share } from "./model/share.js";
+export { type Share } from "./model/ticket-content.js";
+export { type LockName, lockNameOf, showLockName } from "./model/ticket-ref.js";
 export type { Claim, ClaimListener, ClaimRequest, Grant, LossReason } from "./node/claim.js";
 export { LockNode, type LockNodeOptions } from "./node/lock-node.js";

@@ -7,9 +7,8 @@ import {
 } from "@metasrv/proto/metasrv/store/v1";
 import fc from "fast-check";
 import type { Outcome } from "../src/model/command.js";
-import { lockNameBytes, lockNameOf } from "../src/model/lock-name.js";
 import type { SnapshotPart } from "../src/model/snapshot.js";
-import { ticketIdBytes, ticketIdFrom } from "../src/model/ticket-id.js";
+import { lockNameBytes, lockNameOf, ticketIdBytes, ticketIdFrom } from "../src/model/ticket-ref.js";
 import {
   anyContent,
   anyId,

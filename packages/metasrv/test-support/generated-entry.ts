@@ -7,17 +7,24 @@ import {
   type TicketContentSchema,
 } from "@metasrv/proto/metasrv/store/v1";
 import fc from "fast-check";
+import type { Command, Entry, RemoveCause } from "../src/model/command.js";
 import {
-  type Command,
-  type Entry,
+  exclusive,
   extrasOf,
-  type RemoveCause,
+  noLimit,
+  type Share,
+  shared,
   type TicketContent,
   type TicketExtras,
-} from "../src/model/command.js";
-import { type LockName, lockNameBytes, lockNameOf } from "../src/model/lock-name.js";
-import { exclusive, noLimit, type Share, shared } from "../src/model/share.js";
-import { type TicketId, ticketIdBytes, ticketIdFrom } from "../src/model/ticket-id.js";
+} from "../src/model/ticket-content.js";
+import {
+  type LockName,
+  lockNameBytes,
+  lockNameOf,
+  type TicketId,
+  ticketIdBytes,
+  ticketIdFrom,
+} from "../src/model/ticket-ref.js";
 
 /** Any bytes, as a name is. */
 export const anyName: fc.Arbitrary<LockName> = fc.uint8Array({ minLength: 1, maxLength: 200 }).map(lockNameOf);

@@ -1,19 +1,17 @@
 import fc from "fast-check";
 import type { Fold } from "../src/fold/fold.js";
 import type { FoldSnapshot } from "../src/log/command-log.js";
-import {
-  type Command,
-  extrasOf,
-  knownLevel,
-  type LockPart,
-  type LoggedEntry,
-  type Outcome,
-  type RemoveCause,
-  type TicketContent,
-} from "../src/model/command.js";
-import type { LockName } from "../src/model/lock-name.js";
-import { exclusive, type Share, shared } from "../src/model/share.js";
+import { type Command, knownLevel, type LoggedEntry, type Outcome, type RemoveCause } from "../src/model/command.js";
 import type { SnapshotPart } from "../src/model/snapshot.js";
+import {
+  exclusive,
+  extrasOf,
+  type LockPart,
+  type Share,
+  shared,
+  type TicketContent,
+} from "../src/model/ticket-content.js";
+import type { LockName } from "../src/model/ticket-ref.js";
 import { PlainTable, type PlainTicket } from "./plain-table.js";
 import { idOf, nameOf } from "./told.js";
 

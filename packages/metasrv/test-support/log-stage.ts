@@ -8,8 +8,9 @@ import { EtcdLog, type EtcdLogParts } from "../src/log/etcd/etcd-log.js";
 import { LogKeys } from "../src/log/etcd/keys.js";
 import { encodeMember } from "../src/log/etcd/listing.js";
 import type { EtcdClient } from "../src/log/etcd/rpc/etcd-client.js";
-import { type Command, type Entry, knownLevel, type TicketRef } from "../src/model/command.js";
+import { type Command, type Entry, knownLevel } from "../src/model/command.js";
 import type { StoredMember } from "../src/model/member.js";
+import type { TicketRef } from "../src/model/ticket-ref.js";
 import { FakeEtcd } from "./fake-etcd.js";
 import { Told } from "./told.js";
 

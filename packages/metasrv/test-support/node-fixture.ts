@@ -1,13 +1,11 @@
 import { ticketIdLength } from "@metasrv/wire";
 import { ManualClock, settled } from "@metasrv/wire/testing";
 import pino from "pino";
-import type { Ticket } from "../src/fold/ticket.js";
+import type { Ticket } from "../src/fold/queue.js";
 import type { CommandLog } from "../src/log/command-log.js";
-import type { TicketContent } from "../src/model/command.js";
 import { defaultLimits, type Limits } from "../src/model/limits.js";
-import { type LockName, lockNameOf } from "../src/model/lock-name.js";
-import { exclusive } from "../src/model/share.js";
-import { type TicketId, ticketIdFrom } from "../src/model/ticket-id.js";
+import { exclusive, type TicketContent } from "../src/model/ticket-content.js";
+import { type LockName, lockNameOf, type TicketId, ticketIdFrom } from "../src/model/ticket-ref.js";
 import type { Claim, ClaimRequest } from "../src/node/claim.js";
 import { LockNode } from "../src/node/lock-node.js";
 import { Recorder } from "./recorder.js";

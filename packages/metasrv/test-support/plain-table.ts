@@ -1,16 +1,7 @@
 import type { Fold } from "../src/fold/fold.js";
-import {
-  type Command,
-  type CreateCommand,
-  extrasOf,
-  type LockPart,
-  type Outcome,
-  type RemoveCommand,
-  type TicketContent,
-  type TicketRef,
-} from "../src/model/command.js";
-import type { LockName } from "../src/model/lock-name.js";
-import { noLimit } from "../src/model/share.js";
+import type { Command, CreateCommand, Outcome, RemoveCommand } from "../src/model/command.js";
+import { extrasOf, type LockPart, noLimit, type TicketContent } from "../src/model/ticket-content.js";
+import type { LockName, TicketRef } from "../src/model/ticket-ref.js";
 
 /** A ticket, and whether it holds, which one of several locks does once it has them all. */
 export interface PlainTicket extends TicketRef {

@@ -1,5 +1,5 @@
 import { Fold } from "../src/fold/fold.js";
-import type { Ticket } from "../src/fold/ticket.js";
+import type { Ticket } from "../src/fold/queue.js";
 import type {
   CommandLog,
   CommandWaiter,
@@ -8,8 +8,7 @@ import type {
   MembershipListener,
   Urgency,
 } from "../src/log/command-log.js";
-import type { Command, LoggedEntry } from "../src/model/command.js";
-import { knownLevel } from "../src/model/command.js";
+import { type Command, knownLevel, type LoggedEntry } from "../src/model/command.js";
 import { LockError, notAMember } from "../src/model/lock-errors.js";
 import type { Member, StoredMember } from "../src/model/member.js";
 

@@ -1,11 +1,10 @@
 import type { CommandWaiter } from "../src/log/command-log.js";
-import type { Command, Outcome, TicketContent } from "../src/model/command.js";
+import type { Command, Outcome } from "../src/model/command.js";
 import { defaultLimits } from "../src/model/limits.js";
 import type { LockError, LockState } from "../src/model/lock-errors.js";
-import { decodeLockKey } from "../src/model/lock-key.js";
-import { type LockName, lockNameOf } from "../src/model/lock-name.js";
-import { exclusive, type Share } from "../src/model/share.js";
-import { type TicketId, ticketIdFrom } from "../src/model/ticket-id.js";
+import { exclusive, type Share, type TicketContent } from "../src/model/ticket-content.js";
+import { type LockName, lockNameOf, type TicketId, ticketIdFrom } from "../src/model/ticket-ref.js";
+import { checkKey } from "../src/node/admission.js";
 
 /** Remembers what becomes of a command. */
 export class Told implements CommandWaiter {
@@ -69,5 +68,5 @@ export function stateOf(holderOwner: string, holderToken: bigint, waiters: numbe
 
 /** The token in a key. */
 export function tokenOfKey(key: Uint8Array): bigint {
-  return decodeLockKey(key, defaultLimits.maxNameBytes).token;
+  return checkKey(key, defaultLimits.maxNameBytes).token;
 }

@@ -1,4 +1,4 @@
-import { LockMode } from "@metasrv/proto/metasrv/v1";
+import { LockMode, type LockPart } from "@metasrv/proto/metasrv/v1";
 import { Cancellation } from "../../../packages/meta-client/src/cancellation.js";
 import { EndpointFailure } from "../../../packages/meta-client/src/lock-channel.js";
 import {
@@ -8,8 +8,16 @@ import {
   UnexpectedError,
   WaitTimeoutError,
 } from "../../../packages/meta-client/src/meta-errors.js";
-import { isExclusive, isShared, type Share } from "../../../packages/metasrv/src/model/share.js";
-import type { Attempt, AttemptOutcome, ClientCall, ClientWay, ClientWayOptions } from "../client-way.js";
+import { isExclusive, isShared, type Share } from "../../../packages/metasrv/src/model/ticket-content.js";
+import type { ClaimPart } from "../../../packages/metasrv/src/node/claim.js";
+import {
+  type Attempt,
+  type AttemptOutcome,
+  type ClientCall,
+  type ClientWay,
+  type ClientWayOptions,
+  floorsOf,
+} from "../client-way.js";
 import type { Random } from "../random.js";
 import type { SimulatedNode } from "../simulated-node.js";
 import { ClientSession } from "./client-session.js";
@@ -24,6 +32,7 @@ const withdrawn = new Error("the client gave it up");
 /** All calls to a node go over one session. A session that is broken is replaced. */
 export class SessionWay implements ClientWay {
   readonly needsIds = true;
+  readonly hears = true;
   readonly #options: SessionWayOptions;
   readonly #sessions = new Map<SimulatedNode, ClientSession>();
   readonly #all = new Set<ClientSession>();
@@ -105,20 +114,21 @@ export class SessionWay implements ClientWay {
     const { ledger } = session;
     switch (call.kind) {
       case "lock": {
-        const { name, ticketId, attempt, ttlMs, waitMs, owner, share } = call;
+        const { name, ticketId, attempt, ttlMs, waitMs, owner, share, others, value } = call;
+        const several = others.length > 0;
         const outcome = await ledger.lock(
           {
             $typeName: "metasrv.v1.LockRequest",
-            lock: { case: "nameBytes", value: name },
+            lock: several ? { case: undefined } : { case: "nameBytes", value: name },
             ticketId: ticketId ?? new Uint8Array(),
-            ...wireShare(share),
+            ...(several ? { mode: LockMode.UNSPECIFIED, permits: 0, limit: 0 } : wireShare(share)),
             ttlMs: BigInt(ttlMs),
             owner,
             attempt,
-            parts: [],
+            parts: several ? [{ name, share }, ...others].map(wirePart) : [],
             labels: {},
             within: [],
-            value: new Uint8Array(),
+            value,
             ...(waitMs !== undefined && { waitMs: BigInt(waitMs) }),
           },
           scope,
@@ -126,8 +136,9 @@ export class SessionWay implements ClientWay {
         if (outcome.kind === "refused") {
           return { kind: "refused" };
         }
-        const { holding, ttlMs: granted, floor, grantedAtMs } = outcome.grant;
-        return { kind: "granted", grant: { holding, ttlMs: granted, floor, countsFromMs: grantedAtMs } };
+        const { holding, ttlMs: granted, grantedAtMs } = outcome.grant;
+        const floors = floorsOf(outcome.grant);
+        return { kind: "granted", grant: { holding, ttlMs: granted, floors, countsFromMs: grantedAtMs } };
       }
       case "unlock":
         await ledger.unlock(call.holding, scope);
@@ -136,6 +147,10 @@ export class SessionWay implements ClientWay {
         return { kind: "renewed", ...(await ledger.renew(call.holding, call.ttlMs, scope)) };
     }
   }
+}
+
+function wirePart({ name, share }: ClaimPart): LockPart {
+  return { $typeName: "metasrv.v1.LockPart", lock: { case: "nameBytes", value: name }, ...wireShare(share) };
 }
 
 function wireShare(share: Share): { mode: LockMode; permits: number; limit: number } {

@@ -1,7 +1,7 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { AdminService } from "@metasrv/proto/metasrv/v1";
 import { LockError } from "../model/lock-errors.js";
-import type { LockName } from "../model/lock-name.js";
+import type { LockName } from "../model/ticket-ref.js";
 import { afterOf, countOf, nameMessage, pageTokenOf, requiredName, ticketMessage } from "./inspect-service.js";
 import type { Operated } from "./locks.js";
 

@@ -4,8 +4,8 @@ import { ErrorDetailSchema, InspectService, LockMode, Reason } from "@metasrv/pr
 import { contentOf, createElsewhere, id, lock, nodeOfThree } from "../../test-support/node-fixture.js";
 import { dependenciesAround } from "../../test-support/served.js";
 import { createRoutes } from "../http/routes.js";
-import { lockNameOf } from "../model/lock-name.js";
-import { type Share, shared } from "../model/share.js";
+import { type Share, shared } from "../model/ticket-content.js";
+import { lockNameOf } from "../model/ticket-ref.js";
 
 async function startNode() {
   const node = await nodeOfThree();

@@ -8,12 +8,11 @@ import {
   type TicketInfo as TicketInfoMessage,
 } from "@metasrv/proto/metasrv/v1";
 import { LockError } from "../model/lock-errors.js";
-import { type LockName, lockNameBytes, lockNameOf } from "../model/lock-name.js";
-import { isExclusive, isShared, type Share } from "../model/share.js";
+import { isExclusive, isShared, type Share } from "../model/ticket-content.js";
+import { type LockName, lockNameBytes, lockNameOf } from "../model/ticket-ref.js";
 import type { LockSummary, TicketInfo } from "../node/inspection.js";
 import { abortReason } from "./caller.js";
-import { nameBytes } from "./claim-request.js";
-import { stateMessage, wireName } from "./grant-messages.js";
+import { nameBytes, stateMessage, wireName } from "./claim-messages.js";
 import type { Operated } from "./locks.js";
 
 const defaultCount = 100;

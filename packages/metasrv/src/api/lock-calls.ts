@@ -8,8 +8,7 @@ import type {
 } from "@metasrv/proto/metasrv/v1";
 import { awaitClaim } from "./await-claim.js";
 import type { Caller } from "./caller.js";
-import { claimRequest, renewalOf } from "./claim-request.js";
-import { grantMessage, refusalMessage } from "./grant-messages.js";
+import { claimRequest, grantMessage, refusalMessage, renewalOf } from "./claim-messages.js";
 import type { Locks } from "./locks.js";
 
 /**

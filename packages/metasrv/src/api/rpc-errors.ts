@@ -4,7 +4,7 @@ import { ErrorDetailSchema, Reason, type SessionFailure, SessionFailureSchema } 
 import { MalformedMessageError, MessageTooLargeError } from "@metasrv/wire";
 import type { Logger } from "pino";
 import { LockError, type LockErrorReason } from "../model/lock-errors.js";
-import { stateMessage } from "./grant-messages.js";
+import { stateMessage } from "./claim-messages.js";
 
 /**
  * The code and the reason that callers get for each domain error. A new reason does not compile until it has a line

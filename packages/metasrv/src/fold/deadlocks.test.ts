@@ -1,10 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import { content, idOf, nameOf } from "../../test-support/told.js";
-import { type Command, extrasOf } from "../model/command.js";
-import { type Share, shared } from "../model/share.js";
+import type { Command } from "../model/command.js";
+import { extrasOf, type Share, shared } from "../model/ticket-content.js";
 import { findDeadlock, findDeadlocks } from "./deadlocks.js";
 import { Fold } from "./fold.js";
-import type { Ticket } from "./ticket.js";
+import type { Ticket } from "./queue.js";
 
 /** Locks as several requesters ask for them, each of which may hold others meanwhile. */
 class Stage {

@@ -1,5 +1,5 @@
 import type { Fold } from "./fold.js";
-import type { Ticket } from "./ticket.js";
+import type { Ticket } from "./queue.js";
 
 /** How many tickets are looked at to find one deadlock. */
 const mostLooked = 1_000;

@@ -2,9 +2,10 @@ import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { generatedLog, type Step } from "../../test-support/generated-log.js";
 import { create, idOf, nameOf, release } from "../../test-support/told.js";
-import type { Command, TicketRef } from "../model/command.js";
+import type { Command } from "../model/command.js";
+import type { TicketRef } from "../model/ticket-ref.js";
 import { Fold } from "./fold.js";
-import type { Ticket, TicketFollower } from "./ticket.js";
+import type { Ticket, TicketFollower } from "./queue.js";
 
 const base = { level: 1, revision: 0n, revisionOffset: 0n };
 

@@ -4,7 +4,8 @@ import { generatedLog, type Step } from "../../test-support/generated-log.js";
 import { PlainTable, ticketsOf } from "../../test-support/plain-table.js";
 import { create, idOf, nameOf, release } from "../../test-support/told.js";
 import type { Command, LoggedEntry } from "../model/command.js";
-import { exclusive, shared } from "../model/share.js";
+import { exclusive, shared } from "../model/ticket-content.js";
+import type { LockName } from "../model/ticket-ref.js";
 import { Fold } from "./fold.js";
 
 /** The log as a fold has taken it in. */
@@ -94,6 +95,51 @@ describe("the fold of a log", () => {
             expect(after.get(ticket.token)).toMatchObject({ name: ticket.name, id: ticket.id, holds: true });
           }
         }
+      }),
+    );
+  });
+
+  test("gives tokens and floors by which a resource takes all that hold write, and nothing of who was shut out since", () => {
+    fc.assert(
+      fc.property(generatedLog, fc.array(fc.nat(), { minLength: 25, maxLength: 25 }), (log, picks) => {
+        const fold = new Fold();
+        // What each grant was told of each lock, and what each resource has stored.
+        const grants = new Map<string, { readonly token: bigint; readonly floor: bigint; readonly name: LockName }>();
+        const stored = new Map<LockName, bigint>();
+        const alone = new Map<LockName, bigint>();
+        const write = (name: LockName, token: bigint, floor: bigint): boolean => {
+          const known = stored.get(name) ?? 0n;
+          if (token >= known) {
+            stored.set(name, floor > known ? floor : known);
+          }
+          return token >= known;
+        };
+        log.forEach(({ logged }, step) => {
+          fold.apply(logged, true);
+          const holding = [...fold.tickets()].filter(({ holds }) => holds).flatMap(({ parts }) => parts);
+          for (const { name, token } of holding) {
+            if (!grants.has(`${name} ${token}`)) {
+              grants.set(`${name} ${token}`, { name, token, floor: fold.sharing(name).floor });
+            }
+          }
+          // Anybody who was ever granted something may write, however late.
+          const all = [...grants.values()];
+          const writer = all[(picks[step] ?? 0) % Math.max(1, all.length)];
+          if (writer === undefined) {
+            return;
+          }
+          const { name, token, floor } = writer;
+          const held = holding.find((part) => part.name === name && part.token === token);
+          const isTaken = write(name, token, floor);
+          if (held !== undefined) {
+            expect(isTaken).toBe(true);
+            if (held.content.limit === 1) {
+              alone.set(name, token);
+            }
+          } else if (token < (alone.get(name) ?? 0n)) {
+            expect(isTaken).toBe(false);
+          }
+        });
       }),
     );
   });

@@ -4,7 +4,6 @@ import {
   type Command,
   commandsPerEntry,
   type CreateCommand,
-  extrasOf,
   type ForceCommand,
   forcedKept,
   forcedKeptMs,
@@ -15,19 +14,17 @@ import {
   type RemoveCommand,
   type RenewCommand,
   type StateHash,
-  type TicketContent,
-  type TicketRef,
 } from "../model/command.js";
 import { FatalError } from "../model/fatal-error.js";
 import { type Holder, holdersShown, type LockState, placesCounted } from "../model/lock-errors.js";
-import type { LockName } from "../model/lock-name.js";
-import { isExclusive, isShared, type Share, shared } from "../model/share.js";
 import type { SnapshotPart } from "../model/snapshot.js";
+import { extrasOf, isExclusive, isShared, type Share, shared, type TicketContent } from "../model/ticket-content.js";
+import type { LockName, TicketRef } from "../model/ticket-ref.js";
 import { LockTable } from "./lock-table.js";
 import type { NameOrder } from "./name-order.js";
+import { Ticket, type TicketFollower } from "./queue.js";
 import { SnapshotWalk } from "./snapshot-walk.js";
 import { TableHash } from "./state-hash.js";
-import { Ticket, type TicketFollower } from "./ticket.js";
 import { Writers } from "./writers.js";
 
 const done: Outcome = { kind: "done" };

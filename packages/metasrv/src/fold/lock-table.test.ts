@@ -1,10 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { idOf, nameOf } from "../../test-support/told.js";
-import type { LockName } from "../model/lock-name.js";
-import { exclusive } from "../model/share.js";
+import { exclusive } from "../model/ticket-content.js";
+import type { LockName } from "../model/ticket-ref.js";
 import { LockTable } from "./lock-table.js";
-import { Ticket } from "./ticket.js";
+import { Ticket } from "./queue.js";
 
 const locks = ["a", "b", "c"].map(nameOf);
 

@@ -1,10 +1,7 @@
-import type { TicketRef } from "../model/command.js";
-import type { LockName } from "../model/lock-name.js";
+import type { LockName, TicketRef } from "../model/ticket-ref.js";
 import { NameOrder } from "./name-order.js";
-import { Queue } from "./queue.js";
-import { ShardedMap } from "./sharded-map.js";
-import { Ticket, type TicketGroup } from "./ticket.js";
-import { TicketMap } from "./ticket-map.js";
+import { Queue, Ticket, type TicketGroup } from "./queue.js";
+import { ShardedMap, TicketMap } from "./sharded-map.js";
 
 /** Who holds which lock, and who waits. No I/O, no clock, no randomness. */
 export class LockTable {

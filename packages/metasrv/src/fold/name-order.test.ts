@@ -1,10 +1,10 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { idOf, nameOf } from "../../test-support/told.js";
-import { type LockName, lockNameBytes, lockNameOf } from "../model/lock-name.js";
-import { exclusive } from "../model/share.js";
+import { exclusive } from "../model/ticket-content.js";
+import { type LockName, lockNameBytes, lockNameOf } from "../model/ticket-ref.js";
 import { LockTable } from "./lock-table.js";
-import { Ticket } from "./ticket.js";
+import { Ticket } from "./queue.js";
 
 const content = { ttlMs: 10, owner: "", resumable: true, ...exclusive };
 const names = fc.uint8Array({ minLength: 1, maxLength: 3, max: 3 }).map(lockNameOf);

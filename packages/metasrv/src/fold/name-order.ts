@@ -1,5 +1,5 @@
 import sorted from "sorted-btree";
-import type { LockName } from "../model/lock-name.js";
+import type { LockName } from "../model/ticket-ref.js";
 
 /**
  * The names of a table's locks in their order, for those who list them. A million names are not put in order in one turn:

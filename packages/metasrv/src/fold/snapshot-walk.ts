@@ -1,7 +1,7 @@
 import type { FoldSnapshot, LogBase } from "../log/command-log.js";
 import type { ForcedRecord, StateHash } from "../model/command.js";
 import type { SnapshotPart, SnapshotTicket, WriterProgress } from "../model/snapshot.js";
-import type { Ticket } from "./ticket.js";
+import type { Ticket } from "./queue.js";
 
 /** What a walk begins with. */
 export interface SnapshotWalkOptions {

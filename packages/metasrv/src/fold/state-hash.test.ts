@@ -1,10 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { lockNameOf } from "../model/lock-name.js";
-import { exclusive, shared } from "../model/share.js";
-import { ticketIdFrom } from "../model/ticket-id.js";
+import { exclusive, shared } from "../model/ticket-content.js";
+import { lockNameOf, ticketIdFrom } from "../model/ticket-ref.js";
+import { Ticket } from "./queue.js";
 import { TableHash } from "./state-hash.js";
-import { Ticket } from "./ticket.js";
 
 const text = fc.constantFrom<string>("", "a", "b", "ab", "ba", "aa");
 

@@ -1,6 +1,6 @@
-import type { ForcedRecord, StateHash, TicketExtras } from "../model/command.js";
-import { isExclusive } from "../model/share.js";
-import type { Ticket } from "./ticket.js";
+import type { ForcedRecord, StateHash } from "../model/command.js";
+import { isExclusive, type TicketExtras } from "../model/ticket-content.js";
+import type { Ticket } from "./queue.js";
 
 /** How many entries back a hash can be asked for. */
 const kept = 1024;

@@ -15,7 +15,11 @@ import {
 } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
 import { type FarEnd, farEndKey } from "../api/caller.js";
+import { withPlainIntegers } from "./json-integers.js";
 import type { Probe } from "./probes.js";
+
+/** JSON of requests is far shorter. */
+const longestJson = 256 * 1024;
 
 /** Answers HTTP/1 and HTTP/2 requests. */
 export type HttpHandler = ReturnType<typeof connectNodeAdapter>;
@@ -79,8 +83,13 @@ async function serve(
   const body = request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Uint8Array>;
   setPlainAuthority(request);
   const values = createContextValues().set(farEndKey, farEndOf(request));
-  let call: UniversalServerRequest = { ...universalRequestFromNodeRequest(request, response, undefined, values), body };
   const unary = handler.method.methodKind === "unary";
+  let call: UniversalServerRequest = { ...universalRequestFromNodeRequest(request, response, undefined, values), body };
+  if (unary && isPlainJson(request)) {
+    // Its length may be another.
+    call.header.delete("content-length");
+    call = { ...call, body: withIntegers(body, handler) };
+  }
   if (!unary) {
     // Unary calls do not listen to the shutdown signal, although Connect would let them: the more listeners a signal
     // has, the longer it takes to add or remove one.
@@ -112,6 +121,32 @@ async function serve(
     });
   }
   await universalResponseToNodeResponse(answer, response);
+}
+
+/** Whether a message is JSON, and not compressed. */
+function isPlainJson({ headers }: Request): boolean {
+  return headers["content-encoding"] === undefined && /^application\/json\b/i.test(headers["content-type"] ?? "");
+}
+
+/** The body, with 64-bit numbers as protobuf-es reads them rightly. A body that is too large is left as it is. */
+async function* withIntegers(
+  body: AsyncIterable<Uint8Array>,
+  { method }: UniversalHandler,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.byteLength;
+    if (length > longestJson) {
+      yield* chunks.splice(0);
+      yield chunk;
+    } else {
+      chunks.push(chunk);
+    }
+  }
+  if (chunks.length > 0) {
+    yield Buffer.from(withPlainIntegers(Buffer.concat(chunks).toString("utf8"), method.input));
+  }
 }
 
 /**

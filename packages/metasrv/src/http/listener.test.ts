@@ -301,3 +301,28 @@ describe("stop", () => {
     expect(await http1).toBe("broken");
   });
 });
+
+// Node 20 has no options for this: it ends a connection after 1,000 resets at once.
+const whereResetsAreBounded = Number.parseInt(process.versions.node, 10) >= 22 ? describe : describe.skip;
+
+whereResetsAreBounded("callers of one connection", () => {
+  test("may give up thousands of calls, and the others on it are answered", async () => {
+    await start((request, response) => {
+      if (request.method === "GET") {
+        response.end("answered");
+      }
+    });
+    const session = connectHttp2(`http://${listener.address}`);
+    session.on("error", () => undefined);
+    for (let calls = 0; calls < 5_000; calls++) {
+      const given = session.request({ ":path": "/", ":method": "POST" });
+      given.on("error", () => undefined);
+      await new Promise((resolve) => setImmediate(resolve));
+      given.close(8);
+    }
+    const request = session.request({ ":path": "/" });
+    expect(await text(request)).toBe("answered");
+    session.destroy();
+    await listener.stop(1_000);
+  });
+});

@@ -1,7 +1,8 @@
-import type { Command, LoggedEntry, Outcome, StateHash, TicketRef } from "../model/command.js";
+import type { Command, LoggedEntry, Outcome, StateHash } from "../model/command.js";
 import type { LockError } from "../model/lock-errors.js";
 import type { Member, StoredMember } from "../model/member.js";
 import type { SnapshotPart } from "../model/snapshot.js";
+import type { TicketRef } from "../model/ticket-ref.js";
 
 /** Where a log begins, and what all its tickets share. */
 export interface LogBase {

@@ -5,8 +5,7 @@ import { TicketContentSchema } from "@metasrv/proto/metasrv/store/v1";
 import { FieldReader, FieldWriter } from "@metasrv/wire";
 import fc from "fast-check";
 import { anyContent, contentMessage } from "../../test-support/generated-entry.js";
-import type { TicketContent } from "../model/command.js";
-import { shared } from "../model/share.js";
+import { shared, type TicketContent } from "../model/ticket-content.js";
 import { Contents, readContent, writeContent } from "./content-codec.js";
 
 function written(content: TicketContent): Buffer {

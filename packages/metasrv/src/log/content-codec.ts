@@ -1,7 +1,14 @@
 import { FieldReader, type FieldWriter } from "@metasrv/wire";
-import { extrasOf, type HeldTicket, type LockPart, type TicketContent, type TicketExtras } from "../model/command.js";
-import type { LockName } from "../model/lock-name.js";
-import { isExclusive, isPossible } from "../model/share.js";
+import {
+  extrasOf,
+  type HeldTicket,
+  isExclusive,
+  isPossible,
+  type LockPart,
+  type TicketContent,
+  type TicketExtras,
+} from "../model/ticket-content.js";
+import type { LockName } from "../model/ticket-ref.js";
 
 /** Contents that are kept at hand: tickets of one client differ in name and id only, hardly in content. */
 const maxKnown = 1_000;

@@ -16,8 +16,9 @@ import {
 import { create, idOf, nameOf } from "../../test-support/told.js";
 import { wireKind } from "../../test-support/wire-check.js";
 import { Fold } from "../fold/fold.js";
-import { type Command, type Entry, knownLevel, type TicketContent } from "../model/command.js";
+import { type Command, type Entry, knownLevel } from "../model/command.js";
 import { FatalError } from "../model/fatal-error.js";
+import type { TicketContent } from "../model/ticket-content.js";
 import { decodeEntry, encodeEntry, sizeOfCommand } from "./entry-codec.js";
 
 const anyLevel = 2 ** 32 - 1;

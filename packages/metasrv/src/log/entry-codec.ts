@@ -1,16 +1,8 @@
 import { FieldReader, FieldWriter } from "@metasrv/wire";
-import type {
-  Command,
-  Entry,
-  ForceCommand,
-  RemoveCause,
-  StateHash,
-  TicketContent,
-  TicketRef,
-} from "../model/command.js";
+import type { Command, Entry, ForceCommand, RemoveCause, StateHash } from "../model/command.js";
 import { FatalError } from "../model/fatal-error.js";
-import type { LockName } from "../model/lock-name.js";
-import type { TicketId } from "../model/ticket-id.js";
+import type { TicketContent } from "../model/ticket-content.js";
+import type { LockName, TicketId, TicketRef } from "../model/ticket-ref.js";
 import { Contents, isPossibleContent, readContent, sizeOfContent, writeContent } from "./content-codec.js";
 
 /*

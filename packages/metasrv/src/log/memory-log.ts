@@ -3,7 +3,6 @@ import type { Fatal } from "../model/fatal-error.js";
 import { shuttingDown } from "../model/lock-errors.js";
 import type { Member } from "../model/member.js";
 import type { CommandLog, CommandWaiter, LogFold, LogListener, MembershipListener } from "./command-log.js";
-import { PendingCommand } from "./pending-command.js";
 
 /** What a memory log is made with. */
 export interface MemoryLogOptions {
@@ -27,6 +26,12 @@ const memberId = "memory";
  */
 export function createMemoryLog(options: MemoryLogOptions): CommandLog {
   return new MemoryLog(options);
+}
+
+/** A command that was asked for in this turn of the event loop. */
+interface PendingCommand {
+  readonly command: Command;
+  readonly waiter: CommandWaiter;
 }
 
 class MemoryLog implements CommandLog {
@@ -54,8 +59,7 @@ class MemoryLog implements CommandLog {
   }
 
   append(command: Command, waiter: CommandWaiter): void {
-    const pending = new PendingCommand(command, waiter, Infinity);
-    this.#pending.push(pending);
+    this.#pending.push({ command, waiter });
     if (this.#pending.length === 1) {
       queueMicrotask(() => {
         this.#commit();
@@ -96,7 +100,7 @@ class MemoryLog implements CommandLog {
       const batch = pending.slice(start, start + commandsPerEntry);
       if (this.#closed || this.#fold === undefined) {
         for (const one of batch) {
-          one.fail(shuttingDown());
+          one.waiter.failed(shuttingDown());
         }
       } else {
         this.#apply(this.#fold, batch);
@@ -110,7 +114,7 @@ class MemoryLog implements CommandLog {
       const entry = { level: knownLevel, settled: this.#sequence, seen: undefined, commands };
       const outcomes =
         fold.apply({ memberId, sequence: ++this.#sequence, revision: ++this.#revision, entry }, true) ?? [];
-      outcomes.forEach((outcome, index) => batch[index]?.settle(outcome));
+      outcomes.forEach((outcome, index) => batch[index]?.waiter.settled(outcome));
       fold.tell();
     } catch (error) {
       this.#closed = true;

@@ -24,9 +24,8 @@ import { wireKind } from "../../test-support/wire-check.js";
 import { Fold } from "../fold/fold.js";
 import type { Outcome } from "../model/command.js";
 import { FatalError } from "../model/fatal-error.js";
-import { lockNameOf } from "../model/lock-name.js";
 import type { SnapshotPart } from "../model/snapshot.js";
-import { ticketIdFrom } from "../model/ticket-id.js";
+import { lockNameOf, ticketIdFrom } from "../model/ticket-ref.js";
 import { ChunkWriter, decodeBase, decodeChunk, encodeBase, type StoredBase } from "./snapshot-codec.js";
 
 function written(...parts: readonly SnapshotPart[]): Buffer {

@@ -10,11 +10,11 @@ import {
   WriterProgressSchema,
 } from "@metasrv/proto/metasrv/store/v1";
 import { FieldReader, FieldWriter } from "@metasrv/wire";
-import type { ForcedRecord, Outcome, TicketContent } from "../model/command.js";
+import type { ForcedRecord, Outcome } from "../model/command.js";
 import { FatalError } from "../model/fatal-error.js";
-import { type LockName, lockNameBytes, lockNameOf } from "../model/lock-name.js";
 import type { SnapshotPart, SnapshotTicket, WriterProgress } from "../model/snapshot.js";
-import type { TicketId } from "../model/ticket-id.js";
+import type { TicketContent } from "../model/ticket-content.js";
+import { type LockName, lockNameBytes, lockNameOf, type TicketId } from "../model/ticket-ref.js";
 import type { LogBase } from "./command-log.js";
 import { Contents, isPossibleContent, readContent, writeContent } from "./content-codec.js";
 

@@ -1,6 +1,5 @@
-import type { LockName } from "./lock-name.js";
-import type { Share } from "./share.js";
-import type { TicketId } from "./ticket-id.js";
+import type { TicketContent } from "./ticket-content.js";
+import type { LockName, TicketRef } from "./ticket-ref.js";
 
 /** Fencing token: a ticket's place in the log, and so in its lock's queue. Every later ticket has a higher token. */
 export type FencingToken = bigint & { readonly __brand: "FencingToken" };
@@ -13,61 +12,6 @@ export const knownLevel = 2;
 
 /** The level from which on there are other kinds than exclusive locks, several locks at once, labels, values and force. */
 export const kindsLevel = 2;
-
-/** What names a ticket. */
-export interface TicketRef {
-  readonly name: LockName;
-  readonly id: TicketId;
-}
-
-/**
- * What a request says of itself besides its name and id. Requests of one client are mostly alike, and share one object.
- */
-export interface TicketContent extends Share {
-  /** How long a grant lasts unless renewed, in milliseconds. */
-  readonly ttlMs: number;
-  /** By what people recognise the requester. */
-  readonly owner: string;
-  /** Whether the requester knows the ticket id, and so can ask for the same ticket at another member. */
-  readonly resumable: boolean;
-  /** Undefined for the many that say nothing of it. */
-  readonly extras?: TicketExtras | undefined;
-}
-
-/** What only some requests say of themselves. */
-export interface TicketExtras {
-  /** The other locks that are asked for at once, in the order of their names, which are above the ticket's own. */
-  readonly others: readonly LockPart[];
-  /** Pairs that people are shown, sorted by their keys. */
-  readonly labels: readonly (readonly [key: string, value: string])[];
-  /** What the requester holds while it waits. */
-  readonly within: readonly HeldTicket[];
-  /** What others read while the ticket holds; a character for each byte. */
-  readonly value: string;
-}
-
-/** Whether they have nothing but labels, which are mostly the same for all requests of a client. */
-export function hasLabelsOnly({ others, within, value }: TicketExtras): boolean {
-  return others.length === 0 && within.length === 0 && value === "";
-}
-
-/** One of several locks that are asked for at once. */
-export interface LockPart extends Share {
-  readonly name: LockName;
-}
-
-/** Names a ticket that holds. */
-export interface HeldTicket {
-  readonly name: LockName;
-  readonly token: bigint;
-}
-
-/** Extras with these; undefined if there is nothing in them. */
-export function extrasOf(some: Partial<TicketExtras>): TicketExtras | undefined {
-  const { others = [], labels = [], within = [], value = "" } = some;
-  const isEmpty = others.length === 0 && labels.length === 0 && within.length === 0 && value === "";
-  return isEmpty ? undefined : { others, labels, within, value };
-}
 
 /**
  * Why a ticket is removed. Each cause has a condition of its own:

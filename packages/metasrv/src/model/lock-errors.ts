@@ -1,5 +1,5 @@
 import type { ForceCommand } from "./command.js";
-import { type LockName, showLockName } from "./lock-name.js";
+import { type LockName, showLockName } from "./ticket-ref.js";
 
 /** One of those that hold a lock. */
 export interface Holder {

@@ -1,4 +1,6 @@
-import type { ForcedRecord, Outcome, TicketContent, TicketRef } from "./command.js";
+import type { ForcedRecord, Outcome } from "./command.js";
+import type { TicketContent } from "./ticket-content.js";
+import type { TicketRef } from "./ticket-ref.js";
 
 /** A ticket in a snapshot. */
 export interface SnapshotTicket extends TicketRef {

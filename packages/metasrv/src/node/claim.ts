@@ -1,5 +1,5 @@
 import type { ForcedBy, LockError, LockState } from "../model/lock-errors.js";
-import type { Share } from "../model/share.js";
+import type { Share } from "../model/ticket-content.js";
 
 /** One of several locks that are asked for at once. */
 export interface ClaimPart {

@@ -2,12 +2,12 @@ import type { Clock, Timer } from "@metasrv/wire";
 import { findDeadlocks } from "../fold/deadlocks.js";
 import type { Fold } from "../fold/fold.js";
 import type { NameOrder } from "../fold/name-order.js";
-import type { Ticket } from "../fold/ticket.js";
+import type { Ticket } from "../fold/queue.js";
 import type { CommandLog } from "../log/command-log.js";
-import { forcedKeptMs, type ForcedRecord, type HeldTicket } from "../model/command.js";
+import { forcedKeptMs, type ForcedRecord } from "../model/command.js";
 import { holdersShown, type LockState } from "../model/lock-errors.js";
-import type { LockName } from "../model/lock-name.js";
-import type { Share } from "../model/share.js";
+import type { HeldTicket, Share } from "../model/ticket-content.js";
+import type { LockName } from "../model/ticket-ref.js";
 
 /** What one row says of a lock. */
 export interface LockSummary {

@@ -1,6 +1,6 @@
-import type { Ticket, TicketFollower } from "../fold/ticket.js";
+import type { Ticket, TicketFollower } from "../fold/queue.js";
 import type { CommandWaiter, Urgency } from "../log/command-log.js";
-import type { Command, ForcedRecord, Outcome, RemoveCause, TicketContent, TicketRef } from "../model/command.js";
+import type { Command, ForcedRecord, Outcome, RemoveCause } from "../model/command.js";
 import {
   type ForcedBy,
   type LockError,
@@ -11,11 +11,10 @@ import {
   superseded,
   waitTimedOut,
 } from "../model/lock-errors.js";
-import { encodeLockKey, type LockKey } from "../model/lock-key.js";
-import type { LockName } from "../model/lock-name.js";
-import type { TicketId } from "../model/ticket-id.js";
+import type { TicketContent } from "../model/ticket-content.js";
+import { encodeLockKey, type LockKey, type LockName, type TicketId, type TicketRef } from "../model/ticket-ref.js";
 import { Alarm } from "./alarms.js";
-import type { ClaimListener, LossReason } from "./claim.js";
+import type { Claim, ClaimListener, LossReason, Renewal } from "./claim.js";
 import type { ServedTicket, TicketHost } from "./ticket-host.js";
 import { next, type TicketEffect, type TicketEvent, type TicketState } from "./ticket-state.js";
 
@@ -235,8 +234,11 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
         if (!ticket.holds && ticket.content.extras !== undefined && ticket.content.extras.within.length > 0) {
           this.#host.nested(ticket);
         }
+      } else if (isLast && ticket?.token === outcome.token) {
+        this.dispatch("superseded");
       } else if (isLast) {
-        this.dispatch(ticket?.token === outcome.token ? "superseded" : "removedAtOnce");
+        const forced = this.#host.fold.forced.get(outcome.token);
+        this.dispatch("removedAtOnce", forced && removedByForce(forced));
       } else if (serves && ticket.follower === undefined) {
         if (this.state === "gone") {
           this.#host.orphaned(ticket, outcome);
@@ -268,7 +270,10 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
   // What the table shows.
 
   granted(): void {
-    this.dispatch("granted");
+    // Otherwise it has gone since, by force or with a later entry of several. That is told next, and nothing else.
+    if (this.ticket?.present === true) {
+      this.dispatch("granted");
+    }
   }
 
   removed(forced: ForcedRecord | undefined): void {
@@ -485,5 +490,57 @@ class Removal implements CommandWaiter {
 
   overdue(): void {
     // Nobody waits for the outcome. The command is written as soon as etcd takes it.
+  }
+}
+
+/** What a claim needs of its node, once it was granted. */
+export interface ClaimHost {
+  release(local: LocalTicket): Promise<void>;
+  /** @returns the TTL in milliseconds */
+  renew(local: LocalTicket, renewal: Renewal): Promise<number>;
+}
+
+/** One caller's request for a lock, for as long as the caller is interested in it. */
+export class LocalClaim implements Claim {
+  readonly #host: ClaimHost;
+  /** Identifies this caller to the ticket, for which several callers may have asked. */
+  readonly listener: ClaimListener;
+  /**
+   * The ticket that serves the claim. When a hold is lost before it could be confirmed, another ticket takes its place.
+   */
+  local: LocalTicket | undefined;
+  /** Whether the caller still wants the lock. If it does not, it is not told of a later confirmation. */
+  active = true;
+
+  constructor(host: ClaimHost, listener: ClaimListener, local?: LocalTicket) {
+    this.#host = host;
+    this.listener = listener;
+    this.local = local;
+  }
+
+  cancel(): void {
+    this.active = false;
+    this.local?.cancel(this.listener);
+  }
+
+  detach(): void {
+    this.active = false;
+    this.local?.detach(this.listener);
+  }
+
+  async release(): Promise<void> {
+    await this.#host.release(this.#held());
+  }
+
+  async renew(renewal: Renewal): Promise<number> {
+    return this.#host.renew(this.#held(), renewal);
+  }
+
+  #held(): LocalTicket {
+    const { local } = this;
+    if (local?.state !== "held" && local?.state !== "releasing") {
+      throw notHeld();
+    }
+    return local;
   }
 }

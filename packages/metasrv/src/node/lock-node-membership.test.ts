@@ -9,7 +9,7 @@ import {
   scriptedNode,
   stored,
 } from "../../test-support/node-fixture.js";
-import { encodeLockKey } from "../model/lock-key.js";
+import { encodeLockKey } from "../model/ticket-ref.js";
 
 describe("a grant is told only while the node is surely a member", () => {
   test("it is held back when the membership may have lapsed, and told once it is extended", async () => {

@@ -9,7 +9,7 @@ import {
   removeElsewhere,
   stored,
 } from "../../test-support/node-fixture.js";
-import { encodeLockKey } from "../model/lock-key.js";
+import { encodeLockKey } from "../model/ticket-ref.js";
 
 /** The key of a ticket that holds at another member. */
 function keyOf({ token }: { readonly token: bigint }): Uint8Array {

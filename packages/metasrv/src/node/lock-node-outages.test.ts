@@ -2,7 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { settled } from "@metasrv/wire/testing";
 import { createElsewhere, id, orders, removeElsewhere, scriptedNode, stored } from "../../test-support/node-fixture.js";
 import { LockError } from "../model/lock-errors.js";
-import { encodeLockKey } from "../model/lock-key.js";
+import { encodeLockKey } from "../model/ticket-ref.js";
 
 describe("a request whose outcome the log could not learn", () => {
   test("fails, and its ticket is removed when it turns up", async () => {

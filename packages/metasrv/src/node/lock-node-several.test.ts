@@ -2,7 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { settled } from "@metasrv/wire/testing";
 import { type Ask, NodeFixture, orders, scriptedNode } from "../../test-support/node-fixture.js";
 import { ScriptedLog } from "../../test-support/scripted-log.js";
-import { exclusive, shared } from "../model/share.js";
+import { exclusive, shared } from "../model/ticket-content.js";
 import type { ClaimRequest } from "./claim.js";
 
 type More = Pick<ClaimRequest, "others">;

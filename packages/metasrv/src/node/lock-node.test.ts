@@ -4,7 +4,7 @@ import { Recorder } from "../../test-support/recorder.js";
 import { stateOf } from "../../test-support/told.js";
 import type { CommandLog } from "../log/command-log.js";
 import { createMemoryLog } from "../log/memory-log.js";
-import { decodeLockKey } from "../model/lock-key.js";
+import { checkKey } from "./admission.js";
 
 /** The same rules on every log. */
 const logs: readonly (readonly [string, () => Promise<NodeFixture<CommandLog>>])[] = [
@@ -22,7 +22,7 @@ describe.each(logs)("over %s", (_, start) => {
     const asked = await node.asked({ ttlMs: 5_000, owner: "me" });
     expect(asked.told).toEqual(["granted"]);
     expect(asked.grant).toMatchObject({ ttlMs: 5_000, waitedMs: 0 });
-    expect(decodeLockKey(asked.grant.key, 1024)).toMatchObject({ name: lock("orders"), token: asked.grant.token });
+    expect(checkKey(asked.grant.key, 1024)).toMatchObject({ name: lock("orders"), token: asked.grant.token });
     expect(node.store.state(Buffer.from("orders"))).toEqual(stateOf("me", asked.grant.token, 0));
   });
 

@@ -2,17 +2,10 @@ import { type Clock, newTicketId } from "@metasrv/wire";
 import type { Logger } from "pino";
 import { findDeadlock } from "../fold/deadlocks.js";
 import { Fold } from "../fold/fold.js";
-import type { Ticket } from "../fold/ticket.js";
-import { TicketMap } from "../fold/ticket-map.js";
+import type { Ticket } from "../fold/queue.js";
+import { TicketMap } from "../fold/sharded-map.js";
 import type { CommandLog, CommandWaiter, MembershipListener } from "../log/command-log.js";
-import {
-  hasLabelsOnly,
-  kindsLevel,
-  type Outcome,
-  type TicketContent,
-  type TicketExtras,
-  type TicketRef,
-} from "../model/command.js";
+import { kindsLevel, type Outcome } from "../model/command.js";
 import type { Limits } from "../model/limits.js";
 import {
   asLockError,
@@ -28,19 +21,22 @@ import {
   shuttingDown,
   superseded,
 } from "../model/lock-errors.js";
-import { decodeLockKey, type LockKey } from "../model/lock-key.js";
-import { type LockName, lockNameOf, showLockName } from "../model/lock-name.js";
 import type { Member } from "../model/member.js";
-import { isExclusive } from "../model/share.js";
-import { ticketIdFrom } from "../model/ticket-id.js";
-import { Admission } from "./admission.js";
+import { hasLabelsOnly, isExclusive, type TicketContent, type TicketExtras } from "../model/ticket-content.js";
+import {
+  type LockKey,
+  type LockName,
+  lockNameOf,
+  showLockName,
+  ticketIdFrom,
+  type TicketRef,
+} from "../model/ticket-ref.js";
+import { Admission, checkClaim, type CheckedClaim, checkForce, checkKey, checkTtl, checkValue } from "./admission.js";
 import { Alarms } from "./alarms.js";
 import type { Claim, ClaimListener, ClaimRequest, Renewal } from "./claim.js";
-import { checkClaim, type CheckedClaim, checkForce, checkTtl, checkValue } from "./claim-check.js";
 import { ClusterView } from "./cluster-view.js";
 import { Inspection, type TicketInfo } from "./inspection.js";
-import { type ClaimHost, LocalClaim } from "./local-claim.js";
-import { LocalTicket, type TicketRequest } from "./local-ticket.js";
+import { type ClaimHost, LocalClaim, LocalTicket, type TicketRequest } from "./local-ticket.js";
 import { Standing } from "./standing.js";
 import { TableWatch } from "./table-watch.js";
 import { Takeover } from "./takeover.js";
@@ -236,7 +232,7 @@ export class LockNode {
    */
   async unlock(keyBytes: Uint8Array): Promise<void> {
     this.#standing.requireMember();
-    await this.#release(decodeLockKey(keyBytes, this.#limits.maxNameBytes), undefined);
+    await this.#release(checkKey(keyBytes, this.#limits.maxNameBytes), undefined);
   }
 
   /**
@@ -247,21 +243,20 @@ export class LockNode {
    *   when it cannot be downgraded, `cluster-too-old`, or what the log fails with
    */
   async renew(keyBytes: Uint8Array, renewal: Renewal = {}): Promise<number> {
-    return contentOf(await this.#renew(decodeLockKey(keyBytes, this.#limits.maxNameBytes), renewal)).ttlMs;
+    return contentOf(await this.#renew(checkKey(keyBytes, this.#limits.maxNameBytes), renewal)).ttlMs;
   }
 
   /**
    * Does what {@link renew} does, for a requester that wants to be told of the end of the hold.
    *
-   * @param listener - told `lost` from then on, at most once
+   * @param listener - told `lost` from then on, at most once, and perhaps before this resolves
    */
   async resume(
     keyBytes: Uint8Array,
     renewal: Renewal,
     listener: ClaimListener,
   ): Promise<{ claim: Claim; ttlMs: number }> {
-    const local = await this.#renew(decodeLockKey(keyBytes, this.#limits.maxNameBytes), renewal);
-    local.follow(listener);
+    const local = await this.#renew(checkKey(keyBytes, this.#limits.maxNameBytes), renewal, listener);
     const claim = new LocalClaim(this.#claimHost, listener, local);
     return { claim, ttlMs: contentOf(local).ttlMs };
   }
@@ -470,13 +465,19 @@ export class LockNode {
     const { name, id, token } = key;
     const urgency = this.#fold.waiters(name) > 0 ? "now" : "soon";
     local?.dispatch("release");
-    const done = await new Promise<boolean>((resolve, reject) => {
+    await new Promise<void>((resolve, reject) => {
       this.#log.append(
         { kind: "remove", name, id, token, cause: "released", memberId: "" },
         {
           settled: ({ kind }) => {
-            local?.dispatch(kind === "done" ? "done" : "notThere");
-            resolve(kind === "done");
+            if (kind === "done") {
+              local?.dispatch("done");
+              resolve();
+            } else {
+              const error = this.#notHeld(token);
+              local?.dispatch("notThere", error);
+              reject(error);
+            }
           },
           failed: (error) => {
             local?.dispatch("failed");
@@ -487,9 +488,6 @@ export class LockNode {
         urgency,
       );
     });
-    if (!done) {
-      throw this.#notHeld(token);
-    }
   }
 
   /** Why a ticket is not there any more. */
@@ -498,8 +496,16 @@ export class LockNode {
     return record === undefined ? notHeld() : removedByForce(record);
   }
 
-  /** Gives a ticket that holds a full TTL, and serves it from then on. */
-  async #renew(key: LockKey, { ttlMs = 0, downgrade = false, ...more }: Renewal): Promise<LocalTicket> {
+  /**
+   * Gives a ticket that holds a full TTL, and serves it from then on.
+   *
+   * @param listener - who follows the ticket from then on; absent: who does already
+   */
+  async #renew(
+    key: LockKey,
+    { ttlMs = 0, downgrade = false, ...more }: Renewal,
+    listener?: ClaimListener,
+  ): Promise<LocalTicket> {
     const { name, id, token } = key;
     const wanted = ttlMs === 0 ? 0 : checkTtl(ttlMs, this.#limits);
     const value = more.value === undefined ? undefined : checkValue(more.value);
@@ -525,7 +531,12 @@ export class LockNode {
               local.renewalEnded(serves && ticket.follower === local);
             }
             if (serves) {
-              resolve(this.#serveHold(ticket, local));
+              const served = this.#serveHold(ticket, local);
+              if (listener !== undefined) {
+                // At once: the ticket may go with the next entry, before anybody hears of this promise.
+                served.follow(listener);
+              }
+              resolve(served);
             } else if (kind === "refused") {
               reject(notDowngradable());
             } else {

@@ -175,6 +175,32 @@ describe("a watch of many locks", () => {
     stage.end.abort();
   });
 
+  test("tells all to the end before it begins anew, however much changes meanwhile", async () => {
+    const stage = new Stage();
+    for (let n = 1; n <= 600; n++) {
+      stage.take(n, `p/${String(n).padStart(3, "0")}`);
+    }
+    const told = stage.many("");
+    while (told.length === 0) {
+      await stage.advance(1);
+    }
+    expect(told).toHaveLength(1);
+    for (let n = 1_001; n <= 12_000; n++) {
+      stage.take(n, `l${n}`);
+      stage.free(n, `l${n}`);
+    }
+    await stage.advance(2_000);
+    expect(told.map(({ locks, complete, restarted }) => [locks.length, complete, restarted])).toEqual([
+      [250, false, false],
+      [250, false, false],
+      [100, true, false],
+      [250, false, true],
+      [250, false, false],
+      [100, true, false],
+    ]);
+    stage.end.abort();
+  });
+
   test("begins anew when the log was read anew", async () => {
     const stage = new Stage();
     stage.take(1, "before");

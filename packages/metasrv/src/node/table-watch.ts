@@ -1,6 +1,6 @@
 import type { Clock } from "@metasrv/wire";
 import type { Fold, FoldObserver } from "../fold/fold.js";
-import type { LockName } from "../model/lock-name.js";
+import type { LockName } from "../model/ticket-ref.js";
 import type { Inspection, LockSummary, TicketInfo } from "./inspection.js";
 
 /** What a watch of many locks tells at a time. */
@@ -25,8 +25,11 @@ export interface TableWatchOptions {
 const leastPauseMs = 100;
 /** A watch leaves nine tenths of the time to others, as lists do. */
 const pauseFactor = 10;
-/** Locks in one message. */
+/** Locks in a page of those that are there. */
 const locksAtOnce = 250;
+/** Changed locks in one message, and how long gathering them may take, in milliseconds. */
+const changesAtOnce = 1_000;
+const longestMs = 5;
 /** How many locks may have changed before a watch tells of them. With more, it begins anew. */
 const mostChanged = 10_000;
 
@@ -67,18 +70,6 @@ class Watch {
     if (!this.overflowed && this.changed.size === 0 && !signal.aborted) {
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
-  }
-
-  take(): readonly LockName[] {
-    const names: LockName[] = [];
-    for (const name of this.changed) {
-      if (names.length === locksAtOnce) {
-        break;
-      }
-      names.push(name);
-      this.changed.delete(name);
-    }
-    return names;
   }
 }
 
@@ -159,11 +150,12 @@ export class TableWatch implements FoldObserver {
     }
   }
 
+  /** Goes to the end even if too much changes meanwhile: else those who watch a busy table would never see its end. */
   async *#all(watch: Watch, restarted: boolean, signal: AbortSignal): AsyncGenerator<LockChanges> {
     const { prefix } = watch;
     let isFirst = restarted;
     let after: LockName | undefined = "" as LockName;
-    while (after !== undefined && !watch.overflowed && !signal.aborted) {
+    while (after !== undefined && !signal.aborted) {
       const page = { prefix, pageSize: locksAtOnce, after, minToken: 0n, waitingOnly: false };
       const { locks, next }: Awaited<ReturnType<Inspection["list"]>> = await this.#inspection.list(page);
       yield { locks, removed: [], complete: next === undefined, restarted: isFirst };
@@ -181,7 +173,11 @@ export class TableWatch implements FoldObserver {
       const beganAtMs = this.#clock.now();
       const locks: LockSummary[] = [];
       const removed: LockName[] = [];
-      for (const name of watch.take()) {
+      for (const name of watch.changed) {
+        if (locks.length + removed.length === changesAtOnce || this.#clock.now() - beganAtMs > longestMs) {
+          break;
+        }
+        watch.changed.delete(name);
         const summary = this.#inspection.summary(name);
         if (summary === undefined) {
           removed.push(name);

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "@metasrv/wire";
 import type { Logger } from "pino";
 import type { Fold } from "../fold/fold.js";
-import type { Ticket } from "../fold/ticket.js";
+import type { Ticket } from "../fold/queue.js";
 import type { CommandLog, CommandWaiter } from "../log/command-log.js";
 import type { Command, Outcome } from "../model/command.js";
 import { asLockError } from "../model/lock-errors.js";

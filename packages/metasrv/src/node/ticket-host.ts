@@ -1,7 +1,8 @@
 import type { Fold } from "../fold/fold.js";
-import type { Ticket } from "../fold/ticket.js";
+import type { Ticket } from "../fold/queue.js";
 import type { CommandWaiter, Urgency } from "../log/command-log.js";
-import type { Command, Outcome, TicketRef } from "../model/command.js";
+import type { Command, Outcome } from "../model/command.js";
+import type { TicketRef } from "../model/ticket-ref.js";
 import type { Alarm } from "./alarms.js";
 import type { TicketEvent, TicketState } from "./ticket-state.js";
 
@@ -17,7 +18,7 @@ export interface ServedTicket extends TicketRef {
 
 /** What a ticket needs of the node that serves it. */
 export interface TicketHost {
-  readonly fold: Pick<Fold, "get" | "obstacle" | "sharing" | "waiters" | "admits" | "isOutdated">;
+  readonly fold: Pick<Fold, "forced" | "get" | "obstacle" | "sharing" | "waiters" | "admits" | "isOutdated">;
   /** How long a wait outlives its requester's connection, in milliseconds. */
   readonly waiterGraceMs: number;
   /** The node's clock, in milliseconds. */

@@ -1,5 +1,5 @@
 import { LossReason, type SessionEvent } from "@metasrv/proto/metasrv/v1";
-import { grantMessage, refusalMessage } from "../api/grant-messages.js";
+import { grantMessage, refusalMessage } from "../api/claim-messages.js";
 import { type ForcedBy, type LockError, type LockState, notHeld } from "../model/lock-errors.js";
 import type { Claim, ClaimListener, Grant, LossReason as LossReasonName, Renewal } from "../node/claim.js";
 
@@ -51,10 +51,14 @@ export class SessionLock implements ClaimListener {
     }
   }
 
-  /** Ends the wait. A grant stays, because the client may not have heard of it. */
+  /** Ends the wait. If the grant has crossed that on the way, nobody wants the lock, and it is released. */
   cancel(): void {
     if (this.#phase === "asked") {
       this.#claim?.cancel();
+      this.#end();
+    } else if (this.#phase === "held") {
+      // If that fails, the lock ends with its TTL.
+      this.#claim?.release().catch(() => undefined);
       this.#end();
     }
   }

@@ -7,7 +7,7 @@ import type {
   SessionUnlock,
 } from "@metasrv/proto/metasrv/v1";
 import { type Gather, gatherByEventLoop } from "@metasrv/wire";
-import { claimRequest, renewalOf } from "../api/claim-request.js";
+import { claimRequest, renewalOf } from "../api/claim-messages.js";
 import { toSessionFailure } from "../api/rpc-errors.js";
 import { type ForcedBy, LockError, notHeld, shuttingDown } from "../model/lock-errors.js";
 import type { ServiceDependencies } from "./service-dependencies.js";

@@ -4,11 +4,10 @@ import { type Command, commandsPerEntry, type Outcome, type StateHash } from "..
 import { type LockError, notAMember, shuttingDown } from "../../model/lock-errors.js";
 import type { CommandWaiter, Urgency } from "../command-log.js";
 import { sizeOfCommand } from "../entry-codec.js";
-import { PendingCommand } from "../pending-command.js";
+import { Pauses } from "./attempts.js";
 import { classifyEtcdError, storeFull, storeUnavailable } from "./etcd-errors.js";
 import type { LogKeys } from "./keys.js";
-import { EntryUnderWay, LogWriter } from "./log-writer.js";
-import { Pauses } from "./pauses.js";
+import { EntryUnderWay, LogWriter, PendingCommand } from "./log-writer.js";
 import type { EtcdHeader, EtcdTxn, EtcdTxnAnswer } from "./rpc/etcd-client.js";
 
 /** What a committer works with. */

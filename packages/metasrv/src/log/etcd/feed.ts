@@ -3,13 +3,12 @@ import type { Logger } from "pino";
 import { isProgramFault } from "../../model/fatal-error.js";
 import type { LogFold } from "../command-log.js";
 import type { StoredBase } from "../snapshot-codec.js";
+import { Pauses, untilReached } from "./attempts.js";
 import { checkFirstDesign } from "./first-design.js";
 import { HeadReader } from "./head.js";
 import type { LogKeys } from "./keys.js";
 import { list, type Listing } from "./listing.js";
-import { Pauses } from "./pauses.js";
 import type { EtcdClient, EtcdEvent, EtcdHeader, EtcdWatch, EtcdWatchResponse } from "./rpc/etcd-client.js";
-import { untilReached } from "./until-reached.js";
 import { WatchCheck } from "./watch-check.js";
 
 /** Is given what the store has, in order. */

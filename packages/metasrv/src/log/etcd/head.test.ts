@@ -64,28 +64,50 @@ describe("the head of the log", () => {
 
   test("is nothing where there is nothing new, whatever others have written", async () => {
     etcd.pass(10);
-    expect(await head.read()).toEqual({ revision: 0n, isWhole: true });
+    expect(await head.read()).toEqual({ revision: 0n, isWhole: true, gone: [] });
   });
 
   test("is the last entry of the members that are known", async () => {
     others.write(member, []);
     const last = others.write(member, []);
     etcd.pass(1);
-    expect(await head.read()).toEqual({ revision: last, isWhole: true });
+    expect(await head.read()).toEqual({ revision: last, isWhole: true, gone: [] });
   });
 
   test("is not whole while there is a member that was not known: it may have written", async () => {
     const late = await others.join();
     const joinedAt = etcd.revision;
     others.write(late, []);
-    expect(await head.read()).toEqual({ revision: joinedAt, isWhole: false });
+    expect(await head.read()).toEqual({ revision: joinedAt, isWhole: false, gone: [] });
+  });
+
+  test("is not whole while one has joined, written and gone that was not known", async () => {
+    const late = await others.join();
+    others.write(late, []);
+    await etcd.txn(
+      { compare: [], success: [{ kind: "put", key: keys.joined, value: Buffer.from(late) }], failure: [] },
+      1_000,
+    );
+    const joinedAt = etcd.revision;
+    await etcd.txn({ compare: [], success: [{ kind: "delete", key: keys.member(late) }], failure: [] }, 1_000);
+    expect(await head.read()).toEqual({ revision: joinedAt, isWhole: false, gone: [] });
+    delivered = etcd.revision;
+    expect(await head.read()).toMatchObject({ isWhole: true });
+  });
+
+  test("names the members that are gone and that were known", async () => {
+    const other = await others.join();
+    members.push(other);
+    delivered = etcd.revision;
+    await etcd.txn({ compare: [], success: [{ kind: "delete", key: keys.member(other) }], failure: [] }, 1_000);
+    expect(await head.read()).toEqual({ revision: 0n, isWhole: true, gone: [other] });
   });
 
   test("is not whole while a member has written more than is looked at", async () => {
     for (let n = 0; n < 64; n++) {
       others.write(member, []);
     }
-    expect(await head.read()).toEqual({ revision: etcd.revision, isWhole: false });
+    expect(await head.read()).toEqual({ revision: etcd.revision, isWhole: false, gone: [] });
   });
 
   test("is whole though there are many keys that look like a member's entries and were none", async () => {
@@ -94,7 +116,7 @@ describe("the head of the log", () => {
     }
     expect((await head.read()).isWhole).toBe(false);
     delivered = etcd.revision;
-    expect(await head.read()).toEqual({ revision: 0n, isWhole: true });
+    expect(await head.read()).toEqual({ revision: 0n, isWhole: true, gone: [] });
   });
 
   test("tells of every answer, and how far the delivered was when it was asked for", async () => {
@@ -171,6 +193,16 @@ describe("the head of the log", () => {
       await clock.advance(4_000);
       await first;
       await second;
+    });
+
+    test("fails when it is closed before everything was delivered", async () => {
+      others.write(member, []);
+      const failed = expect(head.catchUp()).rejects.toMatchObject({ reason: "store-unavailable" });
+      await goOn();
+      head.close();
+      // The feed wakes all that wait when it ends.
+      await deliver(delivered);
+      await failed;
     });
 
     test("ends when it is closed", async () => {

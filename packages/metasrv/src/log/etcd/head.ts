@@ -1,8 +1,8 @@
 import type { Clock } from "@metasrv/wire";
 import type { LogFold } from "../command-log.js";
+import { Pauses } from "./attempts.js";
 import { notAnswered } from "./etcd-errors.js";
 import type { LogKeys } from "./keys.js";
-import { Pauses } from "./pauses.js";
 import type { EtcdClient, EtcdHeader, EtcdKeyValue, EtcdOp } from "./rpc/etcd-client.js";
 
 /** How far the log is. */
@@ -11,6 +11,8 @@ export interface Head {
   readonly revision: bigint;
   /** Whether that is all; otherwise there is more after it. */
   readonly isWhole: boolean;
+  /** Members that are known and were not there any more. They had written nothing after what is to be delivered. */
+  readonly gone: readonly string[];
 }
 
 /** What a head is read with. */
@@ -39,7 +41,7 @@ const entriesPerMember = 64;
 
 /**
  * Reads how far the log is, by a majority of etcd's members: which entries there are beyond those that are folded, of the
- * members that are known, and whether there are others. Not by the progress of a watch, which etcd tells ahead of its
+ * members that are known, and whether others have joined. Not by the progress of a watch, which etcd tells ahead of its
  * events, nor by the store's revision, which other users of the same etcd raise too.
  */
 export class HeadReader {
@@ -83,6 +85,7 @@ export class HeadReader {
     const known = members();
     const ops: EtcdOp[] = [
       { kind: "range", key: keys.base, keysOnly: true },
+      { kind: "range", key: keys.joined, keysOnly: true },
       { kind: "range", ...keys.members, keysOnly: true },
       ...known.map((memberId) => ({
         kind: "range" as const,
@@ -94,18 +97,20 @@ export class HeadReader {
     const delivered = revision();
     const { header, read } = await client.txn({ compare: [], success: ops, failure: [] }, timeoutMs);
     heard(header, delivered);
-    const [, found = [], ...entries] = read;
+    const [, joins = [], found = [], ...entries] = read;
     const isNew = ({ modRevision }: EtcdKeyValue) => modRevision > delivered;
     // A full page of what was delivered before has keys that are no entries of the member's.
     const isLast = (page: readonly EtcdKeyValue[]) => page.length < entriesPerMember || !page.some(isNew);
-    const isWhole = !found.some(isNew) && entries.every(isLast);
+    const isWhole = ![...joins, ...found].some(isNew) && entries.every(isLast);
     let head = 0n;
     for (const { modRevision } of read.flat()) {
       if (modRevision > head && modRevision > delivered) {
         head = modRevision;
       }
     }
-    return { revision: head, isWhole };
+    const present = new Set(found.map(({ key }) => key.toString("latin1")));
+    const gone = known.filter((memberId) => !present.has(keys.member(memberId).toString("latin1")));
+    return { revision: head, isWhole, gone };
   }
 
   /** No read is repeated any more. */
@@ -132,6 +137,10 @@ export class HeadReader {
       }
       if (!(await this.#reachedBy(deadlineMs, head.revision))) {
         throw notAnswered(hosts, new Error("its watch does not bring what it has"));
+      }
+      if (this.#closed) {
+        // Who waits for the watch is woken when it ends, whatever it has brought.
+        throw notAnswered(hosts, new Error("its watch was ended"));
       }
       if (head.isWhole) {
         return;

@@ -3,6 +3,7 @@ export type LogKey =
   | { readonly kind: "entry"; readonly memberId: string; readonly sequence: number }
   | { readonly kind: "member"; readonly memberId: string }
   | { readonly kind: "base" }
+  | { readonly kind: "joined" }
   | { readonly kind: "chunk" };
 
 /** All keys from `key` on, up to but not including `end`. */
@@ -18,6 +19,7 @@ const sequenceDigits = 16;
  * prefix `a` and one with the prefix `a/b` never see each other's keys.
  *
  *     <prefix>/@/base
+ *     <prefix>/@/joined
  *     <prefix>/@/log/<member id>/<sequence>
  *     <prefix>/@/members/<member id>
  *     <prefix>/@/snapshots/<snapshot>/<n>
@@ -31,6 +33,8 @@ export class LogKeys {
   /** Everything that every server follows: not the snapshots, which are large and which only a listing reads. */
   readonly watched: KeyRange;
   readonly base: Buffer;
+  /** Put whenever a member has joined, before it writes anything. */
+  readonly joined: Buffer;
   readonly entries: KeyRange;
   readonly members: KeyRange;
   readonly snapshots: KeyRange;
@@ -44,6 +48,7 @@ export class LogKeys {
     // Of the names in the folder, "snapshots" is the last in the order of keys.
     this.watched = { key: Buffer.from(this.#root), end: Buffer.from(this.#snapshots) };
     this.base = Buffer.from(`${this.#root}base`);
+    this.joined = Buffer.from(`${this.#root}joined`);
     this.entries = below(this.#log);
     this.members = below(this.#members);
     this.snapshots = below(this.#snapshots);
@@ -93,6 +98,9 @@ export class LogKeys {
     }
     if (text.startsWith(this.#snapshots)) {
       return { kind: "chunk" };
+    }
+    if (key.equals(this.joined)) {
+      return { kind: "joined" };
     }
     return key.equals(this.base) ? { kind: "base" } : undefined;
   }

@@ -1,6 +1,46 @@
-import type { Entry } from "../../model/command.js";
+import type { Command, Entry, Outcome } from "../../model/command.js";
+import type { LockError } from "../../model/lock-errors.js";
+import type { CommandWaiter } from "../command-log.js";
 import { encodeEntry } from "../entry-codec.js";
-import type { PendingCommand } from "../pending-command.js";
+
+/** A command that was asked for, until its outcome is known. */
+export class PendingCommand {
+  readonly command: Command;
+  readonly waiter: CommandWaiter;
+  /** Until when its outcome should be known, on the log's clock. */
+  readonly deadlineMs: number;
+  /** Whether the waiter was told that it takes too long. */
+  overdue = false;
+  #settled = false;
+
+  constructor(command: Command, waiter: CommandWaiter, deadlineMs: number) {
+    this.command = command;
+    this.waiter = waiter;
+    this.deadlineMs = deadlineMs;
+  }
+
+  settle(outcome: Outcome): void {
+    if (!this.#settled) {
+      this.#settled = true;
+      this.waiter.settled(outcome);
+    }
+  }
+
+  fail(error: LockError): void {
+    if (!this.#settled) {
+      this.#settled = true;
+      this.waiter.failed(error);
+    }
+  }
+
+  /** The waiter is told, once, that the outcome is not known in time. */
+  late(error: LockError): void {
+    if (!this.#settled && !this.overdue) {
+      this.overdue = true;
+      this.waiter.overdue(error);
+    }
+  }
+}
 
 /** An entry that was, or is to be, written, until the outcomes of its commands are known. */
 export class EntryUnderWay {

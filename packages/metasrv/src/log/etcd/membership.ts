@@ -2,11 +2,10 @@ import type { Clock } from "@metasrv/wire";
 import type { Logger } from "pino";
 import type { Member } from "../../model/member.js";
 import type { MembershipListener } from "../command-log.js";
+import { Pauses, untilReached } from "./attempts.js";
 import type { LogKeys } from "./keys.js";
 import { encodeMember } from "./listing.js";
-import { Pauses } from "./pauses.js";
 import type { EtcdClient } from "./rpc/etcd-client.js";
-import { untilReached } from "./until-reached.js";
 
 /** What a membership works with. */
 export interface MembershipOptions {
@@ -131,6 +130,7 @@ export class Membership {
     try {
       const value = encodeMember(this.#member);
       ({ revision } = await client.put({ key: keys.member(memberId), value, lease: id }, leftMs));
+      await this.#announce(memberId, Math.max(0, sentAt + timeoutMs - clock.now()));
     } catch (error) {
       // The key may be there all the same, and would lead, or keep locks, for nobody.
       void this.#revoke(id);
@@ -142,6 +142,23 @@ export class Membership {
     this.#listener.joined(memberId);
     this.#listener.extended(lease.aliveUntilMs);
     return lease;
+  }
+
+  /**
+   * Leaves a mark that outlives the member's key, before the member writes anything. Whoever reads how far the log is would
+   * otherwise not know of a member that came and went while its watch was silent.
+   */
+  async #announce(memberId: string, timeoutMs: number): Promise<void> {
+    const { client, keys } = this.#options;
+    const txn = {
+      compare: [{ key: keys.member(memberId), target: "create", result: "greater", revision: 0n }],
+      success: [{ kind: "put", key: keys.joined, value: Buffer.from(memberId) }],
+      failure: [],
+    } as const;
+    const { succeeded } = await client.txn(txn, timeoutMs);
+    if (!succeeded) {
+      throw new Error("the key of the member was removed before it had joined");
+    }
   }
 
   /** Resolves when the lease may have lapsed, or the membership is to end. */

@@ -19,7 +19,7 @@ describe("a check of a watch", () => {
     canceled = 0;
     asked = 0;
     completeAt = undefined;
-    head = { revision: 0n, isWhole: true };
+    head = { revision: 0n, isWhole: true, gone: [] };
     check = new WatchCheck({
       clock,
       logger: pino({ level: "silent" }),
@@ -64,6 +64,23 @@ describe("a check of a watch", () => {
     expect(canceled).toBe(0);
   });
 
+  test("gives up a watch that does not tell of a member's end, though it shows all that is there", async () => {
+    head = { revision: 0n, isWhole: true, gone: ["1"] };
+    await clock.advance(1_999);
+    expect(canceled).toBe(0);
+    expect(completeAt).toBeUndefined();
+    await clock.advance(1);
+    expect(canceled).toBe(1);
+  });
+
+  test("keeps one that tells of members' ends with the time that events take", async () => {
+    for (let n = 0; n < 10; n++) {
+      head = { revision: 0n, isWhole: true, gone: [`${n}`] };
+      await clock.advance(1_000);
+    }
+    expect(canceled).toBe(0);
+  });
+
   test("is not taken in by signs of life that show nothing for long, and starts anew with each", async () => {
     check.committed(60n);
     for (let time = 0; time < 10; time++) {
@@ -93,7 +110,7 @@ describe("a check of a watch", () => {
   });
 
   test("says that everything was delivered as of when it asked, once that was", async () => {
-    head = { revision: 55n, isWhole: true };
+    head = { revision: 55n, isWhole: true, gone: [] };
     await clock.advance(1_000);
     const askedAt = clock.now();
     expect(completeAt).toBeUndefined();
@@ -104,7 +121,7 @@ describe("a check of a watch", () => {
   });
 
   test("does not say so of what was not all", async () => {
-    head = { revision: 55n, isWhole: false };
+    head = { revision: 55n, isWhole: false, gone: [] };
     await clock.advance(1_000);
     check.delivered(55n);
     expect(completeAt).toBeUndefined();

@@ -27,7 +27,7 @@ const looks = 3;
 /**
  * A watch can fall silent without an end: a link that drops packets, an etcd member that is paused or cut off from the
  * others. So it is held against what is known to be committed: this process's own entries, and every second what the log
- * has. One that says nothing while it is behind is given up.
+ * has, and which members there are. One that says nothing while it is behind is given up.
  */
 export class WatchCheck {
   readonly #options: WatchCheckOptions;
@@ -43,6 +43,8 @@ export class WatchCheck {
   #lookMs = lookMs;
   /** Looks in a row without a word of it in between. */
   #silent = 0;
+  /** Members that were gone at the last check, while the watch had not told of that. */
+  #gone: readonly string[] = [];
   #nextLook: Timer | undefined;
   #nextCheck: Timer | undefined;
 
@@ -68,6 +70,7 @@ export class WatchCheck {
     this.#watch = watch;
     this.#seen = revision;
     this.#silent = 0;
+    this.#gone = [];
     this.#lookLater();
     this.#checkLater(this.#options.checkMs);
   }
@@ -125,10 +128,14 @@ export class WatchCheck {
     }
     this.#silent++;
     if (this.#silent === looks) {
-      this.#options.logger.warn("the watch is behind the store; opening another");
       this.#lookMs = Math.min(longestLookMs, 2 * this.#lookMs);
-      this.#watch.cancel();
+      this.#giveUp();
     }
+  }
+
+  #giveUp(): void {
+    this.#options.logger.warn("the watch is behind the store; opening another");
+    this.#watch?.cancel();
   }
 
   #checkLater(delayMs: number): void {
@@ -145,9 +152,18 @@ export class WatchCheck {
   async #check(): Promise<boolean> {
     const atMs = this.#options.clock.now();
     try {
-      const { revision, isWhole } = await this.#options.readHead();
+      const watch = this.#watch;
+      const { revision, isWhole, gone } = await this.#options.readHead();
       this.committed(revision);
-      if (isWhole) {
+      if (watch !== this.#watch) {
+        return true;
+      }
+      // A member's end is an event like others, but leaves nothing behind that a read could find.
+      const isMissed = gone.some((memberId) => this.#gone.includes(memberId));
+      this.#gone = gone;
+      if (isMissed) {
+        this.#giveUp();
+      } else if (isWhole && gone.length === 0) {
         this.#asked = { revision, atMs };
         this.#compare();
       }

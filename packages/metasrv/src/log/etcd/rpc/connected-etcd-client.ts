@@ -18,8 +18,7 @@ import {
   encodeWatchCreate,
   encodeWatchProgress,
 } from "./etcd-wire.js";
-import { GrpcConnection } from "./grpc-connection.js";
-import { grpcCode, grpcError } from "./grpc-status.js";
+import { grpcCode, GrpcConnection, grpcError } from "./grpc-connection.js";
 
 /**
  * A client of the etcd members; nothing is connected before the first call.

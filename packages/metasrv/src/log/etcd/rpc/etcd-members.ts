@@ -1,6 +1,6 @@
 import { Etcd3, EtcdLeaseInvalidError, type IKeyValue, type IOptions, type IResponseHeader } from "etcd3";
 import type { EtcdClient, EtcdHeader, EtcdKeyValue, EtcdPage, EtcdRange } from "./etcd-client.js";
-import { grpcCode, grpcError } from "./grpc-status.js";
+import { grpcCode, grpcError } from "./grpc-connection.js";
 
 type Policy = NonNullable<NonNullable<IOptions["faultHandling"]>["global"]>;
 

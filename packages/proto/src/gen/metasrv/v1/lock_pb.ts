@@ -771,7 +771,7 @@ export type SessionCommand = Message<"metasrv.v1.SessionCommand"> & {
   } | {
     /**
      * Number of a lock command whose wait is to end. Neither this nor that command is answered then, but a grant that is
-     * on its way already may still come.
+     * on its way already may still come: that lock is released.
      *
      * @generated from field: uint32 cancel = 5;
      */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { lockNameBytes, lockNameOf, showLockName } from "./lock-name.js";
+import { lockNameBytes, lockNameOf, showLockName } from "./ticket-ref.js";
 
 const runs = { numRuns: 5_000, seed: Number(process.env.FAST_CHECK_SEED ?? 20) };
 

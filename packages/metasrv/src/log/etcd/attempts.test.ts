@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { ManualClock } from "@metasrv/wire/testing";
-import { withPatience } from "./patience.js";
+import { withPatience } from "./attempts.js";
 
 const never = 99_999;
 const refused = -1;

@@ -1,7 +1,19 @@
-import { LockMode, type LockPart, type LockRequest } from "@metasrv/proto/metasrv/v1";
-import { LockError } from "../model/lock-errors.js";
-import { exclusive, noLimit, type Share, shared } from "../model/share.js";
-import type { ClaimPart, ClaimRequest, Renewal } from "../node/claim.js";
+import {
+  type Grant,
+  LockMode,
+  type LockPart,
+  type LockRequest,
+  type LockState as LockStateMessage,
+  type Refusal,
+} from "@metasrv/proto/metasrv/v1";
+import { LockError, type LockState } from "../model/lock-errors.js";
+import { exclusive, noLimit, type Share, shared } from "../model/ticket-content.js";
+import { type LockName, lockNameBytes } from "../model/ticket-ref.js";
+import type { ClaimPart, ClaimRequest, Grant as NodeGrant, Renewal } from "../node/claim.js";
+
+/*
+ * The one place where a claim is read from what a caller sends, and where what becomes of it is made into what is sent.
+ */
 
 /**
  * Reads what a caller asks for. Numbers above 2^53 become inexact here; the node checks their range.
@@ -120,4 +132,55 @@ function requireNoPermits(mode: LockMode, permits: number, limit: number): void 
 /** A newer caller may send modes that have no name here. */
 function nameOf(mode: LockMode): string {
   return mode in LockMode ? `LOCK_MODE_${LockMode[mode]}` : String(mode);
+}
+
+/** A grant, as it is sent. */
+export function grantMessage({ key, token, ttlMs, waitedMs, floor, limit, parts }: NodeGrant): Grant {
+  return {
+    $typeName: "metasrv.v1.Grant",
+    key,
+    token,
+    ttlMs: BigInt(ttlMs),
+    waitedMs,
+    floor,
+    limit: shownLimit(limit),
+    parts: parts.map((part) => {
+      return { $typeName: "metasrv.v1.PartGrant", floor: part.floor, limit: shownLimit(part.limit) };
+    }),
+  };
+}
+
+/** Only of a semaphore. */
+function shownLimit(limit: number): number {
+  return limit === 1 || limit === noLimit ? 0 : limit;
+}
+
+/** A refusal, as it is sent. */
+export function refusalMessage(state: LockState): Refusal {
+  return { $typeName: "metasrv.v1.Refusal", state: stateMessage(state) };
+}
+
+/** Who stands in the way of a lock, as it is sent. */
+export function stateMessage({ name, ...state }: LockState): LockStateMessage {
+  return {
+    ...state,
+    $typeName: "metasrv.v1.LockState",
+    lock: name === undefined ? { case: undefined } : wireName(name),
+    holders: state.holders.map((holder) => ({
+      ...holder,
+      $typeName: "metasrv.v1.Holder",
+      heldMs: BigInt(Math.max(0, Math.floor(holder.heldMs))),
+    })),
+  };
+}
+
+/** How a lock is named on the wire: as a text where its bytes are UTF-8, as such a text names the same lock; else as bytes. */
+export function wireName(
+  name: LockName,
+): { readonly case: "name"; readonly value: string } | { readonly case: "nameBytes"; readonly value: Uint8Array } {
+  const bytes = lockNameBytes(name);
+  const text = bytes.toString("utf8");
+  return Buffer.from(text, "utf8").equals(bytes)
+    ? { case: "name", value: text }
+    : { case: "nameBytes", value: new Uint8Array(bytes) };
 }

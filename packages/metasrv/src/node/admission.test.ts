@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import { defaultLimits } from "../model/limits.js";
-import { exclusive, noLimit } from "../model/share.js";
+import { exclusive, noLimit } from "../model/ticket-content.js";
+import { checkClaim, checkTtl } from "./admission.js";
 import type { ClaimRequest } from "./claim.js";
-import { checkClaim, checkTtl } from "./claim-check.js";
 
 const name = Buffer.from("orders");
 const { maxNameBytes, maxOwnerBytes, minTtlMs, maxTtlMs, defaultTtlMs } = defaultLimits;

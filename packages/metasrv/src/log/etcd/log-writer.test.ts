@@ -1,10 +1,10 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { create, Told } from "../../test-support/told.js";
-import { notAMember } from "../model/lock-errors.js";
-import { PendingCommand } from "./pending-command.js";
+import { create, Told } from "../../../test-support/told.js";
+import { notAMember } from "../../model/lock-errors.js";
+import { PendingCommand } from "./log-writer.js";
 
-test("is told its outcome once, whatever comes first, and at most once before that it takes too long", () => {
+test("a command is told its outcome once, whatever comes first, and at most once before that it takes too long", () => {
   fc.assert(
     fc.property(fc.array(fc.constantFrom("settle", "fail", "late")), (steps) => {
       const told = new Told();

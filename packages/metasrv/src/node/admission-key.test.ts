@@ -1,10 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { id, lock } from "../../test-support/node-fixture.js";
-import { LockError } from "./lock-errors.js";
-import { decodeLockKey, encodeLockKey, type LockKey } from "./lock-key.js";
-import { lockNameOf } from "./lock-name.js";
-import { ticketIdFrom } from "./ticket-id.js";
+import { LockError } from "../model/lock-errors.js";
+import { encodeLockKey, type LockKey, lockNameOf, ticketIdFrom } from "../model/ticket-ref.js";
+import { checkKey } from "./admission.js";
 
 const maxNameBytes = 64;
 const runs = { numRuns: 5_000, seed: Number(process.env.FAST_CHECK_SEED ?? 20) };
@@ -18,7 +17,7 @@ const key: fc.Arbitrary<LockKey> = fc.record({
 /** What decoding gives: the key, or undefined for an `invalid-key`. Anything else that is thrown fails the test. */
 function decoded(bytes: Uint8Array): LockKey | undefined {
   try {
-    return decodeLockKey(bytes, maxNameBytes);
+    return checkKey(bytes, maxNameBytes);
   } catch (error) {
     if (error instanceof LockError && error.reason === "invalid-key") {
       return undefined;
@@ -97,7 +96,7 @@ describe("what is not a key", () => {
   });
 
   test("says what was expected and what came", () => {
-    expect(() => decodeLockKey(new Uint8Array(), maxNameBytes)).toThrow(/it is empty.*give back the bytes/);
-    expect(() => decodeLockKey(new Uint8Array(200), maxNameBytes)).toThrow(/it has 200 bytes/);
+    expect(() => checkKey(new Uint8Array(), maxNameBytes)).toThrow(/it is empty.*give back the bytes/);
+    expect(() => checkKey(new Uint8Array(200), maxNameBytes)).toThrow(/it has 200 bytes/);
   });
 });
