@@ -224,6 +224,7 @@ function writeLabel(writer: FieldWriter, [key, text]: readonly [string, string])
   writer.text(2, text);
 }
 
+/** An entry of a map has two fields and never gets more. With another one, protobuf-es decides. */
 function readLabel(reader: FieldReader): readonly [string, string] {
   let key = "";
   let text = "";
@@ -233,7 +234,7 @@ function readLabel(reader: FieldReader): readonly [string, string] {
     } else if (tag === tagOf(2, bytes)) {
       text = reader.text();
     } else {
-      reader.skip(tag, 2);
+      reader.skip(tag, tag >>> 3);
     }
   }
   return [key, text];

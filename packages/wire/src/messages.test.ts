@@ -15,7 +15,7 @@ import {
   UnlockResponseSchema,
 } from "@metasrv/proto/metasrv/v1";
 import fc from "fast-check";
-import { decode, type FieldReader } from "./field-reader.js";
+import { decode, type FieldReader, MalformedMessageError } from "./field-reader.js";
 import { encode, type FieldWriter } from "./field-writer.js";
 import * as locks from "./lock-messages.js";
 import * as sessions from "./session-messages.js";
@@ -192,6 +192,13 @@ describe.each(codecs)("%s", (_name, codec) => {
       }),
     );
   });
+});
+
+test("an entry of a map that has an unknown field is refused as protobuf-es refuses it", () => {
+  // A label "k", whose entry goes on with a field 13. protobuf-es takes the bytes of that for further fields.
+  const bytes = Buffer.from("62070a016b6a0201ff", "hex");
+  expect(() => fromBinary(LockRequestSchema, bytes)).toThrow("illegal tag");
+  expect(() => decode(LockRequestSchema, bytes, locks.readLockRequest)).toThrow(MalformedMessageError);
 });
 
 test("a fault in a reader is thrown, and does not look like a malformed message", () => {
