@@ -99,7 +99,7 @@ const lookedAtOnce = 1_000;
  * Lists leave nine tenths of the time of the event loop to others, so that a list of a million locks does not hold up who wants
  * one of them: after each step, lists pause for so many times as long as it took.
  */
-const pauseFactor = 10;
+export const pauseFactor = 10;
 
 /** How long it takes to write out one lock of a page, and any step at least, in milliseconds, roughly. */
 const writingMs = 0.01;

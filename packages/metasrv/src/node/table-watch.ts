@@ -1,7 +1,7 @@
 import type { Clock } from "@metasrv/wire";
 import type { Fold, FoldObserver } from "../fold/fold.js";
 import type { LockName } from "../model/ticket-ref.js";
-import type { Inspection, LockSummary, TicketInfo } from "./inspection.js";
+import { type Inspection, type LockSummary, pauseFactor, type TicketInfo } from "./inspection.js";
 
 /** What a watch of many locks tells at a time. */
 export interface LockChanges {
@@ -23,8 +23,6 @@ export interface TableWatchOptions {
 
 /** Least time between two messages of a watch that have nothing to do with each other, in milliseconds. */
 const leastPauseMs = 100;
-/** A watch leaves nine tenths of the time to others, as lists do. */
-const pauseFactor = 10;
 /** Locks in a page of those that are there. */
 const locksAtOnce = 250;
 /** Changed locks in one message, and how long gathering them may take, in milliseconds. */
