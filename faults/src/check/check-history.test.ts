@@ -111,8 +111,8 @@ describe("holders leave room", () => {
 });
 
 describe("locks that are shared", () => {
-  const any = 2 ** 32 - 1;
-  const shared = { permits: 1, limit: any };
+  const unlimited = 2 ** 32 - 1;
+  const shared = { permits: 1, limit: unlimited };
 
   test("are held by any that share, and nobody beside", () => {
     const [x, y] = [held("x", 1n, 1, 4, shared), held("y", 3n, 2, 5, { ...shared, floor: 1n })];
