@@ -78,6 +78,7 @@ class AttachWire implements SessionWire {
     return this.#attachId !== undefined && !this.#sending && !this.#ending;
   }
 
+  // A session hands over the bytes that a stream needs. They are read again here, so that only this carrier pays for that.
   write(message: Buffer): void {
     void this.#send({ request: decode(SessionRequestSchema, message, readSessionRequest) });
   }

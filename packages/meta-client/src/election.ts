@@ -6,6 +6,7 @@ import {
   type CheckedLockOptions,
   checkLockOptions,
   checkObject,
+  describeLock,
   invalid,
   type LockName,
 } from "./lock-arguments.js";
@@ -97,37 +98,21 @@ export class Elections {
     }
     const place = new Error("the election was entered here");
     const run = (term: OwnTerm): Promise<void> | void => this.#parts.run(term.handle, place, () => body(term));
-    for (let isFirst = true; ; isFirst = false) {
-      const term = await this.#win(name, candidate, isFirst);
-      if (term === undefined) {
-        await this.#rejoin(candidate);
-        continue;
-      }
-      const isOver = await this.#serve(term, run, healthy, stopGraceMs);
-      if (isOver) {
+    for await (const term of this.#terms(name, candidate)) {
+      if (await this.#serve(term, run, healthy, stopGraceMs)) {
         return;
       }
-      options.signal?.throwIfAborted();
-      await this.#rejoin(candidate);
     }
   }
 
   /** See `MetaClient.campaign`. */
   async *campaign(name: LockName, options: CampaignOptions): AsyncGenerator<Term, void, undefined> {
-    const candidate = checkCandidate(options);
-    for (let isFirst = true; ; isFirst = false) {
-      const term = await this.#win(name, candidate, isFirst);
-      if (term === undefined) {
-        await this.#rejoin(candidate);
-        continue;
-      }
+    for await (const term of this.#terms(name, checkCandidate(options))) {
       try {
         yield term;
       } finally {
         await term.end();
       }
-      options.signal?.throwIfAborted();
-      await this.#rejoin(candidate);
     }
   }
 
@@ -146,6 +131,18 @@ export class Elections {
       highest = leader?.token ?? highest;
       last = leader;
       yield leader;
+    }
+  }
+
+  /** Each term that the candidate wins, until its signal aborts. The next one is waited for after the one before was used. */
+  async *#terms(name: LockName, candidate: Candidate): AsyncGenerator<OwnTerm, void, undefined> {
+    for (let isFirst = true; ; isFirst = false) {
+      const term = await this.#win(name, candidate, isFirst);
+      if (term !== undefined) {
+        yield term;
+        candidate.signal?.throwIfAborted();
+      }
+      await this.#rejoin(candidate);
     }
   }
 
@@ -195,7 +192,7 @@ export class Elections {
         const noAnswer = sleep(clock, term.ttlMs / 3, watch, false).then(() => false);
         const isFit = await Promise.race([answer, noAnswer]);
         if (!isFit && !watch.cancelled) {
-          term.stop(new LockLostError(`The candidate for ${JSON.stringify(term.name)} is not healthy, and resigns.`));
+          term.stop(new LockLostError(`The candidate for ${describeLock(term.name)} is not healthy, and resigns.`));
           return;
         }
       }
@@ -212,9 +209,8 @@ export class Elections {
           () => {
             reject(
               new LeaderStuckError(
-                `The callback of the leader of ${JSON.stringify(term.name)} goes on ${stopGraceMs} ms after its term has ended ` +
-                  "(token " +
-                  `${term.token}). Another process may lead by now: end this one, or raise stopGraceMs.`,
+                `The callback of the leader by ${describeLock(term.name)} goes on ${stopGraceMs} ms after its term has ended ` +
+                  `(token ${term.token}). Another process may lead by now: end this one, or raise stopGraceMs.`,
                 { cause: term.signal.reason },
               ),
             );
@@ -299,7 +295,7 @@ class OwnTerm implements Term {
     const bytes = checkValue(value);
     const outcome = this.signal.aborted ? "lost" : await this.handle.publish(bytes);
     if (outcome === "lost") {
-      throw new LockLostError(`The term as leader of ${JSON.stringify(this.name)} is over, and nothing was published.`);
+      throw new LockLostError(`The term as leader by ${describeLock(this.name)} is over, and nothing was published.`);
     }
     if (outcome === "unknown") {
       throw new UnavailableError(
@@ -310,7 +306,7 @@ class OwnTerm implements Term {
   }
 
   resign(): Promise<void> {
-    this.stop(new LockLostError(`The leader of ${JSON.stringify(this.name)} has resigned.`));
+    this.stop(new LockLostError(`The leader by ${describeLock(this.name)} has resigned.`));
     return Promise.resolve();
   }
 
@@ -330,7 +326,7 @@ class OwnTerm implements Term {
   async end(): Promise<void> {
     this.#signal?.removeEventListener("abort", this.#onAbort);
     await this.handle[Symbol.asyncDispose]();
-    this.stop(new LockLostError(`The term as leader of ${JSON.stringify(this.name)} has ended.`));
+    this.stop(new LockLostError(`The term as leader by ${describeLock(this.name)} has ended.`));
   }
 }
 

@@ -36,7 +36,7 @@ describe("a held lock", () => {
     expect(lock.signal.reason).toMatchObject({
       message:
         'The lock "x" (token 42) reached the end of its TTL (10000 ms) without being renewed. ' +
-        "Set keepAlive, call renew(), or use a longer ttlMs.",
+        "Leave keepAlive on, call renew(), or use a longer ttlMs.",
     });
   });
 });

@@ -16,6 +16,7 @@ import {
   modeOf,
   type Share,
   toWireName,
+  type WireName,
 } from "./lock-arguments.js";
 import type { HeldKey, LockCalls } from "./lock-calls.js";
 import { InvalidArgumentError, LockLostError, UnavailableError } from "./meta-errors.js";
@@ -125,9 +126,14 @@ export class LockHandle implements HeldLock, HeldLocks, HeldKey, NewsListener, C
     return limitIn(locks[at]?.share ?? exclusive, grant.parts[at] ?? grant);
   }
 
+  /** Whether this lock is among its own, still held or not. */
+  includes(lock: WireName): boolean {
+    return this.#find(lock) >= 0;
+  }
+
   /** Whether it holds this lock so that another request with this share would have to wait for it. */
   excludes({ lock, share }: AskedLock): boolean {
-    const held = this.#options.locks.find((own) => isSameLock(own.lock, lock));
+    const held = this.#options.locks[this.#find(lock)];
     if (held === undefined) {
       return false;
     }
@@ -149,14 +155,12 @@ export class LockHandle implements HeldLock, HeldLocks, HeldKey, NewsListener, C
     this.#keepAlive?.stop();
   }
 
-  /** Whether the lock is held, as far as this process knows. */
-  get live(): boolean {
-    return !this.#isOver();
+  #find(wanted: WireName): number {
+    return this.#options.locks.findIndex(({ lock }) => isSameLock(lock, wanted));
   }
 
   #indexOf(name: LockName): number {
-    const wanted = toWireName(name);
-    const at = this.#options.locks.findIndex(({ lock }) => isSameLock(lock, wanted));
+    const at = this.#find(toWireName(name));
     if (at < 0) {
       throw invalid("name", `one of the names that are held (${describeLocks(this.names)})`, name);
     }
@@ -349,7 +353,7 @@ export class LockHandle implements HeldLock, HeldLocks, HeldKey, NewsListener, C
         cause: this.#lastTrouble,
       });
     }
-    return new LockLostError(`${what} without being renewed. Set keepAlive, call renew(), or use a longer ttlMs.`);
+    return new LockLostError(`${what} without being renewed. Leave keepAlive on, call renew(), or use a longer ttlMs.`);
   }
 }
 

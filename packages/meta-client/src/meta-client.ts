@@ -163,9 +163,9 @@ export class MetaClient implements AsyncDisposable {
       | [body: (lock: HeldLock) => Promise<T> | T]
       | [options: LockOptions | undefined, body: (lock: HeldLock) => Promise<T> | T]
   ): Promise<T> {
-    const [options, body] = rest.length === 1 ? [{}, rest[0]] : rest;
+    const [options, body] = optionsAndBody(rest);
     return this.#with(() => {
-      const checked = checkLockOptions(options ?? {});
+      const checked = checkLockOptions(options);
       return [[askedOf(name, checked.share)], checked];
     }, body);
   }
@@ -210,7 +210,7 @@ export class MetaClient implements AsyncDisposable {
       | [body: (locks: HeldLocks) => Promise<T> | T]
       | [options: Omit<LockOptions, "mode"> | undefined, body: (locks: HeldLocks) => Promise<T> | T]
   ): Promise<T> {
-    const [options = {}, body] = rest.length === 1 ? [{}, rest[0]] : rest;
+    const [options, body] = optionsAndBody(rest);
     return this.#with(() => [checkParts(locks), checkLockOptions(withoutMode(options))], body);
   }
 
@@ -245,7 +245,7 @@ export class MetaClient implements AsyncDisposable {
       | [body: (term: Term) => Promise<void> | void]
       | [options: LeadOptions | undefined, body: (term: Term) => Promise<void> | void]
   ): Promise<void> {
-    const [options = {}, body] = rest.length === 1 ? [{}, rest[0]] : rest;
+    const [options, body] = optionsAndBody(rest);
     return this.#elections.lead(name, options, body);
   }
 
@@ -291,7 +291,7 @@ export class MetaClient implements AsyncDisposable {
           | [body: (lock: HeldLock) => Promise<T> | T]
           | [options: AcquireOptions | undefined, body: (lock: HeldLock) => Promise<T> | T]
       ): Promise<T> => {
-        const [given = {}, body] = rest.length === 1 ? [{}, rest[0]] : rest;
+        const [given, body] = optionsAndBody(rest);
         return this.#with(() => check(given, checkLockOptions(given)), body);
       },
     };
@@ -447,6 +447,13 @@ const noneHeld: LockAsk["within"] = [];
 
 function askedOf(name: LockName, share: Share): AskedLock {
   return { name, lock: toWireName(name), share };
+}
+
+/** The last two arguments of `withLock` and its kin, of which the first may be left out. */
+function optionsAndBody<O extends object, B>(
+  rest: readonly [body: B] | readonly [options: O | undefined, body: B],
+): readonly [options: Partial<O>, body: B] {
+  return rest.length === 1 ? [{}, rest[0]] : [rest[0] ?? {}, rest[1]];
 }
 
 /** @throws InvalidArgumentError if there is a mode where none is allowed */

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { fileURLToPath } from "node:url";
 import type { HeldLock as HeldLockMessage } from "@metasrv/proto/metasrv/v1";
 import type { AskedLock, LockName } from "./lock-arguments.js";
-import { describeLocks, isSameLock, toWireName } from "./lock-arguments.js";
+import { describeLocks, toWireName } from "./lock-arguments.js";
 import type { LockHandle } from "./lock-handle.js";
 import { SelfDeadlockError } from "./meta-errors.js";
 
@@ -51,7 +51,7 @@ export class Nesting {
       const lock = locks.find((asked) => handle.excludes(asked));
       if (lock !== undefined) {
         throw new SelfDeadlockError(
-          `The ${describeLocks([lock.name])} is asked for inside of code that holds it, and would be waited for for ever. ` +
+          `The ${describeLocks([lock.name])} is asked for inside of code that holds it, and that code would wait for itself for ever. ` +
             "Take the held lock with current(), ask after it was released, or bound the wait with waitMs. " +
             `It was asked for here:${stackOf(place)}`,
           { cause: place },
@@ -64,7 +64,7 @@ export class Nesting {
   current(name: LockName): LockHandle | undefined {
     const lock = toWireName(name);
     for (const { handle } of this.#live()) {
-      if (handle.names.some((held) => isSameLock(toWireName(held), lock))) {
+      if (handle.includes(lock)) {
         return handle;
       }
     }
@@ -73,7 +73,7 @@ export class Nesting {
 
   *#live(): Generator<Nested> {
     for (let nested = this.#nested.getStore(); nested !== undefined; nested = nested.outer) {
-      if (nested.handle.live) {
+      if (nested.handle.held) {
         yield nested;
       }
     }
