@@ -1,6 +1,5 @@
 import { setMaxListeners } from "node:events";
-import { callAt, type Clock, longestTimerMs, type Timer } from "@metasrv/wire";
-import type { RosterMember } from "./roster.js";
+import { callAt, type Clock, longestTimerMs, type RosterMember, type Timer } from "@metasrv/wire";
 
 /** Told when a {@link Cancellation} is cancelled. */
 export interface CancelListener {

@@ -1,5 +1,5 @@
 import type { HeldLock as HeldLockMessage, LockPart, LockRequest, LockState } from "@metasrv/proto/metasrv/v1";
-import { type Clock, newTicketId } from "@metasrv/wire";
+import { type Clock, newTicketId, Roster } from "@metasrv/wire";
 import { CallScope, type Cancellation } from "./cancellation.js";
 import type { Call, Failover } from "./failover.js";
 import type { Granted, Holding, LockOutcome, Renewed } from "./grant.js";
@@ -7,7 +7,6 @@ import { type AskedLock, describeLocks, exclusive } from "./lock-arguments.js";
 import { EndpointFailure, type Inspecting, type LockChannel } from "./lock-channel.js";
 import type { Member } from "./member.js";
 import { ClosedError, LockLostError, WaitTimeoutError } from "./meta-errors.js";
-import { Roster } from "./roster.js";
 import type { Timing } from "./timing.js";
 
 /** What is asked of a lock. */

@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import type { Clock } from "@metasrv/wire";
+import type { Clock, RosterMember } from "@metasrv/wire";
 import type { CancelListener } from "./cancellation.js";
 import { type Granted, type Holding, type LockNews, type NewsListener, Validity } from "./grant.js";
 import type { FencingToken, HeldLock, HeldLocks, RenewOutcome } from "./held-lock.js";
@@ -20,7 +20,6 @@ import {
 } from "./lock-arguments.js";
 import type { HeldKey, LockCalls } from "./lock-calls.js";
 import { InvalidArgumentError, LockLostError, UnavailableError } from "./meta-errors.js";
-import type { RosterMember } from "./roster.js";
 
 export interface LockHandleOptions {
   /** One lock, or several that are held together, as they were asked for. */

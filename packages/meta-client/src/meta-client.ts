@@ -1,3 +1,4 @@
+import { Roster } from "@metasrv/wire";
 import { Cancellation, sleep } from "./cancellation.js";
 import { checkClientOptions, type ClientConfig, type MetaClientOptions } from "./client-options.js";
 import { type ClientParts, systemParts } from "./client-parts.js";
@@ -41,7 +42,6 @@ import { ClosedError } from "./meta-errors.js";
 import { Nesting } from "./nesting.js";
 import type { LockRequest, LockResult, UnlockRequest, UnlockResult } from "./original-form.js";
 import { checkLockRequest, checkUnlockRequest } from "./original-form.js";
-import { Roster } from "./roster.js";
 import type { AcquireOptions, Semaphore, SemaphoreOptions, TryAcquireOptions } from "./semaphore.js";
 
 /**

@@ -1,10 +1,10 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { LockRequest, SessionCommand, SessionEvent } from "@metasrv/proto/metasrv/v1";
+import { NumberTable } from "@metasrv/wire";
 import type { Cancellation } from "./cancellation.js";
 import { Holding, type LockNews, type LockOutcome, newsOf, readGrant, type Renewed } from "./grant.js";
 import { EndpointFailure } from "./lock-channel.js";
 import { LockLostError } from "./meta-errors.js";
-import { NumberTable } from "./roster.js";
 import type { AnswerTo, SessionAnswer } from "./session-command.js";
 import { OutgoingCommand, PendingCommand, renewCommand, unlockCommand } from "./session-command.js";
 import { errorOfFailure, translateError } from "./translate-error.js";

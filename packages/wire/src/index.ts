@@ -25,6 +25,7 @@ export {
   writeUnlockRequest,
   writeUnlockResponse,
 } from "./lock-messages.js";
+export { NumberTable, Roster, type RosterMember } from "./roster.js";
 export {
   readSessionRequest,
   readSessionResponse,

@@ -1,4 +1,5 @@
 import { uptime } from "node:os";
+import { Roster, type RosterMember } from "./roster.js";
 
 /** A timer that has been set and can be taken back. */
 export interface Timer {
@@ -57,7 +58,7 @@ export class ProcessTime {
   readonly #bootOffsetMs: number;
   #dayOffsetMs: number;
   #suspendedMs = 0;
-  readonly #timers = new Set<SystemTimer>();
+  readonly #timers = new Roster<SystemTimer>();
   #looking: NodeJS.Timeout | undefined;
 
   constructor(times: MachineTimes) {
@@ -120,7 +121,7 @@ export class ProcessTime {
     }
     this.#suspendedMs = suspendedMs;
     // Node's timers have stood still meanwhile.
-    for (const timer of this.#timers) {
+    for (const timer of this.#timers.all()) {
       timer.start(monotonicMs + suspendedMs);
     }
   }
@@ -149,7 +150,8 @@ export const systemClock: Clock = processTime.clock(true);
 /** The clock of this process. Its timers do not keep the process alive. */
 export const backgroundClock: Clock = processTime.clock(false);
 
-class SystemTimer implements Timer {
+class SystemTimer implements Timer, RosterMember {
+  rosterPlace = 0;
   readonly #time: ProcessTime;
   readonly #dueMs: number;
   readonly #callback: () => void;
