@@ -1,5 +1,6 @@
-import { type Address, formatAddress, parseAddress } from "./model/address.js";
+import { type Address, formatAddress, isLoopback, parseAddress } from "./model/address.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
+import { type TlsInput, type TlsSettings, tlsSettings } from "./tls/tls-settings.js";
 
 /** Where the locks are kept. */
 export type Backend = "memory" | "etcd";
@@ -8,6 +9,8 @@ export type Backend = "memory" | "etcd";
 export interface ConfigInput {
   /** Where to listen, as host:port; port 0 lets the system choose. `127.0.0.1:3002` by default. */
   readonly bindAddr?: string | undefined;
+  /** Whether `bindAddr` may be one that other machines reach although callers need not prove who they are. */
+  readonly insecureListen?: boolean | undefined;
   /** Where other members and clients reach this server, as host:port; the bound address by default. */
   readonly serverAddr?: string | undefined;
   /** `etcd` when there are store addresses, else `memory`. */
@@ -29,6 +32,8 @@ export interface ConfigInput {
    * 2,000 by default. With 0, they are not asked to move.
    */
   readonly drainMs?: number | undefined;
+  /** Certificates, and who needs one; without it, there is no TLS. */
+  readonly tls?: TlsInput | undefined;
   readonly limits?: { readonly [K in keyof Limits]?: Limits[K] | undefined } | undefined;
 }
 
@@ -52,11 +57,12 @@ export interface Config {
   readonly store: StoreConfig;
   /** See {@link ConfigInput.drainMs}. */
   readonly drainMs: number;
+  readonly tls: TlsSettings | undefined;
   readonly limits: Limits;
 }
 
 /** A setting of {@link ConfigInput}. */
-export type Setting = Exclude<keyof ConfigInput, "limits"> | keyof Limits;
+export type Setting = Exclude<keyof ConfigInput, "limits"> | keyof Limits | `tls.${keyof TlsInput}`;
 
 /** A setting cannot be used; the message says what was expected and what came. */
 export class ConfigError extends Error {
@@ -100,13 +106,39 @@ export function completeConfig(input: ConfigInput = {}): Config {
   if (serverAddr !== undefined && (parseAddress(serverAddr)?.port ?? 0) === 0) {
     throw new ConfigError("serverAddr", `expected host:port, such as metasrv-1.example:3002; got "${serverAddr}"`);
   }
-  return {
+  const config = {
     bind,
     serverAddr,
     store: completeStore(input),
     drainMs: checkNumber("drainMs", input.drainMs ?? defaults.drainMs, 0, longestTimerMs),
+    tls: input.tls && completeTls(input.tls),
     limits: completeLimits(input.limits ?? {}),
   };
+  if (opensToStrangers(config) && input.insecureListen !== true) {
+    throw new ConfigError(
+      "bindAddr",
+      `other machines reach ${bindAddr}, and whoever does could take any lock, and force others out of theirs; ask clients ` +
+        "for certificates (--tls-client-ca), listen on 127.0.0.1, or allow it with --insecure-listen if the network keeps " +
+        "strangers out",
+    );
+  }
+  return config;
+}
+
+/** Whether those who are not known here can do something. */
+export function opensToStrangers({ bind, tls }: Config): boolean {
+  const identified = tls?.clientAuth === "require";
+  return !identified && !isLoopback(bind.host);
+}
+
+function completeTls(input: TlsInput): TlsSettings {
+  const result = tlsSettings.safeParse(input);
+  if (result.success) {
+    return result.data;
+  }
+  const [issue] = result.error.issues;
+  const setting = issue?.path[0] as keyof TlsInput | undefined;
+  throw new ConfigError(setting === undefined ? "tls" : `tls.${setting}`, issue?.message ?? "cannot be used");
 }
 
 /** The address that others are told: the configured one, or else the bound one. */
