@@ -8,6 +8,8 @@ import {
   flagOf,
   type StartOptions,
   startOptions,
+  storeAccessFrom,
+  storeAccessOptions,
   storeAddrsOption,
   storeKeyPrefixOption,
   storeRequestTimeoutOption,
@@ -68,7 +70,7 @@ function createProgram(): Command {
   for (const option of startOptions()) {
     start.addOption(option);
   }
-  program
+  const dumpCommand = program
     .command("dump")
     .description("Print the tickets that are in etcd, held and waiting, as lines of JSON. Needs no server.")
     .showHelpAfterError("See 'metasrv dump --help'.")
@@ -78,17 +80,25 @@ function createProgram(): Command {
     .addOption(new Option("--prefix <prefix>", "the same, in short").conflicts("storeKeyPrefix"))
     .addOption(storeRequestTimeoutOption())
     .action(dump);
+  for (const option of storeAccessOptions()) {
+    dumpCommand.addOption(option);
+  }
   return program;
 }
 
 async function dump(options: DumpCommandOptions): Promise<void> {
   const { storeAddrs, prefix: storeKeyPrefix = options.storeKeyPrefix, storeRequestTimeout } = options;
-  const config = completeConfig({ storeAddrs, storeKeyPrefix, storeRequestTimeoutMs: storeRequestTimeout });
+  const config = completeConfig({
+    storeAddrs,
+    store: storeAccessFrom(options),
+    storeKeyPrefix,
+    storeRequestTimeoutMs: storeRequestTimeout,
+  });
   if (config.store.backend !== "etcd") {
     throw new Error("a dump needs addresses of etcd");
   }
-  const { hosts, prefix, requestTimeoutMs } = config.store;
-  const tickets = await readTickets({ hosts, prefix, timeoutMs: requestTimeoutMs });
+  const { hosts, access, prefix, requestTimeoutMs } = config.store;
+  const tickets = await readTickets({ hosts, access, prefix, timeoutMs: requestTimeoutMs });
   for (const ticket of tickets) {
     if (!process.stdout.write(`${ticketLine(ticket)}\n`)) {
       await once(process.stdout, "drain");
