@@ -145,7 +145,7 @@ describe("new TLS files", () => {
 });
 
 test("connections that become old are left without a lock or a wait being lost", async () => {
-  const node = await start("--tls-max-session-age-ms=1000", "--tls-plaintext=loopback");
+  const node = await start("--tls-max-session-age=1s", "--tls-plaintext=loopback");
   const load = new Load(Array.from({ length: 4 }, () => connect(node)));
   await load.more(100);
   const waiting = connect(node);

@@ -1,5 +1,7 @@
 import { InvalidArgumentError, Option } from "commander";
 import { type Backend, type ConfigInput, defaults, type Setting } from "./config.js";
+import { durationForm, durationMs } from "./config/duration.js";
+import { logLevels } from "./config-file.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
 import type { TlsInput, TlsSettings } from "./tls/tls-settings.js";
 
@@ -10,6 +12,11 @@ export interface StartOptions extends Partial<Limits> {
   readonly serverAddr?: string;
   readonly backend?: Backend;
   readonly storeAddrs?: readonly string[];
+  readonly storeTlsCa?: string;
+  readonly storeTlsCert?: string;
+  readonly storeTlsKey?: string;
+  readonly storeUsername?: string;
+  readonly storePasswordFile?: string;
   readonly storeKeyPrefix?: string;
   /** Durations are read into milliseconds. */
   readonly storeConnectTimeout?: number;
@@ -23,13 +30,21 @@ export interface StartOptions extends Partial<Limits> {
   readonly tlsClientAuth?: TlsSettings["clientAuth"];
   readonly tlsPlaintext?: TlsSettings["plaintext"];
   readonly tlsMinVersion?: TlsSettings["minVersion"];
-  readonly tlsMaxSessionAgeMs?: number;
+  readonly tlsMaxSessionAge?: string;
+}
+
+type AccessOption = "storeTlsCa" | "storeTlsCert" | "storeTlsKey" | "storeUsername" | "storePasswordFile";
+
+/** What commander reads for `metasrv start`. */
+export interface StartCommandOptions extends StartOptions {
+  readonly config?: string;
+  readonly logLevel?: string;
 }
 
 /** What commander reads for `metasrv dump`. */
 export interface DumpCommandOptions extends Pick<
   StartOptions,
-  "storeAddrs" | "storeKeyPrefix" | "storeRequestTimeout"
+  "storeAddrs" | "storeKeyPrefix" | "storeRequestTimeout" | AccessOption
 > {
   readonly prefix?: string;
 }
@@ -37,6 +52,31 @@ export interface DumpCommandOptions extends Pick<
 export function storeAddrsOption(): Option {
   const description = "etcd members, as host:port or http(s)://host:port, separated by commas";
   return option("store-addrs", "addrs", description).argParser((text) => text.split(",").map((addr) => addr.trim()));
+}
+
+/** How etcd lets a server or a command in. */
+export function storeAccessOptions(): Option[] {
+  return [
+    option(
+      "store-tls-ca",
+      "file",
+      "certificates of the authorities that sign etcd's, PEM (default: those that Node has)",
+    ),
+    option("store-tls-cert", "file", "this server's certificate for etcd, PEM"),
+    option("store-tls-key", "file", "the private key of that certificate, PEM"),
+    option("store-username", "name", "a user of etcd"),
+    option("store-password-file", "file", "where the password of the user is"),
+  ];
+}
+
+/** The section that {@link storeAccessOptions} describe; absent without them. */
+export function storeAccessFrom(options: Pick<StartOptions, AccessOption>): ConfigInput["store"] {
+  const { storeTlsCa: ca, storeTlsCert: cert, storeTlsKey: key, storeUsername, storePasswordFile } = options;
+  const hasTls = ca !== undefined || cert !== undefined || key !== undefined;
+  const hasUser = storeUsername !== undefined || storePasswordFile !== undefined;
+  return hasTls || hasUser
+    ? { ...(hasTls && { tls: { ca, cert, key } }), username: storeUsername, passwordFile: storePasswordFile }
+    : undefined;
 }
 
 export function storeKeyPrefixOption(): Option {
@@ -51,6 +91,7 @@ export function storeRequestTimeoutOption(): Option {
 export function startOptions(): Option[] {
   const { storeConnectTimeoutMs, memberTtlSeconds, drainMs } = defaults;
   return [
+    option("config", "file", "a file with settings, in YAML or JSON; the other options win over it"),
     option("bind-addr", "host:port", `where to listen; port 0 lets the system choose (default: ${defaults.bindAddr})`),
     new Option(
       "--insecure-listen [boolean]",
@@ -65,6 +106,7 @@ export function startOptions(): Option[] {
       "etcd",
     ]),
     storeAddrsOption(),
+    ...storeAccessOptions(),
     storeKeyPrefixOption(),
     duration("store-connect-timeout", "how long etcd may be out of reach at the start", storeConnectTimeoutMs),
     storeRequestTimeoutOption(),
@@ -94,13 +136,11 @@ export function startOptions(): Option[] {
     option("tls-plaintext", "mode", "who may go without TLS (default: refuse)").choices(["refuse", "loopback"]),
     option("tls-min-version", "version", "oldest version of TLS (default: TLSv1.2)").choices(["TLSv1.2", "TLSv1.3"]),
     option(
-      "tls-max-session-age-ms",
-      "n",
-      "after how long a connection with TLS ends, in milliseconds; 0: never (default: 3600000 if clients are asked for certificates, else 0)",
-    ).argParser(parseNumber),
-    option("log-level", "level", "the least that is logged")
-      .choices(["trace", "debug", "info", "warn", "error", "fatal", "silent"])
-      .default("info"),
+      "tls-max-session-age",
+      "duration",
+      "after how long a connection with TLS ends; 0s: never (default: 1h if clients are asked for certificates, else 0s)",
+    ),
+    option("log-level", "level", "the least that is logged (default: info)").choices(logLevels),
     limit("maxNameBytes", "longest lock name, in bytes"),
     limit("maxOwnerBytes", "longest owner text, in bytes"),
     limit("defaultTtlMs", "TTL of a lock that was asked for without one, in milliseconds"),
@@ -121,7 +161,7 @@ export function startOptions(): Option[] {
 export function configFrom(options: StartOptions): ConfigInput {
   const { bindAddr, insecureListen, serverAddr, backend, storeAddrs, storeKeyPrefix, ...rest } = options;
   const { storeConnectTimeout, storeRequestTimeout, memberTtl, storeQuotaBytes, drainMs, ...sections } = rest;
-  const { tlsCert, tlsKey, tlsClientCa, tlsClientAuth, tlsPlaintext, tlsMinVersion, tlsMaxSessionAgeMs, ...limits } =
+  const { tlsCert, tlsKey, tlsClientCa, tlsClientAuth, tlsPlaintext, tlsMinVersion, tlsMaxSessionAge, ...limits } =
     sections;
   const tls = {
     cert: tlsCert,
@@ -130,7 +170,7 @@ export function configFrom(options: StartOptions): ConfigInput {
     clientAuth: tlsClientAuth,
     plaintext: tlsPlaintext,
     minVersion: tlsMinVersion,
-    maxSessionAgeMs: tlsMaxSessionAgeMs,
+    maxSessionAge: tlsMaxSessionAge,
   };
   return {
     bindAddr,
@@ -138,6 +178,7 @@ export function configFrom(options: StartOptions): ConfigInput {
     serverAddr,
     backend,
     storeAddrs,
+    store: storeAccessFrom(options),
     storeKeyPrefix,
     storeConnectTimeoutMs: storeConnectTimeout,
     storeRequestTimeoutMs: storeRequestTimeout,
@@ -160,7 +201,7 @@ export function flagOf(setting: Setting): string {
     case "memberTtlSeconds":
       return "--member-ttl";
     default:
-      return `--${kebabCase(setting.replace(".", "-"))}`;
+      return `--${kebabCase(setting.replaceAll(".", "-"))}`;
   }
 }
 
@@ -199,14 +240,10 @@ function parseNumber(text: string): number {
   return Number(text);
 }
 
-const unitMs: Partial<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
-
-/** Milliseconds of a text such as `500ms`, `30s` or `2m`. */
 function parseDuration(text: string): number {
-  const { amount, unit = "" } = /^(?<amount>\d{1,9})(?<unit>ms|s|m)$/.exec(text)?.groups ?? {};
-  const scale = unitMs[unit];
-  if (amount === undefined || scale === undefined) {
-    throw new InvalidArgumentError("Expected a whole number with its unit, such as 500ms, 30s or 2m.");
+  const value = durationMs(text);
+  if (value === undefined) {
+    throw new InvalidArgumentError(`Expected ${durationForm}.`);
   }
-  return Number(amount) * scale;
+  return value;
 }

@@ -7,7 +7,7 @@ import { ManualClock } from "@metasrv/wire/testing";
 import { pino } from "pino";
 import type { Credentials } from "./credentials.js";
 import { ServerCredentials } from "./server-credentials.js";
-import { tlsSettings } from "./tls-settings.js";
+import { completeTls } from "./tls-settings.js";
 
 const dayMs = 86_400_000;
 
@@ -44,7 +44,7 @@ async function write({ cert, key }: Certificate, ca = authority.cert): Promise<v
 async function open(from = folder): Promise<ServerCredentials> {
   const files = { cert: join(from, "cert.pem"), key: join(from, "key.pem"), clientCa: join(from, "ca.pem") };
   credentials = await ServerCredentials.open({
-    settings: tlsSettings.parse(files),
+    settings: completeTls(files),
     clock,
     unixMs: () => nowMs,
     logger: pino({}, { write: (line: string) => logs.push(JSON.parse(line) as (typeof logs)[number]) }),

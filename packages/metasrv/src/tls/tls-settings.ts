@@ -1,31 +1,24 @@
-import { longestTimerMs } from "@metasrv/wire";
 import { z } from "zod";
+import { duration, durationMs } from "../config/duration.js";
 
 const expected = "expected the path of a PEM file";
 const file = z.string(expected).min(1, expected);
 
 /** The section `tls` of the configuration. */
-export const tlsSettings = z
+export const tlsSchema = z
   .strictObject({
-    /** PEM file of the certificate, followed by those that lead to its authority. */
-    cert: file,
-    /** PEM file of the private key, without a passphrase. */
-    key: file,
-    /** PEM file of the authorities that sign the certificates of clients. */
-    clientCa: file.optional(),
-    /**
-     * Whether clients need a certificate: `require`; may have one: `request`; or are not asked: `none`. `require` when
-     * there is a `clientCa`, else `none`. A certificate that is not good is refused in any case.
-     */
-    clientAuth: z.enum(["none", "request", "require"]).optional(),
-    /** Who may go without TLS: nobody, or clients on this machine. */
-    plaintext: z.enum(["refuse", "loopback"]).default("refuse"),
-    minVersion: z.enum(["TLSv1.2", "TLSv1.3"]).default("TLSv1.2"),
-    /**
-     * After how long a connection with TLS ends, in milliseconds, so that a certificate that was withdrawn does not live
-     * on in it; 0: never. An hour when clients are asked for certificates, else 0.
-     */
-    maxSessionAgeMs: z.int().min(0).max(longestTimerMs).optional(),
+    cert: file.describe("Certificate of this server in PEM, with those that lead to its authority."),
+    key: file.describe("Private key of the certificate in PEM, without a passphrase."),
+    clientCa: file.optional().describe("Authorities that sign the certificates of clients, in PEM."),
+    clientAuth: z
+      .enum(["none", "request", "require"])
+      .optional()
+      .describe("Whether clients need a certificate; require with a clientCa, else none."),
+    plaintext: z.enum(["refuse", "loopback"]).optional().describe("Who may go without TLS."),
+    minVersion: z.enum(["TLSv1.2", "TLSv1.3"]).optional().describe("Oldest version of TLS."),
+    maxSessionAge: duration
+      .optional()
+      .describe("After how long a connection with TLS ends; 1h if clients are asked for certificates, else 0s: never."),
   })
   .superRefine(({ clientCa, clientAuth }, context) => {
     if (clientCa === undefined && clientAuth !== undefined && clientAuth !== "none") {
@@ -35,20 +28,28 @@ export const tlsSettings = z
       const message = "means nothing while clients are not asked for certificates; drop this, or the clientAuth none";
       context.addIssue({ code: "custom", path: ["clientCa"], message });
     }
-  })
-  .transform(({ clientAuth, maxSessionAgeMs, ...settings }) => {
-    const asked = clientAuth ?? (settings.clientCa === undefined ? "none" : "require");
-    return {
-      ...settings,
-      clientAuth: asked,
-      maxSessionAgeMs: maxSessionAgeMs ?? (asked === "none" ? 0 : hourMs),
-    };
   });
 
-const hourMs = 3_600_000;
-
 /** What is given of the section. */
-export type TlsInput = z.input<typeof tlsSettings>;
+export type TlsInput = z.infer<typeof tlsSchema>;
 
-/** The section, checked and complete. */
-export type TlsSettings = z.output<typeof tlsSettings>;
+/** The section, complete. */
+export interface TlsSettings {
+  readonly cert: string;
+  readonly key: string;
+  readonly clientCa: string | undefined;
+  /** A certificate that is not good is refused unless this is `none`. */
+  readonly clientAuth: "none" | "request" | "require";
+  readonly plaintext: "refuse" | "loopback";
+  readonly minVersion: "TLSv1.2" | "TLSv1.3";
+  /** So that a certificate that was withdrawn does not live on in a connection; 0: never. */
+  readonly maxSessionAgeMs: number;
+}
+
+/** Fills in the defaults of a section that was checked. */
+export function completeTls(input: TlsInput): TlsSettings {
+  const { cert, key, clientCa, plaintext = "refuse", minVersion = "TLSv1.2" } = input;
+  const { clientAuth = clientCa === undefined ? "none" : "require" } = input;
+  const { maxSessionAge = clientAuth === "none" ? "0s" : "1h" } = input;
+  return { cert, key, clientCa, clientAuth, plaintext, minVersion, maxSessionAgeMs: durationMs(maxSessionAge) ?? 0 };
+}
