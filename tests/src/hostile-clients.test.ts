@@ -5,10 +5,10 @@ import { connect, type Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
-import { MetaClient } from "@metasrv/meta-client";
 import { SessionRequestSchema } from "@metasrv/proto/metasrv/v1";
 import { HeapProbe, leakCheck, type Metasrv, startMetasrv, until } from "@metasrv/testing";
 import fc from "fast-check";
+import { Bystander } from "./bystander.js";
 
 const sessionPath = "/metasrv.v1.LockService/Session";
 const lockPath = "/metasrv.v1.LockService/Lock";
@@ -31,7 +31,7 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
-  bystander = new Bystander();
+  bystander = new Bystander(node.url);
   await bystander.use(1_000);
   before = await probe.bytesInUse();
 });
@@ -49,41 +49,6 @@ afterAll(async () => {
   await probe[Symbol.asyncDispose]();
 });
 afterAll(leakCheck());
-
-/** A client that uses locks all the while, and must not notice anything. */
-class Bystander {
-  readonly #meta = new MetaClient({ endpoints: [node.url] });
-  readonly #running: Promise<void>;
-  #uses = 0;
-  #stopped = false;
-
-  constructor() {
-    this.#running = this.#run();
-    this.#running.catch(() => undefined);
-  }
-
-  /** Resolves once locks were used this many times more; rejects when a lock could not be used. */
-  async use(times: number): Promise<void> {
-    const enough = this.#uses + times;
-    await Promise.race([
-      until(() => Promise.resolve(this.#uses >= enough), { what: `${times} uses`, timeoutMs: 20_000 }),
-      this.#running,
-    ]);
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    await this.#running;
-    await this.#meta.close();
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#stopped) {
-      await this.#meta.withLock("bystander", { waitMs: 5_000 }, () => Promise.resolve());
-      this.#uses++;
-    }
-  }
-}
 
 function openSocket(): Promise<Socket> {
   return new Promise((resolve, reject) => {

@@ -60,6 +60,7 @@ const kindOfReason: Record<Exclude<Reason, Reason.UNSPECIFIED>, Kind> = {
   [Reason.NOT_ATTACHED]: "endpoint",
   [Reason.OUT_OF_ORDER]: "endpoint",
   [Reason.TOO_MANY_ATTACHED]: "endpoint",
+  [Reason.TOO_MANY_STREAMS]: "limit",
 };
 
 /**

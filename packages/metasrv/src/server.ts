@@ -113,12 +113,19 @@ export async function startServer(
   // Listening comes first, because it fails at once and tells the port. Until the node has joined, it refuses every
   // request as "not a member".
   const tls = settings && credentials && { settings, credentials };
-  const listener = await Listener.start({ bind: config.bind, handler, streamHandler, tls, clock, logger }).catch(
-    (error: unknown) => {
-      credentials?.stop();
-      throw error;
-    },
-  );
+  const { maxConnectionStreams: maxStreams } = limits;
+  const listener = await Listener.start({
+    bind: config.bind,
+    handler,
+    streamHandler,
+    maxStreams,
+    tls,
+    clock,
+    logger,
+  }).catch((error: unknown) => {
+    credentials?.stop();
+    throw error;
+  });
   const drain = async () => {
     if (config.drainMs > 0 && locks.cluster.hasPeers) {
       logger.info({ sessions: sessions.size }, "draining");

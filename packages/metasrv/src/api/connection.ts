@@ -1,5 +1,7 @@
 /** What the server keeps of the connection that a client has to it. */
 export class Connection {
+  /** How many watches it has. */
+  watches = 0;
   readonly #leaving = new Set<() => void>();
   #left = false;
 

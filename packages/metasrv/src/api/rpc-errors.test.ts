@@ -41,6 +41,7 @@ const table: Record<LockErrorReason, [Code, Reason]> = {
   forced: [Code.FailedPrecondition, Reason.FORCED],
   "not-attached": [Code.FailedPrecondition, Reason.NOT_ATTACHED],
   "out-of-order": [Code.Aborted, Reason.OUT_OF_ORDER],
+  "too-many-streams": [Code.ResourceExhausted, Reason.TOO_MANY_STREAMS],
   "too-many-attached": [Code.Unavailable, Reason.TOO_MANY_ATTACHED],
 };
 

@@ -42,6 +42,7 @@ const wireErrors: Readonly<Record<LockErrorReason, readonly [Code, Reason]>> = {
   "not-attached": [Code.FailedPrecondition, Reason.NOT_ATTACHED],
   "out-of-order": [Code.Aborted, Reason.OUT_OF_ORDER],
   "too-many-attached": [Code.Unavailable, Reason.TOO_MANY_ATTACHED],
+  "too-many-streams": [Code.ResourceExhausted, Reason.TOO_MANY_STREAMS],
   forced: [Code.FailedPrecondition, Reason.FORCED],
 };
 

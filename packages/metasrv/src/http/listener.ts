@@ -1,21 +1,21 @@
 import { createServer as createHttp1Server, type Server as Http1Server } from "node:http";
-import {
-  createServer as createHttp2Server,
-  type Http2Server,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from "node:http2";
+import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from "node:http2";
 import { createServer, type Server, type Socket } from "node:net";
+import type { ConnectError } from "@connectrpc/connect";
 import type { Clock } from "@metasrv/wire";
 import type { Logger } from "pino";
 import { connectionOf } from "../api/connection.js";
+import { toConnectError } from "../api/rpc-errors.js";
 import { type Address, formatAddress, isLoopback } from "../model/address.js";
+import { LockError } from "../model/lock-errors.js";
+import { FrameMeter } from "./frame-meter.js";
 import type { HttpHandler } from "./http-handler.js";
 import { probeRegularly } from "./listener-probe.js";
 import { detectProtocol, type HttpProtocol } from "./listener-protocol.js";
 import { refuseConnection } from "./refuse-connection.js";
+import { refuseStream } from "./refuse-stream.js";
 import { SparseLogger } from "./sparse-logger.js";
+import { type NewStream, StreamGate } from "./stream-gate.js";
 import type { StreamHandler } from "./stream-handler.js";
 import { TlsHandshakes, type TlsHandshakesOptions } from "./tls-handshakes.js";
 
@@ -26,6 +26,8 @@ export interface ListenerOptions {
   readonly handler: HttpHandler;
   /** Gets each HTTP/2 request first, and may leave it to the handler; absent: the handler gets all. */
   readonly streamHandler?: StreamHandler;
+  /** How many streams of one HTTP/2 connection may be open; practically all by default. */
+  readonly maxStreams?: number;
   /** Absent: no TLS. */
   readonly tls?: Pick<TlsHandshakesOptions, "settings" | "credentials"> | undefined;
   readonly clock: Clock;
@@ -65,6 +67,15 @@ const sessionMemoryMb = 1_000;
  * used up by callers that give up waits. Node 20 knows only those.
  */
 const streamResets: object = { streamResetBurst: 10_000, streamResetRate: 500 };
+
+/** How many connections may have begun without it being known what they speak, or without a finished handshake. */
+const mostOpening = 2_000;
+
+/** As many as there can be. */
+const unlimitedStreams = 2 ** 31 - 1;
+
+/** So many streams beyond the limit get an answer that says so. Further ones are reset by Node, without cost. */
+const refusedStreams = 1_000;
 
 /** How long the calls of a connection that has become too old may take to end, in milliseconds. */
 const leaveMs = 5_000;
@@ -180,10 +191,15 @@ export class Listener {
 
   #createHttp2(): Http2Server {
     const { handler, streamHandler = () => false } = this.#options;
-    const server = createHttp2Server({ maxSessionMemory: sessionMemoryMb, ...streamResets });
+    const { maxStreams = unlimitedStreams } = this.#options;
+    const server = createHttp2Server({
+      maxSessionMemory: sessionMemoryMb,
+      ...streamResets,
+      settings: { maxConcurrentStreams: Math.min(maxStreams + refusedStreams, unlimitedStreams) },
+    });
     // Never listens. It makes requests and responses of the streams that the stream handler does not take.
     const requests = createHttp2Server(handler);
-    server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: unknown[]) => {
+    const serve = (...[stream, headers, ...rest]: NewStream) => {
       // Node reports a stream after it has read everything that arrived with it. By then, the stream or the connection
       // may have ended. Nobody can be answered then: an attempt would throw, and an error event without a listener
       // would end this process.
@@ -196,9 +212,34 @@ export class Listener {
       if (!streamHandler(stream, headers)) {
         requests.emit("stream", stream, headers, ...rest);
       }
+    };
+    const refusal = tooManyStreams(maxStreams, this.#options.logger);
+    const gate = new StreamGate({
+      maxStreams,
+      serve,
+      refuse: (stream, headers) => {
+        stream.on("error", () => undefined);
+        refuseStream(stream, headers, refusal);
+      },
+    });
+    const meters = new WeakMap<ServerHttp2Session, FrameMeter>();
+    server.on("stream", (...stream: NewStream) => {
+      // The session of a stream that is closed already is gone.
+      const { session } = stream[0];
+      if (session === undefined) {
+        serve(...stream);
+      } else {
+        meters.get(session as ServerHttp2Session)?.watch(stream[0]);
+        gate.enter(session as ServerHttp2Session, ...stream);
+      }
     });
     server.on("session", (session) => {
       this.#sessions.add(session);
+      const { remoteAddress } = session.socket;
+      const meter = new FrameMeter(session, this.#options.clock, () => {
+        this.#sparseLogger.warn({ remoteAddress }, "a connection was ended: its client floods it with cheap frames");
+      });
+      meters.set(session, meter);
       if (session.encrypted === true) {
         this.#endWhenOld(session);
       }
@@ -220,6 +261,7 @@ export class Listener {
   #connected(socket: Socket): void {
     const { clock, logger } = this.#options;
     this.#sockets.add(socket);
+    this.#makeRoom();
     this.#opening.add(socket);
     socket.on("close", () => {
       this.#sockets.delete(socket);
@@ -244,6 +286,15 @@ export class Listener {
       }
       this.#opening.delete(socket);
     });
+  }
+
+  /** Who begins many connections and says nothing loses the oldest of them first. Others begin faster than that. */
+  #makeRoom(): void {
+    if (this.#opening.size >= mostOpening) {
+      const [oldest] = this.#opening;
+      oldest?.destroy();
+      this.#sparseLogger.warn({}, "a connection was ended: too many have begun and say nothing, and it was the oldest");
+    }
   }
 
   #opened(socket: Socket, protocol: HttpProtocol): void {
@@ -326,6 +377,13 @@ export class Listener {
     await ended;
     timer.cancel();
   }
+}
+
+function tooManyStreams(maxStreams: number, logger: Logger): ConnectError {
+  const message =
+    `this connection has ${maxStreams} open streams already, as many as it may; wait for answers, use a session for many ` +
+    "locks, or use another connection";
+  return toConnectError(new LockError("too-many-streams", message), logger);
 }
 
 function cannotListen(bind: Address, error: NodeJS.ErrnoException): Error {

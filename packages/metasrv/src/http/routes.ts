@@ -12,13 +12,14 @@ import { createReflectionService } from "../api/reflection-service.js";
 import type { ServiceDependencies } from "../session/service-dependencies.js";
 import { createLockService } from "./lock-service.js";
 import { createRequestInterceptor } from "./request-interceptor.js";
+import { createWatchInterceptor } from "./watch-interceptor.js";
 
 /** Registers every service of this server, for a listener or, in tests, for `createRouterTransport`. */
 export function createRoutes(dependencies: ServiceDependencies): (router: ConnectRouter) => void {
   const { locks, cluster, operated, readiness, limits } = dependencies;
   const services = [LockService, ClusterService, InspectService, AdminService, Lock];
   const options = {
-    interceptors: [createRequestInterceptor(dependencies)],
+    interceptors: [createRequestInterceptor(dependencies), createWatchInterceptor(limits)],
     readMaxBytes: limits.maxMessageBytes,
     // A misspelt field must not mean "wait without end".
     jsonOptions: { ignoreUnknownFields: false },

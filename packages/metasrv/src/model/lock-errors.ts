@@ -79,7 +79,8 @@ export type LockErrorReason =
   | "not-reading"
   | "not-attached"
   | "out-of-order"
-  | "too-many-attached";
+  | "too-many-attached"
+  | "too-many-streams";
 
 /**
  * What can go wrong with a lock, on every implementation. The message says what was wrong, what was expected and what

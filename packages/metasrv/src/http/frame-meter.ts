@@ -1,0 +1,52 @@
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import type { Clock } from "@metasrv/wire";
+
+/** How many frames that cost a client nothing one connection may bring at once, and then each second. */
+const burst = 10_000;
+const perSecond = 1_000;
+
+/**
+ * Counts the frames of a connection that are cheap to send and not to read: PING, SETTINGS and PRIORITY. Empty DATA is counted
+ * by Node, which ends a connection with a thousand of them. While no such frame comes, this costs nothing: all others pass by
+ * JavaScript.
+ */
+export class FrameMeter {
+  readonly #session: ServerHttp2Session;
+  readonly #clock: Clock;
+  readonly #exceeded: () => void;
+  #left = burst;
+  #atMs: number;
+
+  /** @param exceeded - called once, when the connection has brought too many and is being ended */
+  constructor(session: ServerHttp2Session, clock: Clock, exceeded: () => void) {
+    this.#session = session;
+    this.#clock = clock;
+    this.#exceeded = exceeded;
+    this.#atMs = clock.now();
+    session.on("ping", this.#count);
+    session.on("remoteSettings", this.#count);
+    session.on("priority", this.#count);
+  }
+
+  /** Node tells frames about an open stream to that stream. */
+  watch(stream: ServerHttp2Stream): void {
+    stream.on("priority", this.#count);
+  }
+
+  readonly #count = (): void => {
+    if (this.#session.destroyed) {
+      return;
+    }
+    if (this.#left < 1) {
+      const nowMs = this.#clock.now();
+      this.#left = Math.min(burst, Math.floor(((nowMs - this.#atMs) / 1000) * perSecond));
+      this.#atMs = nowMs;
+      if (this.#left < 1) {
+        this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+        this.#exceeded();
+        return;
+      }
+    }
+    this.#left--;
+  };
+}
