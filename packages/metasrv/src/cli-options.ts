@@ -15,6 +15,7 @@ export interface StartOptions extends Partial<Limits> {
   readonly memberTtl?: number;
   readonly storeQuotaBytes?: number;
   readonly drainMs?: number;
+  readonly metrics?: "on" | "off";
 }
 
 /** What commander reads for `metasrv dump`. */
@@ -67,6 +68,7 @@ export function startOptions(): Option[] {
       "how long clients may take to move to other servers before this one stops, in milliseconds",
       drainMs,
     ),
+    option("metrics", "on|off", "whether to serve /metrics (default: on)").choices(["on", "off"]),
     option("log-level", "level", "the least that is logged")
       .choices(["trace", "debug", "info", "warn", "error", "fatal", "silent"])
       .default("info"),
@@ -89,7 +91,7 @@ export function startOptions(): Option[] {
 /** The configuration that the options describe. */
 export function configFrom(options: StartOptions): ConfigInput {
   const { bindAddr, serverAddr, backend, storeAddrs, storeKeyPrefix, ...rest } = options;
-  const { storeConnectTimeout, storeRequestTimeout, memberTtl, storeQuotaBytes, drainMs, ...limits } = rest;
+  const { storeConnectTimeout, storeRequestTimeout, memberTtl, storeQuotaBytes, drainMs, metrics, ...limits } = rest;
   return {
     bindAddr,
     serverAddr,
@@ -101,6 +103,7 @@ export function configFrom(options: StartOptions): ConfigInput {
     memberTtlSeconds: memberTtl === undefined ? undefined : memberTtl / 1000,
     storeQuotaBytes,
     drainMs,
+    metrics: metrics && { enabled: metrics === "on" },
     limits,
   };
 }

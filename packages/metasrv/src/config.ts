@@ -1,3 +1,4 @@
+import { type MetricsConfig, type MetricsInput, metricsSchema } from "./metrics/metrics-config.js";
 import { type Address, formatAddress, parseAddress } from "./model/address.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
 
@@ -29,6 +30,7 @@ export interface ConfigInput {
    * 2,000 by default. With 0, they are not asked to move.
    */
   readonly drainMs?: number | undefined;
+  readonly metrics?: MetricsInput | undefined;
   readonly limits?: { readonly [K in keyof Limits]?: Limits[K] | undefined } | undefined;
 }
 
@@ -52,6 +54,7 @@ export interface Config {
   readonly store: StoreConfig;
   /** See {@link ConfigInput.drainMs}. */
   readonly drainMs: number;
+  readonly metrics: MetricsConfig;
   readonly limits: Limits;
 }
 
@@ -105,6 +108,7 @@ export function completeConfig(input: ConfigInput = {}): Config {
     serverAddr,
     store: completeStore(input),
     drainMs: checkNumber("drainMs", input.drainMs ?? defaults.drainMs, 0, longestTimerMs),
+    metrics: completeMetrics(input.metrics ?? {}),
     limits: completeLimits(input.limits ?? {}),
   };
 }
@@ -185,6 +189,15 @@ function checkNumber(setting: Setting, value: number, min: number, max: number):
     throw new ConfigError(setting, `expected a whole number from ${min} to ${max}${unit}; got ${value}${unit}`);
   }
   return value;
+}
+
+function completeMetrics(input: MetricsInput): MetricsConfig {
+  const { data, error } = metricsSchema.safeParse(input);
+  if (data === undefined) {
+    const [issue] = error.issues;
+    throw new ConfigError("metrics", `${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`);
+  }
+  return data;
 }
 
 function completeLimits(input: NonNullable<ConfigInput["limits"]>): Limits {

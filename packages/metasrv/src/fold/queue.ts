@@ -1,6 +1,7 @@
 import type { ForcedRecord } from "../model/command.js";
 import type { Share, TicketContent } from "../model/ticket-content.js";
 import type { LockName, TicketId, TicketRef } from "../model/ticket-ref.js";
+import type { Tally } from "./tally.js";
 
 /** Who on this node is told what becomes of a ticket. Must not change the table from within. */
 export interface TicketFollower {
@@ -45,6 +46,9 @@ export class Ticket implements TicketRef {
   inSnapshot = 0;
   previous: Ticket | undefined = undefined;
   next: Ticket | undefined = undefined;
+  /** Its neighbours among the waiters of its queue's tally, if it has one: who came before it, and who after it. */
+  waitsAfter: Ticket | undefined = undefined;
+  waitsBefore: Ticket | undefined = undefined;
   follower: TicketFollower | undefined = undefined;
 
   constructor(ref: TicketRef, token: bigint, content: TicketContent, memberId: string, attempt: number) {
@@ -97,6 +101,8 @@ export class Queue {
   permits = 0;
   /** The smallest limit among them. */
   limit = Infinity;
+  /** Counts its waiters; absent when nobody wants to know. */
+  tally: Tally | undefined = undefined;
   /** How many of them have which limit; absent while all have the same. */
   #limits: Map<number, number> | undefined = undefined;
 
@@ -125,6 +131,7 @@ export class Queue {
     } else {
       ticket.admitted = false;
       this.waiting ??= ticket;
+      this.tally?.waits(ticket);
     }
   }
 
@@ -147,8 +154,11 @@ export class Queue {
     this.size--;
     if (ticket.admitted) {
       this.#leave(ticket.content);
-    } else if (ticket === this.waiting) {
-      this.waiting = next;
+    } else {
+      this.tally?.waitsNoMore(ticket);
+      if (ticket === this.waiting) {
+        this.waiting = next;
+      }
     }
     return this.#settle();
   }
@@ -191,6 +201,7 @@ export class Queue {
     let ticket: Ticket | undefined = first;
     while (ticket !== undefined && this.#hasRoom(ticket)) {
       this.#hold(ticket);
+      this.tally?.waitsNoMore(ticket);
       granted.push(ticket);
       ticket = ticket.next;
     }

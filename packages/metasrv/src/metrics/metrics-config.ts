@@ -1,0 +1,28 @@
+import { z } from "zod";
+import { mostFamilies, otherFamily } from "./families.js";
+
+const family = z
+  .string()
+  .min(1)
+  .max(256)
+  .regex(/^(?:[^*]|\*(?!\*))*$/, "expected no two * side by side")
+  .refine((pattern) => pattern.split("*").length <= 5, "expected at most four *")
+  .refine((pattern) => pattern !== otherFamily, "expected another word: other is where all other locks are counted");
+
+/** The section `metrics`. */
+export const metricsSchema = z.strictObject({
+  /** Whether `/metrics` is served; it is by default. */
+  enabled: z.boolean().default(true),
+  /** Families in which locks are counted, each a pattern in which `*` stands for any text; the first that matches counts. */
+  families: z
+    .array(family)
+    .max(mostFamilies, `expected at most ${mostFamilies} families`)
+    .refine((patterns) => new Set(patterns).size === patterns.length, "expected each family once")
+    .default([]),
+});
+
+/** The section `metrics`, as it is given. */
+export type MetricsInput = z.input<typeof metricsSchema>;
+
+/** The section `metrics`, complete. */
+export type MetricsConfig = z.infer<typeof metricsSchema>;
