@@ -1,7 +1,6 @@
 import type { ForcedRecord } from "../model/command.js";
 import type { Share, TicketContent } from "../model/ticket-content.js";
 import type { LockName, TicketId, TicketRef } from "../model/ticket-ref.js";
-import type { Tally } from "./tally.js";
 
 /** Who on this node is told what becomes of a ticket. Must not change the table from within. */
 export interface TicketFollower {
@@ -13,6 +12,16 @@ export interface TicketFollower {
   moved(): void;
   /** The table was read anew, and this is the same ticket in it. */
   replaced(ticket: Ticket): void;
+}
+
+/** Counts the locks of a group and their waiters, as their queues tell it. */
+export interface QueueTally {
+  /** How many locks there are. */
+  locks: number;
+  /** A ticket came, and waits. */
+  waits(ticket: Ticket): void;
+  /** A ticket does not wait any more. */
+  waitsNoMore(ticket: Ticket): void;
 }
 
 /** The tickets of several locks that were asked for at once. Each stands in its lock's queue, at the same place of the log. */
@@ -102,7 +111,7 @@ export class Queue {
   /** The smallest limit among them. */
   limit = Infinity;
   /** Counts its waiters; absent when nobody wants to know. */
-  tally: Tally | undefined = undefined;
+  tally: QueueTally | undefined = undefined;
   /** How many of them have which limit; absent while all have the same. */
   #limits: Map<number, number> | undefined = undefined;
 

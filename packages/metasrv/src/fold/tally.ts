@@ -1,10 +1,10 @@
-import type { Queue, Ticket } from "./queue.js";
+import type { Queue, QueueTally, Ticket } from "./queue.js";
 
 /**
  * What a group of locks comes to, kept up to date as their queues change, so that nobody has to walk through a million
  * locks to know it. No rule uses it.
  */
-export class Tally {
+export class Tally implements QueueTally {
   /** Locks that somebody holds, or that are kept for somebody. */
   locks = 0;
   /** Tickets that are not admitted; those of several locks count once for each. */
@@ -27,7 +27,6 @@ export class Tally {
     }
   }
 
-  /** A ticket came, and waits. */
   waits(ticket: Ticket): void {
     this.waiting++;
     ticket.waitsAfter = this.#last;
@@ -40,7 +39,6 @@ export class Tally {
     this.#last = ticket;
   }
 
-  /** A ticket does not wait any more. */
   waitsNoMore(ticket: Ticket): void {
     this.waiting--;
     const { waitsAfter, waitsBefore } = ticket;
