@@ -69,6 +69,9 @@ export function startOptions(): Option[] {
       drainMs,
     ),
     option("metrics", "on|off", "whether to serve /metrics (default: on)").choices(["on", "off"]),
+    option("log-format", "format", "how lines of the log are written: for programs, or for people")
+      .choices(["json", "pretty"])
+      .default("json"),
     option("log-level", "level", "the least that is logged")
       .choices(["trace", "debug", "info", "warn", "error", "fatal", "silent"])
       .default("info"),

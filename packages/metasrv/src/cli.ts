@@ -14,6 +14,7 @@ import {
 } from "./cli-options.js";
 import { completeConfig, ConfigError } from "./config.js";
 import { readTickets, ticketLine } from "./dump.js";
+import { createLogger, type LogFormat } from "./logger.js";
 import { FatalError } from "./model/fatal-error.js";
 import { fatalExitCode, type RunningServer, startServer } from "./server.js";
 import { version } from "./version.js";
@@ -96,9 +97,13 @@ async function dump(options: DumpCommandOptions): Promise<void> {
   }
 }
 
-async function serve({ logLevel, ...options }: StartOptions & { readonly logLevel: string }): Promise<void> {
+async function serve({
+  logLevel,
+  logFormat,
+  ...options
+}: StartOptions & { readonly logLevel: string; readonly logFormat: LogFormat }): Promise<void> {
   const output = pino.destination({ dest: process.stdout.fd, maxLength: maxUnwrittenLog });
-  const logger = pino({ level: logLevel }, output);
+  const logger = createLogger({ level: logLevel, format: logFormat, output });
   const exit = exitOnceWritten(output);
   let server: RunningServer | undefined;
   stopOnSignals({ logger, exit, stop: () => server?.stop() });

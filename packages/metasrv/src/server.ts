@@ -206,7 +206,7 @@ async function withinTime(stopping: Promise<void>, logger: Logger): Promise<void
     });
   const late = setTimeout(storeStopMs, undefined, { signal: settled.signal }).then(
     () => {
-      logger.warn(`the store was not left within ${storeStopMs} ms; the membership will end with its lease`);
+      logger.warn({ boundMs: storeStopMs }, "the store was not left in time; the membership will end with its lease");
     },
     () => undefined,
   );
