@@ -30,6 +30,7 @@ export interface ConfigInput {
    * 2,000 by default. With 0, they are not asked to move.
    */
   readonly drainMs?: number | undefined;
+  /** Whether `/metrics` is served, and in which families locks are counted there. */
   readonly metrics?: MetricsInput | undefined;
   readonly limits?: { readonly [K in keyof Limits]?: Limits[K] | undefined } | undefined;
 }
@@ -197,7 +198,7 @@ function completeMetrics(input: MetricsInput): MetricsConfig {
     const [issue] = error.issues;
     throw new ConfigError("metrics", `${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`);
   }
-  return data;
+  return { enabled: data.enabled ?? true, families: data.families ?? [] };
 }
 
 function completeLimits(input: NonNullable<ConfigInput["limits"]>): Limits {

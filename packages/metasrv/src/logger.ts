@@ -2,7 +2,9 @@ import { type DestinationStream, type Logger, pino } from "pino";
 import { prettyLine } from "./pretty-line.js";
 
 /** How log lines are written: for programs, or for people. */
-export type LogFormat = "json" | "pretty";
+export const logFormats = ["json", "pretty"] as const;
+
+export type LogFormat = (typeof logFormats)[number];
 
 export interface LoggerOptions {
   /** The least that is logged, as pino names levels. */

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "@jest/globals";
-import { defineMetrics,type Definition } from "./definitions.js";
+import { defineMetrics, type Definition } from "./definitions.js";
 import { Metrics } from "./metrics.js";
 
 const root = new URL("../../../../", import.meta.url);

@@ -11,18 +11,22 @@ const family = z
 
 /** The section `metrics`. */
 export const metricsSchema = z.strictObject({
-  /** Whether `/metrics` is served; it is by default. */
-  enabled: z.boolean().default(true),
-  /** Families in which locks are counted, each a pattern in which `*` stands for any text; the first that matches counts. */
+  enabled: z.boolean().optional().describe("Whether to serve /metrics; it is by default."),
   families: z
     .array(family)
     .max(mostFamilies, `expected at most ${mostFamilies} families`)
     .refine((patterns) => new Set(patterns).size === patterns.length, "expected each family once")
-    .default([]),
+    .optional()
+    .describe(
+      "Families in which locks are counted, each a pattern in which * stands for any text; the first that matches counts.",
+    ),
 });
 
 /** The section `metrics`, as it is given. */
-export type MetricsInput = z.input<typeof metricsSchema>;
+export type MetricsInput = z.infer<typeof metricsSchema>;
 
 /** The section `metrics`, complete. */
-export type MetricsConfig = z.infer<typeof metricsSchema>;
+export interface MetricsConfig {
+  readonly enabled: boolean;
+  readonly families: readonly string[];
+}

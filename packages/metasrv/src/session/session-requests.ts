@@ -6,7 +6,9 @@ import type { Logger } from "pino";
 import { lockNameOf, showLockName } from "../model/ticket-ref.js";
 
 const codeNames = new Map(
-  Object.values(Code).flatMap((code) => (typeof code === "number" ? [[Number(code), codeToString(code)] as const] : [])),
+  Object.values(Code).flatMap((code) =>
+    typeof code === "number" ? [[code as number, codeToString(code)] as const] : [],
+  ),
 );
 const method = `${LockService.typeName}/Session`;
 
