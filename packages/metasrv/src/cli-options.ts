@@ -2,6 +2,7 @@ import { InvalidArgumentError, Option } from "commander";
 import { type Backend, type ConfigInput, defaults, type Setting } from "./config.js";
 import { durationForm, durationMs } from "./config/duration.js";
 import { logLevels } from "./config-file.js";
+import { type LogFormat, logFormats } from "./logger.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
 
 /** What commander reads from the command line and the environment, besides the log level. */
@@ -22,6 +23,7 @@ export interface StartOptions extends Partial<Limits> {
   readonly memberTtl?: number;
   readonly storeQuotaBytes?: number;
   readonly drainMs?: number;
+  readonly metrics?: "on" | "off";
 }
 
 type AccessOption = "storeTlsCa" | "storeTlsCert" | "storeTlsKey" | "storeUsername" | "storePasswordFile";
@@ -30,6 +32,7 @@ type AccessOption = "storeTlsCa" | "storeTlsCert" | "storeTlsKey" | "storeUserna
 export interface StartCommandOptions extends StartOptions {
   readonly config?: string;
   readonly logLevel?: string;
+  readonly logFormat?: LogFormat;
 }
 
 /** What commander reads for `metasrv dump`. */
@@ -109,6 +112,8 @@ export function startOptions(): Option[] {
       "how long clients may take to move to other servers before this one stops, in milliseconds",
       drainMs,
     ),
+    option("metrics", "state", "whether to serve /metrics (default: on)").choices(["on", "off"]),
+    option("log-format", "format", "how lines of the log are written (default: json)").choices(logFormats),
     option("log-level", "level", "the least that is logged (default: info)").choices(logLevels),
     limit("maxNameBytes", "longest lock name, in bytes"),
     limit("maxOwnerBytes", "longest owner text, in bytes"),
@@ -129,7 +134,7 @@ export function startOptions(): Option[] {
 /** The configuration that the options describe. */
 export function configFrom(options: StartOptions): ConfigInput {
   const { bindAddr, serverAddr, backend, storeAddrs, storeKeyPrefix, ...rest } = options;
-  const { storeConnectTimeout, storeRequestTimeout, memberTtl, storeQuotaBytes, drainMs, ...limits } = rest;
+  const { storeConnectTimeout, storeRequestTimeout, memberTtl, storeQuotaBytes, drainMs, metrics, ...limits } = rest;
   return {
     bindAddr,
     serverAddr,
@@ -142,6 +147,7 @@ export function configFrom(options: StartOptions): ConfigInput {
     memberTtlSeconds: memberTtl === undefined ? undefined : memberTtl / 1000,
     storeQuotaBytes,
     drainMs,
+    metrics: metrics && { enabled: metrics === "on" },
     limits,
   };
 }
