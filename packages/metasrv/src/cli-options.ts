@@ -2,6 +2,7 @@ import { InvalidArgumentError, Option } from "commander";
 import { type Backend, type ConfigInput, defaults, type Setting } from "./config.js";
 import { durationForm, durationMs } from "./config/duration.js";
 import { logLevels } from "./config-file.js";
+import { type LogFormat, logFormats } from "./logger.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
 import type { TlsInput, TlsSettings } from "./tls/tls-settings.js";
 
@@ -24,6 +25,7 @@ export interface StartOptions extends Partial<Limits> {
   readonly memberTtl?: number;
   readonly storeQuotaBytes?: number;
   readonly drainMs?: number;
+  readonly metrics?: "on" | "off";
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly tlsClientCa?: string;
@@ -39,6 +41,7 @@ type AccessOption = "storeTlsCa" | "storeTlsCert" | "storeTlsKey" | "storeUserna
 export interface StartCommandOptions extends StartOptions {
   readonly config?: string;
   readonly logLevel?: string;
+  readonly logFormat?: LogFormat;
 }
 
 /** What commander reads for `metasrv dump`. */
@@ -125,6 +128,8 @@ export function startOptions(): Option[] {
       "how long clients may take to move to other servers before this one stops, in milliseconds",
       drainMs,
     ),
+    option("metrics", "state", "whether to serve /metrics (default: on)").choices(["on", "off"]),
+    option("log-format", "format", "how lines of the log are written (default: json)").choices(logFormats),
     option("tls-cert", "file", "certificate of this server in PEM, with those that lead to its authority"),
     option("tls-key", "file", "private key of the certificate in PEM, without a passphrase"),
     option("tls-client-ca", "file", "authorities that sign the certificates of clients, in PEM"),
@@ -163,7 +168,7 @@ export function startOptions(): Option[] {
 /** The configuration that the options describe. */
 export function configFrom(options: StartOptions): ConfigInput {
   const { bindAddr, insecureListen, serverAddr, backend, storeAddrs, storeKeyPrefix, ...rest } = options;
-  const { storeConnectTimeout, storeRequestTimeout, memberTtl, storeQuotaBytes, drainMs, ...sections } = rest;
+  const { storeConnectTimeout, storeRequestTimeout, memberTtl, storeQuotaBytes, drainMs, metrics, ...sections } = rest;
   const { tlsCert, tlsKey, tlsClientCa, tlsClientAuth, tlsPlaintext, tlsMinVersion, tlsMaxSessionAge, ...limits } =
     sections;
   const tls = {
@@ -188,6 +193,7 @@ export function configFrom(options: StartOptions): ConfigInput {
     memberTtlSeconds: memberTtl === undefined ? undefined : memberTtl / 1000,
     storeQuotaBytes,
     drainMs,
+    metrics: metrics && { enabled: metrics === "on" },
     // What is missing there is for the section itself to say.
     tls: Object.values(tls).some((value) => value !== undefined) ? (tls as TlsInput) : undefined,
     limits,

@@ -17,6 +17,7 @@ import {
 import { completeConfig, ConfigError } from "./config.js";
 import { ConfigFileError, configJsonSchema, showSettings } from "./config-file.js";
 import { readTickets, ticketLine } from "./dump.js";
+import { createLogger } from "./logger.js";
 import { FatalError } from "./model/fatal-error.js";
 import { fatalExitCode, type RunningServer, startServer } from "./server.js";
 import { readStartSettings } from "./start-settings.js";
@@ -136,10 +137,11 @@ async function dump(options: DumpCommandOptions): Promise<void> {
   }
 }
 
-async function serve({ config, logLevel, ...options }: StartCommandOptions): Promise<void> {
+async function serve({ config, logLevel, logFormat, ...options }: StartCommandOptions): Promise<void> {
   const { input, file } = await readStartSettings(config, configFrom(options));
   const output = pino.destination({ dest: process.stdout.fd, maxLength: maxUnwrittenLog });
-  const logger = pino({ level: logLevel ?? file.log?.level ?? "info" }, output);
+  const { level = "info", format = "json" } = file.log ?? {};
+  const logger = createLogger({ level: logLevel ?? level, format: logFormat ?? format, output });
   const exit = exitOnceWritten(output);
   let server: RunningServer | undefined;
   stopOnSignals({ logger, exit, stop: () => server?.stop() });

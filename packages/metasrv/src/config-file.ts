@@ -4,6 +4,8 @@ import type { ConfigInput, Setting } from "./config.js";
 import { checkFile, type FileProblem, isSecret, type Path, showPath } from "./config/checked-file.js";
 import { duration, durationMs } from "./config/duration.js";
 import { etcdAccessSchema } from "./log/etcd/rpc/etcd-access.js";
+import { logFormats } from "./logger.js";
+import { metricsSchema } from "./metrics/metrics-config.js";
 import { tlsSchema } from "./tls/tls-settings.js";
 
 const whole = z.int().min(0);
@@ -53,8 +55,14 @@ export const configFileSchema = z.strictObject({
       waiterGrace: duration.optional().describe("How long a wait outlives a broken connection."),
     })
     .optional(),
+  log: z
+    .strictObject({
+      level: z.enum(logLevels).optional().describe("The least that is logged."),
+      format: z.enum(logFormats).optional().describe("How lines are written: for programs, or for people."),
+    })
+    .optional(),
+  metrics: metricsSchema.optional(),
   tls: tlsSchema.optional(),
-  log: z.strictObject({ level: z.enum(logLevels).optional().describe("The least that is logged.") }).optional(),
 });
 
 /** What a config file says. */
@@ -140,6 +148,7 @@ function inputOf({ store = {}, limits = {}, ...file }: ConfigFile): ConfigInput 
     storeQuotaBytes: store.quotaBytes,
     memberTtlSeconds: memberTtlMs === undefined ? undefined : memberTtlMs / 1000,
     drainMs: ms(file.drain),
+    metrics: file.metrics,
     tls: file.tls,
     limits: {
       ...numbers,

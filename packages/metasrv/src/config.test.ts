@@ -11,6 +11,7 @@ describe("completeConfig", () => {
       bind: { host: "127.0.0.1", port: 3002 },
       serverAddr: undefined,
       store: { backend: "memory" },
+      metrics: { enabled: true, families: [] },
       drainMs: 2_000,
       tls: undefined,
       limits: defaultLimits,
@@ -120,6 +121,9 @@ describe("completeConfig", () => {
     ["defaultTtlMs", { limits: { minTtlMs: 20_000 } }, /from 20000 to 86400000 ms; got 10000 ms/],
     ["maxMessageBytes", { limits: { maxMessageBytes: 1_000 } }, /from 3584/],
     ["maxTickets", { limits: { maxTickets: Number.NaN } }, /got NaN/],
+    ["metrics", { metrics: { families: ["a", "a"] } }, /families: expected each family once/],
+    ["metrics", { metrics: { families: ["a**"] } }, /families.0: expected no two/],
+    ["metrics", { metrics: { families: ["other"] } }, /families.0: expected another word/],
   ];
   test.each(invalid)("refuses %s of %j", (setting, input, message) => {
     const complete = () => completeConfig(input);

@@ -1,7 +1,8 @@
 import { type EtcdAccess, etcdAccessSchema } from "./log/etcd/rpc/etcd-access.js";
+import { type MetricsConfig, type MetricsInput, metricsSchema } from "./metrics/metrics-config.js";
 import { type Address, formatAddress, isLoopback, parseAddress } from "./model/address.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
-import { type TlsInput, type TlsSettings, completeTls, tlsSchema } from "./tls/tls-settings.js";
+import { completeTls, type TlsInput, tlsSchema,type TlsSettings } from "./tls/tls-settings.js";
 
 /** Where the locks are kept. */
 export type Backend = "memory" | "etcd";
@@ -35,6 +36,8 @@ export interface ConfigInput {
    * 2,000 by default. With 0, they are not asked to move.
    */
   readonly drainMs?: number | undefined;
+  /** Whether `/metrics` is served, and in which families locks are counted there. */
+  readonly metrics?: MetricsInput | undefined;
   /** Certificates, and who needs one; without it, there is no TLS. */
   readonly tls?: TlsInput | undefined;
   readonly limits?: { readonly [K in keyof Limits]?: Limits[K] | undefined } | undefined;
@@ -61,6 +64,7 @@ export interface Config {
   readonly store: StoreConfig;
   /** See {@link ConfigInput.drainMs}. */
   readonly drainMs: number;
+  readonly metrics: MetricsConfig;
   readonly tls: TlsSettings | undefined;
   readonly limits: Limits;
 }
@@ -115,6 +119,7 @@ export function completeConfig(input: ConfigInput = {}): Config {
     serverAddr,
     store: completeStore(input),
     drainMs: checkNumber("drainMs", input.drainMs ?? defaults.drainMs, 0, longestTimerMs),
+    metrics: completeMetrics(input.metrics ?? {}),
     tls: input.tls && completeTls(checkTls(input.tls)),
     limits: completeLimits(input.limits ?? {}),
   };
@@ -251,6 +256,15 @@ function checkNumber(setting: Setting, value: number, min: number, max: number):
     throw new ConfigError(setting, `expected a whole number from ${min} to ${max}${unit}; got ${value}${unit}`);
   }
   return value;
+}
+
+function completeMetrics(input: MetricsInput): MetricsConfig {
+  const { data, error } = metricsSchema.safeParse(input);
+  if (data === undefined) {
+    const [issue] = error.issues;
+    throw new ConfigError("metrics", `${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`);
+  }
+  return { enabled: data.enabled ?? true, families: data.families ?? [] };
 }
 
 function completeLimits(input: NonNullable<ConfigInput["limits"]>): Limits {

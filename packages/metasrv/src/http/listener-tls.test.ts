@@ -15,7 +15,7 @@ import {
   leakCheck,
 } from "@metasrv/testing";
 import { systemClock } from "@metasrv/wire";
-import { pino } from "pino";
+import { createLogger } from "../logger.js";
 import type { Credentials } from "../tls/credentials.js";
 import type { TlsSettings } from "../tls/tls-settings.js";
 import type { HttpHandler } from "./http-handler.js";
@@ -29,7 +29,7 @@ let client: Certificate;
 let listener: Listener;
 /** What the listener was given; changed by {@link change}. */
 let credentials: { current: Credentials; onChange: ((changed: Credentials) => void) | undefined };
-let logs: { readonly msg: string; readonly problem?: string; readonly leftOut?: number }[];
+let logs: { readonly msg: string; readonly problem?: string }[];
 
 beforeAll(async () => {
   authority = await createCertificateAuthority();
@@ -74,7 +74,11 @@ async function start(settings: Partial<TlsSettings> = {}, options: Partial<Liste
     bind: { host: "127.0.0.1", port: 0 },
     handler: greet,
     clock,
-    logger: pino({}, { write: (line: string) => logs.push(JSON.parse(line) as (typeof logs)[number]) }),
+    logger: createLogger({
+      level: "info",
+      format: "json",
+      output: { write: (line) => void logs.push(JSON.parse(line) as (typeof logs)[number]) },
+    }),
     tls: {
       settings: {
         cert: "",

@@ -14,7 +14,6 @@ import { probeRegularly } from "./listener-probe.js";
 import { detectProtocol, type HttpProtocol } from "./listener-protocol.js";
 import { refuseConnection } from "./refuse-connection.js";
 import { refuseStream } from "./refuse-stream.js";
-import { SparseLogger } from "./sparse-logger.js";
 import { type NewStream, StreamGate } from "./stream-gate.js";
 import type { StreamHandler } from "./stream-handler.js";
 import { TlsHandshakes, type TlsHandshakesOptions } from "./tls-handshakes.js";
@@ -87,7 +86,6 @@ export class Listener {
   readonly #probeMs: number;
   readonly #server: Server;
   readonly #tls: TlsHandshakes | undefined;
-  readonly #sparseLogger: SparseLogger;
   readonly #http1: Http1Server;
   readonly #http2: Http2Server;
   readonly #sockets = new Set<Socket>();
@@ -103,8 +101,7 @@ export class Listener {
     this.#options = options;
     this.#openingTimeoutMs = options.openingTimeoutMs ?? 10_000;
     this.#probeMs = options.probeMs ?? probeAfterMs;
-    const { tls, clock, logger } = options;
-    this.#sparseLogger = new SparseLogger(logger, clock);
+    const { tls } = options;
     this.#tls = tls && this.#createTls(tls);
     this.#http1 = this.#createHttp1();
     this.#http2 = this.#createHttp2();
@@ -237,7 +234,7 @@ export class Listener {
       this.#sessions.add(session);
       const { remoteAddress } = session.socket;
       const meter = new FrameMeter(session, this.#options.clock, () => {
-        this.#sparseLogger.warn({ remoteAddress }, "a connection was ended: its client floods it with cheap frames");
+        this.#options.logger.warn({ remoteAddress }, "a connection was ended: its client floods it with cheap frames");
       });
       meters.set(session, meter);
       if (session.encrypted === true) {
@@ -293,7 +290,7 @@ export class Listener {
     if (this.#opening.size >= mostOpening) {
       const [oldest] = this.#opening;
       oldest?.destroy();
-      this.#sparseLogger.warn({}, "a connection was ended: too many have begun and say nothing, and it was the oldest");
+      this.#options.logger.warn({}, "a connection was ended: too many have begun and say nothing, and it was the oldest");
     }
   }
 
@@ -308,7 +305,7 @@ export class Listener {
 
   #refuse(socket: Socket, protocol: HttpProtocol, sentence: string): void {
     const { remoteAddress } = socket;
-    this.#sparseLogger.warn({ remoteAddress, answer: sentence }, "a connection was refused");
+    this.#options.logger.warn({ remoteAddress, answer: sentence }, "a connection was refused");
     refuseConnection(socket, protocol, sentence, this.#options.clock);
   }
 

@@ -8,7 +8,6 @@ import type { ServerCredentials } from "../tls/server-credentials.js";
 import type { TlsSettings } from "../tls/tls-settings.js";
 import type { HttpProtocol } from "./listener-protocol.js";
 import { refuseConnection } from "./refuse-connection.js";
-import { SparseLogger } from "./sparse-logger.js";
 
 export interface TlsHandshakesOptions {
   readonly settings: TlsSettings;
@@ -32,14 +31,12 @@ export interface TlsHandshakesOptions {
 export class TlsHandshakes {
   readonly #options: TlsHandshakesOptions;
   readonly #server: Server;
-  readonly #sparseLogger: SparseLogger;
   /** The connections whose handshakes are under way, by their clients' addresses: Node does not tell what is under TLS. */
   readonly #open = new Map<string, Socket>();
 
   constructor(options: TlsHandshakesOptions) {
-    const { settings, credentials, timeoutMs, logger, clock } = options;
+    const { settings, credentials, timeoutMs, logger } = options;
     this.#options = options;
-    this.#sparseLogger = new SparseLogger(logger, clock);
     // This server never listens itself.
     this.#server = createServer({
       ...this.#context(credentials.current),
@@ -56,7 +53,7 @@ export class TlsHandshakes {
       // A handshake that takes too long does not end by itself.
       socket.destroy();
       if (error.code !== "ECONNRESET") {
-        this.#sparseLogger.warn({ err: error, remoteAddress }, "a TLS handshake failed");
+        logger.warn({ err: error, remoteAddress }, "a TLS handshake failed");
       }
     });
     credentials.onChange = (changed) => {
@@ -91,7 +88,7 @@ export class TlsHandshakes {
       secured(socket, protocol);
     } else {
       const { remoteAddress } = socket;
-      this.#sparseLogger.warn({ remoteAddress, problem }, "a client was refused for its certificate");
+      logger.warn({ remoteAddress, problem }, "a client was refused for its certificate");
       refuseConnection(socket, protocol, problem, clock);
     }
   }
