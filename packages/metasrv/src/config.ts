@@ -2,7 +2,7 @@ import { type EtcdAccess, etcdAccessSchema } from "./log/etcd/rpc/etcd-access.js
 import { type MetricsConfig, type MetricsInput, metricsSchema } from "./metrics/metrics-config.js";
 import { type Address, formatAddress, isLoopback, parseAddress } from "./model/address.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
-import { completeTls, type TlsInput, tlsSchema,type TlsSettings } from "./tls/tls-settings.js";
+import { completeTls, type TlsInput, tlsSchema, type TlsSettings } from "./tls/tls-settings.js";
 
 /** Where the locks are kept. */
 export type Backend = "memory" | "etcd";

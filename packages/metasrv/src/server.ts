@@ -136,12 +136,13 @@ export async function startServer(
   // Listening comes first, because it fails at once and tells the port. Until the node has joined, it refuses every
   // request as "not a member".
   const tls = settings && credentials && { settings, credentials };
-  const { maxConnectionStreams: maxStreams } = limits;
+  const { maxConnectionStreams: maxStreams, maxMessageBytes } = limits;
   const listener = await Listener.start({
     bind: config.bind,
     handler,
     streamHandler,
     maxStreams,
+    maxMessageBytes,
     tls,
     clock,
     logger,

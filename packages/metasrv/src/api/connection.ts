@@ -2,8 +2,15 @@
 export class Connection {
   /** How many watches it has. */
   watches = 0;
+  /** How many of the bytes that it has brought are accounted for by its calls and sessions; at least as many as those got. */
+  usefulBytes = 0;
   readonly #leaving = new Set<() => void>();
   #left = false;
+
+  /** Accounts for a part of a message, with the frame around it. */
+  brought(length: number): void {
+    this.usefulBytes += 2 * length + 64;
+  }
 
   /** Whether it is about to end. */
   get left(): boolean {

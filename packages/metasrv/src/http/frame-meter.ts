@@ -1,4 +1,4 @@
-import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Clock } from "@metasrv/wire";
 
 /** How many frames that cost a client nothing one connection may bring at once, and then each second. */
@@ -6,9 +6,8 @@ const burst = 10_000;
 const perSecond = 1_000;
 
 /**
- * Counts the frames of a connection that are cheap to send and not to read: PING, SETTINGS and PRIORITY. Empty DATA is counted
- * by Node, which ends a connection with a thousand of them. While no such frame comes, this costs nothing: all others pass by
- * JavaScript.
+ * Counts the frames of a connection that cost its client nothing, and this process a call into JavaScript: PING, SETTINGS and
+ * PRIORITY. While no such frame comes, this costs nothing.
  */
 export class FrameMeter {
   readonly #session: ServerHttp2Session;
@@ -17,7 +16,7 @@ export class FrameMeter {
   #left = burst;
   #atMs: number;
 
-  /** @param exceeded - called once, when the connection has brought too many and is being ended */
+  /** @param exceeded - called for each frame beyond */
   constructor(session: ServerHttp2Session, clock: Clock, exceeded: () => void) {
     this.#session = session;
     this.#clock = clock;
@@ -42,7 +41,6 @@ export class FrameMeter {
       this.#left = Math.min(burst, Math.floor(((nowMs - this.#atMs) / 1000) * perSecond));
       this.#atMs = nowMs;
       if (this.#left < 1) {
-        this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
         this.#exceeded();
         return;
       }

@@ -15,7 +15,7 @@ import {
 } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
 import { type FarEnd, farEndKey } from "../api/caller.js";
-import { connectionOf } from "../api/connection.js";
+import { type Connection, connectionOf } from "../api/connection.js";
 import { withPlainIntegers } from "./json-integers.js";
 import type { Probe } from "./probes.js";
 
@@ -103,6 +103,7 @@ async function serve(
     call = { ...call, body: withIntegers(body, handler) };
   }
   if (!unary) {
+    call = { ...call, body: accountedFor(body, values.get(farEndKey).connection) };
     // Unary calls do not listen to the shutdown signal, although Connect would let them: the more listeners a signal
     // has, the longer it takes to add or remove one.
     call = { ...call, signal: createLinkedAbortController(call.signal, shutdownSignal).signal };
@@ -133,6 +134,17 @@ async function serve(
     });
   }
   await universalResponseToNodeResponse(answer, response);
+}
+
+/** The body, while its connection learns how much it brings. */
+async function* accountedFor(
+  body: AsyncIterable<Uint8Array>,
+  connection: Connection | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of body) {
+    connection?.brought(chunk.byteLength);
+    yield chunk;
+  }
 }
 
 /** Whether a message is JSON, and not compressed. */

@@ -8,7 +8,7 @@ import { connectionOf } from "../api/connection.js";
 import { toConnectError } from "../api/rpc-errors.js";
 import { type Address, formatAddress, isLoopback } from "../model/address.js";
 import { LockError } from "../model/lock-errors.js";
-import { FrameMeter } from "./frame-meter.js";
+import { FloodGuard } from "./flood-guard.js";
 import type { HttpHandler } from "./http-handler.js";
 import { probeRegularly } from "./listener-probe.js";
 import { detectProtocol, type HttpProtocol } from "./listener-protocol.js";
@@ -27,6 +27,8 @@ export interface ListenerOptions {
   readonly streamHandler?: StreamHandler;
   /** How many streams of one HTTP/2 connection may be open; practically all by default. */
   readonly maxStreams?: number;
+  /** Largest message of a unary call; 1 MiB by default. */
+  readonly maxMessageBytes?: number;
   /** Absent: no TLS. */
   readonly tls?: Pick<TlsHandshakesOptions, "settings" | "credentials"> | undefined;
   readonly clock: Clock;
@@ -94,6 +96,7 @@ export class Listener {
   /** HTTP/1 connections with a request that was answered before it had arrived completely. */
   readonly #answeredEarly = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #guards = new WeakMap<ServerHttp2Session, FloodGuard>();
   #address: Address | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -219,40 +222,41 @@ export class Listener {
         refuseStream(stream, headers, refusal);
       },
     });
-    const meters = new WeakMap<ServerHttp2Session, FrameMeter>();
     server.on("stream", (...stream: NewStream) => {
       // The session of a stream that is closed already is gone.
       const { session } = stream[0];
       if (session === undefined) {
         serve(...stream);
       } else {
-        meters.get(session as ServerHttp2Session)?.watch(stream[0]);
+        this.#guards.get(session as ServerHttp2Session)?.opened(stream[0]);
         gate.enter(session as ServerHttp2Session, ...stream);
       }
     });
-    server.on("session", (session) => {
-      this.#sessions.add(session);
-      const { remoteAddress } = session.socket;
-      const meter = new FrameMeter(session, this.#options.clock, () => {
-        this.#options.logger.warn({ remoteAddress }, "a connection was ended: its client floods it with cheap frames");
-      });
-      meters.set(session, meter);
-      if (session.encrypted === true) {
-        this.#endWhenOld(session);
-      }
-      const timer = this.#options.clock.after(this.#openingTimeoutMs, () => {
-        session.destroy();
-      });
-      session.once("remoteSettings", () => {
-        timer.cancel();
-        probeRegularly(session, { clock: this.#options.clock, everyMs: this.#probeMs });
-      });
-      session.once("close", () => {
-        timer.cancel();
-        this.#sessions.delete(session);
-      });
-    });
     return server;
+  }
+
+  #began(session: ServerHttp2Session, socket: Socket): void {
+    const { clock, logger, maxMessageBytes = 1024 * 1024 } = this.#options;
+    const { remoteAddress } = socket;
+    this.#sessions.add(session);
+    const flooded = () => {
+      logger.warn({ remoteAddress }, "a connection was ended: its client floods it with cheap frames");
+    };
+    this.#guards.set(session, new FloodGuard(session, socket, { maxMessageBytes, clock, flooded }));
+    if (session.encrypted === true) {
+      this.#endWhenOld(session);
+    }
+    const timer = clock.after(this.#openingTimeoutMs, () => {
+      session.destroy();
+    });
+    session.once("remoteSettings", () => {
+      timer.cancel();
+      probeRegularly(session, socket, { clock, everyMs: this.#probeMs });
+    });
+    session.once("close", () => {
+      timer.cancel();
+      this.#sessions.delete(session);
+    });
   }
 
   #connected(socket: Socket): void {
@@ -289,13 +293,27 @@ export class Listener {
   #makeRoom(): void {
     if (this.#opening.size >= mostOpening) {
       const [oldest] = this.#opening;
+      const remoteAddress = oldest?.remoteAddress;
       oldest?.destroy();
-      this.#options.logger.warn({}, "a connection was ended: too many have begun and say nothing, and it was the oldest");
+      this.#options.logger.warn(
+        { remoteAddress },
+        "a connection was ended: too many have begun and say nothing, and it was the oldest",
+      );
     }
   }
 
   #opened(socket: Socket, protocol: HttpProtocol): void {
-    (protocol === "http2" ? this.#http2 : this.#http1).emit("connection", socket);
+    if (protocol === "http1") {
+      this.#http1.emit("connection", socket);
+      return;
+    }
+    const began = (session: ServerHttp2Session) => {
+      this.#began(session, socket);
+    };
+    this.#http2.on("session", began);
+    // Node makes the session meanwhile.
+    this.#http2.emit("connection", socket);
+    this.#http2.off("session", began);
   }
 
   #needsTls({ remoteAddress = "" }: Socket): boolean {

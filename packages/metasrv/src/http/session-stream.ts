@@ -51,7 +51,8 @@ export function serveSessionStream(
     },
   });
   let ended = false;
-  const stopHearing = connectionOf(stream.session ?? stream).onLeave(() => {
+  const connection = connectionOf(stream.session ?? stream);
+  const stopHearing = connection.onLeave(() => {
     session.drain();
   });
 
@@ -92,6 +93,7 @@ export function serveSessionStream(
   }
 
   stream.on("data", (chunk: Buffer) => {
+    connection.brought(chunk.byteLength);
     try {
       reader.push(chunk, receive);
     } catch (error) {
