@@ -102,6 +102,7 @@ async function serve({ logLevel, ...options }: StartOptions & { readonly logLeve
   const exit = exitOnceWritten(output);
   let server: RunningServer | undefined;
   stopOnSignals({ logger, exit, stop: () => server?.stop() });
+  process.on("SIGHUP", () => void server?.reload());
   endOnFaults(logger, exit);
   try {
     server = await startServer(configFrom(options), { logger, fatal: () => void exit(fatalExitCode) });

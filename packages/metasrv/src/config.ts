@@ -1,5 +1,10 @@
+import type { z } from "zod";
 import { type Address, formatAddress, parseAddress } from "./model/address.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
+import { type AuditConfig, auditSchema } from "./security/audit-config.js";
+import { type AuthConfig, authSchema } from "./security/auth-config.js";
+import type { SecurityConfig } from "./security/protection.js";
+import { type QuotasConfig, quotasSchema } from "./security/quotas-config.js";
 
 /** Where the locks are kept. */
 export type Backend = "memory" | "etcd";
@@ -30,6 +35,12 @@ export interface ConfigInput {
    */
   readonly drainMs?: number | undefined;
   readonly limits?: { readonly [K in keyof Limits]?: Limits[K] | undefined } | undefined;
+  /** Who there is, and what they may do; absent: everybody may do everything. */
+  readonly auth?: AuthConfig | undefined;
+  /** What each principal may use of this server; absent, or not in it: there is no bound. */
+  readonly quotas?: QuotasConfig | undefined;
+  /** Where it is written who did what; absent: nowhere. */
+  readonly audit?: AuditConfig | undefined;
 }
 
 /** Where the locks are kept, and how to reach it. */
@@ -53,6 +64,8 @@ export interface Config {
   /** See {@link ConfigInput.drainMs}. */
   readonly drainMs: number;
   readonly limits: Limits;
+  /** Undefined: everybody may do everything. */
+  readonly security: SecurityConfig | undefined;
 }
 
 /** A setting of {@link ConfigInput}. */
@@ -106,6 +119,40 @@ export function completeConfig(input: ConfigInput = {}): Config {
     store: completeStore(input),
     drainMs: checkNumber("drainMs", input.drainMs ?? defaults.drainMs, 0, longestTimerMs),
     limits: completeLimits(input.limits ?? {}),
+    security: completeSecurity(input),
+  };
+}
+
+/** The section of that name, checked. */
+function section<T>(setting: Setting, schema: z.ZodType<T>, value: unknown): T {
+  const { data, error } = schema.safeParse(value);
+  if (error !== undefined) {
+    const problems = error.issues.map(({ path, message }) => `${path.map(String).join(".") || "it"}: ${message}`);
+    throw new ConfigError(setting, problems.join("; "));
+  }
+  return data;
+}
+
+function completeSecurity({ auth, quotas, audit }: ConfigInput): SecurityConfig | undefined {
+  if (auth === undefined) {
+    for (const [setting, value] of Object.entries({ quotas, audit })) {
+      if (value !== undefined) {
+        throw new ConfigError(setting as Setting, "means nothing without principals; drop this, or configure auth");
+      }
+    }
+    return undefined;
+  }
+  const checked = section("auth", authSchema, auth);
+  const names = checked.principals.map(({ name }) => name);
+  const bounds = section("quotas", quotasSchema, quotas ?? {});
+  const unknown = Object.keys(bounds).find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw new ConfigError("quotas", `${unknown}: expected one of the principals: ${names.join(", ")}`);
+  }
+  return {
+    auth: checked,
+    quotas: bounds,
+    audit: audit === undefined ? undefined : section("audit", auditSchema, audit),
   };
 }
 

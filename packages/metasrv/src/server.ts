@@ -1,12 +1,14 @@
 import { setTimeout } from "node:timers/promises";
 import { type Clock, systemClock } from "@metasrv/wire";
 import { type Logger, pino } from "pino";
+import { openAccess } from "./api/access.js";
 import { Readiness } from "./api/readiness.js";
 import {
   advertisedAddress,
   advertisesWildcard,
   completeConfig,
   type Config,
+  ConfigError,
   type ConfigInput,
   type StoreConfig,
 } from "./config.js";
@@ -21,6 +23,9 @@ import { createMemoryLog } from "./log/memory-log.js";
 import type { Fatal } from "./model/fatal-error.js";
 import { LockError } from "./model/lock-errors.js";
 import { LockNode } from "./node/lock-node.js";
+import { Reloading } from "./reloading.js";
+import { Protection, type SecurityConfig } from "./security/protection.js";
+import { noLongerKnown } from "./security/refusals.js";
 import { OpenSessions } from "./session/open-sessions.js";
 import { sendAwayWhenUnready } from "./session/unready.js";
 import { version } from "./version.js";
@@ -36,6 +41,11 @@ export interface RunningServer {
    * store cannot be reached. Harmless when repeated.
    */
   stop(): Promise<void>;
+  /**
+   * Reads the configuration again, and opens the file of the audit again. Principals, rights and quotas take effect at once,
+   * all of them; a configuration that cannot be used changes nothing, and is logged. Resolves once that is done.
+   */
+  reload(): Promise<void>;
 }
 
 /** Exit code of a process that has broken an invariant of its own, or that cannot read what is in the store. */
@@ -54,16 +64,21 @@ const connectionsStopMs = 2_500;
  * @param options.logger - silent by default
  * @param options.fatal - called when this process must end at once, because it cannot know any more who holds which lock;
  *   by default, it ends the process with exit code 70
+ * @param options.reread - reads the configuration again: every 30 s, and when it is told to
  * @throws ConfigError when the configuration cannot be used; Error when the address cannot; LockError
  *   `store-unavailable` when the store could not be reached in the configured time; FatalError when what is in the store
  *   cannot be read
  */
 export async function startServer(
   input: ConfigInput = {},
-  options: { readonly logger?: Logger; readonly fatal?: Fatal } = {},
+  options: {
+    readonly logger?: Logger;
+    readonly fatal?: Fatal;
+    readonly reread?: () => ConfigInput | Promise<ConfigInput>;
+  } = {},
 ): Promise<RunningServer> {
   const config = completeConfig(input);
-  const { logger = pino({ level: "silent" }), fatal = exitAtOnce } = options;
+  const { logger = pino({ level: "silent" }), fatal = exitAtOnce, reread } = options;
   const failStop: Fatal = (error) => {
     logger.fatal({ err: error }, "this server must not go on: it ends itself");
     fatal(error);
@@ -79,10 +94,12 @@ export async function startServer(
   const shutdown = new AbortController();
   const sessions = new OpenSessions();
   const readiness = new Readiness({ clock, problems: () => [...locks.problems(), ...sessions.problems()] });
+  const protection =
+    config.security &&
+    (await Protection.start(config.security, { locks, operated: locks, limits, clock, logger, plainTokens: false }));
   const dependencies = {
-    locks,
+    access: protection?.access ?? openAccess(locks, locks),
     cluster: locks.cluster,
-    operated: locks,
     sessions,
     readiness,
     limits,
@@ -99,7 +116,12 @@ export async function startServer(
 
   // Listening comes first, because it fails at once and tells the port. Until the node has joined, it refuses every
   // request as "not a member".
-  const listener = await Listener.start({ bind: config.bind, handler, streamHandler, clock, logger });
+  const listener = await Listener.start({ bind: config.bind, handler, streamHandler, clock, logger }).catch(
+    async (error: unknown) => {
+      await protection?.close();
+      throw error;
+    },
+  );
   const drain = async () => {
     if (config.drainMs > 0 && locks.cluster.hasPeers) {
       logger.info({ sessions: sessions.size }, "draining");
@@ -108,8 +130,19 @@ export async function startServer(
       await drained;
     }
   };
+  const reloading = new Reloading({
+    clock,
+    logger,
+    reload: async () => {
+      protection?.reopen();
+      if (reread !== undefined) {
+        changeRights(await reread(), { protection, sessions, logger });
+      }
+    },
+  });
   let stopSendingAway: () => void = () => undefined;
   const stop = async () => {
+    reloading.stop();
     await drain();
     stopSendingAway();
     logger.info({ sessions: sessions.size }, "stopping");
@@ -118,6 +151,7 @@ export async function startServer(
     await withinTime(locks.stop(), logger);
     shutdown.abort(new LockError("shutting-down", "the server is stopping; ask another one"));
     await drained;
+    await protection?.close();
     logger.info("stopped");
   };
   try {
@@ -133,7 +167,36 @@ export async function startServer(
   stopSendingAway = sendAwayWhenUnready({ readiness, sessions, hasPeers: () => locks.cluster.hasPeers, clock, logger });
   announce(config, listener.address, logger);
   let stopped: Promise<void> | undefined;
-  return { address: listener.address, stop: () => (stopped ??= stop()) };
+  return {
+    address: listener.address,
+    stop: () => (stopped ??= stop()),
+    reload: () => reloading.now(),
+  };
+}
+
+/** Puts the rights of another configuration in force, or, when it cannot be used, nothing of it. @throws ConfigError */
+function changeRights(
+  input: ConfigInput,
+  {
+    protection,
+    sessions,
+    logger,
+  }: { readonly protection: Protection | undefined; readonly sessions: OpenSessions; readonly logger: Logger },
+): void {
+  let security: SecurityConfig | undefined;
+  try {
+    ({ security } = completeConfig(input));
+  } catch (error) {
+    protection?.notReplaced(error instanceof Error ? error.message : String(error));
+    throw error;
+  }
+  if ((security === undefined) !== (protection === undefined)) {
+    throw new ConfigError("auth", "it was added or dropped, which takes effect at the next start only");
+  }
+  if (security !== undefined && protection?.replace(security) === true) {
+    sessions.endUnproven(noLongerKnown);
+    logger.info("principals, rights and quotas were read again");
+  }
 }
 
 function createLog(store: StoreConfig, clock: Clock, logger: Logger, fatal: Fatal): CommandLog {

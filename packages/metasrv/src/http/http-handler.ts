@@ -179,6 +179,7 @@ function farEndOf(request: Request): FarEnd {
     const { stream } = request;
     const { session } = stream;
     return {
+      connection: session,
       disconnected: () => session === undefined || session.destroyed,
       reset: () => {
         stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
@@ -186,7 +187,7 @@ function farEndOf(request: Request): FarEnd {
     };
   }
   const { socket } = request;
-  return { disconnected: () => socket.destroyed, reset: () => socket.destroy() };
+  return { connection: socket, disconnected: () => socket.destroyed, reset: () => socket.destroy() };
 }
 
 function sendText(request: Request, response: Response, status: number, text: string): void {

@@ -14,7 +14,7 @@ import {
 import type { TicketContent } from "../model/ticket-content.js";
 import { encodeLockKey, type LockKey, type LockName, type TicketId, type TicketRef } from "../model/ticket-ref.js";
 import { Alarm } from "./alarms.js";
-import type { Claim, ClaimListener, LossReason, Renewal } from "./claim.js";
+import type { Claim, ClaimListener, LossReason, Renewal, TicketAccount } from "./claim.js";
 import type { ServedTicket, TicketHost } from "./ticket-host.js";
 import { next, type TicketEffect, type TicketEvent, type TicketState } from "./ticket-state.js";
 
@@ -24,6 +24,7 @@ export interface TicketRequest extends TicketRef {
   readonly attempt: number;
   /** In milliseconds; 0: only if it holds at once; absent: without end. */
   readonly waitMs: number | undefined;
+  readonly account?: TicketAccount | undefined;
 }
 
 /** Longest wait for which an alarm is set, in milliseconds: about 24 days. */
@@ -46,6 +47,8 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
   counted = false;
   /** In the table, once a create command took effect. */
   ticket: Ticket | undefined = undefined;
+  /** What it counts for, as long as this node serves it. */
+  account: TicketAccount | undefined = undefined;
   readonly #host: TicketHost;
   #content: TicketContent;
   #waitMs: number | undefined;
