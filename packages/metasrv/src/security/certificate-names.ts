@@ -12,8 +12,8 @@ function certificateName(kind: string, name: string): CertificateName {
  * @returns undefined if it can be none
  */
 export function readCertificateName(text: string): CertificateName | undefined {
-  const { kind, name = "" } = /^(?:(?<kind>URI|DNS|email):)?(?<name>[\x21-\x7e]+)$/.exec(text)?.groups ?? {};
-  if (name === "") {
+  const { kind, name = "" } = /^(?:(?<kind>URI|DNS|email):)?(?<name>.*)$/.exec(text)?.groups ?? {};
+  if (!/^[\x21-\x7e]+$/.test(name)) {
     return undefined;
   }
   if (kind !== undefined) {
