@@ -2,17 +2,24 @@ import { createHash, randomBytes } from "node:crypto";
 import { create, type DescMethod, type DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { type ConfigInput, type RunningServer, startServer } from "@metasrv/metasrv";
+import { type ConfigInput, lockNameOf, type RunningServer, showLockName, startServer } from "@metasrv/metasrv";
 import { Lock } from "@metasrv/proto/greptime/v1/meta";
 import { Health } from "@metasrv/proto/grpc/health/v1";
 import { ServerReflection } from "@metasrv/proto/grpc/reflection/v1";
-import { AdminService, type AttachResponse, ClusterService, InspectService, LockService } from "@metasrv/proto/metasrv/v1";
+import {
+  AdminService,
+  type AttachResponse,
+  ClusterService,
+  InspectService,
+  LockService,
+} from "@metasrv/proto/metasrv/v1";
 import { leakCheck } from "@metasrv/testing";
 import { PlainSession } from "./plain-session.js";
 import { openRpcClient, type RpcClient, type Wire } from "./rpc-client.js";
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
-const proven = (name: string) => ({ name, tokenSha256: [sha256(`${name}'s token`)] });
+const tokenOf = (name: string) => `token-of-${name}`;
+const proven = (name: string) => ({ name, tokenSha256: [sha256(tokenOf(name))] });
 
 const auth = {
   principals: [proven("worker"), proven("viewer"), proven("ops"), proven("nobody")],
@@ -67,7 +74,7 @@ afterAll(async () => {
 /** A client that speaks for a principal. */
 function transportOf(wire: Wire, principal: Principal): Transport {
   const key = `${wire} ${principal}`;
-  const token = principal && `${principal}'s token`;
+  const token = principal && tokenOf(principal);
   const client = clients.get(key) ?? openRpcClient(wire, `http://${server.address}`, token);
   clients.set(key, client);
   return client.transport;
@@ -79,7 +86,7 @@ async function codeOf(call: Promise<unknown>): Promise<string> {
     await call;
     return "ok";
   } catch (error) {
-    return Code[ConnectError.from(error).code] ?? "";
+    return Code[ConnectError.from(error).code];
   }
 }
 
@@ -102,7 +109,7 @@ const byBytes = (name: Uint8Array) => ({ lock: { case: "nameBytes", value: name 
 
 describe.each(wires)("by %s", (wire) => {
   const cases = names.flatMap((of) =>
-    principals.map((principal) => ({ ...of, principal, shown: of.name.toString("latin1") })),
+    principals.map((principal) => ({ ...of, principal, shown: showLockName(lockNameOf(of.name)) })),
   );
 
   test.each(cases)("$principal and $shown", async ({ principal, name, lock, inspect }) => {
@@ -191,11 +198,11 @@ function latin1({ locks }: Rows): string[] {
 
 /** Calls a method with a message in which nothing is said. */
 async function callEmpty(transport: Transport, service: DescService, { localName, methodKind, input }: DescMethod) {
-  const call = createClient(service, transport)[localName] as (message: unknown) => unknown;
+  const client = createClient(service, transport) as unknown as Record<string, (message: unknown) => unknown>;
   async function* one() {
     yield await Promise.resolve(create(input));
   }
-  const answer = call(methodKind === "bidi_streaming" ? one() : {});
+  const answer = client[localName]?.(methodKind === "bidi_streaming" ? one() : {});
   await (methodKind === "unary" ? answer : first(answer as AsyncIterable<unknown>));
 }
 
@@ -227,11 +234,11 @@ describe("a session", () => {
     const worker = createClient(LockService, transportOf("json", "worker"));
     const responses = worker.attach({})[Symbol.asyncIterator]();
     const next = async (): Promise<AttachResponse> => {
-      const { value, done } = await responses.next();
-      if (done === true) {
+      const response = await responses.next();
+      if (response.done === true) {
         throw new Error("the session has ended");
       }
-      return value;
+      return response.value;
     };
     const { attachId } = await next();
     const send = (transport: Transport) =>
