@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { expectation, showPath } from "./config/checked-file.js";
 import { type Address, formatAddress, parseAddress } from "./model/address.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
 import { type AuditConfig, auditSchema } from "./security/audit-config.js";
@@ -125,9 +126,12 @@ export function completeConfig(input: ConfigInput = {}): Config {
 
 /** The section of that name, checked. */
 function section<T>(setting: Setting, schema: z.ZodType<T>, value: unknown): T {
-  const { data, error } = schema.safeParse(value);
+  const { data, error } = schema.safeParse(value, { error: expectation });
   if (error !== undefined) {
-    const problems = error.issues.map(({ path, message }) => `${path.map(String).join(".") || "it"}: ${message}`);
+    const problems = error.issues.map(({ path, code, message }) => {
+      const where = path.length === 0 ? "" : `${showPath(path)}: `;
+      return where + (code === "custom" ? message : `expected ${message}`);
+    });
     throw new ConfigError(setting, problems.join("; "));
   }
   return data;

@@ -9,29 +9,27 @@ export const rights = ["lock", "inspect", "force", "admin"] as const;
 export type Right = (typeof rights)[number];
 
 /** What principals are called in the configuration, in errors and in the audit. */
-export const principalName = z
-  .string()
-  .regex(/^[\w.@-]{1,64}$/, "expected 1 to 64 letters, digits and _ . @ -")
-  .describe("Name of a principal");
+export const principalName = z.string().regex(/^[\w.@-]{1,64}$/, "1 to 64 letters, digits and _ . @ -");
 
 const lockName = z
   .string()
   .refine(
     (text) => readLockName(text) !== undefined,
-    "expected % and two hexadecimal digits for a byte, and %25 for the percent sign",
+    "expected % and two hexadecimal digits for a byte, and %25 for the percent sign itself",
   );
-
-const listed = z.array(z.enum(rights)).min(1).optional();
 
 const rule = z
   .strictObject({
     prefix: lockName
-      .refine((text) => /(?:^|[/:.])$/.test(readLockName(text) ?? ""), "expected nothing, or an end of / or : or .")
+      .refine(
+        (text) => /(?:^|[/:.])$/.test(readLockName(text) ?? ""),
+        "expected an end of / or : or . so that a prefix never ends within a word, or nothing, which all names begin with",
+      )
       .optional()
-      .describe("The rule is about all names that begin with this; bytes may be written as in %00"),
-    exact: lockName.min(1).optional().describe("The rule is about this one name; bytes may be written as in %00"),
-    allow: listed,
-    deny: listed,
+      .describe("All names that begin with this; bytes may be written as %00."),
+    exact: lockName.min(1).optional().describe("This one name; bytes may be written as %00."),
+    allow: z.array(z.enum(rights)).min(1).optional().describe("What may be done with them."),
+    deny: z.array(z.enum(rights)).min(1).optional().describe("What may not be done with them."),
   })
   .refine((one) => (one.prefix === undefined) !== (one.exact === undefined), "expected either prefix or exact")
   .refine((one) => one.allow !== undefined || one.deny !== undefined, "expected allow, deny, or both");
@@ -48,21 +46,21 @@ const principal = z.strictObject({
       "expected a URI, a DNS name or an email address, such as spiffe://corp/billing",
     )
     .optional()
-    .describe("A subject alternative name of its client certificates: a URI, a DNS name or an email address"),
+    .describe("A subject alternative name of its client certificates: a URI, a DNS name or an email address."),
   tokenSha256: z
-    .array(z.string().regex(/^[0-9a-f]{64}$/, "expected the SHA-256 of a token, as 64 digits of 0-9 and a-f"))
+    .array(z.string().regex(/^[0-9a-f]{64}$/, "the SHA-256 of a token, as 64 digits of 0-9 and a-f"))
     .min(1)
     .optional()
-    .describe("The SHA-256 of each of its tokens, in hexadecimal"),
+    .describe("The SHA-256 of each of its tokens, in hexadecimal."),
 });
 
 /** The section `auth`: who there is, and what they may do. */
 export const authSchema = z
   .strictObject({
     principals: z.array(principal).min(1),
-    roles: z.record(principalName, z.array(rule)).optional().describe("What each principal may do"),
-    default: z.literal("deny").optional().describe("What no rule allows is denied"),
-    anonymous: principalName.optional().describe("The principal of all who show neither a certificate nor a token"),
+    roles: z.record(principalName, z.array(rule)).optional().describe("What each principal may do."),
+    default: z.literal("deny").optional().describe("What no rule allows is denied."),
+    anonymous: principalName.optional().describe("The principal of all who show neither a certificate nor a token."),
   })
   .superRefine(({ principals, roles = {}, anonymous }, context) => {
     const names = new Set<string>();

@@ -353,7 +353,7 @@ describe("quotas", () => {
   });
 
   test("bound requests a second and the TTL, and change with the configuration", async () => {
-    guard(authOf({ billing: lockOnly }), { billing: { requestsPerSecond: 2, maxTtlMs: 5_000 } });
+    guard(authOf({ billing: lockOnly }), { billing: { requestsPerSecond: 2, maxTtl: "5s" } });
     const first = await asked("billing", "a");
     expect(first.grant.ttlMs).toBe(5_000);
     expect(await reason(() => ask("billing", "b", { ttlMs: 6_000 }))).toBe("quota-exceeded");

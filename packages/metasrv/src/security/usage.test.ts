@@ -110,7 +110,7 @@ test("waiters are bounded for each lock, of several at once for each of them", (
 });
 
 test("a TTL that is too long is refused, and coming back would not help; the default is shortened", () => {
-  const usage = usageOf({ maxTtlMs: 5_000 });
+  const usage = usageOf({ maxTtl: "5s" });
   expect(usage.ttlMs(5_000, 10_000)).toBe(5_000);
   expect(usage.ttlMs(0, 10_000)).toBe(5_000);
   expect(usage.ttlMs(0, 1_000)).toBe(0);

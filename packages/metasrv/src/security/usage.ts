@@ -1,4 +1,5 @@
 import type { Clock } from "@metasrv/wire";
+import { durationMs } from "../config/duration.js";
 import { LockError } from "../model/lock-errors.js";
 import type { LockName } from "../model/ticket-ref.js";
 import type { TicketAccount } from "../node/claim.js";
@@ -10,8 +11,8 @@ const retryAfterMs = 1_000;
 /** What one principal uses of this server, and may use. */
 export class Usage implements TicketAccount {
   tickets = 0;
-  /** What is not in it has no bound. */
-  quota: Quota;
+  #quota: Quota = {};
+  #maxTtlMs: number | undefined;
   readonly #principal: string;
   readonly #clock: Clock;
   /** Requests that are not granted yet, by lock; only while they are bounded. */
@@ -28,8 +29,14 @@ export class Usage implements TicketAccount {
     this.#roomAtMs = clock.now();
   }
 
+  /** From now on, this is what it may use. What is not in it has no bound. */
+  set quota(quota: Quota) {
+    this.#quota = quota;
+    this.#maxTtlMs = quota.maxTtl === undefined ? undefined : durationMs(quota.maxTtl);
+  }
+
   requireRoom(): void {
-    const { tickets = Number.POSITIVE_INFINITY } = this.quota;
+    const { tickets = Number.POSITIVE_INFINITY } = this.#quota;
     if (this.tickets >= tickets) {
       throw this.#exceeded(`has ${this.tickets} requests, held and waiting, at this server, of ${tickets} allowed`);
     }
@@ -41,7 +48,7 @@ export class Usage implements TicketAccount {
    * @throws LockError `quota-exceeded` when there were too many in the last second
    */
   request(): void {
-    const { requestsPerSecond } = this.quota;
+    const { requestsPerSecond } = this.#quota;
     if (requestsPerSecond !== undefined) {
       this.#take(requestsPerSecond, 1);
     }
@@ -54,7 +61,7 @@ export class Usage implements TicketAccount {
    * @throws LockError `quota-exceeded`
    */
   upkeep(): void {
-    const { requestsPerSecond } = this.quota;
+    const { requestsPerSecond } = this.#quota;
     if (requestsPerSecond !== undefined) {
       this.#take(requestsPerSecond, 1 - requestsPerSecond);
     }
@@ -67,7 +74,7 @@ export class Usage implements TicketAccount {
    * @throws LockError `quota-exceeded` when it is too long
    */
   ttlMs(ttlMs: number, defaultTtlMs: number): number {
-    const { maxTtlMs } = this.quota;
+    const maxTtlMs = this.#maxTtlMs;
     if (maxTtlMs === undefined || (ttlMs === 0 && defaultTtlMs <= maxTtlMs)) {
       return ttlMs;
     }
@@ -88,7 +95,7 @@ export class Usage implements TicketAccount {
    * @throws LockError `quota-exceeded` when too many wait for one of the locks
    */
   waits(names: readonly LockName[]): boolean {
-    const { waitersPerLock } = this.quota;
+    const { waitersPerLock } = this.#quota;
     if (waitersPerLock === undefined) {
       return false;
     }
