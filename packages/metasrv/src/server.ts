@@ -24,7 +24,7 @@ import type { Fatal } from "./model/fatal-error.js";
 import { LockError } from "./model/lock-errors.js";
 import { LockNode } from "./node/lock-node.js";
 import { Reloading } from "./reloading.js";
-import { Protection, type SecurityConfig } from "./security/protection.js";
+import { Protection } from "./security/protection.js";
 import { noLongerKnown } from "./security/refusals.js";
 import { OpenSessions } from "./session/open-sessions.js";
 import { sendAwayWhenUnready } from "./session/unready.js";
@@ -136,7 +136,12 @@ export async function startServer(
     reload: async () => {
       protection?.reopen();
       if (reread !== undefined) {
-        changeRights(await reread(), { protection, sessions, logger });
+        try {
+          changeRights(completeConfig(await reread()), { protection, sessions, logger });
+        } catch (error) {
+          protection?.notReplaced(error instanceof Error ? error.message : String(error));
+          throw error;
+        }
       }
     },
   });
@@ -174,22 +179,15 @@ export async function startServer(
   };
 }
 
-/** Puts the rights of another configuration in force, or, when it cannot be used, nothing of it. @throws ConfigError */
+/** Puts the rights of another configuration in force. @throws ConfigError when that needs another start */
 function changeRights(
-  input: ConfigInput,
+  { security }: Config,
   {
     protection,
     sessions,
     logger,
   }: { readonly protection: Protection | undefined; readonly sessions: OpenSessions; readonly logger: Logger },
 ): void {
-  let security: SecurityConfig | undefined;
-  try {
-    ({ security } = completeConfig(input));
-  } catch (error) {
-    protection?.notReplaced(error instanceof Error ? error.message : String(error));
-    throw error;
-  }
   if ((security === undefined) !== (protection === undefined)) {
     throw new ConfigError("auth", "it was added or dropped, which takes effect at the next start only");
   }
