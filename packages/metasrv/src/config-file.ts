@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { ConfigInput, Setting } from "./config.js";
 import { checkFile, type FileProblem, isSecret, type Path, showPath } from "./config/checked-file.js";
 import { duration, durationMs } from "./config/duration.js";
+import { etcdAccessSchema } from "./log/etcd/rpc/etcd-access.js";
 import { auditSchema } from "./security/audit-config.js";
 import { authSchema } from "./security/auth-config.js";
 import { quotasSchema } from "./security/quotas-config.js";
@@ -30,6 +31,7 @@ export const configFileSchema = z.strictObject({
       connectTimeout: duration.optional().describe("How long etcd may be out of reach at the start."),
       requestTimeout: duration.optional().describe("How long one etcd request may take."),
       quotaBytes: whole.optional().describe("etcd's --quota-backend-bytes."),
+      ...etcdAccessSchema.shape,
     })
     .optional(),
   limits: z
@@ -123,11 +125,14 @@ export function showSettings(content: ConfigFile): string[] {
 function inputOf({ store = {}, limits = {}, ...file }: ConfigFile): ConfigInput {
   const { defaultTtl, minTtl, maxTtl, heartbeat, sessionTimeout, waiterGrace, ...numbers } = limits;
   const memberTtlMs = ms(file.memberTtl);
+  const { tls, username, passwordFile } = store;
+  const hasAccess = tls !== undefined || username !== undefined || passwordFile !== undefined;
   return {
     bindAddr: file.bindAddr,
     serverAddr: file.serverAddr,
     backend: store.backend,
     storeAddrs: store.addrs,
+    store: hasAccess ? { tls, username, passwordFile } : undefined,
     storeKeyPrefix: store.keyPrefix,
     storeConnectTimeoutMs: ms(store.connectTimeout),
     storeRequestTimeoutMs: ms(store.requestTimeout),
@@ -155,6 +160,9 @@ function ms(text: string | undefined): number | undefined {
 
 /** Where a setting of {@link ConfigInput} is in the file. */
 function placeOf(setting: Setting): string[] {
+  if (setting.includes(".")) {
+    return setting.split(".");
+  }
   const key = setting.replace(/(?:Ms|Seconds)$/, "");
   if (key === "backend") {
     return ["store", key];
