@@ -1,14 +1,14 @@
 import type { Socket } from "node:net";
 import { expect, test } from "@jest/globals";
-import { Connection } from "../api/connection.js";
+import { ConnectionUse } from "../api/connection-use.js";
 import { ByteMeter } from "./byte-meter.js";
 
 const mebibyte = 1024 * 1024;
 
 function start() {
   const socket = { bytesRead: 0, bytesWritten: 0 };
-  const connection = new Connection();
-  return { socket, connection, meter: new ByteMeter(socket as Socket, connection) };
+  const use = new ConnectionUse();
+  return { socket, use, meter: new ByteMeter(socket as Socket, use) };
 }
 
 test("4 MiB that serve nothing may come at once, and no more", () => {
@@ -37,11 +37,11 @@ test("silence earns no more than 4 MiB", () => {
 });
 
 test("what calls and sessions got is no flood, and four times what was sent", () => {
-  const { socket, connection, meter } = start();
+  const { socket, use, meter } = start();
   for (let round = 0; round < 100; round++) {
     // A part of a message in a frame of its own.
     socket.bytesRead += 10 * mebibyte + 9;
-    connection.brought(10 * mebibyte);
+    use.brought(10 * mebibyte);
     expect(meter.exceeded(0)).toBe(false);
     socket.bytesRead += 40 * mebibyte;
     socket.bytesWritten += 10 * mebibyte;

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { Connection } from "../api/connection.js";
+import type { ConnectionUse } from "../api/connection-use.js";
 
 /** How many bytes that serve nothing one connection may bring at once, and then each second. */
 const burst = 4 * 1024 * 1024;
@@ -14,15 +14,15 @@ const perWritten = 4;
  */
 export class ByteMeter {
   readonly #socket: Socket;
-  readonly #connection: Connection;
+  readonly #use: ConnectionUse;
   #left = burst;
   #read = 0;
   #written = 0;
   #useful = 0;
 
-  constructor(socket: Socket, connection: Connection) {
+  constructor(socket: Socket, use: ConnectionUse) {
     this.#socket = socket;
-    this.#connection = connection;
+    this.#use = use;
   }
 
   /**
@@ -32,7 +32,7 @@ export class ByteMeter {
    */
   exceeded(elapsedMs: number): boolean {
     const { bytesRead, bytesWritten } = this.#socket;
-    const { usefulBytes } = this.#connection;
+    const { usefulBytes } = this.#use;
     const allowed = perWritten * (bytesWritten - this.#written) + usefulBytes - this.#useful;
     const useless = Math.max(0, bytesRead - this.#read - allowed);
     this.#left = Math.min(burst, this.#left + (elapsedMs / 1000) * perSecond) - useless;

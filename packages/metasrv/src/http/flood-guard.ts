@@ -1,7 +1,7 @@
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Clock, Timer } from "@metasrv/wire";
-import { type Connection, connectionOf } from "../api/connection.js";
+import { type ConnectionUse, useOf } from "../api/connection-use.js";
 import { ByteMeter } from "./byte-meter.js";
 import { FrameMeter } from "./frame-meter.js";
 
@@ -30,7 +30,7 @@ export class FloodGuard {
   readonly #session: ServerHttp2Session;
   readonly #socket: Socket;
   readonly #options: FloodGuardOptions;
-  readonly #connection: Connection;
+  readonly #use: ConnectionUse;
   readonly #frames: FrameMeter;
   readonly #bytes: ByteMeter;
   #weighedAtMs: number;
@@ -41,11 +41,11 @@ export class FloodGuard {
     this.#session = session;
     this.#socket = socket;
     this.#options = options;
-    this.#connection = connectionOf(session);
+    this.#use = useOf(session);
     this.#frames = new FrameMeter(session, options.clock, () => {
       this.#end();
     });
-    this.#bytes = new ByteMeter(socket, this.#connection);
+    this.#bytes = new ByteMeter(socket, this.#use);
     this.#weighedAtMs = options.clock.now();
     this.#timer = options.clock.after(everyMs, this.#weigh);
     socket.once("close", () => {
@@ -55,7 +55,7 @@ export class FloodGuard {
 
   /** A stream has been opened. */
   opened(stream: ServerHttp2Stream): void {
-    this.#connection.usefulBytes += this.#options.maxMessageBytes + headerBytes;
+    this.#use.usefulBytes += this.#options.maxMessageBytes + headerBytes;
     this.#frames.watch(stream);
   }
 

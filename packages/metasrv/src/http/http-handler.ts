@@ -14,8 +14,8 @@ import {
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
-import { type FarEnd, farEndKey } from "../api/caller.js";
-import { type Connection, connectionOf } from "../api/connection.js";
+import { type Connection, type FarEnd, farEndKey } from "../api/caller.js";
+import { useOf } from "../api/connection-use.js";
 import { withPlainIntegers } from "./json-integers.js";
 import type { Probe } from "./probes.js";
 
@@ -141,8 +141,9 @@ async function* accountedFor(
   body: AsyncIterable<Uint8Array>,
   connection: Connection | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  const use = connection && useOf(connection);
   for await (const chunk of body) {
-    connection?.brought(chunk.byteLength);
+    use?.brought(chunk.byteLength);
     yield chunk;
   }
 }
@@ -203,19 +204,15 @@ function farEndOf(request: Request): FarEnd {
     const { stream } = request;
     const { session } = stream;
     return {
+      connection: session,
       disconnected: () => session === undefined || session.destroyed,
       reset: () => {
         stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
       },
-      connection: session && connectionOf(session),
     };
   }
   const { socket } = request;
-  return {
-    disconnected: () => socket.destroyed,
-    reset: () => socket.destroy(),
-    connection: connectionOf(socket),
-  };
+  return { connection: socket, disconnected: () => socket.destroyed, reset: () => socket.destroy() };
 }
 
 function sendText(request: Request, response: Response, status: number, text: string): void {

@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { ConnectError } from "@connectrpc/connect";
 import type { Clock } from "@metasrv/wire";
 import type { Logger } from "pino";
-import { connectionOf } from "../api/connection.js";
+import { endOf } from "../api/connection-end.js";
 import { toConnectError } from "../api/rpc-errors.js";
 import { type Address, formatAddress, isLoopback } from "../model/address.js";
 import { LockError } from "../model/lock-errors.js";
@@ -173,7 +173,7 @@ export class Listener {
     server.on("request", (request, response) => {
       const { socket } = request;
       response.once("finish", () => {
-        if (this.#stopped !== undefined || connectionOf(socket).left) {
+        if (this.#stopped !== undefined || endOf(socket).left) {
           socket.destroySoon();
         } else if (!request.complete) {
           this.#answeredEarly.add(socket);
@@ -358,7 +358,7 @@ export class Listener {
     }
     // Connections that began together, as after a restart, do not end together.
     let timer = clock.after(maxSessionAgeMs * (1 - random() / 10), () => {
-      connectionOf(carrier).leave();
+      endOf(carrier).leave();
       if ("goaway" in carrier) {
         carrier.close();
       }

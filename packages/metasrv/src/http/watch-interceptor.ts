@@ -1,6 +1,7 @@
 import type { Interceptor } from "@connectrpc/connect";
 import { LockService } from "@metasrv/proto/metasrv/v1";
 import { farEndKey } from "../api/caller.js";
+import { ConnectionUse, useOf } from "../api/connection-use.js";
 import type { Limits } from "../model/limits.js";
 import { LockError } from "../model/lock-errors.js";
 
@@ -19,8 +20,9 @@ export function createWatchInterceptor({
     if (!request.stream || request.service.typeName === LockService.typeName) {
       return next(request);
     }
-    const { connection = { watches: 0 } } = request.contextValues.get(farEndKey);
-    if (connection.watches >= maxConnectionWatches) {
+    const { connection } = request.contextValues.get(farEndKey);
+    const use = connection === undefined ? new ConnectionUse() : useOf(connection);
+    if (use.watches >= maxConnectionWatches) {
       throw new LockError(
         "too-many-streams",
         `this connection has ${maxConnectionWatches} watches already, as many as it may; end some, or use another connection`,
@@ -33,11 +35,11 @@ export function createWatchInterceptor({
       );
     }
     watches++;
-    connection.watches++;
+    use.watches++;
     // Connect aborts the signal of every call that has ended, however it did.
     request.signal.addEventListener("abort", () => {
       watches--;
-      connection.watches--;
+      use.watches--;
     });
     return next(request);
   };
