@@ -122,8 +122,8 @@ async function memoryMb(field: "VmRSS" | "VmHWM"): Promise<number> {
   return Math.round(Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1]) / 1024);
 }
 
-function openHttp2(): ClientHttp2Session {
-  const session = connectHttp2(node.url, { maxSessionMemory: 1_000 });
+function openHttp2(url = node.url): ClientHttp2Session {
+  const session = connectHttp2(url, { maxSessionMemory: 1_000 });
   session.on("error", () => undefined);
   return session;
 }
@@ -138,24 +138,39 @@ async function openSocket(): Promise<Socket> {
 
 async function closed(session: ClientHttp2Session): Promise<void> {
   if (!session.closed || !session.destroyed) {
-    const closes = once(session, "close");
+    const closes = new Promise((resolve) => session.once("close", resolve));
     session.destroy();
     await closes;
   }
 }
 
-/** Opens a stream with a message; resolves with its first headers or its error. */
-function open(session: ClientHttp2Session, path: string, message: Buffer): Promise<IncomingHttpHeaders> {
-  const stream = session.request({ ...grpc, ":path": path });
-  stream.on("error", () => undefined);
-  stream.end(message);
-  stream.resume();
-  return new Promise((resolve) => {
-    stream.once("response", resolve);
-    stream.once("close", () => {
-      resolve({});
+/**
+ * Opens many streams with a message, some at a time so that the other clients of this process get their turns.
+ *
+ * @param answered - called for each that is answered, with its gRPC status if there is one
+ */
+async function open(
+  session: ClientHttp2Session,
+  { path, message, count }: { readonly path: string; readonly message: Buffer; readonly count: number },
+  answered: (headers: IncomingHttpHeaders) => void,
+): Promise<void> {
+  for (let n = 0; n < count; n++) {
+    const stream = session.request({ ...grpc, ":path": path });
+    stream.on("error", () => undefined);
+    stream.on("response", (headers) => {
+      if (headers["grpc-status"] !== undefined) {
+        answered(headers);
+      }
     });
-  });
+    stream.on("trailers", answered);
+    stream.on("data", () => {
+      answered({});
+    });
+    stream.end(message);
+    if (n % 100 === 0) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
 }
 
 function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
@@ -167,6 +182,14 @@ function frame(type: number, flags: number, stream: number, payload: Buffer): Bu
   return Buffer.concat([header, payload]);
 }
 
+// In entries of the static table and literals: POST /metasrv.v1.LockService/Session, http, to "a".
+const headers = Buffer.concat([
+  Buffer.from([0x83, 0x86, 0x01, 1, 97, 0x04, 31]),
+  Buffer.from("/metasrv.v1.LockService/Session"),
+  Buffer.from([0x0f, 0x10, 25]),
+  Buffer.from("application/connect+proto"),
+]);
+
 /** Writes frames until the server ends the connection. */
 async function floodUntilEnded(begin: Buffer, one: Buffer, reads: boolean): Promise<void> {
   const chunk = Buffer.concat(Array.from({ length: Math.max(1, Math.floor(65_536 / one.length)) }, () => one));
@@ -174,6 +197,8 @@ async function floodUntilEnded(begin: Buffer, one: Buffer, reads: boolean): Prom
   if (!reads) {
     socket.pause();
   }
+  // An error comes first, which is not awaited.
+  const closes = new Promise((resolve) => socket.once("close", resolve));
   const startedMs = performance.now();
   socket.write(Buffer.concat([preface, frame(4, 0, 0, Buffer.alloc(0)), begin]));
   const write = (): void => {
@@ -184,18 +209,11 @@ async function floodUntilEnded(begin: Buffer, one: Buffer, reads: boolean): Prom
     });
   };
   write();
-  await once(socket, "close");
+  await closes;
   endedMs = Math.round(performance.now() - startedMs);
 }
 
 describe("a connection that brings frames which cost nothing to send is ended", () => {
-  // In entries of the static table and literals: POST /metasrv.v1.LockService/Session, http, to "a".
-  const headers = Buffer.concat([
-    Buffer.from([0x83, 0x86, 0x01, 1, 97, 0x04, 31]),
-    Buffer.from("/metasrv.v1.LockService/Session"),
-    Buffer.from([0x0f, 0x10, 25]),
-    Buffer.from("application/connect+proto"),
-  ]);
   const nothing = Buffer.alloc(0);
   const session = frame(1, 4, 1, headers);
   const reset = frame(3, 0, 1, Buffer.from([0, 0, 0, 8]));
@@ -254,44 +272,61 @@ test("much that a session is sent without an answer is no flood", async () => {
 describe("streams without end", () => {
   test("10,000 watches on one connection: as many as it may, and the others learn why", async () => {
     const session = openHttp2();
-    const answers = await Promise.all(
-      Array.from({ length: 10_000 }, () => open(session, "/grpc.health.v1.Health/Watch", empty)),
-    );
-    const refused = answers.filter(({ "grpc-status": status }) => status === "8");
-    expect(refused).toHaveLength(9_000);
-    expect(decodeURIComponent(String(refused[0]?.["grpc-message"]))).toMatch(
-      /1000 watches already.*another connection/,
-    );
+    const statuses: unknown[] = [];
+    let text = "";
+    await new Promise<void>((resolve, reject) => {
+      const request = { path: "/grpc.health.v1.Health/Watch", message: empty, count: 10_000 };
+      open(session, request, ({ "grpc-status": status, "grpc-message": message = "" }) => {
+        text = decodeURIComponent(String(message)) || text;
+        if (statuses.push(status) === 10_000) {
+          resolve();
+        }
+      }).catch(reject);
+    });
+    expect(statuses.filter((status) => status === undefined)).toHaveLength(1_000);
+    expect(statuses.filter((status) => status === "8")).toHaveLength(9_000);
+    expect(text).toMatch(/1000 watches already.*another connection/);
     await closed(session);
-  }, 60_000);
+  }, 120_000);
 
-  test("11,000 waits on one connection: as many as it may, and the others learn why", async () => {
-    const session = openHttp2();
-    await once(session, "remoteSettings");
-    // A request for the lock "a", which one of them holds meanwhile.
-    const message = Buffer.from([0, 0, 0, 0, 3, 10, 1, 97]);
-    const answers = Array.from({ length: 10_500 }, () => open(session, "/metasrv.v1.LockService/Lock", message));
-    const refusals = answers.slice(10_000);
-    for (const { "grpc-status": status, "grpc-message": text } of await Promise.all(refusals)) {
-      expect(status).toBe("8");
-      expect(decodeURIComponent(String(text))).toMatch(/open streams already|may wait|wait for/);
-    }
+  test("1,500 waits on one connection that may have 1,000: the others learn why", async () => {
+    await using small = await startMetasrv({ args: ["--max-connection-streams=1000"] });
+    const session = openHttp2(small.url);
+    // Requests for the lock "a", which one of them holds meanwhile.
+    const request = {
+      path: "/metasrv.v1.LockService/Lock",
+      message: Buffer.from([0, 0, 0, 0, 3, 10, 1, 97]),
+      count: 1_500,
+    };
+    let refused = 0;
+    await new Promise<void>((resolve, reject) => {
+      open(session, request, ({ "grpc-status": status, "grpc-message": message }) => {
+        if (status === "8") {
+          expect(decodeURIComponent(String(message))).toMatch(/1000 open streams already.*another connection/);
+          refused++;
+        }
+        if (refused === 400) {
+          resolve();
+        }
+      }).catch(reject);
+    });
     await closed(session);
-    await Promise.all(answers);
-  }, 60_000);
+  }, 120_000);
 
-  test("rapid reset: 30,000 calls that are cancelled at once", async () => {
-    const session = openHttp2();
-    await once(session, "remoteSettings");
-    for (let n = 0; n < 30_000 && !session.destroyed && !session.closed; n++) {
-      const stream = session.request({ ...grpc, ":path": "/metasrv.v1.LockService/Lock" });
-      stream.on("error", () => undefined);
-      stream.close(8);
-      if (n % 500 === 0) {
-        await new Promise((resolve) => setImmediate(resolve));
+  test("rapid reset: calls that are cancelled at once", async () => {
+    const socket = await openSocket();
+    const closes = new Promise((resolve) => socket.once("close", resolve));
+    const startedMs = performance.now();
+    socket.write(Buffer.concat([preface, frame(4, 0, 0, Buffer.alloc(0))]));
+    for (let stream = 1; !socket.closed && socket.writable;) {
+      const calls: Buffer[] = [];
+      for (; calls.length < 500; stream += 2) {
+        calls.push(frame(1, 4, stream, headers), frame(3, 0, stream, Buffer.from([0, 0, 0, 8])));
       }
+      await Promise.race([closes, new Promise((resolve) => socket.write(Buffer.concat(calls), resolve))]);
     }
-    await closed(session);
+    await closes;
+    endedMs = Math.round(performance.now() - startedMs);
   }, 60_000);
 });
 

@@ -13,14 +13,14 @@ const perWritten = 4;
  * Node reads without telling of them: WINDOW_UPDATE, empty DATA, PRIORITY and headers on closed streams, frames of unknown types.
  */
 export class ByteMeter {
-  readonly #socket: Socket;
+  readonly #socket: Pick<Socket, "bytesRead" | "bytesWritten">;
   readonly #use: ConnectionUse;
   #left = burst;
   #read = 0;
   #written = 0;
   #useful = 0;
 
-  constructor(socket: Socket, use: ConnectionUse) {
+  constructor(socket: Pick<Socket, "bytesRead" | "bytesWritten">, use: ConnectionUse) {
     this.#socket = socket;
     this.#use = use;
   }

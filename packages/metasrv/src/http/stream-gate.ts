@@ -14,6 +14,8 @@ export interface StreamGateOptions {
 /** How many new streams are looked at in one turn of the event loop. A turn with so many takes some ten milliseconds. */
 const perTurn = 128;
 
+const ignore = (): void => undefined;
+
 /** What the gate knows of a connection. */
 interface Client {
   open: number;
@@ -51,6 +53,8 @@ export class StreamGate {
     if (this.#passed < perTurn && this.#waiting.size === 0) {
       this.#pass(client, stream);
     } else {
+      // It may break while it waits, and an error event without a listener would end this process.
+      stream[0].on("error", ignore);
       client.waiting.push(stream);
       this.#waiting.add(client);
     }
