@@ -122,8 +122,8 @@ async function memoryMb(field: "VmRSS" | "VmHWM"): Promise<number> {
   return Math.round(Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1]) / 1024);
 }
 
-function openHttp2(url = node.url): ClientHttp2Session {
-  const session = connectHttp2(url, { maxSessionMemory: 1_000 });
+function openHttp2(): ClientHttp2Session {
+  const session = connectHttp2(node.url, { maxSessionMemory: 1_000 });
   session.on("error", () => undefined);
   return session;
 }
@@ -286,30 +286,6 @@ describe("streams without end", () => {
     expect(statuses.filter((status) => status === undefined)).toHaveLength(1_000);
     expect(statuses.filter((status) => status === "8")).toHaveLength(9_000);
     expect(text).toMatch(/1000 watches already.*another connection/);
-    await closed(session);
-  }, 120_000);
-
-  test("1,500 waits on one connection that may have 1,000: the others learn why", async () => {
-    await using small = await startMetasrv({ args: ["--max-connection-streams=1000"] });
-    const session = openHttp2(small.url);
-    // Requests for the lock "a", which one of them holds meanwhile.
-    const request = {
-      path: "/metasrv.v1.LockService/Lock",
-      message: Buffer.from([0, 0, 0, 0, 3, 10, 1, 97]),
-      count: 1_500,
-    };
-    let refused = 0;
-    await new Promise<void>((resolve, reject) => {
-      open(session, request, ({ "grpc-status": status, "grpc-message": message }) => {
-        if (status === "8") {
-          expect(decodeURIComponent(String(message))).toMatch(/1000 open streams already.*another connection/);
-          refused++;
-        }
-        if (refused === 400) {
-          resolve();
-        }
-      }).catch(reject);
-    });
     await closed(session);
   }, 120_000);
 
