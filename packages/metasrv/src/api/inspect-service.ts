@@ -56,15 +56,18 @@ export function createInspectService({ inspection, watch }: Operated) {
       throw abortReason(signal);
     },
 
-    async *watchLocks({ beginning }, { signal }) {
+    async *watchLocks({ beginning, pulse }, { signal }) {
       const prefix = lockNameOf(nameBytes(beginning));
-      for await (const { locks, removed, complete, restarted } of watch.many(prefix, signal)) {
+      for await (const changes of watch.many({ prefix, pulse }, signal)) {
+        const { locks, removed, complete, restarted, granted, expired } = changes;
         yield {
           $typeName: "metasrv.v1.WatchLocksResponse",
           locks: locks.map(summaryMessage),
           removed: removed.map(nameMessage),
           complete,
           restarted,
+          granted: BigInt(granted),
+          expired: BigInt(expired),
         };
       }
       throw abortReason(signal);

@@ -13,6 +13,16 @@ export interface LockChanges {
   readonly complete: boolean;
   /** Whether it begins anew with this. */
   readonly restarted: boolean;
+  /** Requests that have got these locks since the last message, and holds whose TTL has passed. */
+  readonly granted: number;
+  readonly expired: number;
+}
+
+/** What a watch of many locks is of. */
+export interface ManyLocks {
+  readonly prefix: LockName;
+  /** Whether to say something once a second even if nothing has changed. */
+  readonly pulse: boolean;
 }
 
 export interface TableWatchOptions {
@@ -23,6 +33,8 @@ export interface TableWatchOptions {
 
 /** Least time between two messages of a watch that have nothing to do with each other, in milliseconds. */
 const leastPauseMs = 100;
+/** How often something is said to those that want a pulse, in milliseconds. */
+const pulseMs = 1_000;
 /** Locks in a page of those that are there. */
 const locksAtOnce = 250;
 /** Changed locks in one message, and how long gathering them may take, in milliseconds. */
@@ -37,6 +49,8 @@ class Watch {
   readonly changed = new Set<LockName>();
   /** Too much has changed. */
   overflowed = false;
+  granted = 0;
+  expired = 0;
   #wake: (() => void) | undefined;
 
   constructor(prefix: LockName) {
@@ -61,6 +75,14 @@ class Watch {
 
   wake(): void {
     this.#wake?.();
+  }
+
+  /** What was counted since this was asked last. */
+  counts(): Pick<LockChanges, "granted" | "expired"> {
+    const { granted, expired } = this;
+    this.granted = 0;
+    this.expired = 0;
+    return { granted, expired };
   }
 
   /** Resolves when there is something to tell, or the signal has aborted. */
@@ -92,6 +114,22 @@ export class TableWatch implements FoldObserver {
     }
     for (const watch of this.#many) {
       watch.note(name);
+    }
+  }
+
+  granted(name: LockName): void {
+    for (const watch of this.#many) {
+      if (name.startsWith(watch.prefix)) {
+        watch.granted++;
+      }
+    }
+  }
+
+  expired(name: LockName): void {
+    for (const watch of this.#many) {
+      if (name.startsWith(watch.prefix)) {
+        watch.expired++;
+      }
     }
   }
 
@@ -132,7 +170,7 @@ export class TableWatch implements FoldObserver {
   }
 
   /** Yields all locks whose names begin with the prefix, and then those that change, until the signal aborts. */
-  async *many(prefix: LockName, signal: AbortSignal): AsyncGenerator<LockChanges> {
+  async *many({ prefix, pulse }: ManyLocks, signal: AbortSignal): AsyncGenerator<LockChanges> {
     const watch = new Watch(prefix);
     this.#many.add(watch);
     const end = this.#begin(watch, signal);
@@ -140,7 +178,7 @@ export class TableWatch implements FoldObserver {
       for (let restarted = false; !signal.aborted; restarted = true) {
         watch.overflowed = false;
         yield* this.#all(watch, restarted, signal);
-        yield* this.#changes(watch, signal);
+        yield* this.#changes(watch, pulse, signal);
       }
     } finally {
       this.#many.delete(watch);
@@ -156,15 +194,21 @@ export class TableWatch implements FoldObserver {
     while (after !== undefined && !signal.aborted) {
       const page = { prefix, pageSize: locksAtOnce, after, minToken: 0n, waitingOnly: false };
       const { locks, next }: Awaited<ReturnType<Inspection["list"]>> = await this.#inspection.list(page);
-      yield { locks, removed: [], complete: next === undefined, restarted: isFirst };
+      yield { locks, removed: [], complete: next === undefined, restarted: isFirst, ...watch.counts() };
       isFirst = false;
       after = next;
     }
   }
 
-  async *#changes(watch: Watch, signal: AbortSignal): AsyncGenerator<LockChanges> {
+  async *#changes(watch: Watch, pulse: boolean, signal: AbortSignal): AsyncGenerator<LockChanges> {
     for (;;) {
+      const timer = pulse
+        ? this.#clock.after(pulseMs, () => {
+            watch.wake();
+          })
+        : undefined;
       await watch.news(signal);
+      timer?.cancel();
       if (watch.overflowed || signal.aborted) {
         return;
       }
@@ -184,7 +228,7 @@ export class TableWatch implements FoldObserver {
         }
       }
       const tookMs = this.#clock.now() - beganAtMs;
-      yield { locks, removed, complete: false, restarted: false };
+      yield { locks, removed, complete: false, restarted: false, ...watch.counts() };
       await this.#pause(tookMs, signal);
     }
   }
