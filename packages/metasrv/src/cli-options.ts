@@ -15,6 +15,8 @@ export interface StartOptions extends Partial<Limits> {
   readonly memberTtl?: number;
   readonly storeQuotaBytes?: number;
   readonly drainMs?: number;
+  readonly console?: "on" | "off";
+  readonly corsOrigins?: readonly string[];
 }
 
 /** What commander reads for `metasrv dump`. */
@@ -27,7 +29,7 @@ export interface DumpCommandOptions extends Pick<
 
 export function storeAddrsOption(): Option {
   const description = "etcd members, as host:port or http(s)://host:port, separated by commas";
-  return option("store-addrs", "addrs", description).argParser((text) => text.split(",").map((addr) => addr.trim()));
+  return option("store-addrs", "addrs", description).argParser(parseList);
 }
 
 export function storeKeyPrefixOption(): Option {
@@ -67,6 +69,15 @@ export function startOptions(): Option[] {
       "how long clients may take to move to other servers before this one stops, in milliseconds",
       drainMs,
     ),
+    option("console", "state", "the page of locks at /console/ (default: on if bound to loopback, else off)").choices([
+      "on",
+      "off",
+    ]),
+    option(
+      "cors-origins",
+      "origins",
+      "web pages that may call this server, as https://host, separated by commas (default: only its own)",
+    ).argParser(parseList),
     option("log-level", "level", "the least that is logged")
       .choices(["trace", "debug", "info", "warn", "error", "fatal", "silent"])
       .default("info"),
@@ -89,7 +100,8 @@ export function startOptions(): Option[] {
 /** The configuration that the options describe. */
 export function configFrom(options: StartOptions): ConfigInput {
   const { bindAddr, serverAddr, backend, storeAddrs, storeKeyPrefix, ...rest } = options;
-  const { storeConnectTimeout, storeRequestTimeout, memberTtl, storeQuotaBytes, drainMs, ...limits } = rest;
+  const { storeConnectTimeout, storeRequestTimeout, memberTtl, storeQuotaBytes, drainMs, ...more } = rest;
+  const { console, corsOrigins, ...limits } = more;
   return {
     bindAddr,
     serverAddr,
@@ -101,6 +113,8 @@ export function configFrom(options: StartOptions): ConfigInput {
     memberTtlSeconds: memberTtl === undefined ? undefined : memberTtl / 1000,
     storeQuotaBytes,
     drainMs,
+    console,
+    cors: corsOrigins && { origins: [...corsOrigins] },
     limits,
   };
 }
@@ -114,6 +128,8 @@ export function flagOf(setting: Setting): string {
       return "--store-request-timeout";
     case "memberTtlSeconds":
       return "--member-ttl";
+    case "cors":
+      return "--cors-origins";
     default:
       return `--${kebabCase(setting)}`;
   }
@@ -137,6 +153,10 @@ function limit(name: keyof Limits, description: string): Option {
 
 function kebabCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+function parseList(text: string): readonly string[] {
+  return text.split(",").map((item) => item.trim());
 }
 
 function parseNumber(text: string): number {

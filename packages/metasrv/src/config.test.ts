@@ -9,6 +9,8 @@ describe("completeConfig", () => {
       serverAddr: undefined,
       store: { backend: "memory" },
       drainMs: 2_000,
+      console: true,
+      cors: { origins: [] },
       limits: defaultLimits,
     });
   });
@@ -66,6 +68,9 @@ describe("completeConfig", () => {
     ["defaultTtlMs", { limits: { minTtlMs: 20_000 } }, /from 20000 to 86400000 ms; got 10000 ms/],
     ["maxMessageBytes", { limits: { maxMessageBytes: 1_000 } }, /from 3584/],
     ["maxTickets", { limits: { maxTickets: Number.NaN } }, /got NaN/],
+    ["console", { bindAddr: "0.0.0.0:3002", console: "on" }, /other machines.*listen on 127\.0\.0\.1/],
+    ["cors", { cors: { origins: ["https://a.example", "*"] } }, /such as https:\/\/app\.example\.com.*got "\*"/],
+    ["cors", { cors: { origin: [] } as object }, /"origin"/],
   ];
   test.each(invalid)("refuses %s of %j", (setting, input, message) => {
     const complete = () => completeConfig(input);
@@ -81,5 +86,19 @@ describe("completeConfig", () => {
     [{}, false],
   ])("%j advertises every address of the machine: %s", (input, expected) => {
     expect(advertisesWildcard(completeConfig(input))).toBe(expected);
+  });
+
+  test.each([
+    [{}, true],
+    [{ bindAddr: "localhost:0" }, true],
+    [{ bindAddr: "[::1]:3002" }, true],
+    [{ bindAddr: "127.9.9.9:3002" }, true],
+    [{ console: "off" as const }, false],
+    [{ bindAddr: "0.0.0.0:3002" }, false],
+    [{ bindAddr: "[::]:3002" }, false],
+    [{ bindAddr: "127.example.com:3002" }, false],
+    [{ bindAddr: "10.0.0.1:3002", console: "off" as const }, false],
+  ])("%j has a console: %s", (input, expected) => {
+    expect(completeConfig(input).console).toBe(expected);
   });
 });

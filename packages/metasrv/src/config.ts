@@ -1,4 +1,6 @@
-import { type Address, formatAddress, parseAddress } from "./model/address.js";
+import type { z } from "zod";
+import { type Cors, corsSchema } from "./http/origins.js";
+import { type Address, formatAddress, isLoopback, parseAddress } from "./model/address.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
 
 /** Where the locks are kept. */
@@ -29,6 +31,13 @@ export interface ConfigInput {
    * 2,000 by default. With 0, they are not asked to move.
    */
   readonly drainMs?: number | undefined;
+  /**
+   * Whether people get the console at /console/; by default if only this machine can reach the server. Whoever can reach the
+   * console can release locks by force.
+   */
+  readonly console?: "on" | "off" | undefined;
+  /** Which web pages may call this server, besides its own; none by default. */
+  readonly cors?: z.input<typeof corsSchema> | undefined;
   readonly limits?: { readonly [K in keyof Limits]?: Limits[K] | undefined } | undefined;
 }
 
@@ -52,6 +61,8 @@ export interface Config {
   readonly store: StoreConfig;
   /** See {@link ConfigInput.drainMs}. */
   readonly drainMs: number;
+  readonly console: boolean;
+  readonly cors: Cors;
   readonly limits: Limits;
 }
 
@@ -105,8 +116,29 @@ export function completeConfig(input: ConfigInput = {}): Config {
     serverAddr,
     store: completeStore(input),
     drainMs: checkNumber("drainMs", input.drainMs ?? defaults.drainMs, 0, longestTimerMs),
+    console: completeConsole(input.console, bind),
+    cors: completeCors(input.cors),
     limits: completeLimits(input.limits ?? {}),
   };
+}
+
+function completeConsole(console: ConfigInput["console"], bind: Address): boolean {
+  if (console === "on" && !isLoopback(bind)) {
+    throw new ConfigError(
+      "console",
+      `${formatAddress(bind)} can be reached from other machines, and whoever reaches the console can release locks by ` +
+        "force; listen on 127.0.0.1, or drop this",
+    );
+  }
+  return console === "on" || (console === undefined && isLoopback(bind));
+}
+
+function completeCors(input: ConfigInput["cors"] = {}): Cors {
+  const { data, error } = corsSchema.safeParse(input);
+  if (error !== undefined) {
+    throw new ConfigError("cors", error.issues.map(({ message }) => message).join("; "));
+  }
+  return data;
 }
 
 /** The address that others are told: the configured one, or else the bound one. */

@@ -1,4 +1,5 @@
 import { setTimeout } from "node:timers/promises";
+import { readConsole } from "@metasrv/console";
 import { type Clock, systemClock } from "@metasrv/wire";
 import { type Logger, pino } from "pino";
 import { Readiness } from "./api/readiness.js";
@@ -12,12 +13,15 @@ import {
 } from "./config.js";
 import { createHttpHandler } from "./http/http-handler.js";
 import { Listener } from "./http/listener.js";
+import { Origins } from "./http/origins.js";
 import { createProbes } from "./http/probes.js";
 import { createRoutes } from "./http/routes.js";
+import { createMissingHandler, createStaticHandler, type StaticHandler } from "./http/static-files.js";
 import { createStreamHandler } from "./http/stream-handler.js";
 import type { CommandLog } from "./log/command-log.js";
 import { createEtcdLog } from "./log/etcd/etcd-log.js";
 import { createMemoryLog } from "./log/memory-log.js";
+import { parseAddress } from "./model/address.js";
 import type { Fatal } from "./model/fatal-error.js";
 import { LockError } from "./model/lock-errors.js";
 import { LockNode } from "./node/lock-node.js";
@@ -92,6 +96,11 @@ export async function startServer(
   const handler = createHttpHandler({
     routes: createRoutes(dependencies),
     probes: createProbes(readiness),
+    files: await createConsole(config),
+    origins: new Origins({
+      allowed: config.cors.origins,
+      serverHost: config.serverAddr === undefined ? undefined : parseAddress(config.serverAddr)?.host,
+    }),
     shutdownSignal: shutdown.signal,
     logger,
   });
@@ -134,6 +143,16 @@ export async function startServer(
   announce(config, listener.address, logger);
   let stopped: Promise<void> | undefined;
   return { address: listener.address, stop: () => (stopped ??= stop()) };
+}
+
+async function createConsole({ console }: Config): Promise<StaticHandler> {
+  const root = "/console/";
+  return console
+    ? createStaticHandler({ root, ...(await readConsole()) })
+    : createMissingHandler(
+        root,
+        "The console is off. It is on by default where a server can be reached from its own machine only.\n",
+      );
 }
 
 function createLog(store: StoreConfig, clock: Clock, logger: Logger, fatal: Fatal): CommandLog {

@@ -10,7 +10,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { Clock } from "@metasrv/wire";
 import type { Logger } from "pino";
 import { type Address, formatAddress } from "../model/address.js";
-import type { HttpHandler } from "./http-handler.js";
+import type { HttpHandler } from "./http-exchange.js";
 import { probeRegularly } from "./listener-probe.js";
 import { detectProtocol } from "./listener-protocol.js";
 import type { StreamHandler } from "./stream-handler.js";
