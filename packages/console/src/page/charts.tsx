@@ -75,7 +75,7 @@ function options(element: HTMLElement, lines: readonly [string, string]): uPlot.
     legend: { show: false },
     cursor: { show: false },
     scales: {
-      x: { range: (_, first, last) => [Math.min(first, last - leastS), last] },
+      x: { range: (_, first, last) => xRange(first, last) },
       y: { range: (_, __, most) => [0, Math.max(1, most * 1.1)] },
     },
     axes: [axis, { ...axis, size: 48 }],
@@ -84,4 +84,10 @@ function options(element: HTMLElement, lines: readonly [string, string]): uPlot.
       ...lines.map((label, at) => ({ label, stroke: color(`--line-${at + 1}`), width: 1.5, points: { show: false } })),
     ],
   };
+}
+
+/** @param last - absent while there is no sample */
+function xRange(first: number | null, last: number | null): [number, number] {
+  const end = last ?? Date.now() / 1_000;
+  return [Math.min(first ?? end, end - leastS), end];
 }
