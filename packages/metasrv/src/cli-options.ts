@@ -1,5 +1,7 @@
 import { InvalidArgumentError, Option } from "commander";
 import { type Backend, type ConfigInput, defaults, type Setting } from "./config.js";
+import { durationForm, durationMs } from "./config/duration.js";
+import { logLevels } from "./config-file.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
 
 /** What commander reads from the command line and the environment, besides the log level. */
@@ -17,6 +19,12 @@ export interface StartOptions extends Partial<Limits> {
   readonly drainMs?: number;
   readonly console?: "on" | "off";
   readonly corsOrigins?: readonly string[];
+}
+
+/** What commander reads for `metasrv start`. */
+export interface StartCommandOptions extends StartOptions {
+  readonly config?: string;
+  readonly logLevel?: string;
 }
 
 /** What commander reads for `metasrv dump`. */
@@ -44,6 +52,7 @@ export function storeRequestTimeoutOption(): Option {
 export function startOptions(): Option[] {
   const { storeConnectTimeoutMs, memberTtlSeconds, drainMs } = defaults;
   return [
+    option("config", "file", "a file with settings, in YAML or JSON; the other options win over it"),
     option("bind-addr", "host:port", `where to listen; port 0 lets the system choose (default: ${defaults.bindAddr})`),
     option("server-addr", "host:port", "where other servers and clients reach this one (default: the bound address)"),
     option("backend", "name", "where locks are kept (default: etcd with --store-addrs, else memory)").choices([
@@ -78,9 +87,7 @@ export function startOptions(): Option[] {
       "origins",
       "web pages that may call this server, as https://host, separated by commas (default: only its own)",
     ).argParser(parseList),
-    option("log-level", "level", "the least that is logged")
-      .choices(["trace", "debug", "info", "warn", "error", "fatal", "silent"])
-      .default("info"),
+    option("log-level", "level", "the least that is logged (default: info)").choices(logLevels),
     limit("maxNameBytes", "longest lock name, in bytes"),
     limit("maxOwnerBytes", "longest owner text, in bytes"),
     limit("defaultTtlMs", "TTL of a lock that was asked for without one, in milliseconds"),
@@ -166,14 +173,10 @@ function parseNumber(text: string): number {
   return Number(text);
 }
 
-const unitMs: Partial<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
-
-/** Milliseconds of a text such as `500ms`, `30s` or `2m`. */
 function parseDuration(text: string): number {
-  const { amount, unit = "" } = /^(?<amount>\d{1,9})(?<unit>ms|s|m)$/.exec(text)?.groups ?? {};
-  const scale = unitMs[unit];
-  if (amount === undefined || scale === undefined) {
-    throw new InvalidArgumentError("Expected a whole number with its unit, such as 500ms, 30s or 2m.");
+  const value = durationMs(text);
+  if (value === undefined) {
+    throw new InvalidArgumentError(`Expected ${durationForm}.`);
   }
-  return Number(amount) * scale;
+  return value;
 }

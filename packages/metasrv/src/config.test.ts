@@ -70,7 +70,7 @@ describe("completeConfig", () => {
     ["maxTickets", { limits: { maxTickets: Number.NaN } }, /got NaN/],
     ["console", { bindAddr: "0.0.0.0:3002", console: "on" }, /other machines.*listen on 127\.0\.0\.1/],
     ["cors", { cors: { origins: ["https://a.example", "*"] } }, /such as https:\/\/app\.example\.com.*got "\*"/],
-    ["cors", { cors: { origin: [] } as object }, /"origin"/],
+    ["cors", { cors: { origin: [] } as never }, /"origin"/],
   ];
   test.each(invalid)("refuses %s of %j", (setting, input, message) => {
     const complete = () => completeConfig(input);

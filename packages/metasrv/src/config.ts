@@ -1,4 +1,3 @@
-import type { z } from "zod";
 import { type Cors, corsSchema } from "./http/origins.js";
 import { type Address, formatAddress, isLoopback, parseAddress } from "./model/address.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
@@ -37,7 +36,7 @@ export interface ConfigInput {
    */
   readonly console?: "on" | "off" | undefined;
   /** Which web pages may call this server, besides its own; none by default. */
-  readonly cors?: z.input<typeof corsSchema> | undefined;
+  readonly cors?: Cors | undefined;
   readonly limits?: { readonly [K in keyof Limits]?: Limits[K] | undefined } | undefined;
 }
 
@@ -133,7 +132,7 @@ function completeConsole(console: ConfigInput["console"], bind: Address): boolea
   return console === "on" || (console === undefined && isLoopback(bind));
 }
 
-function completeCors(input: ConfigInput["cors"] = {}): Cors {
+function completeCors(input: Cors = { origins: [] }): Cors {
   const { data, error } = corsSchema.safeParse(input);
   if (error !== undefined) {
     throw new ConfigError("cors", error.issues.map(({ message }) => message).join("; "));

@@ -12,7 +12,7 @@ export const corsSchema = z.strictObject({
           `expected origins such as https://app.example.com, without a path and one by one; got "${String(input)}"`,
       }),
     )
-    .default([]),
+    .describe("Origins of these pages, such as https://app.example.com."),
 });
 
 /** What {@link corsSchema} makes of the section. */
