@@ -10,6 +10,11 @@ export interface StartOptions extends Partial<Limits> {
   readonly serverAddr?: string;
   readonly backend?: Backend;
   readonly storeAddrs?: readonly string[];
+  readonly storeTlsCa?: string;
+  readonly storeTlsCert?: string;
+  readonly storeTlsKey?: string;
+  readonly storeUsername?: string;
+  readonly storePasswordFile?: string;
   readonly storeKeyPrefix?: string;
   /** Durations are read into milliseconds. */
   readonly storeConnectTimeout?: number;
@@ -21,6 +26,8 @@ export interface StartOptions extends Partial<Limits> {
   readonly corsOrigins?: readonly string[];
 }
 
+type AccessOption = "storeTlsCa" | "storeTlsCert" | "storeTlsKey" | "storeUsername" | "storePasswordFile";
+
 /** What commander reads for `metasrv start`. */
 export interface StartCommandOptions extends StartOptions {
   readonly config?: string;
@@ -30,7 +37,7 @@ export interface StartCommandOptions extends StartOptions {
 /** What commander reads for `metasrv dump`. */
 export interface DumpCommandOptions extends Pick<
   StartOptions,
-  "storeAddrs" | "storeKeyPrefix" | "storeRequestTimeout"
+  "storeAddrs" | "storeKeyPrefix" | "storeRequestTimeout" | AccessOption
 > {
   readonly prefix?: string;
 }
@@ -38,6 +45,31 @@ export interface DumpCommandOptions extends Pick<
 export function storeAddrsOption(): Option {
   const description = "etcd members, as host:port or http(s)://host:port, separated by commas";
   return option("store-addrs", "addrs", description).argParser(parseList);
+}
+
+/** How etcd lets a server or a command in. */
+export function storeAccessOptions(): Option[] {
+  return [
+    option(
+      "store-tls-ca",
+      "file",
+      "certificates of the authorities that sign etcd's, PEM (default: those that Node has)",
+    ),
+    option("store-tls-cert", "file", "this server's certificate for etcd, PEM"),
+    option("store-tls-key", "file", "the private key of that certificate, PEM"),
+    option("store-username", "name", "a user of etcd"),
+    option("store-password-file", "file", "where the password of the user is"),
+  ];
+}
+
+/** The section that {@link storeAccessOptions} describe; absent without them. */
+export function storeAccessFrom(options: Pick<StartOptions, AccessOption>): ConfigInput["store"] {
+  const { storeTlsCa: ca, storeTlsCert: cert, storeTlsKey: key, storeUsername, storePasswordFile } = options;
+  const hasTls = ca !== undefined || cert !== undefined || key !== undefined;
+  const hasUser = storeUsername !== undefined || storePasswordFile !== undefined;
+  return hasTls || hasUser
+    ? { ...(hasTls && { tls: { ca, cert, key } }), username: storeUsername, passwordFile: storePasswordFile }
+    : undefined;
 }
 
 export function storeKeyPrefixOption(): Option {
@@ -60,6 +92,7 @@ export function startOptions(): Option[] {
       "etcd",
     ]),
     storeAddrsOption(),
+    ...storeAccessOptions(),
     storeKeyPrefixOption(),
     duration("store-connect-timeout", "how long etcd may be out of reach at the start", storeConnectTimeoutMs),
     storeRequestTimeoutOption(),
@@ -114,6 +147,7 @@ export function configFrom(options: StartOptions): ConfigInput {
     serverAddr,
     backend,
     storeAddrs,
+    store: storeAccessFrom(options),
     storeKeyPrefix,
     storeConnectTimeoutMs: storeConnectTimeout,
     storeRequestTimeoutMs: storeRequestTimeout,
@@ -138,7 +172,7 @@ export function flagOf(setting: Setting): string {
     case "cors":
       return "--cors-origins";
     default:
-      return `--${kebabCase(setting)}`;
+      return `--${kebabCase(setting.replaceAll(".", "-"))}`;
   }
 }
 

@@ -8,6 +8,8 @@ import {
   flagOf,
   type StartCommandOptions,
   startOptions,
+  storeAccessFrom,
+  storeAccessOptions,
   storeAddrsOption,
   storeKeyPrefixOption,
   storeRequestTimeoutOption,
@@ -73,7 +75,7 @@ function createProgram(): Command {
   for (const option of startOptions()) {
     start.addOption(option);
   }
-  program
+  const dumpCommand = program
     .command("dump")
     .description("Print the tickets that are in etcd, held and waiting, as lines of JSON. Needs no server.")
     .showHelpAfterError("See 'metasrv dump --help'.")
@@ -83,6 +85,9 @@ function createProgram(): Command {
     .addOption(new Option("--prefix <prefix>", "the same, in short").conflicts("storeKeyPrefix"))
     .addOption(storeRequestTimeoutOption())
     .action(dump);
+  for (const option of storeAccessOptions()) {
+    dumpCommand.addOption(option);
+  }
   const config = program
     .command("config")
     .description("Check a config file, or print what it may contain.")
@@ -113,12 +118,17 @@ async function checkConfig(path: string): Promise<void> {
 
 async function dump(options: DumpCommandOptions): Promise<void> {
   const { storeAddrs, prefix: storeKeyPrefix = options.storeKeyPrefix, storeRequestTimeout } = options;
-  const config = completeConfig({ storeAddrs, storeKeyPrefix, storeRequestTimeoutMs: storeRequestTimeout });
+  const config = completeConfig({
+    storeAddrs,
+    store: storeAccessFrom(options),
+    storeKeyPrefix,
+    storeRequestTimeoutMs: storeRequestTimeout,
+  });
   if (config.store.backend !== "etcd") {
     throw new Error("a dump needs addresses of etcd");
   }
-  const { hosts, prefix, requestTimeoutMs } = config.store;
-  const tickets = await readTickets({ hosts, prefix, timeoutMs: requestTimeoutMs });
+  const { hosts, access, prefix, requestTimeoutMs } = config.store;
+  const tickets = await readTickets({ hosts, access, prefix, timeoutMs: requestTimeoutMs });
   for (const ticket of tickets) {
     if (!process.stdout.write(`${ticketLine(ticket)}\n`)) {
       await once(process.stdout, "drain");

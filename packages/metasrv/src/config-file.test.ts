@@ -40,6 +40,9 @@ store:
   connectTimeout: 1m
   requestTimeout: 5s
   quotaBytes: 8589934592
+  tls: { ca: ca.pem, cert: own.pem, key: own.key }
+  username: locks
+  passwordFile: password
 limits:
   maxNameBytes: 100
   maxOwnerBytes: 50
@@ -66,6 +69,11 @@ const input = {
   serverAddr: "node-1:3002",
   backend: "etcd",
   storeAddrs: ["etcd-1:2379", "etcd-2:2379"],
+  store: {
+    tls: { ca: "ca.pem", cert: "own.pem", key: "own.key" },
+    username: "locks",
+    passwordFile: "password",
+  },
   storeKeyPrefix: "prod",
   storeConnectTimeoutMs: 60_000,
   storeRequestTimeoutMs: 5_000,
@@ -98,7 +106,7 @@ describe("a config file", () => {
     expect(file.input).toEqual(input);
     expect(Object.keys(file.input.limits ?? {}).sort()).toEqual(Object.keys(defaultLimits).sort());
     expect(showSettings(file.content)).toContain('store.addrs: ["etcd-1:2379","etcd-2:2379"]');
-    expect(showSettings(file.content)).toHaveLength(26);
+    expect(showSettings(file.content)).toHaveLength(31);
   });
 
   test("can be JSON", async () => {
@@ -154,6 +162,19 @@ describe("a config file", () => {
     const given = { drainMs: 7, bindAddr: undefined, limits: { maxTickets: 9, minTtlMs: undefined } };
     const settings = await readStartSettings(path, given);
     expect(settings.input).toEqual({ ...input, drainMs: 7, limits: { ...input.limits, maxTickets: 9 } });
+  });
+
+  test("gives way to the command line in what etcd is told, too", async () => {
+    await writeFile(path, everything);
+    const { input: merged } = await readStartSettings(path, {
+      store: { tls: { ca: "other.pem" }, username: undefined },
+    });
+    expect(merged.store).toEqual({ ...input.store, tls: { ...input.store.tls, ca: "other.pem" } });
+  });
+
+  test("says where it gives a certificate without a key", async () => {
+    const problem = "3:10: store.tls.cert: means nothing without store.tls.key; give both, or drop this";
+    expect(await problemsOf("store:\n  addrs: [etcd:2379]\n  tls: { cert: own.pem }")).toEqual([problem]);
   });
 
   test("is not blamed for the command line", async () => {

@@ -4,6 +4,7 @@ import type { ConfigInput, Setting } from "./config.js";
 import { checkFile, type FileProblem, isSecret, type Path, showPath } from "./config/checked-file.js";
 import { duration, durationMs } from "./config/duration.js";
 import { corsSchema } from "./http/origins.js";
+import { etcdAccessSchema } from "./log/etcd/rpc/etcd-access.js";
 
 const whole = z.int().min(0);
 
@@ -28,6 +29,7 @@ export const configFileSchema = z.strictObject({
       connectTimeout: duration.optional().describe("How long etcd may be out of reach at the start."),
       requestTimeout: duration.optional().describe("How long one etcd request may take."),
       quotaBytes: whole.optional().describe("etcd's --quota-backend-bytes."),
+      ...etcdAccessSchema.shape,
     })
     .optional(),
   limits: z
@@ -120,11 +122,14 @@ export function showSettings(content: ConfigFile): string[] {
 function inputOf({ store = {}, limits = {}, ...file }: ConfigFile): ConfigInput {
   const { defaultTtl, minTtl, maxTtl, heartbeat, sessionTimeout, waiterGrace, ...numbers } = limits;
   const memberTtlMs = ms(file.memberTtl);
+  const { tls, username, passwordFile } = store;
+  const hasAccess = tls !== undefined || username !== undefined || passwordFile !== undefined;
   return {
     bindAddr: file.bindAddr,
     serverAddr: file.serverAddr,
     backend: store.backend,
     storeAddrs: store.addrs,
+    store: hasAccess ? { tls, username, passwordFile } : undefined,
     storeKeyPrefix: store.keyPrefix,
     storeConnectTimeoutMs: ms(store.connectTimeout),
     storeRequestTimeoutMs: ms(store.requestTimeout),
@@ -151,6 +156,9 @@ function ms(text: string | undefined): number | undefined {
 
 /** Where a setting of {@link ConfigInput} is in the file. */
 function placeOf(setting: Setting): string[] {
+  if (setting.includes(".")) {
+    return setting.split(".");
+  }
   const key = setting.replace(/(?:Ms|Seconds)$/, "");
   if (key === "backend") {
     return ["store", key];
