@@ -22,7 +22,8 @@ if touch "$1/written" 2>/dev/null; then echo "not read-only" >&2; exit 1; fi
 shift
 exec setpriv --reuid 1000 --regid 1000 --clear-groups --no-new-privs --inh-caps=-all -- "$@"`;
 
-// Without docker: the same commands in a folder that stands for the root of the images, by the Node that runs this.
+// Without docker: the same commands in a folder that stands for the root of the images, by the Node that runs this. Only root
+// can take the rights away and make the file system read-only; anybody else sees that the commands work.
 describe("the image that the Dockerfile describes", () => {
   let root: string;
   let image: Stage;
@@ -97,7 +98,7 @@ describe("the image that the Dockerfile describes", () => {
   }, 60_000);
 });
 
-/** What `COPY . .` copies: of the files that git knows or would add, those that .dockerignore does not name. */
+/** What `COPY . .` copies: the files that git knows or would add. What else there is, .dockerignore leaves out. */
 async function copyContext(to: string): Promise<void> {
   const { stdout } = await run("git", ["ls-files", "--cached", "--others", "--exclude-standard", "-z"], {
     cwd: workspace,

@@ -122,7 +122,7 @@ describe("the Helm chart and the manifests made of it", () => {
 
   testWithHelm("helm makes what Kubernetes knows of other values, too", async () => {
     const values = [
-      "replicas=5,drainSeconds=30,probeScheme=HTTPS,image.tag=1.2.3,priorityClassName=high,nodeSelector.disk=ssd",
+      "replicas=5,drainSeconds=30,probe=HTTPS,config.insecureListen=true,image.tag=1.2.3,priorityClassName=high,nodeSelector.disk=ssd",
       "secrets[0].secretName=metasrv-tls,secrets[0].mountPath=/etc/metasrv/tls,imagePullSecrets[0].name=registry",
       "tolerations[0].operator=Exists,podAnnotations.a=b,service.annotations.c=d,whenUnsatisfiable=DoNotSchedule",
     ];
@@ -136,6 +136,10 @@ describe("the Helm chart and the manifests made of it", () => {
     expect(stdout).toContain("terminationGracePeriodSeconds: 43");
     expect(stdout).toContain('value: "$(POD_NAME).a-metasrv-peers.$(POD_NAMESPACE).svc:3002"');
     expect(stdout).toContain("secretName: metasrv-tls");
+    expect(stdout).toContain("scheme: HTTPS");
+    const byCommand = await run(helm, ["template", "a", `${root}/${chart}`, "--set", "probe=command"]);
+    expect(problemsOf(parse(byCommand.stdout), root)).toEqual([]);
+    expect(byCommand.stdout).toContain('[metasrv, health, --url, "http://127.0.0.1:3002/readyz"]');
   });
 });
 

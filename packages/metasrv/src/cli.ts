@@ -9,6 +9,8 @@ import {
   healthUrlOption,
   type StartCommandOptions,
   startOptions,
+  storeAccessFrom,
+  storeAccessOptions,
   storeAddrsOption,
   storeKeyPrefixOption,
   storeRequestTimeoutOption,
@@ -17,6 +19,7 @@ import { completeConfig, ConfigError } from "./config.js";
 import { ConfigFileError, configJsonSchema, showSettings } from "./config-file.js";
 import { readTickets, ticketLine } from "./dump.js";
 import { checkHealth, defaultHealthUrl } from "./health-check.js";
+import { createLogger } from "./logger.js";
 import { FatalError } from "./model/fatal-error.js";
 import { fatalExitCode, type RunningServer, startServer } from "./server.js";
 import { readStartSettings } from "./start-settings.js";
@@ -36,7 +39,7 @@ const misused = 2;
 
 /**
  * Runs the command line. Returns once a server serves, or once another command is done. A server ends its process on
- * SIGTERM or SIGINT.
+ * SIGTERM or SIGINT, and reads its TLS files again on SIGHUP.
  *
  * @param argv - as in `process.argv`
  */
@@ -75,7 +78,7 @@ function createProgram(): Command {
   for (const option of startOptions()) {
     start.addOption(option);
   }
-  program
+  const dumpCommand = program
     .command("dump")
     .description("Print the tickets that are in etcd, held and waiting, as lines of JSON. Needs no server.")
     .showHelpAfterError("See 'metasrv dump --help'.")
@@ -85,6 +88,9 @@ function createProgram(): Command {
     .addOption(new Option("--prefix <prefix>", "the same, in short").conflicts("storeKeyPrefix"))
     .addOption(storeRequestTimeoutOption())
     .action(dump);
+  for (const option of storeAccessOptions()) {
+    dumpCommand.addOption(option);
+  }
   program
     .command("health")
     .description(
@@ -126,12 +132,17 @@ async function checkConfig(path: string): Promise<void> {
 
 async function dump(options: DumpCommandOptions): Promise<void> {
   const { storeAddrs, prefix: storeKeyPrefix = options.storeKeyPrefix, storeRequestTimeout } = options;
-  const config = completeConfig({ storeAddrs, storeKeyPrefix, storeRequestTimeoutMs: storeRequestTimeout });
+  const config = completeConfig({
+    storeAddrs,
+    store: storeAccessFrom(options),
+    storeKeyPrefix,
+    storeRequestTimeoutMs: storeRequestTimeout,
+  });
   if (config.store.backend !== "etcd") {
     throw new Error("a dump needs addresses of etcd");
   }
-  const { hosts, prefix, requestTimeoutMs } = config.store;
-  const tickets = await readTickets({ hosts, prefix, timeoutMs: requestTimeoutMs });
+  const { hosts, access, prefix, requestTimeoutMs } = config.store;
+  const tickets = await readTickets({ hosts, access, prefix, timeoutMs: requestTimeoutMs });
   for (const ticket of tickets) {
     if (!process.stdout.write(`${ticketLine(ticket)}\n`)) {
       await once(process.stdout, "drain");
@@ -139,13 +150,18 @@ async function dump(options: DumpCommandOptions): Promise<void> {
   }
 }
 
-async function serve({ config, logLevel, ...options }: StartCommandOptions): Promise<void> {
+async function serve({ config, logLevel, logFormat, ...options }: StartCommandOptions): Promise<void> {
   const { input, file } = await readStartSettings(config, configFrom(options));
   const output = pino.destination({ dest: process.stdout.fd, maxLength: maxUnwrittenLog });
-  const logger = pino({ level: logLevel ?? file.log?.level ?? "info" }, output);
+  const { level = "info", format = "json" } = file.log ?? {};
+  const logger = createLogger({ level: logLevel ?? level, format: logFormat ?? format, output });
   const exit = exitOnceWritten(output);
   let server: RunningServer | undefined;
   stopOnSignals({ logger, exit, stop: () => server?.stop() });
+  process.on("SIGHUP", () => {
+    logger.info("told to reload");
+    void server?.reload();
+  });
   endOnFaults(logger, exit);
   try {
     server = await startServer(input, { logger, fatal: () => void exit(fatalExitCode) });

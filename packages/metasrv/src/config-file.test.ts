@@ -30,6 +30,7 @@ async function problemsOf(text: string): Promise<string[]> {
 
 const everything = `
 bindAddr: 0.0.0.0:3002
+insecureListen: true
 serverAddr: node-1:3002
 memberTtl: 15s
 drain: 500ms
@@ -40,6 +41,9 @@ store:
   connectTimeout: 1m
   requestTimeout: 5s
   quotaBytes: 8589934592
+  tls: { ca: ca.pem, cert: own.pem, key: own.key }
+  username: locks
+  passwordFile: password
 limits:
   maxNameBytes: 100
   maxOwnerBytes: 50
@@ -60,9 +64,16 @@ log:
 
 const input = {
   bindAddr: "0.0.0.0:3002",
+  insecureListen: true,
+  tls: undefined,
   serverAddr: "node-1:3002",
   backend: "etcd",
   storeAddrs: ["etcd-1:2379", "etcd-2:2379"],
+  store: {
+    tls: { ca: "ca.pem", cert: "own.pem", key: "own.key" },
+    username: "locks",
+    passwordFile: "password",
+  },
   storeKeyPrefix: "prod",
   storeConnectTimeoutMs: 60_000,
   storeRequestTimeoutMs: 5_000,
@@ -93,7 +104,7 @@ describe("a config file", () => {
     expect(file.input).toEqual(input);
     expect(Object.keys(file.input.limits ?? {}).sort()).toEqual(Object.keys(defaultLimits).sort());
     expect(showSettings(file.content)).toContain('store.addrs: ["etcd-1:2379","etcd-2:2379"]');
-    expect(showSettings(file.content)).toHaveLength(24);
+    expect(showSettings(file.content)).toHaveLength(30);
   });
 
   test("can be JSON", async () => {
@@ -149,6 +160,19 @@ describe("a config file", () => {
     const given = { drainMs: 7, bindAddr: undefined, limits: { maxTickets: 9, minTtlMs: undefined } };
     const settings = await readStartSettings(path, given);
     expect(settings.input).toEqual({ ...input, drainMs: 7, limits: { ...input.limits, maxTickets: 9 } });
+  });
+
+  test("gives way to the command line in what etcd is told, too", async () => {
+    await writeFile(path, everything);
+    const { input: merged } = await readStartSettings(path, {
+      store: { tls: { ca: "other.pem" }, username: undefined },
+    });
+    expect(merged.store).toEqual({ ...input.store, tls: { ...input.store.tls, ca: "other.pem" } });
+  });
+
+  test("says where it gives a certificate without a key", async () => {
+    const problem = "3:10: store.tls.cert: means nothing without store.tls.key; give both, or drop this";
+    expect(await problemsOf("store:\n  addrs: [etcd:2379]\n  tls: { cert: own.pem }")).toEqual([problem]);
   });
 
   test("is not blamed for the command line", async () => {

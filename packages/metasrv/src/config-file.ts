@@ -3,6 +3,10 @@ import { z } from "zod";
 import type { ConfigInput, Setting } from "./config.js";
 import { checkFile, type FileProblem, isSecret, type Path, showPath } from "./config/checked-file.js";
 import { duration, durationMs } from "./config/duration.js";
+import { etcdAccessSchema } from "./log/etcd/rpc/etcd-access.js";
+import { logFormats } from "./logger.js";
+import { metricsSchema } from "./metrics/metrics-config.js";
+import { tlsSchema } from "./tls/tls-settings.js";
 
 const whole = z.int().min(0);
 
@@ -16,6 +20,10 @@ export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "s
  */
 export const configFileSchema = z.strictObject({
   bindAddr: z.string().optional().describe("Where to listen, as host:port; port 0 lets the system choose."),
+  insecureListen: z
+    .boolean()
+    .optional()
+    .describe("Listen where other machines reach this server, although callers need not prove who they are."),
   serverAddr: z.string().optional().describe("Where other servers and clients reach this one, as host:port."),
   memberTtl: duration.optional().describe("After how much silence other servers take over from a dead one."),
   drain: duration.optional().describe("How long clients may take to move to other servers before this one stops."),
@@ -27,6 +35,7 @@ export const configFileSchema = z.strictObject({
       connectTimeout: duration.optional().describe("How long etcd may be out of reach at the start."),
       requestTimeout: duration.optional().describe("How long one etcd request may take."),
       quotaBytes: whole.optional().describe("etcd's --quota-backend-bytes."),
+      ...etcdAccessSchema.shape,
     })
     .optional(),
   limits: z
@@ -46,7 +55,14 @@ export const configFileSchema = z.strictObject({
       waiterGrace: duration.optional().describe("How long a wait outlives a broken connection."),
     })
     .optional(),
-  log: z.strictObject({ level: z.enum(logLevels).optional().describe("The least that is logged.") }).optional(),
+  log: z
+    .strictObject({
+      level: z.enum(logLevels).optional().describe("The least that is logged."),
+      format: z.enum(logFormats).optional().describe("How lines are written: for programs, or for people."),
+    })
+    .optional(),
+  metrics: metricsSchema.optional(),
+  tls: tlsSchema.optional(),
 });
 
 /** What a config file says. */
@@ -117,17 +133,23 @@ export function showSettings(content: ConfigFile): string[] {
 function inputOf({ store = {}, limits = {}, ...file }: ConfigFile): ConfigInput {
   const { defaultTtl, minTtl, maxTtl, heartbeat, sessionTimeout, waiterGrace, ...numbers } = limits;
   const memberTtlMs = ms(file.memberTtl);
+  const { tls, username, passwordFile } = store;
+  const hasAccess = tls !== undefined || username !== undefined || passwordFile !== undefined;
   return {
     bindAddr: file.bindAddr,
+    insecureListen: file.insecureListen,
     serverAddr: file.serverAddr,
     backend: store.backend,
     storeAddrs: store.addrs,
+    store: hasAccess ? { tls, username, passwordFile } : undefined,
     storeKeyPrefix: store.keyPrefix,
     storeConnectTimeoutMs: ms(store.connectTimeout),
     storeRequestTimeoutMs: ms(store.requestTimeout),
     storeQuotaBytes: store.quotaBytes,
     memberTtlSeconds: memberTtlMs === undefined ? undefined : memberTtlMs / 1000,
     drainMs: ms(file.drain),
+    metrics: file.metrics,
+    tls: file.tls,
     limits: {
       ...numbers,
       defaultTtlMs: ms(defaultTtl),
@@ -146,6 +168,9 @@ function ms(text: string | undefined): number | undefined {
 
 /** Where a setting of {@link ConfigInput} is in the file. */
 function placeOf(setting: Setting): string[] {
+  if (setting.includes(".")) {
+    return setting.split(".");
+  }
   const key = setting.replace(/(?:Ms|Seconds)$/, "");
   if (key === "backend") {
     return ["store", key];

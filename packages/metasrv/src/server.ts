@@ -1,5 +1,5 @@
 import { setTimeout } from "node:timers/promises";
-import { type Clock, systemClock } from "@metasrv/wire";
+import { systemClock } from "@metasrv/wire";
 import { type Logger, pino } from "pino";
 import { Readiness } from "./api/readiness.js";
 import {
@@ -8,27 +8,39 @@ import {
   completeConfig,
   type Config,
   type ConfigInput,
+  opensToStrangers,
   type StoreConfig,
 } from "./config.js";
+import { Fold } from "./fold/fold.js";
 import { createHttpHandler } from "./http/http-handler.js";
 import { Listener } from "./http/listener.js";
+import { createMetricsHandler } from "./http/metrics-page.js";
 import { createProbes } from "./http/probes.js";
 import { createRoutes } from "./http/routes.js";
 import { createStreamHandler } from "./http/stream-handler.js";
 import type { CommandLog } from "./log/command-log.js";
-import { createEtcdLog } from "./log/etcd/etcd-log.js";
+import { createEtcdLog, type EtcdLogOptions } from "./log/etcd/etcd-log.js";
 import { createMemoryLog } from "./log/memory-log.js";
+import { Exposition } from "./metrics/exposition.js";
+import { Metrics } from "./metrics/metrics.js";
+import { knownLevel } from "./model/command.js";
 import type { Fatal } from "./model/fatal-error.js";
 import { LockError } from "./model/lock-errors.js";
 import { LockNode } from "./node/lock-node.js";
 import { OpenSessions } from "./session/open-sessions.js";
 import { sendAwayWhenUnready } from "./session/unready.js";
+import { ServerCredentials } from "./tls/server-credentials.js";
 import { version } from "./version.js";
 
 /** A server that serves. */
 export interface RunningServer {
   /** The address that it listens on, as host:port. */
   readonly address: string;
+  /**
+   * Looks at the TLS files now, which it does by itself every 30 seconds. New connections use what they have, if that is
+   * good; else what was there before is used on, and the log says why. Harmless without TLS.
+   */
+  reload(): Promise<void>;
   /**
    * Asks the clients of open sessions to move to other members, if there are any, and waits until they have moved, for
    * as long as is configured. Then it stops accepting connections, ends every wait with UNAVAILABLE, leaves held locks
@@ -40,6 +52,9 @@ export interface RunningServer {
 
 /** Exit code of a process that has broken an invariant of its own, or that cannot read what is in the store. */
 export const fatalExitCode = 70;
+
+/** What both logs are made with. */
+type LogOptions = Pick<EtcdLogOptions, "clock" | "logger" | "fatal" | "entryWritten">;
 
 /** How long the node may take to end its waits and its membership, in milliseconds. */
 const storeStopMs = 2_100;
@@ -54,7 +69,7 @@ const connectionsStopMs = 2_500;
  * @param options.logger - silent by default
  * @param options.fatal - called when this process must end at once, because it cannot know any more who holds which lock;
  *   by default, it ends the process with exit code 70
- * @throws ConfigError when the configuration cannot be used; Error when the address cannot; LockError
+ * @throws ConfigError when the configuration cannot be used; Error when the address or a TLS file cannot; LockError
  *   `store-unavailable` when the store could not be reached in the configured time; FatalError when what is in the store
  *   cannot be read
  */
@@ -70,15 +85,24 @@ export async function startServer(
   };
   const { limits } = config;
   const clock = systemClock;
+  const metrics = config.metrics.enabled ? new Metrics(config.metrics.families) : undefined;
+  const { tls: settings } = config;
+  const credentials = settings && (await ServerCredentials.open({ settings, clock, unixMs: () => Date.now(), logger }));
   const locks = new LockNode({
-    log: createLog(config.store, clock, logger, failStop),
+    log: createLog(config.store, { clock, logger, fatal: failStop, entryWritten: metrics?.entryWritten }),
     clock,
     limits,
     logger,
+    observer: metrics,
+    fold: new Fold(undefined, knownLevel, metrics?.groupOf),
   });
   const shutdown = new AbortController();
   const sessions = new OpenSessions();
-  const readiness = new Readiness({ clock, problems: () => [...locks.problems(), ...sessions.problems()] });
+  const readiness = new Readiness({
+    clock,
+    problems: () => [...locks.problems(), ...sessions.problems()],
+    warnings: () => credentials?.warnings() ?? [],
+  });
   const dependencies = {
     locks,
     cluster: locks.cluster,
@@ -89,9 +113,21 @@ export async function startServer(
     clock,
     logger,
   };
+  const exposition =
+    metrics &&
+    new Exposition(clock, {
+      metrics,
+      tally: (family) => locks.tally(family),
+      membershipLeftMs: () => locks.membershipLeftMs,
+      leads: () => locks.cluster.leads,
+      logFigures: () => locks.logFigures(),
+      sessions: () => sessions.size,
+      version,
+    });
   const handler = createHttpHandler({
     routes: createRoutes(dependencies),
     probes: createProbes(readiness),
+    pages: new Map(exposition && [["/metrics", createMetricsHandler((accept) => exposition.page(accept))]]),
     shutdownSignal: shutdown.signal,
     logger,
   });
@@ -99,7 +135,13 @@ export async function startServer(
 
   // Listening comes first, because it fails at once and tells the port. Until the node has joined, it refuses every
   // request as "not a member".
-  const listener = await Listener.start({ bind: config.bind, handler, streamHandler, clock, logger });
+  const tls = settings && credentials && { settings, credentials };
+  const listener = await Listener.start({ bind: config.bind, handler, streamHandler, tls, clock, logger }).catch(
+    (error: unknown) => {
+      credentials?.stop();
+      throw error;
+    },
+  );
   const drain = async () => {
     if (config.drainMs > 0 && locks.cluster.hasPeers) {
       logger.info({ sessions: sessions.size }, "draining");
@@ -110,6 +152,7 @@ export async function startServer(
   };
   let stopSendingAway: () => void = () => undefined;
   const stop = async () => {
+    credentials?.stop();
     await drain();
     stopSendingAway();
     logger.info({ sessions: sessions.size }, "stopping");
@@ -118,6 +161,7 @@ export async function startServer(
     await withinTime(locks.stop(), logger);
     shutdown.abort(new LockError("shutting-down", "the server is stopping; ask another one"));
     await drained;
+    exposition?.close();
     logger.info("stopped");
   };
   try {
@@ -133,20 +177,25 @@ export async function startServer(
   stopSendingAway = sendAwayWhenUnready({ readiness, sessions, hasPeers: () => locks.cluster.hasPeers, clock, logger });
   announce(config, listener.address, logger);
   let stopped: Promise<void> | undefined;
-  return { address: listener.address, stop: () => (stopped ??= stop()) };
+  return {
+    address: listener.address,
+    reload: async () => {
+      await credentials?.reload();
+    },
+    stop: () => (stopped ??= stop()),
+  };
 }
 
-function createLog(store: StoreConfig, clock: Clock, logger: Logger, fatal: Fatal): CommandLog {
+function createLog(store: StoreConfig, options: LogOptions): CommandLog {
   if (store.backend === "memory") {
-    return createMemoryLog({ fatal });
+    return createMemoryLog(options);
   }
-  const { hosts, prefix, connectTimeoutMs, requestTimeoutMs, memberTtlSeconds, quotaBytes } = store;
+  const { hosts, access, prefix, connectTimeoutMs, requestTimeoutMs, memberTtlSeconds, quotaBytes } = store;
   return createEtcdLog({
+    ...options,
     hosts: [...hosts],
+    access,
     prefix,
-    clock,
-    logger,
-    fatal,
     connectTimeoutMs,
     requestTimeoutMs,
     memberTtlSeconds,
@@ -166,6 +215,9 @@ function announce(config: Config, address: string, logger: Logger): void {
   } else if (advertisesWildcard(config)) {
     logger.warn({ serverAddr }, "others are told an address that they cannot reach; configure the server address");
   }
+  if (opensToStrangers(config)) {
+    logger.warn({ address }, "whoever reaches this server can take any lock, and force others out of theirs");
+  }
   logger.info({ address, serverAddr, backend, version }, "listening");
 }
 
@@ -184,7 +236,7 @@ async function withinTime(stopping: Promise<void>, logger: Logger): Promise<void
     });
   const late = setTimeout(storeStopMs, undefined, { signal: settled.signal }).then(
     () => {
-      logger.warn(`the store was not left within ${storeStopMs} ms; the membership will end with its lease`);
+      logger.warn({ boundMs: storeStopMs }, "the store was not left in time; the membership will end with its lease");
     },
     () => undefined,
   );

@@ -31,13 +31,34 @@ export async function readStartSettings(path: string | undefined, given: ConfigI
 }
 
 function isGiven({ limits, ...given }: ConfigInput, setting: Setting): boolean {
-  const values: Partial<Record<Setting, unknown>> = { ...limits, ...given };
+  const { store = {}, ...others } = given;
+  const { tls = {}, ...user } = store;
+  const access = { ...prefixed("store.tls.", tls), ...prefixed("store.", user) };
+  const values: Partial<Record<Setting, unknown>> = { ...limits, ...others, ...access };
   return values[setting] !== undefined;
 }
 
-/** `over` wins where it has a value. Sections are taken as a whole, but for the limits. */
+function prefixed(prefix: string, values: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [prefix + name, value]));
+}
+
+/** `over` wins where it has a value. Sections are taken as a whole, but for the store, the limits and the metrics. */
 function overlay(under: ConfigInput, over: ConfigInput): ConfigInput {
-  return { ...under, ...defined(over), limits: { ...under.limits, ...defined(over.limits ?? {}) } };
+  return {
+    ...under,
+    ...defined(over),
+    store: overlayStore(under.store, over.store),
+    limits: { ...under.limits, ...defined(over.limits ?? {}) },
+    metrics: under.metrics && over.metrics ? { ...under.metrics, ...over.metrics } : (over.metrics ?? under.metrics),
+  };
+}
+
+function overlayStore(under: ConfigInput["store"], over: ConfigInput["store"]): ConfigInput["store"] {
+  if (under === undefined || over === undefined) {
+    return over ?? under;
+  }
+  const tls = under.tls && over.tls ? { ...under.tls, ...defined(over.tls) } : (over.tls ?? under.tls);
+  return { ...under, ...defined(over), tls };
 }
 
 function defined<T extends object>(values: T): Partial<T> {

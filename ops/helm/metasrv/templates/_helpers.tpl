@@ -12,3 +12,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
+
+{{- define "metasrv.probe" -}}
+{{- $page := index . 0 }}{{ $values := (index . 1).Values -}}
+{{- if eq $values.probe "command" -}}
+exec:
+  command: [metasrv, health, --url, "http://127.0.0.1:{{ $values.port }}{{ $page }}"]
+{{- else -}}
+httpGet:
+  path: {{ $page }}
+  port: locks
+  scheme: {{ $values.probe }}
+{{- end }}
+{{- end }}
