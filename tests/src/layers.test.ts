@@ -18,6 +18,7 @@ const layers = [
   "node",
   "metrics",
   "api",
+  "security",
   "session",
   "http",
   ".",
@@ -30,6 +31,7 @@ const strangers = [
   ["node", "log/etcd"],
   ["node", "log/etcd/rpc"],
   ["api", "log/etcd"],
+  ["security", "log/etcd"],
   ["session", "log/etcd"],
   ["http", "log/etcd"],
 ];
