@@ -26,6 +26,7 @@ const knows: Record<string, readonly string[]> = {
   wire: ["@metasrv/proto"],
   metasrv: ["@metasrv/proto", "@metasrv/wire"],
   "meta-client": ["@metasrv/proto", "@metasrv/wire"],
+  cli: ["@metasrv/meta-client"],
 };
 
 interface Import {
