@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { leakCheck, type Metasrv, startMetasrv } from "@metasrv/testing";
-import { Metactl, metactl } from "./testing/metactl.js";
+import { Metactl, metactl } from "../test-support/metactl.js";
 
 const checkLeaks = leakCheck();
 const timeoutMs = 60_000;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, expect, test } from "@jest/globals";
 import { leakCheck, type Metasrv, startMetasrv, startTcpProxy } from "@metasrv/testing";
-import { Metactl } from "./testing/metactl.js";
+import { Metactl } from "../test-support/metactl.js";
 
 const rounds = Number(process.env.METACTL_ROUNDS ?? 24);
 const lanes = 6;

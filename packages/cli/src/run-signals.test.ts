@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { leakCheck, type Metasrv, startMetasrv, until } from "@metasrv/testing";
-import { isAlive, Metactl, metactl } from "./testing/metactl.js";
+import { isAlive, Metactl, metactl } from "../test-support/metactl.js";
 
 const checkLeaks = leakCheck();
 const timeoutMs = 60_000;

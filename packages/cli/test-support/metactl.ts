@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { until } from "@metasrv/testing";
 
-const bin = fileURLToPath(new URL("../../bin/metactl.js", import.meta.url));
+const bin = fileURLToPath(new URL("../bin/metactl.js", import.meta.url));
 
 /** How to start `metactl`. */
 export interface MetactlOptions {
