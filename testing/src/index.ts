@@ -1,6 +1,8 @@
+export type { Certificate, CertificateAuthority, CertificateOptions } from "./certificates.js";
+export { createCertificateAuthority, createSelfSignedCertificate } from "./certificates.js";
 export type { ChildOptions, Exit } from "./child.js";
 export { Child } from "./child.js";
-export type { Etcd, EtcdCluster, EtcdOptions } from "./etcd.js";
+export type { Etcd, EtcdCluster, EtcdOptions, EtcdTlsFiles } from "./etcd.js";
 export { startEtcd, startEtcdCluster } from "./etcd.js";
 export { freePorts } from "./free-port.js";
 export { HeapProbe } from "./heap-probe-client.js";

@@ -1,3 +1,5 @@
+import { type EtcdAccess, etcdAccessSchema } from "./log/etcd/rpc/etcd-access.js";
+import { type MetricsConfig, type MetricsInput, metricsSchema } from "./metrics/metrics-config.js";
 import { type Address, formatAddress, parseAddress } from "./model/address.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
 
@@ -14,6 +16,8 @@ export interface ConfigInput {
   readonly backend?: Backend | undefined;
   /** The etcd members, each as host:port, `http://host:port` or `https://host:port`. */
   readonly storeAddrs?: readonly string[] | undefined;
+  /** How etcd lets this server in: certificates, user and password. */
+  readonly store?: EtcdAccess | undefined;
   /** What all keys in etcd start with; clusters that share an etcd need different ones. `metasrv` by default. */
   readonly storeKeyPrefix?: string | undefined;
   /** How long etcd may be out of reach at the start, in milliseconds; 30,000 by default. */
@@ -29,6 +33,8 @@ export interface ConfigInput {
    * 2,000 by default. With 0, they are not asked to move.
    */
   readonly drainMs?: number | undefined;
+  /** Whether `/metrics` is served, and in which families locks are counted there. */
+  readonly metrics?: MetricsInput | undefined;
   readonly limits?: { readonly [K in keyof Limits]?: Limits[K] | undefined } | undefined;
 }
 
@@ -38,6 +44,7 @@ export type StoreConfig =
   | {
       readonly backend: "etcd";
       readonly hosts: readonly string[];
+      readonly access: EtcdAccess;
       readonly prefix: string;
       readonly connectTimeoutMs: number;
       readonly requestTimeoutMs: number;
@@ -52,11 +59,12 @@ export interface Config {
   readonly store: StoreConfig;
   /** See {@link ConfigInput.drainMs}. */
   readonly drainMs: number;
+  readonly metrics: MetricsConfig;
   readonly limits: Limits;
 }
 
-/** A setting of {@link ConfigInput}. */
-export type Setting = Exclude<keyof ConfigInput, "limits"> | keyof Limits;
+/** A setting of {@link ConfigInput}; one in a section has the section's name before it. */
+export type Setting = Exclude<keyof ConfigInput, "limits"> | keyof Limits | `store.${string}`;
 
 /** A setting cannot be used; the message says what was expected and what came. */
 export class ConfigError extends Error {
@@ -105,6 +113,7 @@ export function completeConfig(input: ConfigInput = {}): Config {
     serverAddr,
     store: completeStore(input),
     drainMs: checkNumber("drainMs", input.drainMs ?? defaults.drainMs, 0, longestTimerMs),
+    metrics: completeMetrics(input.metrics ?? {}),
     limits: completeLimits(input.limits ?? {}),
   };
 }
@@ -146,7 +155,7 @@ function completeStore(input: ConfigInput): StoreConfig {
   }
   return {
     backend,
-    hosts: storeAddrs.map(storeHost),
+    ...completeAccess(storeAddrs, input.store ?? {}),
     prefix,
     connectTimeoutMs: etcdNumber(input, "storeConnectTimeoutMs", 1, longestTimerMs),
     requestTimeoutMs: etcdNumber(input, "storeRequestTimeoutMs", 1, longestTimerMs),
@@ -157,6 +166,7 @@ function completeStore(input: ConfigInput): StoreConfig {
 
 const etcdOnly = [
   "storeAddrs",
+  "store",
   "storeKeyPrefix",
   "storeConnectTimeoutMs",
   "storeRequestTimeoutMs",
@@ -164,11 +174,41 @@ const etcdOnly = [
   "storeQuotaBytes",
 ] as const satisfies readonly Setting[];
 
-function storeHost(text: string): string {
-  const { scheme = "http://", rest = "" } = /^(?<scheme>https?:\/\/)?(?<rest>.*)$/.exec(text)?.groups ?? {};
+function completeAccess(
+  storeAddrs: readonly string[],
+  input: EtcdAccess,
+): { readonly hosts: readonly string[]; readonly access: EtcdAccess } {
+  const { data: access, error } = etcdAccessSchema.safeParse(input);
+  if (access === undefined) {
+    const [issue] = error.issues;
+    const setting = ["store", ...(issue?.path ?? [])].join(".") as Setting;
+    throw new ConfigError(setting, issue?.message ?? error.message);
+  }
+  const { tls, username, passwordFile } = access;
+  checkPair("store.tls.cert", tls?.cert, "store.tls.key", tls?.key);
+  checkPair("store.username", username, "store.passwordFile", passwordFile);
+  return { hosts: storeAddrs.map((addr) => storeHost(addr, tls !== undefined)), access };
+}
+
+function checkPair(one: Setting, oneValue: unknown, other: Setting, otherValue: unknown): void {
+  if ((oneValue === undefined) !== (otherValue === undefined)) {
+    const [given, missing] = oneValue === undefined ? [other, one] : [one, other];
+    throw new ConfigError(given, `means nothing without ${missing}; give both, or drop this`);
+  }
+}
+
+function storeHost(text: string, isTls: boolean): string {
+  const { scheme = isTls ? "https://" : "http://", rest = "" } =
+    /^(?<scheme>https?:\/\/)?(?<rest>.*)$/.exec(text)?.groups ?? {};
   const address = parseAddress(rest);
   if (address === undefined || address.port === 0) {
     throw new ConfigError("storeAddrs", `expected host:port, http://host:port or https://host:port; got "${text}"`);
+  }
+  if (isTls && scheme === "http://") {
+    throw new ConfigError(
+      "storeAddrs",
+      `certificates are given (store.tls), and ${text} is asked without TLS: write https://, or drop them`,
+    );
   }
   return scheme + formatAddress(address);
 }
@@ -185,6 +225,15 @@ function checkNumber(setting: Setting, value: number, min: number, max: number):
     throw new ConfigError(setting, `expected a whole number from ${min} to ${max}${unit}; got ${value}${unit}`);
   }
   return value;
+}
+
+function completeMetrics(input: MetricsInput): MetricsConfig {
+  const { data, error } = metricsSchema.safeParse(input);
+  if (data === undefined) {
+    const [issue] = error.issues;
+    throw new ConfigError("metrics", `${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`);
+  }
+  return { enabled: data.enabled ?? true, families: data.families ?? [] };
 }
 
 function completeLimits(input: NonNullable<ConfigInput["limits"]>): Limits {

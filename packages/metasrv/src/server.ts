@@ -1,5 +1,5 @@
 import { setTimeout } from "node:timers/promises";
-import { type Clock, systemClock } from "@metasrv/wire";
+import { systemClock } from "@metasrv/wire";
 import { type Logger, pino } from "pino";
 import { Readiness } from "./api/readiness.js";
 import {
@@ -10,14 +10,19 @@ import {
   type ConfigInput,
   type StoreConfig,
 } from "./config.js";
+import { Fold } from "./fold/fold.js";
 import { createHttpHandler } from "./http/http-handler.js";
 import { Listener } from "./http/listener.js";
+import { createMetricsHandler } from "./http/metrics-page.js";
 import { createProbes } from "./http/probes.js";
 import { createRoutes } from "./http/routes.js";
 import { createStreamHandler } from "./http/stream-handler.js";
 import type { CommandLog } from "./log/command-log.js";
-import { createEtcdLog } from "./log/etcd/etcd-log.js";
+import { createEtcdLog, type EtcdLogOptions } from "./log/etcd/etcd-log.js";
 import { createMemoryLog } from "./log/memory-log.js";
+import { Exposition } from "./metrics/exposition.js";
+import { Metrics } from "./metrics/metrics.js";
+import { knownLevel } from "./model/command.js";
 import type { Fatal } from "./model/fatal-error.js";
 import { LockError } from "./model/lock-errors.js";
 import { LockNode } from "./node/lock-node.js";
@@ -40,6 +45,9 @@ export interface RunningServer {
 
 /** Exit code of a process that has broken an invariant of its own, or that cannot read what is in the store. */
 export const fatalExitCode = 70;
+
+/** What both logs are made with. */
+type LogOptions = Pick<EtcdLogOptions, "clock" | "logger" | "fatal" | "entryWritten">;
 
 /** How long the node may take to end its waits and its membership, in milliseconds. */
 const storeStopMs = 2_100;
@@ -70,11 +78,14 @@ export async function startServer(
   };
   const { limits } = config;
   const clock = systemClock;
+  const metrics = config.metrics.enabled ? new Metrics(config.metrics.families) : undefined;
   const locks = new LockNode({
-    log: createLog(config.store, clock, logger, failStop),
+    log: createLog(config.store, { clock, logger, fatal: failStop, entryWritten: metrics?.entryWritten }),
     clock,
     limits,
     logger,
+    observer: metrics,
+    fold: new Fold(undefined, knownLevel, metrics?.groupOf),
   });
   const shutdown = new AbortController();
   const sessions = new OpenSessions();
@@ -89,9 +100,21 @@ export async function startServer(
     clock,
     logger,
   };
+  const exposition =
+    metrics &&
+    new Exposition(clock, {
+      metrics,
+      tally: (family) => locks.tally(family),
+      membershipLeftMs: () => locks.membershipLeftMs,
+      leads: () => locks.cluster.leads,
+      logFigures: () => locks.logFigures(),
+      sessions: () => sessions.size,
+      version,
+    });
   const handler = createHttpHandler({
     routes: createRoutes(dependencies),
     probes: createProbes(readiness),
+    pages: new Map(exposition && [["/metrics", createMetricsHandler((accept) => exposition.page(accept))]]),
     shutdownSignal: shutdown.signal,
     logger,
   });
@@ -118,6 +141,7 @@ export async function startServer(
     await withinTime(locks.stop(), logger);
     shutdown.abort(new LockError("shutting-down", "the server is stopping; ask another one"));
     await drained;
+    exposition?.close();
     logger.info("stopped");
   };
   try {
@@ -136,17 +160,16 @@ export async function startServer(
   return { address: listener.address, stop: () => (stopped ??= stop()) };
 }
 
-function createLog(store: StoreConfig, clock: Clock, logger: Logger, fatal: Fatal): CommandLog {
+function createLog(store: StoreConfig, options: LogOptions): CommandLog {
   if (store.backend === "memory") {
-    return createMemoryLog({ fatal });
+    return createMemoryLog(options);
   }
-  const { hosts, prefix, connectTimeoutMs, requestTimeoutMs, memberTtlSeconds, quotaBytes } = store;
+  const { hosts, access, prefix, connectTimeoutMs, requestTimeoutMs, memberTtlSeconds, quotaBytes } = store;
   return createEtcdLog({
+    ...options,
     hosts: [...hosts],
+    access,
     prefix,
-    clock,
-    logger,
-    fatal,
     connectTimeoutMs,
     requestTimeoutMs,
     memberTtlSeconds,
@@ -184,7 +207,7 @@ async function withinTime(stopping: Promise<void>, logger: Logger): Promise<void
     });
   const late = setTimeout(storeStopMs, undefined, { signal: settled.signal }).then(
     () => {
-      logger.warn(`the store was not left within ${storeStopMs} ms; the membership will end with its lease`);
+      logger.warn({ boundMs: storeStopMs }, "the store was not left in time; the membership will end with its lease");
     },
     () => undefined,
   );

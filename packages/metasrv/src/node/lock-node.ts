@@ -4,7 +4,7 @@ import { findDeadlock } from "../fold/deadlocks.js";
 import { Fold } from "../fold/fold.js";
 import type { Ticket } from "../fold/queue.js";
 import { TicketMap } from "../fold/sharded-map.js";
-import type { CommandLog, CommandWaiter, MembershipListener } from "../log/command-log.js";
+import type { CommandLog, CommandWaiter, LogFigures, MembershipListener } from "../log/command-log.js";
 import { kindsLevel, type Outcome } from "../model/command.js";
 import type { Limits } from "../model/limits.js";
 import {
@@ -37,6 +37,7 @@ import type { Claim, ClaimListener, ClaimRequest, Renewal } from "./claim.js";
 import { ClusterView } from "./cluster-view.js";
 import { Inspection, type TicketInfo } from "./inspection.js";
 import { type ClaimHost, LocalClaim, LocalTicket, type TicketRequest } from "./local-ticket.js";
+import type { NodeObserver } from "./node-observer.js";
 import { Standing } from "./standing.js";
 import { TableWatch } from "./table-watch.js";
 import { Takeover } from "./takeover.js";
@@ -50,6 +51,8 @@ export interface LockNodeOptions {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly logger: Logger;
+  /** Counts what happens; absent: nobody wants to know. */
+  readonly observer?: NodeObserver | undefined;
   /** Makes ticket ids for requesters that have none; replaced only in tests. */
   readonly newTicketId?: () => Uint8Array;
   /** The time of day, in milliseconds of Unix time; replaced only in tests. */
@@ -67,6 +70,7 @@ export class LockNode {
   readonly #clock: Clock;
   readonly #limits: Limits;
   readonly #logger: Logger;
+  readonly #observer: NodeObserver | undefined;
   readonly #newTicketId: () => Uint8Array;
   readonly #unixMs: () => number;
   /** Who holds and who waits, on all nodes. */
@@ -101,6 +105,7 @@ export class LockNode {
     this.#clock = clock;
     this.#limits = limits;
     this.#logger = logger;
+    this.#observer = options.observer;
     this.#newTicketId = options.newTicketId ?? newTicketId;
     this.#unixMs = options.unixMs ?? Date.now;
     this.#fold = fold;
@@ -132,6 +137,23 @@ export class LockNode {
         }
       },
     });
+  }
+
+  /** What the locks of a group come to on all nodes, and how long the first of their waiters has waited, in milliseconds. */
+  tally(group: object): { readonly locks: number; readonly waiting: number; readonly oldestWaitMs: number } {
+    const { locks = 0, waiting = 0, oldestSeenAtMs } = this.#fold.tally(group) ?? {};
+    const oldestWaitMs = oldestSeenAtMs === undefined ? 0 : Math.max(0, this.#fold.nowMs() - oldestSeenAtMs);
+    return { locks, waiting, oldestWaitMs };
+  }
+
+  /** How long this node is surely a member unless it hears more of the store, in milliseconds; Infinity: for ever. */
+  get membershipLeftMs(): number {
+    return this.#standing.leftMs;
+  }
+
+  /** What there is to know of the log. */
+  logFigures(): LogFigures {
+    return this.#log.figures?.() ?? {};
   }
 
   /** Number of tickets that this node serves. */
@@ -211,6 +233,15 @@ export class LockNode {
    *   not called then
    */
   claim(request: ClaimRequest, listener: ClaimListener): Claim {
+    try {
+      return this.#claim(request, listener);
+    } catch (error) {
+      this.#observer?.rejected();
+      throw error;
+    }
+  }
+
+  #claim(request: ClaimRequest, listener: ClaimListener): Claim {
     const { name, content } = checkClaim(request, this.#limits);
     const { ticketId = this.#newTicketId(), attempt = 0, waitMs } = request;
     const claim = new LocalClaim(this.#claimHost, listener);
@@ -705,6 +736,7 @@ export class LockNode {
           return { lock: showLockName(name), token: String(token), owner: content.owner };
         });
         if (requests !== undefined) {
+          this.#observer?.deadlock();
           this.#logger.warn(
             { requests },
             "deadlock: each of these requests waits for what the next one's requester holds",
@@ -714,6 +746,7 @@ export class LockNode {
       forget: (local) => {
         this.#forget(local);
       },
+      meterOf: (name) => this.#observer?.meterOf(name),
       expired: ({ name, ticket }) => {
         const token = ticket?.token.toString();
         this.#logger.info({ lock: showLockName(name), owner: ticket?.content.owner, token }, "lock expired");

@@ -14,6 +14,7 @@ import type { ServiceDependencies } from "./service-dependencies.js";
 import { SessionLock, type SessionLockHost } from "./session-lock.js";
 import { SessionOutbox } from "./session-outbox.js";
 import { SessionPulse } from "./session-pulse.js";
+import { SessionRequests } from "./session-requests.js";
 
 /** The stream that carries a session's messages. */
 export interface SessionCarrier {
@@ -58,6 +59,8 @@ export class Session implements SessionLockHost {
   #wakeScheduled: "no" | "soon" | "urgent" = "no";
   #reading = true;
   readonly #pulse: SessionPulse;
+  /** Absent unless each request is logged. */
+  readonly #requests: SessionRequests | undefined;
   /** The client has ended its requests; what it asked for is still answered. */
   #ending = false;
   #over: SessionEnd | undefined;
@@ -66,6 +69,7 @@ export class Session implements SessionLockHost {
     this.#dependencies = dependencies;
     this.#carrier = carrier;
     this.#gather = gather;
+    this.#requests = dependencies.logger.isLevelEnabled("debug") ? new SessionRequests(dependencies) : undefined;
     this.#pulse = new SessionPulse({
       clock: dependencies.clock,
       limits: dependencies.limits,
@@ -170,6 +174,7 @@ export class Session implements SessionLockHost {
 
   push(number: number, event: SessionEvent["event"], forced?: ForcedBy): void {
     if (this.#over === undefined) {
+      this.#requests?.answered(number, event);
       this.#dependencies.logger.trace({ number, event: event.case }, "session event");
       this.#outbox.push(
         forced === undefined
@@ -193,13 +198,15 @@ export class Session implements SessionLockHost {
     this.#locks.delete(lock.number);
   }
 
-  #execute({ number, command }: SessionCommand): void {
+  #execute(asked: SessionCommand): void {
+    const { number, command } = asked;
     if (number === 0 || this.#locks.has(number) || this.#unanswered.has(number)) {
       this.break(
         new LockError("invalid-command", `number ${number} is 0 or in use; give each command a number of its own`),
       );
       return;
     }
+    this.#requests?.asked(asked);
     try {
       switch (command.case) {
         case "lock": {
@@ -321,6 +328,7 @@ export class Session implements SessionLockHost {
   }
 
   #finish(error: Error | undefined): void {
+    this.#requests?.end();
     this.#over = { error };
     this.#pulse.stop();
     this.#dependencies.sessions.closed(this);

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from "@metasrv/wire";
 import type { Logger } from "pino";
 import type { EtcdClient } from "./rpc/etcd-client.js";
+import { EtcdRefusal } from "./rpc/etcd-refusal.js";
 
 /** What a database's size is watched with. */
 export interface DatabaseSizeOptions {
@@ -25,10 +26,17 @@ export class DatabaseSize {
   #timer: Timer | undefined;
   /** The part of the quota that is the next one to be warned of. */
   #warnAt = firstWarning;
+  #refused = false;
+  #bytes: number | undefined;
 
   constructor(options: DatabaseSizeOptions) {
     this.#options = options;
     this.#schedule();
+  }
+
+  /** As it was when it was looked at last; undefined on a server that does not lead. */
+  get bytes(): number | undefined {
+    return this.#bytes;
   }
 
   close(): void {
@@ -45,10 +53,12 @@ export class DatabaseSize {
   async #check(): Promise<void> {
     const { client, logger, quotaBytes, leads, requestTimeoutMs } = this.#options;
     if (!leads()) {
+      this.#bytes = undefined;
       return;
     }
     try {
       const bytes = await client.databaseBytes(requestTimeoutMs);
+      this.#bytes = bytes;
       const used = bytes / quotaBytes;
       if (used < firstWarning) {
         this.#warnAt = firstWarning;
@@ -60,6 +70,13 @@ export class DatabaseSize {
         );
       }
     } catch (error) {
+      if (error instanceof EtcdRefusal && !this.#refused) {
+        this.#refused = true;
+        logger.warn(
+          { why: error.message },
+          "etcd does not tell this server the size of its database: watch it yourself",
+        );
+      }
       logger.debug({ err: error }, "etcd did not tell the size of its database");
     }
   }
