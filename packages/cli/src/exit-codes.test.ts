@@ -52,7 +52,7 @@ describe("metactl run ends", () => {
     [["--name", "x", "--try", "--wait", "3s", "true"], "cannot be used with option"],
     [["--name", "x", "--permits", "2", "true"], "--permits needs --limit"],
     [["--name", "x", "--ttl", "10s", "--grace", "5s", "true"], "must be half of --ttl (10000 ms) at most"],
-    [["--name", "x", "--events-fd", "9", "true"], "descriptor 9 is not open"],
+    [["--name", "x", "--events-fd", "200", "true"], "descriptor 200 is not open"],
     [["--name", "x".repeat(1025), "true"], "1024"],
     [["--name", "x", "--nonsense", "true"], "unknown option '--nonsense'"],
   ])(

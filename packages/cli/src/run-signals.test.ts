@@ -14,7 +14,7 @@ beforeAll(async () => {
 // The child tells the ids of itself and of its own child, and of each signal that it gets.
 const counting = `
 trap 'echo got-INT' INT; trap 'echo got-TERM' TERM; trap 'echo got-USR1' USR1; trap 'echo got-HUP; exit 4' HUP
-sleep 300 &
+(trap '' USR1; exec sleep 300) &
 echo "pids $$ $!"
 while :; do wait; kill -0 $! 2>/dev/null || break; done
 `;
@@ -45,15 +45,16 @@ describe("without a terminal", () => {
   test.each(["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const)(
     "%s ends a wait, and nothing is left in the queue",
     async (signal) => {
-      await using holder = Metactl.start({ args: ["hold", "wait"], url: server.url });
+      const name = `wait-${signal}`;
+      await using holder = Metactl.start({ args: ["hold", name], url: server.url });
       await holder.written(/"token"/);
-      const args = ["run", "--name", "wait", "--json", "--", "echo", "ran"];
+      const args = ["run", "--name", name, "--json", "--", "echo", "ran"];
       await using waiting = Metactl.start({ args, url: server.url });
-      await waiting.written(/"event":"waiting","name":"wait","position":1,"waiters":1/, 2);
+      await waiting.written(/"event":"waiting","name":"wait-\w+","position":1,"waiters":1/, 2);
       waiting.kill(signal);
       const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, SIGQUIT: 131 };
       expect(await waiting.ended).toMatchObject({ code: codes[signal], stdout: "" });
-      const shown = await metactl({ args: ["show", "wait", "--json"], url: server.url });
+      const shown = await metactl({ args: ["show", name, "--json"], url: server.url });
       expect(JSON.parse(shown.stdout)).toMatchObject({ holderCount: 1, waiters: 0 });
     },
     timeoutMs,

@@ -110,9 +110,15 @@ function tellEnd(output: Output, { code, signal, lost }: RunEnd): void {
 }
 
 function checkOpen(fd: number): void {
+  let isOpen: boolean;
   try {
-    fstatSync(fd);
-  } catch (error) {
-    throw new ExitError(exitCodes.usage, `--events-fd: descriptor ${fd} is not open`, { cause: error });
+    const stats = fstatSync(fd);
+    // Node's own descriptors, such as that of epoll, are of no kind.
+    isOpen = stats.isFile() || stats.isFIFO() || stats.isSocket() || stats.isCharacterDevice();
+  } catch {
+    isOpen = false;
+  }
+  if (!isOpen) {
+    throw new ExitError(exitCodes.usage, `--events-fd: descriptor ${fd} is not open`);
   }
 }
