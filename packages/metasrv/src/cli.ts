@@ -37,7 +37,7 @@ const misused = 2;
 
 /**
  * Runs the command line. Returns once a server serves, or once another command is done. A server ends its process on
- * SIGTERM or SIGINT.
+ * SIGTERM or SIGINT, and reads its TLS files again on SIGHUP.
  *
  * @param argv - as in `process.argv`
  */
@@ -145,6 +145,10 @@ async function serve({ config, logLevel, logFormat, ...options }: StartCommandOp
   const exit = exitOnceWritten(output);
   let server: RunningServer | undefined;
   stopOnSignals({ logger, exit, stop: () => server?.stop() });
+  process.on("SIGHUP", () => {
+    logger.info("told to reload");
+    void server?.reload();
+  });
   endOnFaults(logger, exit);
   try {
     server = await startServer(input, { logger, fatal: () => void exit(fatalExitCode) });

@@ -6,6 +6,7 @@ import { duration, durationMs } from "./config/duration.js";
 import { etcdAccessSchema } from "./log/etcd/rpc/etcd-access.js";
 import { logFormats } from "./logger.js";
 import { metricsSchema } from "./metrics/metrics-config.js";
+import { tlsSchema } from "./tls/tls-settings.js";
 
 const whole = z.int().min(0);
 
@@ -19,6 +20,10 @@ export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "s
  */
 export const configFileSchema = z.strictObject({
   bindAddr: z.string().optional().describe("Where to listen, as host:port; port 0 lets the system choose."),
+  insecureListen: z
+    .boolean()
+    .optional()
+    .describe("Listen where other machines reach this server, although callers need not prove who they are."),
   serverAddr: z.string().optional().describe("Where other servers and clients reach this one, as host:port."),
   memberTtl: duration.optional().describe("After how much silence other servers take over from a dead one."),
   drain: duration.optional().describe("How long clients may take to move to other servers before this one stops."),
@@ -57,6 +62,7 @@ export const configFileSchema = z.strictObject({
     })
     .optional(),
   metrics: metricsSchema.optional(),
+  tls: tlsSchema.optional(),
 });
 
 /** What a config file says. */
@@ -131,6 +137,7 @@ function inputOf({ store = {}, limits = {}, ...file }: ConfigFile): ConfigInput 
   const hasAccess = tls !== undefined || username !== undefined || passwordFile !== undefined;
   return {
     bindAddr: file.bindAddr,
+    insecureListen: file.insecureListen,
     serverAddr: file.serverAddr,
     backend: store.backend,
     storeAddrs: store.addrs,
@@ -142,6 +149,7 @@ function inputOf({ store = {}, limits = {}, ...file }: ConfigFile): ConfigInput 
     memberTtlSeconds: memberTtlMs === undefined ? undefined : memberTtlMs / 1000,
     drainMs: ms(file.drain),
     metrics: file.metrics,
+    tls: file.tls,
     limits: {
       ...numbers,
       defaultTtlMs: ms(defaultTtl),

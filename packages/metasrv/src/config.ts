@@ -1,7 +1,8 @@
 import { type EtcdAccess, etcdAccessSchema } from "./log/etcd/rpc/etcd-access.js";
 import { type MetricsConfig, type MetricsInput, metricsSchema } from "./metrics/metrics-config.js";
-import { type Address, formatAddress, parseAddress } from "./model/address.js";
+import { type Address, formatAddress, isLoopback, parseAddress } from "./model/address.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
+import { completeTls, type TlsInput, tlsSchema,type TlsSettings } from "./tls/tls-settings.js";
 
 /** Where the locks are kept. */
 export type Backend = "memory" | "etcd";
@@ -10,6 +11,8 @@ export type Backend = "memory" | "etcd";
 export interface ConfigInput {
   /** Where to listen, as host:port; port 0 lets the system choose. `127.0.0.1:3002` by default. */
   readonly bindAddr?: string | undefined;
+  /** Whether `bindAddr` may be one that other machines reach although callers need not prove who they are. */
+  readonly insecureListen?: boolean | undefined;
   /** Where other members and clients reach this server, as host:port; the bound address by default. */
   readonly serverAddr?: string | undefined;
   /** `etcd` when there are store addresses, else `memory`. */
@@ -35,6 +38,8 @@ export interface ConfigInput {
   readonly drainMs?: number | undefined;
   /** Whether `/metrics` is served, and in which families locks are counted there. */
   readonly metrics?: MetricsInput | undefined;
+  /** Certificates, and who needs one; without it, there is no TLS. */
+  readonly tls?: TlsInput | undefined;
   readonly limits?: { readonly [K in keyof Limits]?: Limits[K] | undefined } | undefined;
 }
 
@@ -60,11 +65,12 @@ export interface Config {
   /** See {@link ConfigInput.drainMs}. */
   readonly drainMs: number;
   readonly metrics: MetricsConfig;
+  readonly tls: TlsSettings | undefined;
   readonly limits: Limits;
 }
 
 /** A setting of {@link ConfigInput}; one in a section has the section's name before it. */
-export type Setting = Exclude<keyof ConfigInput, "limits"> | keyof Limits | `store.${string}`;
+export type Setting = Exclude<keyof ConfigInput, "limits"> | keyof Limits | `store.${string}` | `tls.${string}`;
 
 /** A setting cannot be used; the message says what was expected and what came. */
 export class ConfigError extends Error {
@@ -108,14 +114,39 @@ export function completeConfig(input: ConfigInput = {}): Config {
   if (serverAddr !== undefined && (parseAddress(serverAddr)?.port ?? 0) === 0) {
     throw new ConfigError("serverAddr", `expected host:port, such as metasrv-1.example:3002; got "${serverAddr}"`);
   }
-  return {
+  const config = {
     bind,
     serverAddr,
     store: completeStore(input),
     drainMs: checkNumber("drainMs", input.drainMs ?? defaults.drainMs, 0, longestTimerMs),
     metrics: completeMetrics(input.metrics ?? {}),
+    tls: input.tls && completeTls(checkTls(input.tls)),
     limits: completeLimits(input.limits ?? {}),
   };
+  if (opensToStrangers(config) && input.insecureListen !== true) {
+    throw new ConfigError(
+      "bindAddr",
+      `other machines reach ${bindAddr}, and whoever does could take any lock, and force others out of theirs; ask clients ` +
+        "for certificates (--tls-client-ca), listen on 127.0.0.1, or allow it with --insecure-listen if the network keeps " +
+        "strangers out",
+    );
+  }
+  return config;
+}
+
+/** Whether those who are not known here can do something. */
+export function opensToStrangers({ bind, tls }: Config): boolean {
+  const identified = tls?.clientAuth === "require";
+  return !identified && !isLoopback(bind.host);
+}
+
+function checkTls(input: TlsInput): TlsInput {
+  const { data, error } = tlsSchema.safeParse(input);
+  if (data === undefined) {
+    const [issue] = error.issues;
+    throw new ConfigError(["tls", ...(issue?.path ?? [])].join(".") as Setting, issue?.message ?? error.message);
+  }
+  return data;
 }
 
 /** The address that others are told: the configured one, or else the bound one. */

@@ -18,7 +18,10 @@ export interface LoggerOptions {
  * {@link repeatedEveryMs}, with how many there were in between.
  */
 export const repeatedMessages: ReadonlySet<unknown> = new Set([
+  "a TLS handshake failed",
+  "a client was refused for its certificate",
   "a connection could not be accepted",
+  "a connection was refused",
   "a request failed unexpectedly",
   "could not join yet; trying again",
   "etcd does not answer yet; trying again",

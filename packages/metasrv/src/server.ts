@@ -8,6 +8,7 @@ import {
   completeConfig,
   type Config,
   type ConfigInput,
+  opensToStrangers,
   type StoreConfig,
 } from "./config.js";
 import { Fold } from "./fold/fold.js";
@@ -28,12 +29,18 @@ import { LockError } from "./model/lock-errors.js";
 import { LockNode } from "./node/lock-node.js";
 import { OpenSessions } from "./session/open-sessions.js";
 import { sendAwayWhenUnready } from "./session/unready.js";
+import { ServerCredentials } from "./tls/server-credentials.js";
 import { version } from "./version.js";
 
 /** A server that serves. */
 export interface RunningServer {
   /** The address that it listens on, as host:port. */
   readonly address: string;
+  /**
+   * Looks at the TLS files now, which it does by itself every 30 seconds. New connections use what they have, if that is
+   * good; else what was there before is used on, and the log says why. Harmless without TLS.
+   */
+  reload(): Promise<void>;
   /**
    * Asks the clients of open sessions to move to other members, if there are any, and waits until they have moved, for
    * as long as is configured. Then it stops accepting connections, ends every wait with UNAVAILABLE, leaves held locks
@@ -62,7 +69,7 @@ const connectionsStopMs = 2_500;
  * @param options.logger - silent by default
  * @param options.fatal - called when this process must end at once, because it cannot know any more who holds which lock;
  *   by default, it ends the process with exit code 70
- * @throws ConfigError when the configuration cannot be used; Error when the address cannot; LockError
+ * @throws ConfigError when the configuration cannot be used; Error when the address or a TLS file cannot; LockError
  *   `store-unavailable` when the store could not be reached in the configured time; FatalError when what is in the store
  *   cannot be read
  */
@@ -79,6 +86,8 @@ export async function startServer(
   const { limits } = config;
   const clock = systemClock;
   const metrics = config.metrics.enabled ? new Metrics(config.metrics.families) : undefined;
+  const { tls: settings } = config;
+  const credentials = settings && (await ServerCredentials.open({ settings, clock, unixMs: () => Date.now(), logger }));
   const locks = new LockNode({
     log: createLog(config.store, { clock, logger, fatal: failStop, entryWritten: metrics?.entryWritten }),
     clock,
@@ -89,7 +98,11 @@ export async function startServer(
   });
   const shutdown = new AbortController();
   const sessions = new OpenSessions();
-  const readiness = new Readiness({ clock, problems: () => [...locks.problems(), ...sessions.problems()] });
+  const readiness = new Readiness({
+    clock,
+    problems: () => [...locks.problems(), ...sessions.problems()],
+    warnings: () => credentials?.warnings() ?? [],
+  });
   const dependencies = {
     locks,
     cluster: locks.cluster,
@@ -122,7 +135,13 @@ export async function startServer(
 
   // Listening comes first, because it fails at once and tells the port. Until the node has joined, it refuses every
   // request as "not a member".
-  const listener = await Listener.start({ bind: config.bind, handler, streamHandler, clock, logger });
+  const tls = settings && credentials && { settings, credentials };
+  const listener = await Listener.start({ bind: config.bind, handler, streamHandler, tls, clock, logger }).catch(
+    (error: unknown) => {
+      credentials?.stop();
+      throw error;
+    },
+  );
   const drain = async () => {
     if (config.drainMs > 0 && locks.cluster.hasPeers) {
       logger.info({ sessions: sessions.size }, "draining");
@@ -133,6 +152,7 @@ export async function startServer(
   };
   let stopSendingAway: () => void = () => undefined;
   const stop = async () => {
+    credentials?.stop();
     await drain();
     stopSendingAway();
     logger.info({ sessions: sessions.size }, "stopping");
@@ -157,7 +177,13 @@ export async function startServer(
   stopSendingAway = sendAwayWhenUnready({ readiness, sessions, hasPeers: () => locks.cluster.hasPeers, clock, logger });
   announce(config, listener.address, logger);
   let stopped: Promise<void> | undefined;
-  return { address: listener.address, stop: () => (stopped ??= stop()) };
+  return {
+    address: listener.address,
+    reload: async () => {
+      await credentials?.reload();
+    },
+    stop: () => (stopped ??= stop()),
+  };
 }
 
 function createLog(store: StoreConfig, options: LogOptions): CommandLog {
@@ -188,6 +214,9 @@ function announce(config: Config, address: string, logger: Logger): void {
     logger.info("locks are kept in memory: they live only as long as this process, and no other server knows them");
   } else if (advertisesWildcard(config)) {
     logger.warn({ serverAddr }, "others are told an address that they cannot reach; configure the server address");
+  }
+  if (opensToStrangers(config)) {
+    logger.warn({ address }, "whoever reaches this server can take any lock, and force others out of theirs");
   }
   logger.info({ address, serverAddr, backend, version }, "listening");
 }

@@ -1,5 +1,6 @@
 import { Code, ConnectError, createContextKey, type HandlerContext } from "@connectrpc/connect";
 import { LockError } from "../model/lock-errors.js";
+import type { Connection } from "./connection.js";
 
 /** The far end of a request, as the connection knows it. */
 export interface FarEnd {
@@ -7,6 +8,8 @@ export interface FarEnd {
   disconnected(): boolean;
   /** Breaks the request off, whatever is still to be sent. */
   reset(): void;
+  /** What the request came by; absent within one process. */
+  readonly connection?: Connection | undefined;
 }
 
 /** Who waits for the answer to a call. */

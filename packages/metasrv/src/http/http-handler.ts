@@ -15,6 +15,7 @@ import {
 } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
 import { type FarEnd, farEndKey } from "../api/caller.js";
+import { connectionOf } from "../api/connection.js";
 import { withPlainIntegers } from "./json-integers.js";
 import type { Probe } from "./probes.js";
 
@@ -194,10 +195,15 @@ function farEndOf(request: Request): FarEnd {
       reset: () => {
         stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
       },
+      connection: session && connectionOf(session),
     };
   }
   const { socket } = request;
-  return { disconnected: () => socket.destroyed, reset: () => socket.destroy() };
+  return {
+    disconnected: () => socket.destroyed,
+    reset: () => socket.destroy(),
+    connection: connectionOf(socket),
+  };
 }
 
 function sendText(request: Request, response: Response, status: number, text: string): void {

@@ -10,6 +10,7 @@ import {
   readSessionRequest,
   writeSessionResponse,
 } from "@metasrv/wire";
+import { connectionOf } from "../api/connection.js";
 import { toConnectError } from "../api/rpc-errors.js";
 import { LockError } from "../model/lock-errors.js";
 import type { ServiceDependencies } from "../session/service-dependencies.js";
@@ -50,6 +51,9 @@ export function serveSessionStream(
     },
   });
   let ended = false;
+  const stopHearing = connectionOf(stream.session ?? stream).onLeave(() => {
+    session.drain();
+  });
 
   function send(): void {
     while (!stream.writableNeedDrain && !ended && !stream.destroyed) {
@@ -107,6 +111,7 @@ export function serveSessionStream(
   });
   stream.on("close", () => {
     shutdownSignal.removeEventListener("abort", onShutdown);
+    stopHearing();
     session.break(gone());
     const reason = session.over?.error;
     log.end({ method, message: undefined, error: reason && toConnectError(reason, logger), startedAtMs });

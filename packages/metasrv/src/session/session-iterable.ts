@@ -58,6 +58,9 @@ export async function* sessionResponses(
   if (signal.aborted) {
     onAbort();
   }
+  const stopHearing = farEnd.connection?.onLeave(() => {
+    session.drain();
+  });
   opened(session, gate);
   try {
     for (;;) {
@@ -74,6 +77,7 @@ export async function* sessionResponses(
     }
   } finally {
     signal.removeEventListener("abort", onAbort);
+    stopHearing?.();
     session.break(undefined);
     gate.set(true);
   }
