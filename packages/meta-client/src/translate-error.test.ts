@@ -7,6 +7,8 @@ import {
   InvalidArgumentError,
   LimitExceededError,
   LockLostError,
+  PermissionDeniedError,
+  UnauthenticatedError,
   UnexpectedError,
   WaitTimeoutError,
 } from "./meta-errors.js";
@@ -51,6 +53,8 @@ describe("translateError", () => {
   test.each([
     [Code.InvalidArgument, undefined, InvalidArgumentError],
     [Code.ResourceExhausted, undefined, LimitExceededError],
+    [Code.Unauthenticated, undefined, UnauthenticatedError],
+    [Code.PermissionDenied, undefined, PermissionDeniedError],
     [Code.Unavailable, undefined, EndpointFailure],
     [Code.Aborted, nodeError, EndpointFailure],
     [Code.Canceled, undefined, EndpointFailure],
@@ -59,7 +63,6 @@ describe("translateError", () => {
     [Code.Internal, nodeError, EndpointFailure],
     [Code.Internal, undefined, UnexpectedError],
     [Code.Unimplemented, undefined, UnexpectedError],
-    [Code.PermissionDenied, undefined, UnexpectedError],
     [Code.FailedPrecondition, undefined, UnexpectedError],
   ])("code %i without a detail, cause %p", (code, cause, expected) => {
     expect(translateError(rpcError(code, undefined, cause), call)).toBeInstanceOf(expected);

@@ -6,6 +6,8 @@ import {
   LimitExceededError,
   LockLostError,
   type MetaError,
+  PermissionDeniedError,
+  UnauthenticatedError,
   UnexpectedError,
   WaitTimeoutError,
 } from "./meta-errors.js";
@@ -18,7 +20,16 @@ export interface FailedCall {
 }
 
 type Kind =
-  "invalid-argument" | "wait-timeout" | "lost" | "limit" | "endpoint" | "too-old" | "unexpected" | "own-fault";
+  | "invalid-argument"
+  | "wait-timeout"
+  | "lost"
+  | "limit"
+  | "unauthenticated"
+  | "denied"
+  | "endpoint"
+  | "too-old"
+  | "unexpected"
+  | "own-fault";
 
 // What each reason means to the client. A reason that is added to the contract does not compile until it has a line
 // here.
@@ -83,6 +94,10 @@ export function translateError(error: unknown, call: FailedCall): EndpointFailur
     }
     case "limit":
       return new LimitExceededError(message, { cause: error });
+    case "unauthenticated":
+      return new UnauthenticatedError(message, { cause: error });
+    case "denied":
+      return new PermissionDeniedError(message, { cause: error });
     case "endpoint":
       return new EndpointFailure(call.endpoint, message || Code[rpcError.code], call.sent, { cause: error });
     case "too-old":
@@ -124,6 +139,10 @@ function kindOf(error: ConnectError, detail: ErrorDetail | undefined): Kind {
       return "invalid-argument";
     case Code.ResourceExhausted:
       return "limit";
+    case Code.Unauthenticated:
+      return "unauthenticated";
+    case Code.PermissionDenied:
+      return "denied";
     case Code.Unavailable:
       return "endpoint";
     // Without a detail of ours, these codes come from the end of the connection, or from a proxy on the way, such as
