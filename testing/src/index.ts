@@ -1,3 +1,5 @@
+export type { Certificate, CertificateAuthority, CertificateOptions } from "./certificates.js";
+export { createCertificateAuthority, createSelfSignedCertificate } from "./certificates.js";
 export type { ChildOptions, Exit } from "./child.js";
 export { Child } from "./child.js";
 export type { Etcd, EtcdCluster, EtcdOptions } from "./etcd.js";
