@@ -25,8 +25,8 @@ export const systemParts: ClientParts = {
   clock: backgroundClock,
   timing: defaultTiming,
   random: Math.random,
-  createChannel: (endpoint, { protocol, tls, onCarrier }, { clock, timing }, onDraining) => {
-    const connection = new Connection({ endpoint, protocol, tls, clock, ...timing });
+  createChannel: (endpoint, { protocol, tls, credentials, onCarrier }, { clock, timing }, onDraining) => {
+    const connection = new Connection({ endpoint, protocol, tls, credentials, clock, ...timing });
     const { connectTimeoutMs: openTimeoutMs, attemptTimeoutMs: leaveTimeoutMs } = timing;
     return new SessionChannel({
       endpoint,

@@ -7,8 +7,14 @@ import type { Member } from "./member.js";
 /** The calls of operators. */
 export type Inspections = Client<typeof InspectService> & Client<typeof AdminService>;
 
+/** What a call goes out with. */
+export interface CallSetup {
+  readonly signal: AbortSignal;
+  readonly headers: Record<string, string>;
+}
+
 /** Makes one of them. */
-export type Inspecting<T> = (inspections: Inspections, options: { readonly signal: AbortSignal }) => T;
+export type Inspecting<T> = (inspections: Inspections, options: CallSetup) => T;
 
 /**
  * The way to one endpoint: the seam between what calls mean and how they travel. It asks each request once. The layers

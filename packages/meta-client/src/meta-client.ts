@@ -2,6 +2,7 @@ import { Roster } from "@metasrv/wire";
 import { Cancellation, sleep } from "./cancellation.js";
 import { checkClientOptions, type ClientConfig, type MetaClientOptions } from "./client-options.js";
 import { type ClientParts, systemParts } from "./client-parts.js";
+import { Credentials } from "./credentials.js";
 import { Discovery } from "./discovery.js";
 import {
   type CampaignOptions,
@@ -80,7 +81,7 @@ export class MetaClient implements AsyncDisposable {
     this.#config = config;
     this.#parts = all;
     const random = config.firstEndpoint === "random";
-    const createChannel = (endpoint: string, onDraining = (): void => undefined): LockChannel =>
+    const createChannel = (endpoint: string, onDraining: () => void): LockChannel =>
       all.createChannel(endpoint, config, all, onDraining);
     // The order is random, so that the clients of a server that fails spread over all others.
     this.#ring = new EndpointRing(random ? shuffled(config.endpoints, all.random) : config.endpoints, {
@@ -98,7 +99,9 @@ export class MetaClient implements AsyncDisposable {
         ring: this.#ring,
         given: config.endpoints,
         spread: random,
-        createChannel,
+        mayGoTo: (url) => config.credentials.mayGoTo(url),
+        createChannel: (endpoint) =>
+          all.createChannel(endpoint, { ...config, credentials: new Credentials() }, all, () => undefined),
       });
     }
     const deadPeerMs = timing.connectTimeoutMs + timing.pingIntervalMs + timing.pingTimeoutMs;

@@ -4,11 +4,13 @@ import { ErrorDetailSchema, type LockService, Reason } from "@metasrv/proto/meta
 import { backgroundClock } from "@metasrv/wire";
 import type { Carrier } from "./carrier.js";
 import { Connection } from "./connection.js";
+import { Credentials } from "./credentials.js";
 import { SessionOpener } from "./session-opener.js";
 import type { SessionStream } from "./session-stream.js";
 import { http1LockServer, lockServer, silentServer, streamServer, type TestServer } from "./testing/http2-server.js";
 import { Inbox } from "./testing/inbox.js";
 import { defaultTiming } from "./timing.js";
+import { checkTls } from "./tls-options.js";
 
 type Service = Partial<ServiceImpl<typeof LockService>>;
 
@@ -69,7 +71,8 @@ async function openerTo(starting: Promise<TestServer>, options: { readonly openT
     ...defaultTiming,
     endpoint,
     protocol: "connect",
-    tls: undefined,
+    tls: checkTls(undefined),
+    credentials: new Credentials(),
     clock: backgroundClock,
   });
   const told: Carrier[] = [];

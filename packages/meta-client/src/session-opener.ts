@@ -1,4 +1,4 @@
-import { ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorDetailSchema } from "@metasrv/proto/metasrv/v1";
 import type { BackoffOptions, Clock } from "@metasrv/wire";
 import { openAttachWire } from "./attach-wire.js";
@@ -43,8 +43,19 @@ export class SessionOpener {
     this.#options = options;
   }
 
-  /** @throws what opening it failed with */
+  /** @throws what opening it failed with, the second time if the server did not accept the token of the first */
   async open(): Promise<SessionStream> {
+    try {
+      return await this.#open();
+    } catch (error) {
+      if (!this.#options.connection.mayAskAgain(error)) {
+        throw error;
+      }
+      return await this.#open();
+    }
+  }
+
+  async #open(): Promise<SessionStream> {
     const { connection } = this.#options;
     const known = this.#known;
     if (known === undefined) {
@@ -185,7 +196,13 @@ class Attempt {
       openWire: (listener) =>
         kind === "stream"
           ? openSessionWire(connection, listener)
-          : Promise.resolve(openAttachWire(connection.transportOf(kind), listener, { clock, sendTimeoutMs, backoff })),
+          : Promise.resolve(
+              openAttachWire(connection.transportOf(kind), listener, {
+                ...{ clock, sendTimeoutMs, backoff },
+                headers: () => connection.headers(),
+                mayAskAgain: (error) => connection.mayAskAgain(error),
+              }),
+            ),
       clock,
       holdProcess: (hold) => {
         if (hold) {
@@ -221,7 +238,8 @@ class Attempt {
   }
 }
 
-/** Whether an error is the server's own answer, which would be the same by any carrier. */
+/** Whether an error is the server's own answer, or about who asks. It would be the same by any carrier. */
 function isOurs(error: unknown): boolean {
-  return ConnectError.from(error).findDetails(ErrorDetailSchema).length > 0;
+  const rpcError = ConnectError.from(error);
+  return rpcError.code === Code.Unauthenticated || rpcError.findDetails(ErrorDetailSchema).length > 0;
 }

@@ -5,12 +5,13 @@ import {
   InvalidArgumentError,
   LimitExceededError,
   LockLostError,
-  type MetaError,
+  MetaError,
   PermissionDeniedError,
   UnauthenticatedError,
   UnexpectedError,
   WaitTimeoutError,
 } from "./meta-errors.js";
+import { tlsTrouble } from "./tls-trouble.js";
 
 /** The call that failed. */
 export interface FailedCall {
@@ -80,6 +81,9 @@ const kindOfReason: Record<Exclude<Reason, Reason.UNSPECIFIED>, Kind> = {
  *   caller
  */
 export function translateError(error: unknown, call: FailedCall): EndpointFailure | MetaError {
+  if (error instanceof MetaError) {
+    return error;
+  }
   const rpcError = ConnectError.from(error);
   const detail = rpcError.findDetails(ErrorDetailSchema)[0];
   const message = rpcError.rawMessage;
@@ -98,8 +102,10 @@ export function translateError(error: unknown, call: FailedCall): EndpointFailur
       return new UnauthenticatedError(message, { cause: error });
     case "denied":
       return new PermissionDeniedError(message, { cause: error });
-    case "endpoint":
-      return new EndpointFailure(call.endpoint, message || Code[rpcError.code], call.sent, { cause: error });
+    case "endpoint": {
+      const why = tlsTrouble(error) ?? (message || Code[rpcError.code]);
+      return new EndpointFailure(call.endpoint, why, call.sent, { cause: error });
+    }
     case "too-old":
       return new UnexpectedError(message, { cause: error });
     case "unexpected":
