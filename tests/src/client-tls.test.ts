@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
-import { type Carrier, MetaClient, type MetaClientOptions, UnavailableError } from "@metasrv/meta-client";
+import { type ClientEvents, MetaClient, type MetaClientOptions, UnavailableError } from "@metasrv/meta-client";
 import {
   type Certificate,
   type CertificateAuthority,
@@ -45,7 +45,7 @@ function client(url: string, options: Partial<MetaClientOptions> = {}): MetaClie
   return meta;
 }
 
-const ways: [string, Partial<TlsFrontOptions>, Partial<MetaClientOptions>, Partial<Carrier>][] = [
+const ways: [string, Partial<TlsFrontOptions>, Partial<MetaClientOptions>, Partial<ClientEvents["connected"]>][] = [
   ["HTTP/2, by Connect", {}, {}, { carrier: "stream", httpVersion: "2" }],
   ["HTTP/2, by gRPC", {}, { protocol: "grpc" }, { carrier: "stream", httpVersion: "2" }],
   ["HTTP/2 that nobody announces", { protocols: [] }, {}, { carrier: "stream", httpVersion: "2" }],
@@ -54,8 +54,9 @@ const ways: [string, Partial<TlsFrontOptions>, Partial<MetaClientOptions>, Parti
 
 describe.each(ways)("over TLS and %s", (_, frontOptions, options, carrier) => {
   test("locks are had, refused, waited for, looked at and listed", async () => {
-    const told: Carrier[] = [];
-    const meta = client((await front(frontOptions)).url, { ...options, onCarrier: (found) => told.push(found) });
+    const told: ClientEvents["connected"][] = [];
+    const meta = client((await front(frontOptions)).url, options);
+    meta.on("connected", (event) => told.push(event));
     const first = await meta.lock("a");
     expect(await meta.tryLock("a")).toBeNull();
     const next = meta.lock("a");

@@ -1,5 +1,4 @@
 import { hostname } from "node:os";
-import type { Carrier } from "./carrier.js";
 import type { Protocol } from "./connection.js";
 import { Credentials, type RequestHeaders, type Token } from "./credentials.js";
 import { checkBoolean, checkDurationMs, checkObject, checkText, invalid } from "./lock-arguments.js";
@@ -35,11 +34,6 @@ export interface MetaClientOptions {
    */
   readonly discover?: boolean | undefined;
   /**
-   * Told how an endpoint is reached, once that was found out, and again when it has changed: by one stream, or, where HTTP/2
-   * does not go all the way to the server, by a stream of answers and calls. For logs; nothing depends on it.
-   */
-  readonly onCarrier?: ((carrier: Carrier) => void) | undefined;
-  /**
    * Whether code inside of `withLock` and its kin is known to hold the lock: to ask for it again is an error at once, `current`
    * finds it, and servers are told of it, so that they find deadlocks. It costs little from Node 24 on. Default: true from Node
    * 24 on, else false.
@@ -69,7 +63,6 @@ export interface ClientConfig {
   readonly unavailableAfterMs: number;
   readonly firstEndpoint: "random" | "listed";
   readonly discover: boolean;
-  readonly onCarrier: ((carrier: Carrier) => void) | undefined;
   readonly trackNesting: boolean;
   readonly tls: TlsSource;
   readonly credentials: Credentials;
@@ -84,7 +77,7 @@ const example = '"http://127.0.0.1:3002"';
 export function checkClientOptions(options: unknown): ClientConfig {
   checkObject("options", options, `an object such as { endpoints: [${example}] }`);
   const given = options as Record<string, unknown>;
-  const { endpoints, protocol, owner, unavailableAfterMs, firstEndpoint, onCarrier, ...flags } = given;
+  const { endpoints, protocol, owner, unavailableAfterMs, firstEndpoint, ...flags } = given;
   if (!Array.isArray(endpoints) || endpoints.length === 0) {
     throw invalid("endpoints", `a list of at least one URL such as ${example}`, endpoints);
   }
@@ -100,9 +93,6 @@ export function checkClientOptions(options: unknown): ClientConfig {
         "does not go all the way to the server",
     );
   }
-  if (onCarrier !== undefined && typeof onCarrier !== "function") {
-    throw invalid("onCarrier", "a function", onCarrier);
-  }
   const urls = [...new Set(endpoints.map((endpoint, index) => checkEndpoint(`endpoints[${index}]`, endpoint)))];
   return {
     endpoints: urls,
@@ -111,7 +101,6 @@ export function checkClientOptions(options: unknown): ClientConfig {
     unavailableAfterMs: checkDurationMs("unavailableAfterMs", unavailableAfterMs, 1) ?? 10_000,
     firstEndpoint: firstEndpoint ?? "random",
     discover: checkBoolean("discover", flags.discover) ?? true,
-    onCarrier: onCarrier as ClientConfig["onCarrier"],
     trackNesting:
       checkBoolean("trackNesting", flags.trackNesting) ??
       Number.parseInt(process.versions.node, 10) >= nodeWithCheapTracking,

@@ -1,4 +1,4 @@
-export type { Carrier } from "./carrier.js";
+export type { ClientEvents, Listener, LockEvent } from "./client-events.js";
 export type { MetaClientOptions } from "./client-options.js";
 export type { Protocol } from "./connection.js";
 export type { RequestHeaders, Token } from "./credentials.js";
@@ -33,6 +33,6 @@ export {
   UnexpectedError,
   WaitTimeoutError,
 } from "./meta-errors.js";
-export type { LockRequest, LockResult, UnlockRequest, UnlockResult } from "./original-form.js";
+export type { LockRequest, LockResult, OriginalForm, UnlockRequest, UnlockResult } from "./original-form.js";
 export type { AcquireOptions, Semaphore, SemaphoreOptions, TryAcquireOptions } from "./semaphore.js";
 export type { Pem, TlsOptions } from "./tls-options.js";

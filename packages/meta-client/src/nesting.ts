@@ -81,7 +81,9 @@ export class Nesting {
 }
 
 /** Where locks are asked for in this package. */
-const ownFiles = ["./meta-client.", "./election."].map((file) => new URL(file, import.meta.url));
+const ownFiles = ["./meta-client.", "./locker.", "./semaphore.", "./election."].map(
+  (file) => new URL(file, import.meta.url),
+);
 
 /** The lines of a stack, without those of this package. */
 function stackOf({ stack = "" }: Error): string {

@@ -5,7 +5,7 @@ import { backgroundClock } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
 import { Connection, type Protocol } from "./connection.js";
 import { Credentials } from "./credentials.js";
-import { EndpointFailure } from "./lock-channel.js";
+import { EndpointFailure, silent } from "./lock-channel.js";
 import { UnexpectedError } from "./meta-errors.js";
 import { SessionChannel, type SessionChannelOptions } from "./session-channel.js";
 import { lockServer, silentServer, type TestServer } from "./testing/http2-server.js";
@@ -18,8 +18,7 @@ const defaults = {
   ...defaultTiming,
   openTimeoutMs: 10_000,
   leaveTimeoutMs: 10_000,
-  onDraining: () => undefined,
-  onCarrier: () => undefined,
+  listener: silent,
 };
 const failureOf = (promise: Promise<unknown>): Promise<unknown> => promise.catch((error: unknown) => error);
 

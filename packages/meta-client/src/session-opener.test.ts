@@ -2,7 +2,7 @@ import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@conn
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { ErrorDetailSchema, type LockService, Reason } from "@metasrv/proto/metasrv/v1";
 import { backgroundClock } from "@metasrv/wire";
-import type { Carrier } from "./carrier.js";
+import type { ClientEvents } from "./client-events.js";
 import { Connection } from "./connection.js";
 import { Credentials } from "./credentials.js";
 import { SessionOpener } from "./session-opener.js";
@@ -75,7 +75,7 @@ async function openerTo(starting: Promise<TestServer>, options: { readonly openT
     credentials: new Credentials(),
     clock: backgroundClock,
   });
-  const told: Carrier[] = [];
+  const told: ClientEvents["connected"][] = [];
   const opener = new SessionOpener({
     ...defaultTiming,
     endpoint,
@@ -83,8 +83,11 @@ async function openerTo(starting: Promise<TestServer>, options: { readonly openT
     clock: backgroundClock,
     openTimeoutMs: 10_000,
     carrierPatienceMs: patienceMs,
-    onDraining: () => undefined,
-    onCarrier: (carrier) => told.push(carrier),
+    listener: {
+      onConnected: (event) => told.push(event),
+      onDisconnected: () => undefined,
+      onDraining: () => undefined,
+    },
     ...options,
   });
   opened.push(server, {
@@ -212,7 +215,7 @@ describe("what was found out", () => {
   test.each([
     ["HTTP/1.1", (service: Service) => http1LockServer(service)],
     ["HTTP/2", (service: Service) => lockServer({ ...service, session: unimplemented })],
-  ])("is remembered, and told once: Attach over %s", async (_, serve) => {
+  ])("is remembered, and told with each session: Attach over %s", async (_, serve) => {
     const { service, came, endAll } = sessions();
     const { opener, told } = await openerTo(serve(service));
     for (let n = 0; n < 3; n++) {
@@ -221,7 +224,7 @@ describe("what was found out", () => {
       await broken(stream);
     }
     expect(came).toEqual(["attach", "attach", "attach"]);
-    expect(told).toHaveLength(1);
+    expect(told).toEqual([told[0], told[0], told[0]]);
   });
 
   test("is forgotten when it opens no session any more", async () => {

@@ -3,8 +3,9 @@ import { ErrorDetailSchema } from "@metasrv/proto/metasrv/v1";
 import type { BackoffOptions, Clock } from "@metasrv/wire";
 import { openAttachWire } from "./attach-wire.js";
 import { Cancellation } from "./cancellation.js";
-import { type Carrier, type CarrierKind, describeCarrier, showsHttp1 } from "./carrier.js";
+import { type CarrierKind, describeCarrier, showsHttp1 } from "./carrier.js";
 import type { Connection } from "./connection.js";
+import type { ChannelListener } from "./lock-channel.js";
 import { SessionStream } from "./session-stream.js";
 import { openSessionWire } from "./session-wire.js";
 
@@ -20,10 +21,7 @@ export interface SessionOpenerOptions {
   readonly sendTimeoutMs: number;
   /** Pauses before a Send is repeated that failed. */
   readonly backoff: BackoffOptions;
-  /** Called when the server is about to stop. */
-  readonly onDraining: () => void;
-  /** Called when it was found out how the endpoint is reached, and again when that has changed. */
-  readonly onCarrier: (carrier: Carrier) => void;
+  readonly listener: ChannelListener;
 }
 
 const passes = "HTTP/2 goes all the way";
@@ -34,10 +32,8 @@ const passes = "HTTP/2 goes all the way";
  */
 export class SessionOpener {
   readonly #options: SessionOpenerOptions;
-  /** The carrier that opened the last session. */
-  #known: CarrierKind | undefined;
-  /** What was told of last. */
-  #told: CarrierKind | undefined;
+  /** The carrier that opened the last session, and why it was that. */
+  #known: { readonly kind: CarrierKind; readonly why: string } | undefined;
 
   constructor(options: SessionOpenerOptions) {
     this.#options = options;
@@ -63,9 +59,9 @@ export class SessionOpener {
     }
     try {
       await connection.ready(new Cancellation());
-      const attempt = this.#attempt(known);
+      const attempt = this.#attempt(known.kind);
       await attempt.opened;
-      return attempt.stream;
+      return this.#found(attempt, known.why);
     } catch (error) {
       if (!isOurs(error)) {
         // The way to the server may have changed, so that is found out anew.
@@ -148,14 +144,15 @@ export class SessionOpener {
     return this.#found(found.winner, found.why);
   }
 
-  #found({ kind, stream }: Attempt, why: string): SessionStream {
-    const { connection, endpoint, onCarrier } = this.#options;
-    this.#known = kind;
+  #found(attempt: Attempt, why: string): SessionStream {
+    const { connection, endpoint, listener } = this.#options;
+    const { kind, stream } = attempt;
+    this.#known = { kind, why };
     connection.use(kind);
-    if (this.#told !== kind) {
-      this.#told = kind;
-      onCarrier(describeCarrier(endpoint, kind, why));
-    }
+    listener.onConnected(describeCarrier(endpoint, kind, why));
+    void stream.over.then((reason) => {
+      listener.onDisconnected(reason);
+    });
     return stream;
   }
 
@@ -189,7 +186,7 @@ class Attempt {
   #lost = false;
 
   constructor(kind: CarrierKind, options: SessionOpenerOptions) {
-    const { endpoint, connection, clock, openTimeoutMs, sendTimeoutMs, backoff, onDraining } = options;
+    const { endpoint, connection, clock, openTimeoutMs, sendTimeoutMs, backoff, listener } = options;
     this.kind = kind;
     this.stream = new SessionStream({
       endpoint,
@@ -217,7 +214,9 @@ class Attempt {
           connection.close(reason);
         }
       },
-      onDraining,
+      onDraining: () => {
+        listener.onDraining();
+      },
     });
     const timer = clock.after(openTimeoutMs, () => {
       this.stream.close(`no session within ${openTimeoutMs} ms`);

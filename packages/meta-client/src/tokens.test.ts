@@ -4,7 +4,7 @@ import type { ClusterService, LockService } from "@metasrv/proto/metasrv/v1";
 import { Cancellation } from "./cancellation.js";
 import { checkClientOptions, type MetaClientOptions } from "./client-options.js";
 import { systemParts } from "./client-parts.js";
-import { EndpointFailure, type LockChannel } from "./lock-channel.js";
+import { EndpointFailure, type LockChannel, silent } from "./lock-channel.js";
 import { PermissionDeniedError, UnauthenticatedError } from "./meta-errors.js";
 import { http1LockServer, lockServer } from "./testing/http2-server.js";
 import { lockRequest } from "./testing/scripted-session.js";
@@ -118,7 +118,7 @@ async function guarded(server: typeof lockServer, options: Partial<MetaClientOpt
   const running = await server(guard.locks, guard.cluster);
   const endpoint = `http://${running.authority}`;
   const config = checkClientOptions({ endpoints: [endpoint], ...options });
-  const channel: LockChannel = systemParts.createChannel(endpoint, config, systemParts, () => undefined);
+  const channel: LockChannel = systemParts.createChannel(endpoint, config, systemParts, silent);
   opened.push(running, { [Symbol.asyncDispose]: () => channel.close(0) });
   return { guard, channel };
 }
