@@ -1,5 +1,6 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { get } from "node:http";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { get, type IncomingMessage } from "node:http";
+import { get as getByTls } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -18,8 +19,19 @@ export interface EtcdOptions {
   readonly extraArgs?: readonly string[];
   /** The folder for its data, which is kept. Absent: a temporary folder, which is removed at the end. */
   readonly dataDir?: string;
+  /** Its clients must use TLS; absent: they must not. etcd reads the files anew for each connection. */
+  readonly tls?: EtcdTlsFiles;
   /** The machines of the members, in order; absent: this one. */
   readonly hosts?: readonly Host[];
+}
+
+/** Files in PEM. */
+export interface EtcdTlsFiles {
+  /** The members' certificate, for servers and for clients: a member is a client of itself. */
+  readonly cert: string;
+  readonly key: string;
+  /** The authority that signs clients' certificates, that of the members among them. Absent: clients need none. */
+  readonly clientCa?: string;
 }
 
 /** A running etcd member. Disposing of it kills it and removes its data. */
@@ -123,22 +135,24 @@ class Member implements Etcd {
   readonly #host: Host | undefined;
   readonly #args: readonly string[];
   readonly #removesData: boolean;
+  readonly #tls: EtcdTlsFiles | undefined;
   #child: Child | undefined;
 
   constructor(
     bin: string,
     place: Place,
     cluster: readonly Place[],
-    { dataDir, extraArgs = [] }: EtcdOptions & { readonly dataDir: string },
+    { dataDir, tls, extraArgs = [] }: EtcdOptions & { readonly dataDir: string },
     removesData: boolean,
   ) {
-    const clientUrl = `http://${place.address}:${place.clientPort}`;
+    const clientUrl = `${tls === undefined ? "http" : "https"}://${place.address}:${place.clientPort}`;
     const peerUrl = peerUrlOf(place);
     this.endpoint = `${place.address}:${place.clientPort}`;
     this.#host = place.host;
     this.#bin = bin;
     this.dataDir = dataDir;
     this.#removesData = removesData;
+    this.#tls = tls;
     this.#args = [
       `--data-dir=${dataDir}`,
       `--name=${place.name}`,
@@ -149,6 +163,8 @@ class Member implements Etcd {
       `--initial-cluster=${cluster.map((other) => `${other.name}=${peerUrlOf(other)}`).join(",")}`,
       "--logger=zap",
       "--log-level=warn",
+      ...(tls === undefined ? [] : [`--cert-file=${tls.cert}`, `--key-file=${tls.key}`]),
+      ...(tls?.clientCa === undefined ? [] : ["--client-cert-auth", `--trusted-ca-file=${tls.clientCa}`]),
       ...extraArgs,
     ];
   }
@@ -161,7 +177,7 @@ class Member implements Etcd {
     const child = await Child.start({ command: this.#bin, args: this.#args, env: environment(), host: this.#host });
     this.#child = child;
     const deadline = performance.now() + HEALTHY_WITHIN_MS;
-    while (!(await isHealthy(this.endpoint))) {
+    while (!(await isHealthy(this.endpoint, this.#tls))) {
       if (child.exit !== undefined) {
         throw new Error(`etcd ended with code ${child.exit.code}; ${child.tail}`);
       }
@@ -209,15 +225,21 @@ function environment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("ETCD_")));
 }
 
-async function isHealthy(endpoint: string): Promise<boolean> {
+async function isHealthy(endpoint: string, tls: EtcdTlsFiles | undefined): Promise<boolean> {
+  const pair = tls && { cert: await readFile(tls.cert), key: await readFile(tls.key), rejectUnauthorized: false };
   return await new Promise((resolve) => {
-    // Not fetch, whose pool keeps connections that a leak check would find.
-    const request = get(`http://${endpoint}/health`, { agent: false, timeout: 1_000 }, (response) => {
+    const answered = (response: IncomingMessage) => {
       response.resume();
       response.once("end", () => {
         resolve(response.statusCode === 200);
       });
-    });
+    };
+    // Not fetch, whose pool keeps connections that a leak check would find.
+    const options = { agent: false, timeout: 1_000 } as const;
+    const request =
+      pair === undefined
+        ? get(`http://${endpoint}/health`, options, answered)
+        : getByTls(`https://${endpoint}/health`, { ...options, ...pair }, answered);
     request.once("timeout", () => request.destroy());
     request.once("error", () => {
       resolve(false);

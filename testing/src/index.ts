@@ -2,7 +2,7 @@ export type { Certificate, CertificateAuthority, CertificateOptions } from "./ce
 export { createCertificateAuthority, createSelfSignedCertificate } from "./certificates.js";
 export type { ChildOptions, Exit } from "./child.js";
 export { Child } from "./child.js";
-export type { Etcd, EtcdCluster, EtcdOptions } from "./etcd.js";
+export type { Etcd, EtcdCluster, EtcdOptions, EtcdTlsFiles } from "./etcd.js";
 export { startEtcd, startEtcdCluster } from "./etcd.js";
 export { freePorts } from "./free-port.js";
 export { HeapProbe } from "./heap-probe-client.js";

@@ -19,6 +19,7 @@ export class LockLoad implements AsyncDisposable {
   readonly #clients: readonly MetaClient[];
   readonly #workers: Promise<void>[];
   readonly #unexpected: unknown[] = [];
+  #unavailable = 0;
   #stopping = false;
 
   constructor({ endpoints, workers, locks }: LockLoadOptions) {
@@ -38,6 +39,11 @@ export class LockLoad implements AsyncDisposable {
   /** Writes done under a lock so far. */
   get writes(): number {
     return [...this.#registers.values()].reduce((sum, { writes }) => sum + writes, 0);
+  }
+
+  /** How often a client ran out of patience with all servers so far. */
+  get unavailable(): number {
+    return this.#unavailable;
   }
 
   /** Resolves once so many more writes were done. */
@@ -71,6 +77,7 @@ export class LockLoad implements AsyncDisposable {
           this.#unexpected.push(error);
           return;
         }
+        this.#unavailable++;
       }
     }
   }

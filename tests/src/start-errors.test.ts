@@ -37,7 +37,7 @@ test("a store whose packets go nowhere: gives up as well", async () => {
   silent.pause("toClient");
   const { code, said } = await startedInVain("--store-addrs", silent.address, "--store-connect-timeout", "1s");
   expect(code).toBe(1);
-  expect(said).toContain("did not answer within 1000 ms; check the addresses");
+  expect(said).toContain("did not answer within 1000 ms; check the addresses (https:// where etcd uses TLS");
 });
 
 test("a store that comes up in time: serves", async () => {

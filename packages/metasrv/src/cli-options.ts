@@ -1,5 +1,7 @@
 import { InvalidArgumentError, Option } from "commander";
 import { type Backend, type ConfigInput, defaults, type Setting } from "./config.js";
+import { durationForm, durationMs } from "./config/duration.js";
+import { logLevels } from "./config-file.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
 
 /** What commander reads from the command line and the environment, besides the log level. */
@@ -8,6 +10,11 @@ export interface StartOptions extends Partial<Limits> {
   readonly serverAddr?: string;
   readonly backend?: Backend;
   readonly storeAddrs?: readonly string[];
+  readonly storeTlsCa?: string;
+  readonly storeTlsCert?: string;
+  readonly storeTlsKey?: string;
+  readonly storeUsername?: string;
+  readonly storePasswordFile?: string;
   readonly storeKeyPrefix?: string;
   /** Durations are read into milliseconds. */
   readonly storeConnectTimeout?: number;
@@ -17,10 +24,18 @@ export interface StartOptions extends Partial<Limits> {
   readonly drainMs?: number;
 }
 
+type AccessOption = "storeTlsCa" | "storeTlsCert" | "storeTlsKey" | "storeUsername" | "storePasswordFile";
+
+/** What commander reads for `metasrv start`. */
+export interface StartCommandOptions extends StartOptions {
+  readonly config?: string;
+  readonly logLevel?: string;
+}
+
 /** What commander reads for `metasrv dump`. */
 export interface DumpCommandOptions extends Pick<
   StartOptions,
-  "storeAddrs" | "storeKeyPrefix" | "storeRequestTimeout"
+  "storeAddrs" | "storeKeyPrefix" | "storeRequestTimeout" | AccessOption
 > {
   readonly prefix?: string;
 }
@@ -28,6 +43,31 @@ export interface DumpCommandOptions extends Pick<
 export function storeAddrsOption(): Option {
   const description = "etcd members, as host:port or http(s)://host:port, separated by commas";
   return option("store-addrs", "addrs", description).argParser((text) => text.split(",").map((addr) => addr.trim()));
+}
+
+/** How etcd lets a server or a command in. */
+export function storeAccessOptions(): Option[] {
+  return [
+    option(
+      "store-tls-ca",
+      "file",
+      "certificates of the authorities that sign etcd's, PEM (default: those that Node has)",
+    ),
+    option("store-tls-cert", "file", "this server's certificate for etcd, PEM"),
+    option("store-tls-key", "file", "the private key of that certificate, PEM"),
+    option("store-username", "name", "a user of etcd"),
+    option("store-password-file", "file", "where the password of the user is"),
+  ];
+}
+
+/** The section that {@link storeAccessOptions} describe; absent without them. */
+export function storeAccessFrom(options: Pick<StartOptions, AccessOption>): ConfigInput["store"] {
+  const { storeTlsCa: ca, storeTlsCert: cert, storeTlsKey: key, storeUsername, storePasswordFile } = options;
+  const hasTls = ca !== undefined || cert !== undefined || key !== undefined;
+  const hasUser = storeUsername !== undefined || storePasswordFile !== undefined;
+  return hasTls || hasUser
+    ? { ...(hasTls && { tls: { ca, cert, key } }), username: storeUsername, passwordFile: storePasswordFile }
+    : undefined;
 }
 
 export function storeKeyPrefixOption(): Option {
@@ -42,6 +82,7 @@ export function storeRequestTimeoutOption(): Option {
 export function startOptions(): Option[] {
   const { storeConnectTimeoutMs, memberTtlSeconds, drainMs } = defaults;
   return [
+    option("config", "file", "a file with settings, in YAML or JSON; the other options win over it"),
     option("bind-addr", "host:port", `where to listen; port 0 lets the system choose (default: ${defaults.bindAddr})`),
     option("server-addr", "host:port", "where other servers and clients reach this one (default: the bound address)"),
     option("backend", "name", "where locks are kept (default: etcd with --store-addrs, else memory)").choices([
@@ -49,6 +90,7 @@ export function startOptions(): Option[] {
       "etcd",
     ]),
     storeAddrsOption(),
+    ...storeAccessOptions(),
     storeKeyPrefixOption(),
     duration("store-connect-timeout", "how long etcd may be out of reach at the start", storeConnectTimeoutMs),
     storeRequestTimeoutOption(),
@@ -67,9 +109,7 @@ export function startOptions(): Option[] {
       "how long clients may take to move to other servers before this one stops, in milliseconds",
       drainMs,
     ),
-    option("log-level", "level", "the least that is logged")
-      .choices(["trace", "debug", "info", "warn", "error", "fatal", "silent"])
-      .default("info"),
+    option("log-level", "level", "the least that is logged (default: info)").choices(logLevels),
     limit("maxNameBytes", "longest lock name, in bytes"),
     limit("maxOwnerBytes", "longest owner text, in bytes"),
     limit("defaultTtlMs", "TTL of a lock that was asked for without one, in milliseconds"),
@@ -95,6 +135,7 @@ export function configFrom(options: StartOptions): ConfigInput {
     serverAddr,
     backend,
     storeAddrs,
+    store: storeAccessFrom(options),
     storeKeyPrefix,
     storeConnectTimeoutMs: storeConnectTimeout,
     storeRequestTimeoutMs: storeRequestTimeout,
@@ -115,7 +156,7 @@ export function flagOf(setting: Setting): string {
     case "memberTtlSeconds":
       return "--member-ttl";
     default:
-      return `--${kebabCase(setting)}`;
+      return `--${kebabCase(setting.replaceAll(".", "-"))}`;
   }
 }
 
@@ -146,14 +187,10 @@ function parseNumber(text: string): number {
   return Number(text);
 }
 
-const unitMs: Partial<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
-
-/** Milliseconds of a text such as `500ms`, `30s` or `2m`. */
 function parseDuration(text: string): number {
-  const { amount, unit = "" } = /^(?<amount>\d{1,9})(?<unit>ms|s|m)$/.exec(text)?.groups ?? {};
-  const scale = unitMs[unit];
-  if (amount === undefined || scale === undefined) {
-    throw new InvalidArgumentError("Expected a whole number with its unit, such as 500ms, 30s or 2m.");
+  const value = durationMs(text);
+  if (value === undefined) {
+    throw new InvalidArgumentError(`Expected ${durationForm}.`);
   }
-  return Number(amount) * scale;
+  return value;
 }

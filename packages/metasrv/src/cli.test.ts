@@ -85,7 +85,7 @@ describe("metasrv", () => {
     [["start", "--store-addrs", "a:1,b"], {}, /--store-addrs: expected host:port.*got "b"/],
     [["start", "--backend", "redis"], {}, /Allowed choices are memory, etcd/],
     [["start", "--backend", "etcd"], {}, /--store-addrs: the backend etcd needs/],
-    [["start", "--member-ttl", "10"], {}, /with its unit, such as 500ms, 30s or 2m/],
+    [["start", "--member-ttl", "10"], {}, /with its unit, such as 500ms, 30s, 5m or 1h/],
     [
       ["start", "--store-addrs", "a:1", "--member-ttl", "1500ms"],
       {},

@@ -6,16 +6,20 @@ import {
   configFrom,
   type DumpCommandOptions,
   flagOf,
-  type StartOptions,
+  type StartCommandOptions,
   startOptions,
+  storeAccessFrom,
+  storeAccessOptions,
   storeAddrsOption,
   storeKeyPrefixOption,
   storeRequestTimeoutOption,
 } from "./cli-options.js";
 import { completeConfig, ConfigError } from "./config.js";
+import { ConfigFileError, configJsonSchema, showSettings } from "./config-file.js";
 import { readTickets, ticketLine } from "./dump.js";
 import { FatalError } from "./model/fatal-error.js";
 import { fatalExitCode, type RunningServer, startServer } from "./server.js";
+import { readStartSettings } from "./start-settings.js";
 import { version } from "./version.js";
 
 /** Exit code when the server could not start or had to be stopped by force. */
@@ -44,7 +48,10 @@ export async function main(argv: readonly string[]): Promise<void> {
       // Commander has printed the message already.
       process.exitCode = error.exitCode === 0 ? 0 : misused;
     } else if (error instanceof ConfigError) {
-      process.stderr.write(`error: ${flagOf(error.setting)}: ${error.problem}\n`);
+      process.stderr.write(`error: ${flagOf(error.setting)}: ${error.problem}\nSee 'metasrv start --help'.\n`);
+      process.exitCode = misused;
+    } else if (error instanceof ConfigFileError) {
+      process.stderr.write(`${error.message}\n`);
       process.exitCode = misused;
     } else {
       process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
@@ -68,7 +75,7 @@ function createProgram(): Command {
   for (const option of startOptions()) {
     start.addOption(option);
   }
-  program
+  const dumpCommand = program
     .command("dump")
     .description("Print the tickets that are in etcd, held and waiting, as lines of JSON. Needs no server.")
     .showHelpAfterError("See 'metasrv dump --help'.")
@@ -78,17 +85,50 @@ function createProgram(): Command {
     .addOption(new Option("--prefix <prefix>", "the same, in short").conflicts("storeKeyPrefix"))
     .addOption(storeRequestTimeoutOption())
     .action(dump);
+  for (const option of storeAccessOptions()) {
+    dumpCommand.addOption(option);
+  }
+  const config = program
+    .command("config")
+    .description("Check a config file, or print what it may contain.")
+    .helpOption("-h, --help", "display help for command");
+  config
+    .command("check")
+    .description(
+      "Print what a config file sets, or all that is wrong with it. Options and the environment do not count.",
+    )
+    .argument("<file>", "YAML or JSON")
+    .action(checkConfig);
+  config
+    .command("schema")
+    .description("Print the JSON Schema of the config file.")
+    .action(() => {
+      process.stdout.write(`${JSON.stringify(configJsonSchema(), undefined, 2)}\n`);
+    });
   return program;
+}
+
+async function checkConfig(path: string): Promise<void> {
+  const { file } = await readStartSettings(path, {});
+  process.stdout.write(`${path} is right. It sets:\n`);
+  for (const line of showSettings(file)) {
+    process.stdout.write(`  ${line}\n`);
+  }
 }
 
 async function dump(options: DumpCommandOptions): Promise<void> {
   const { storeAddrs, prefix: storeKeyPrefix = options.storeKeyPrefix, storeRequestTimeout } = options;
-  const config = completeConfig({ storeAddrs, storeKeyPrefix, storeRequestTimeoutMs: storeRequestTimeout });
+  const config = completeConfig({
+    storeAddrs,
+    store: storeAccessFrom(options),
+    storeKeyPrefix,
+    storeRequestTimeoutMs: storeRequestTimeout,
+  });
   if (config.store.backend !== "etcd") {
     throw new Error("a dump needs addresses of etcd");
   }
-  const { hosts, prefix, requestTimeoutMs } = config.store;
-  const tickets = await readTickets({ hosts, prefix, timeoutMs: requestTimeoutMs });
+  const { hosts, access, prefix, requestTimeoutMs } = config.store;
+  const tickets = await readTickets({ hosts, access, prefix, timeoutMs: requestTimeoutMs });
   for (const ticket of tickets) {
     if (!process.stdout.write(`${ticketLine(ticket)}\n`)) {
       await once(process.stdout, "drain");
@@ -96,21 +136,18 @@ async function dump(options: DumpCommandOptions): Promise<void> {
   }
 }
 
-async function serve({ logLevel, ...options }: StartOptions & { readonly logLevel: string }): Promise<void> {
+async function serve({ config, logLevel, ...options }: StartCommandOptions): Promise<void> {
+  const { input, file } = await readStartSettings(config, configFrom(options));
   const output = pino.destination({ dest: process.stdout.fd, maxLength: maxUnwrittenLog });
-  const logger = pino({ level: logLevel }, output);
+  const logger = pino({ level: logLevel ?? file.log?.level ?? "info" }, output);
   const exit = exitOnceWritten(output);
   let server: RunningServer | undefined;
   stopOnSignals({ logger, exit, stop: () => server?.stop() });
   endOnFaults(logger, exit);
   try {
-    server = await startServer(configFrom(options), { logger, fatal: () => void exit(fatalExitCode) });
+    server = await startServer(input, { logger, fatal: () => void exit(fatalExitCode) });
   } catch (error) {
     logger.debug({ err: error }, "could not start");
-    if (error instanceof ConfigError) {
-      process.stderr.write(`error: ${flagOf(error.setting)}: ${error.problem}\nSee 'metasrv start --help'.\n`);
-      await exit(misused);
-    }
     process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
     await exit(error instanceof FatalError ? fatalExitCode : failed);
   }

@@ -18,12 +18,19 @@ describe("completeConfig", () => {
     expect(completeConfig({ storeAddrs }).store).toEqual({
       backend: "etcd",
       hosts: ["http://127.0.0.1:2379", "http://etcd-1:2379", "https://[::1]:2379"],
+      access: {},
       prefix: "metasrv",
       connectTimeoutMs: 30_000,
       requestTimeoutMs: 10_000,
       memberTtlSeconds: 10,
       quotaBytes: 2_147_483_648,
     });
+  });
+
+  test("store addresses without a scheme are https where there are options of TLS", () => {
+    const access = { tls: { ca: "ca.pem" }, username: "locks", passwordFile: "password" };
+    const { store } = completeConfig({ storeAddrs: ["etcd:2379", "https://etcd-2:2379"], store: access });
+    expect(store).toMatchObject({ hosts: ["https://etcd:2379", "https://etcd-2:2379"], access });
   });
 
   test.each(["metasrv", "/prod/metasrv", "a.b-c_d", "locksmith"])("takes the key prefix %s", (storeKeyPrefix) => {
@@ -53,6 +60,17 @@ describe("completeConfig", () => {
     ["storeAddrs", { backend: "memory", ...etcd }, /the backend is memory/],
     ["storeKeyPrefix", { storeKeyPrefix: "x" }, /means nothing to the backend memory/],
     ["memberTtlSeconds", { memberTtlSeconds: 5 }, /means nothing to the backend memory/],
+    ["store", { store: { username: "locks", passwordFile: "p" } }, /means nothing to the backend memory/],
+    ["store.tls.cert", { ...etcd, store: { tls: { cert: "c" } } }, /without store.tls.key/],
+    ["store.tls.key", { ...etcd, store: { tls: { key: "k" } } }, /without store.tls.cert/],
+    ["store.tls.ca", { ...etcd, store: { tls: { ca: "" } } }, /expected the path of a file/],
+    ["store.username", { ...etcd, store: { username: "locks" } }, /without store.passwordFile/],
+    ["store.passwordFile", { ...etcd, store: { passwordFile: "p" } }, /without store.username/],
+    [
+      "storeAddrs",
+      { storeAddrs: ["http://etcd:2379"], store: { tls: { ca: "ca.pem" } } },
+      /asked without TLS: write https/,
+    ],
     ["storeKeyPrefix", { ...etcd, storeKeyPrefix: "" }, /got ""/],
     ["storeKeyPrefix", { ...etcd, storeKeyPrefix: "a/" }, /got "a\/"/],
     ["storeKeyPrefix", { ...etcd, storeKeyPrefix: "a//b" }, /got "a\/\/b"/],

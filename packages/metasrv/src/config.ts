@@ -1,3 +1,4 @@
+import { type EtcdAccess, etcdAccessSchema } from "./log/etcd/rpc/etcd-access.js";
 import { type Address, formatAddress, parseAddress } from "./model/address.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
 
@@ -14,6 +15,8 @@ export interface ConfigInput {
   readonly backend?: Backend | undefined;
   /** The etcd members, each as host:port, `http://host:port` or `https://host:port`. */
   readonly storeAddrs?: readonly string[] | undefined;
+  /** How etcd lets this server in: certificates, user and password. */
+  readonly store?: EtcdAccess | undefined;
   /** What all keys in etcd start with; clusters that share an etcd need different ones. `metasrv` by default. */
   readonly storeKeyPrefix?: string | undefined;
   /** How long etcd may be out of reach at the start, in milliseconds; 30,000 by default. */
@@ -38,6 +41,7 @@ export type StoreConfig =
   | {
       readonly backend: "etcd";
       readonly hosts: readonly string[];
+      readonly access: EtcdAccess;
       readonly prefix: string;
       readonly connectTimeoutMs: number;
       readonly requestTimeoutMs: number;
@@ -55,8 +59,8 @@ export interface Config {
   readonly limits: Limits;
 }
 
-/** A setting of {@link ConfigInput}. */
-export type Setting = Exclude<keyof ConfigInput, "limits"> | keyof Limits;
+/** A setting of {@link ConfigInput}; one in a section has the section's name before it. */
+export type Setting = Exclude<keyof ConfigInput, "limits"> | keyof Limits | `store.${string}`;
 
 /** A setting cannot be used; the message says what was expected and what came. */
 export class ConfigError extends Error {
@@ -146,7 +150,7 @@ function completeStore(input: ConfigInput): StoreConfig {
   }
   return {
     backend,
-    hosts: storeAddrs.map(storeHost),
+    ...completeAccess(storeAddrs, input.store ?? {}),
     prefix,
     connectTimeoutMs: etcdNumber(input, "storeConnectTimeoutMs", 1, longestTimerMs),
     requestTimeoutMs: etcdNumber(input, "storeRequestTimeoutMs", 1, longestTimerMs),
@@ -157,6 +161,7 @@ function completeStore(input: ConfigInput): StoreConfig {
 
 const etcdOnly = [
   "storeAddrs",
+  "store",
   "storeKeyPrefix",
   "storeConnectTimeoutMs",
   "storeRequestTimeoutMs",
@@ -164,11 +169,41 @@ const etcdOnly = [
   "storeQuotaBytes",
 ] as const satisfies readonly Setting[];
 
-function storeHost(text: string): string {
-  const { scheme = "http://", rest = "" } = /^(?<scheme>https?:\/\/)?(?<rest>.*)$/.exec(text)?.groups ?? {};
+function completeAccess(
+  storeAddrs: readonly string[],
+  input: EtcdAccess,
+): { readonly hosts: readonly string[]; readonly access: EtcdAccess } {
+  const { data: access, error } = etcdAccessSchema.safeParse(input);
+  if (access === undefined) {
+    const [issue] = error.issues;
+    const setting = ["store", ...(issue?.path ?? [])].join(".") as Setting;
+    throw new ConfigError(setting, issue?.message ?? error.message);
+  }
+  const { tls, username, passwordFile } = access;
+  checkPair("store.tls.cert", tls?.cert, "store.tls.key", tls?.key);
+  checkPair("store.username", username, "store.passwordFile", passwordFile);
+  return { hosts: storeAddrs.map((addr) => storeHost(addr, tls !== undefined)), access };
+}
+
+function checkPair(one: Setting, oneValue: unknown, other: Setting, otherValue: unknown): void {
+  if ((oneValue === undefined) !== (otherValue === undefined)) {
+    const [given, missing] = oneValue === undefined ? [other, one] : [one, other];
+    throw new ConfigError(given, `means nothing without ${missing}; give both, or drop this`);
+  }
+}
+
+function storeHost(text: string, isTls: boolean): string {
+  const { scheme = isTls ? "https://" : "http://", rest = "" } =
+    /^(?<scheme>https?:\/\/)?(?<rest>.*)$/.exec(text)?.groups ?? {};
   const address = parseAddress(rest);
   if (address === undefined || address.port === 0) {
     throw new ConfigError("storeAddrs", `expected host:port, http://host:port or https://host:port; got "${text}"`);
+  }
+  if (isTls && scheme === "http://") {
+    throw new ConfigError(
+      "storeAddrs",
+      `certificates are given (store.tls), and ${text} is asked without TLS: write https://, or drop them`,
+    );
   }
   return scheme + formatAddress(address);
 }

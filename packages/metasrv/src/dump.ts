@@ -6,6 +6,7 @@ import type { Ticket } from "./fold/queue.js";
 import { LogKeys } from "./log/etcd/keys.js";
 import { list } from "./log/etcd/listing.js";
 import { createEtcdClient } from "./log/etcd/rpc/connected-etcd-client.js";
+import type { EtcdAccess } from "./log/etcd/rpc/etcd-access.js";
 import { knownLevel } from "./model/command.js";
 import { isExclusive, isShared } from "./model/ticket-content.js";
 import { showLockName } from "./model/ticket-ref.js";
@@ -14,6 +15,8 @@ import { showLockName } from "./model/ticket-ref.js";
 export interface DumpOptions {
   /** The etcd members, each as host:port, or with http:// or https:// before it. */
   readonly hosts: readonly string[];
+  /** How etcd lets it in; absent: without TLS options and user. */
+  readonly access?: EtcdAccess | undefined;
   /** The prefix of the servers. */
   readonly prefix: string;
   /** How long one request may take, in milliseconds. */
@@ -28,8 +31,8 @@ export interface DumpOptions {
  *
  * @throws Error as etcd's client; FatalError when the log cannot be read
  */
-export async function readTickets({ hosts, prefix, timeoutMs, foreign }: DumpOptions): Promise<Ticket[]> {
-  const client = createEtcdClient(hosts, systemClock);
+export async function readTickets({ hosts, access, prefix, timeoutMs, foreign }: DumpOptions): Promise<Ticket[]> {
+  const client = createEtcdClient({ hosts, access, clock: systemClock });
   try {
     const { fold } = await list({
       client,

@@ -140,9 +140,10 @@ function createLog(store: StoreConfig, clock: Clock, logger: Logger, fatal: Fata
   if (store.backend === "memory") {
     return createMemoryLog({ fatal });
   }
-  const { hosts, prefix, connectTimeoutMs, requestTimeoutMs, memberTtlSeconds, quotaBytes } = store;
+  const { hosts, access, prefix, connectTimeoutMs, requestTimeoutMs, memberTtlSeconds, quotaBytes } = store;
   return createEtcdLog({
     hosts: [...hosts],
+    access,
     prefix,
     clock,
     logger,

@@ -1,5 +1,11 @@
 import { once } from "node:events";
-import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import {
+  createServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
 import type { AddressInfo } from "node:net";
 
 /** A gRPC server whose every call a test answers by itself. */
@@ -10,7 +16,7 @@ export class Far implements AsyncDisposable {
   calls = 0;
   /** How many connections there have been. */
   connections = 0;
-  answer: (stream: ServerHttp2Stream) => void = () => undefined;
+  answer: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void = () => undefined;
 
   static async start(): Promise<Far> {
     const far = new Far();
@@ -18,10 +24,10 @@ export class Far implements AsyncDisposable {
       far.connections++;
       far.#sessions.add(session);
     });
-    far.#server.on("stream", (stream) => {
+    far.#server.on("stream", (stream, headers) => {
       stream.on("error", () => undefined);
       stream.once("data", () => far.calls++);
-      far.answer(stream);
+      far.answer(stream, headers);
     });
     far.#server.listen(0, "127.0.0.1");
     await once(far.#server, "listening");

@@ -4,7 +4,7 @@ import { callAt, gatherByEventLoop, ProcessTime, systemClock } from "./time.js";
 
 describe("systemClock", () => {
   test("never fires before its own time has come", async () => {
-    const delays = [0, 0.1, 0.9, 1, 1.5, 3];
+    const delays = [0, 0.1, 0.9, 1, 1.5, 3, 120, 170.5];
     const early = await Promise.all(
       delays.map((delayMs) => {
         const dueMs = systemClock.now() + delayMs;
@@ -128,6 +128,39 @@ describe("the time of a process", () => {
     await due;
     expect(fired).toEqual(["a minute"]);
     later.cancel();
+  });
+});
+
+describe("a timer that is due late", () => {
+  /** Timers that keep this process alive. */
+  const holding = () => process.getActiveResourcesInfo().filter((resource) => resource === "Timeout").length;
+
+  test("keeps the process alive from the beginning, if it is to", async () => {
+    const time = new ProcessTime(new Machine().times);
+    const before = holding();
+    const background = time.clock(false).after(60_000, () => undefined);
+    expect(holding()).toBe(before);
+    const timer = time.clock(true).after(60_000, () => undefined);
+    expect(holding()).toBe(before + 1);
+    await new Promise((resolve) => time.clock(true).after(0, () => setTimeout(resolve, 60)));
+    expect(holding()).toBe(before + 1);
+    timer.cancel();
+    background.cancel();
+    expect(holding()).toBe(before);
+  });
+
+  test("is not told when it was cancelled before it became one of Node's, or after", async () => {
+    const clock = new ProcessTime(new Machine().times).clock(false);
+    const fired: number[] = [];
+    const timers = [110, 120, 130].map((delayMs) => clock.after(delayMs, () => fired.push(delayMs)));
+    timers[0]?.cancel();
+    await new Promise<void>((resolve) => {
+      systemClock.after(70, () => {
+        timers[1]?.cancel();
+        clock.after(160, resolve, true);
+      });
+    });
+    expect(fired).toEqual([130]);
   });
 });
 

@@ -48,7 +48,10 @@ const jumpMs = 100;
 const leastSuspensionMs = 50;
 /** Two clocks that are read one after the other belong together if that took less. */
 const longestReadMs = 10;
-/** How often a process with timers finds out by itself whether the machine was suspended, in milliseconds. */
+/**
+ * How often a process with timers finds out by itself whether the machine was suspended, in milliseconds. Timers that are due
+ * later than twice that are left without one of Node's until then: most are cancelled before, and cost next to nothing.
+ */
 const lookMs = 50;
 
 /** The time of a process, which goes on while its machine is suspended, and its timers. */
@@ -59,6 +62,8 @@ export class ProcessTime {
   #dayOffsetMs: number;
   #suspendedMs = 0;
   readonly #timers = new Roster<SystemTimer>();
+  /** Timers that are left without one of Node's. */
+  readonly #young = new Roster<SystemTimer>();
   #looking: NodeJS.Timeout | undefined;
 
   constructor(times: MachineTimes) {
@@ -97,19 +102,41 @@ export class ProcessTime {
   }
 
   /** The timer counts from now on. */
-  started(timer: SystemTimer): void {
-    this.#timers.add(timer);
+  begin(timer: SystemTimer, nowMs: number): void {
     this.#looking ??= setInterval(() => {
-      this.now();
+      this.#tick();
     }, lookMs).unref();
+    if (timer.dueMs - nowMs <= 2 * lookMs) {
+      this.#timers.add(timer);
+      timer.start(nowMs);
+      return;
+    }
+    this.#young.add(timer);
+    if (timer.holdsProcess) {
+      this.#looking.ref();
+    }
   }
 
   /** The timer does not count any more. */
-  ended(timer: SystemTimer): void {
+  end(timer: SystemTimer): void {
     this.#timers.delete(timer);
+    this.#young.delete(timer);
+  }
+
+  #tick(): void {
+    this.#startYoung(this.now());
+    this.#looking?.unref();
     if (this.#timers.size === 0) {
       clearInterval(this.#looking);
       this.#looking = undefined;
+    }
+  }
+
+  #startYoung(nowMs: number): void {
+    for (const timer of this.#young.all()) {
+      this.#young.delete(timer);
+      this.#timers.add(timer);
+      timer.start(nowMs);
     }
   }
 
@@ -120,10 +147,12 @@ export class ProcessTime {
       return;
     }
     this.#suspendedMs = suspendedMs;
+    const nowMs = monotonicMs + suspendedMs;
     // Node's timers have stood still meanwhile.
     for (const timer of this.#timers.all()) {
-      timer.start(monotonicMs + suspendedMs);
+      timer.start(nowMs);
     }
+    this.#startYoung(nowMs);
   }
 
   /** By how much the boot time is ahead. They are read again if the process was stopped between the two. */
@@ -152,41 +181,40 @@ export const backgroundClock: Clock = processTime.clock(false);
 
 class SystemTimer implements Timer, RosterMember {
   rosterPlace = 0;
+  readonly dueMs: number;
+  readonly holdsProcess: boolean;
   readonly #time: ProcessTime;
-  readonly #dueMs: number;
   readonly #callback: () => void;
-  readonly #holdsProcess: boolean;
   #timeout: NodeJS.Timeout | undefined;
 
   constructor(time: ProcessTime, delayMs: number, callback: () => void, holdsProcess: boolean) {
     this.#time = time;
     this.#callback = callback;
-    this.#holdsProcess = holdsProcess;
+    this.holdsProcess = holdsProcess;
     const nowMs = time.now();
-    this.#dueMs = nowMs + delayMs;
-    time.started(this);
-    this.start(nowMs);
+    this.dueMs = nowMs + delayMs;
+    time.begin(this, nowMs);
   }
 
-  /** Waits until it is due, from now on. */
+  /** Gives it one of Node's timers, which waits until it is due, from now on. */
   start(nowMs: number): void {
     clearTimeout(this.#timeout);
     // Node counts whole milliseconds from a cached time, so its timer can fire up to one millisecond early.
     this.#timeout = setTimeout(
       () => {
-        this.#time.ended(this);
+        this.#time.end(this);
         this.#callback();
       },
-      Math.ceil(Math.max(0, this.#dueMs - nowMs)) + 1,
+      Math.ceil(Math.max(0, this.dueMs - nowMs)) + 1,
     );
-    if (!this.#holdsProcess) {
+    if (!this.holdsProcess) {
       this.#timeout.unref();
     }
   }
 
   cancel(): void {
     clearTimeout(this.#timeout);
-    this.#time.ended(this);
+    this.#time.end(this);
   }
 }
 

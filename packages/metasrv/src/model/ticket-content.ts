@@ -74,9 +74,13 @@ export interface HeldTicket {
   readonly token: bigint;
 }
 
+const none: readonly never[] = [];
+
 /** Extras with these; undefined if there is nothing in them. */
-export function extrasOf(some: Partial<TicketExtras>): TicketExtras | undefined {
-  const { others = [], labels = [], within = [], value = "" } = some;
+export function extrasOf(some: {
+  readonly [name in keyof TicketExtras]?: TicketExtras[name] | undefined;
+}): TicketExtras | undefined {
+  const { others = none, labels = none, within = none, value = "" } = some;
   const isEmpty = others.length === 0 && labels.length === 0 && within.length === 0 && value === "";
   return isEmpty ? undefined : { others, labels, within, value };
 }

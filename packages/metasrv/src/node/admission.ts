@@ -38,7 +38,8 @@ export interface CheckedClaim {
  */
 export function checkClaim(request: ClaimRequest, limits: Limits): CheckedClaim {
   const { ticketId, ttlMs = 0, waitMs, owner = "", labels, within, value } = request;
-  const [first, ...others] = checkParts(request, limits);
+  const parts = checkParts(request, limits);
+  const { name, permits, limit } = parts[0];
   if (ticketId !== undefined && ticketId.byteLength !== ticketIdLength) {
     throw new LockError(
       "invalid-ticket-id",
@@ -59,12 +60,11 @@ export function checkClaim(request: ClaimRequest, limits: Limits): CheckedClaim 
     );
   }
   const extras = extrasOf({
-    others,
-    ...(labels !== undefined && { labels: checkLabels(labels) }),
-    ...(within !== undefined && { within: checkWithin(within, limits) }),
-    ...(value !== undefined && { value: checkValue(value) }),
+    others: parts.length === 1 ? undefined : parts.slice(1),
+    labels: labels && checkLabels(labels),
+    within: within && checkWithin(within, limits),
+    value: value && checkValue(value),
   });
-  const { name, permits, limit } = first;
   const checkedMs = ttlMs === 0 ? limits.defaultTtlMs : checkTtl(ttlMs, limits);
   return { name, content: { ttlMs: checkedMs, owner, permits, limit, extras } };
 }

@@ -12,28 +12,28 @@ export interface ClaimRequest {
   /** 1 to `maxNameBytes` bytes. */
   readonly name: Uint8Array;
   /** 16 bytes chosen by the requester, who can then ask for the same ticket again; absent: the node chooses them. */
-  readonly ticketId?: Uint8Array;
+  readonly ticketId?: Uint8Array | undefined;
   /**
    * How often the requester asked for the same ticket before; absent: 0. A request with a lower number than an earlier
    * one is outdated.
    */
-  readonly attempt?: number;
+  readonly attempt?: number | undefined;
   /** How long the grant lasts unless renewed, in milliseconds; absent or 0: the default. */
-  readonly ttlMs?: number;
+  readonly ttlMs?: number | undefined;
   /** How long to wait, in milliseconds; 0: only if the lock is free; absent: until cancelled. */
-  readonly waitMs?: number;
+  readonly waitMs?: number | undefined;
   /** By what people recognise the requester. */
-  readonly owner?: string;
+  readonly owner?: string | undefined;
   /** How much of the lock it takes; absent: all of it. */
-  readonly share?: Share;
+  readonly share?: Share | undefined;
   /** More locks that are asked for at once, of other names, in any order. */
-  readonly others?: readonly ClaimPart[];
+  readonly others?: readonly ClaimPart[] | undefined;
   /** Pairs that people are shown. */
-  readonly labels?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
   /** What the requester holds while it waits. */
-  readonly within?: readonly { readonly name: Uint8Array; readonly token: bigint }[];
+  readonly within?: readonly { readonly name: Uint8Array; readonly token: bigint }[] | undefined;
   /** What others read while the lock is held. */
-  readonly value?: Uint8Array;
+  readonly value?: Uint8Array | undefined;
 }
 
 /** A grant. */

@@ -1,6 +1,7 @@
 import { Backoff, type Clock, type Timer } from "@metasrv/wire";
 import { isProgramFault } from "../../model/fatal-error.js";
 import { asError, storeUnreachable } from "./etcd-errors.js";
+import { EtcdRefusal } from "./rpc/etcd-refusal.js";
 
 /**
  * What etcd's members send to a leader that has died is lost, for as long as they take it for the leader: an election
@@ -114,11 +115,13 @@ export interface UntilReachedOptions {
 const tellingMs = 500;
 
 /**
- * Does something at the start that needs etcd, again and again until it succeeds.
+ * Does something at the start that needs etcd, again and again until it succeeds. It is not tried again when etcd has refused
+ * it as often in a row as there are members: that does not end by itself.
  *
  * @param attempt - given how much time is left, in milliseconds
  * @param failed - told why an attempt failed that another is to follow
- * @throws FatalError as the attempt; LockError `store-unavailable` when the time is over; with the reason of the last attempt that had a fair chance
+ * @throws FatalError as the attempt; LockError `store-unavailable` when the time is over, with the reason of the last attempt
+ *   that had a fair chance, or when etcd refuses it
  */
 export async function untilReached<T>(
   { clock, pauses, hosts, connectTimeoutMs, ended }: UntilReachedOptions,
@@ -127,6 +130,7 @@ export async function untilReached<T>(
 ): Promise<T> {
   const deadlineMs = clock.now() + connectTimeoutMs;
   let reason: unknown;
+  let refusals = 0;
   for (;;) {
     const leftMs = Math.max(1, deadlineMs - clock.now());
     try {
@@ -134,6 +138,10 @@ export async function untilReached<T>(
     } catch (error) {
       if (isProgramFault(error)) {
         throw error;
+      }
+      refusals = error instanceof EtcdRefusal ? refusals + 1 : 0;
+      if (refusals === hosts.length) {
+        throw storeUnreachable(hosts, connectTimeoutMs, error);
       }
       if (reason === undefined || leftMs >= tellingMs) {
         reason = error;

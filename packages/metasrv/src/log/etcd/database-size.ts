@@ -1,6 +1,7 @@
 import type { Clock, Timer } from "@metasrv/wire";
 import type { Logger } from "pino";
 import type { EtcdClient } from "./rpc/etcd-client.js";
+import { EtcdRefusal } from "./rpc/etcd-refusal.js";
 
 /** What a database's size is watched with. */
 export interface DatabaseSizeOptions {
@@ -25,6 +26,7 @@ export class DatabaseSize {
   #timer: Timer | undefined;
   /** The part of the quota that is the next one to be warned of. */
   #warnAt = firstWarning;
+  #refused = false;
 
   constructor(options: DatabaseSizeOptions) {
     this.#options = options;
@@ -60,6 +62,13 @@ export class DatabaseSize {
         );
       }
     } catch (error) {
+      if (error instanceof EtcdRefusal && !this.#refused) {
+        this.#refused = true;
+        logger.warn(
+          { why: error.message },
+          "etcd does not tell this server the size of its database: watch it yourself",
+        );
+      }
       logger.debug({ err: error }, "etcd did not tell the size of its database");
     }
   }

@@ -1,4 +1,5 @@
 import { LockError } from "../../model/lock-errors.js";
+import { EtcdRefusal } from "./rpc/etcd-refusal.js";
 
 /**
  * What a failed request to etcd means:
@@ -25,7 +26,7 @@ export function classifyEtcdError(error: unknown): EtcdFailure {
 export function storeUnavailable(hosts: readonly string[], cause: unknown): LockError {
   return new LockError(
     "store-unavailable",
-    `etcd at ${hosts.join(", ")} does not answer (${asError(cause).message}); whether the request took effect is not ` +
+    `etcd at ${hosts.join(", ")} ${whatItDoes(cause)}; whether the request took effect is not ` +
       "known: repeat it, and look at etcd if this lasts",
     { cause },
   );
@@ -35,20 +36,30 @@ export function storeUnavailable(hosts: readonly string[], cause: unknown): Lock
 export function notAnswered(hosts: readonly string[], cause: unknown): LockError {
   return new LockError(
     "store-unavailable",
-    `etcd at ${hosts.join(", ")} does not answer (${asError(cause).message}), so it is not known who holds the lock now: ` +
+    `etcd at ${hosts.join(", ")} ${whatItDoes(cause)}, so it is not known who holds the lock now: ` +
       "repeat the request, and look at etcd if this lasts",
     { cause },
   );
 }
 
-/** etcd could not be reached in the time given for connecting. */
+/** What a refusal is about is for those who run the server, not for those who ask for locks. */
+function whatItDoes(cause: unknown): string {
+  return cause instanceof EtcdRefusal
+    ? "refuses this server (its log and GET /readyz say why)"
+    : `does not answer (${asError(cause).message})`;
+}
+
+/** etcd could not be reached in the time given for connecting, or cannot be used. */
 export function storeUnreachable(hosts: readonly string[], timeoutMs: number, cause: unknown): LockError {
   const { message } = asError(cause);
+  if (cause instanceof EtcdRefusal) {
+    return new LockError("store-unavailable", `etcd at ${hosts.join(", ")} cannot be used: ${message}`, { cause });
+  }
   // Of an attempt's own deadline, shorter than the time for all of them, the text would only confuse.
   const why = message.includes("DEADLINE_EXCEEDED") ? "" : ` (${message})`;
   return new LockError(
     "store-unavailable",
-    `etcd at ${hosts.join(", ")} did not answer within ${timeoutMs} ms${why}; check the addresses, that etcd runs and has a ` +
+    `etcd at ${hosts.join(", ")} did not answer within ${timeoutMs} ms${why}; check the addresses (https:// where etcd uses TLS, http:// where not), that etcd runs and has a ` +
       "leader, and that nothing between drops packets",
     { cause },
   );

@@ -13,7 +13,9 @@ import { LogKeys } from "./keys.js";
 import { entryBytes, type Listing, readEntry, readMember } from "./listing.js";
 import type { EntryUnderWay } from "./log-writer.js";
 import { Membership } from "./membership.js";
+import { Refusals } from "./refusals.js";
 import { createEtcdClient } from "./rpc/connected-etcd-client.js";
+import type { EtcdAccess } from "./rpc/etcd-access.js";
 import type { EtcdClient, EtcdEvent, EtcdTxn, EtcdTxnAnswer } from "./rpc/etcd-client.js";
 import { Snapshots } from "./snapshots.js";
 
@@ -21,6 +23,8 @@ import { Snapshots } from "./snapshots.js";
 export interface EtcdLogOptions {
   /** Each as host:port, or with http:// or https:// before it. */
   readonly hosts: readonly string[];
+  /** How etcd lets this server in; absent: without TLS options and user. */
+  readonly access?: EtcdAccess | undefined;
   /** Everything is kept under `<prefix>/@/`. */
   readonly prefix: string;
   readonly clock: Clock;
@@ -38,9 +42,11 @@ export interface EtcdLogOptions {
 }
 
 /** What an etcd log is made of. */
-export interface EtcdLogParts extends Omit<EtcdLogOptions, "prefix"> {
+export interface EtcdLogParts extends Omit<EtcdLogOptions, "prefix" | "access"> {
   /** Closed with the log. */
   readonly client: EtcdClient;
+  /** What the client is told that etcd refuses; absent: nothing. */
+  readonly refusals?: Refusals;
   readonly keys: LogKeys;
   readonly txn: (request: EtcdTxn) => Promise<EtcdTxnAnswer>;
   readonly gather: Gather;
@@ -65,12 +71,21 @@ const revisionsPerMs = 100n;
 const maxForeign = 100;
 
 /** A log in etcd, 3.4 or later. Nothing is connected before `open`. */
-export function createEtcdLog({ prefix, ...options }: EtcdLogOptions): CommandLog {
+export function createEtcdLog({ prefix, access, ...options }: EtcdLogOptions): CommandLog {
   const { hosts, clock } = options;
-  const client = createEtcdClient(hosts, clock);
+  const refusals = new Refusals(options);
+  const client = createEtcdClient({
+    hosts,
+    access,
+    clock,
+    refused: (refusal) => {
+      refusals.noted(refusal);
+    },
+  });
   return new EtcdLog({
     ...options,
     client,
+    refusals,
     keys: new LogKeys(prefix),
     txn: withPatience(clock, (request: EtcdTxn, timeoutMs: number) => client.txn(request, timeoutMs)),
     gather: gatherByEventLoop,
@@ -170,7 +185,13 @@ export class EtcdLog implements CommandLog {
   }
 
   lag(): string | undefined {
-    return this.#feed === undefined ? "it has not read the store yet" : this.#feed.lag();
+    const lag = this.#feed === undefined ? "it has not read the store yet" : this.#feed.lag();
+    const refusal = this.#parts.refusals?.current();
+    // The certificate of one member is no problem while another one is used.
+    if (refusal === undefined || (lag === undefined && refusal.about === "certificate")) {
+      return lag;
+    }
+    return lag === undefined ? refusal.message : `${lag}: ${refusal.message}`;
   }
 
   async join(member: Omit<Member, "level">, listener: MembershipListener): Promise<void> {

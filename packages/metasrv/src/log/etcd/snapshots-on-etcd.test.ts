@@ -24,7 +24,7 @@ let client: EtcdClient;
 
 beforeEach(async () => {
   etcd = await startEtcd();
-  client = createEtcdClient([etcd.endpoint], clock);
+  client = createEtcdClient({ hosts: [etcd.endpoint], clock });
 });
 
 afterEach(async () => {
@@ -38,7 +38,7 @@ interface Running extends AsyncDisposable {
 }
 
 async function start(): Promise<Running> {
-  const ownClient = createEtcdClient([etcd.endpoint], clock);
+  const ownClient = createEtcdClient({ hosts: [etcd.endpoint], clock });
   const logger = pino({ level: "silent" });
   const fold = new Fold();
   const log = new EtcdLog({

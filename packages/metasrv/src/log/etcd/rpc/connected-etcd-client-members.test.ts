@@ -51,7 +51,7 @@ describe("a client of three members", () => {
     }
     leader = found;
     follower = other;
-    client = createEtcdClient([follower.endpoint, leader.endpoint], systemClock);
+    client = createEtcdClient({ hosts: [follower.endpoint, leader.endpoint], clock: systemClock });
   });
 
   afterAll(async () => {
@@ -108,7 +108,7 @@ describe("a client of three members", () => {
 describe("a client that is closed", () => {
   test("fails what is under way on a member that is silent, and ends its watches", async () => {
     await using far = await Far.start();
-    client = createEtcdClient([far.host], systemClock);
+    client = createEtcdClient({ hosts: [far.host], clock: systemClock });
     const txn = client.txn(nothing, 5_000);
     const closed = new Promise<Error | undefined>((resolve) => {
       client.watch(all, { response: () => undefined, closed: resolve });
@@ -120,7 +120,7 @@ describe("a client that is closed", () => {
   });
 
   test.each(calls)("fails every %s", async (_, call) => {
-    client = createEtcdClient(["127.0.0.1:1"], systemClock);
+    client = createEtcdClient({ hosts: ["127.0.0.1:1"], clock: systemClock });
     client.close();
     await expect(call(client, 5_000)).rejects.toThrow("14 UNAVAILABLE: the connection was closed");
   });
@@ -132,7 +132,7 @@ describe("what cannot be read", () => {
 
   test("fails a transaction", async () => {
     await using far = await Far.start();
-    client = createEtcdClient([far.host], systemClock);
+    client = createEtcdClient({ hosts: [far.host], clock: systemClock });
     far.answer = (stream) => {
       answer(stream, [torn]);
     };
@@ -142,7 +142,7 @@ describe("what cannot be read", () => {
 
   test("ends a watch, and what comes after it is not told", async () => {
     await using far = await Far.start();
-    client = createEtcdClient([far.host], systemClock);
+    client = createEtcdClient({ hosts: [far.host], clock: systemClock });
     const created = Buffer.of(0, 0, 0, 0, 2, 0x18, 1);
     far.answer = (stream: ServerHttp2Stream) => {
       stream.respond({ ":status": 200, "content-type": "application/grpc" });
@@ -160,11 +160,10 @@ describe("what cannot be read", () => {
 
 test("keeping a lease alive leaves the connection to its member as it is", async () => {
   await using far = await Far.start();
-  client = createEtcdClient([far.host], systemClock);
+  client = createEtcdClient({ hosts: [far.host], clock: systemClock });
   far.answer = (stream) => {
-    stream.respond({ ":status": 200, "content-type": "application/grpc" });
     // A TTL of 60 s.
-    stream.write(Buffer.of(0, 0, 0, 0, 2, 0x18, 60));
+    answer(stream, [Buffer.of(0, 0, 0, 0, 2, 0x18, 60)]);
   };
   for (let round = 0; round < 3; round++) {
     expect(await client.keepLeaseAlive(7n, 5_000)).toBe(60);

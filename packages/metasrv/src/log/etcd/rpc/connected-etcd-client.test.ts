@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 
 beforeEach(() => {
-  client = createEtcdClient([etcd.endpoint], systemClock);
+  client = createEtcdClient({ hosts: [etcd.endpoint], clock: systemClock });
   prefix = `${tests++}/`;
 });
 
@@ -208,7 +208,7 @@ describe("a watch", () => {
   test("tells of its end when etcd is gone", async () => {
     await using gone = await startEtcd();
     client.close();
-    client = createEtcdClient([gone.endpoint], systemClock);
+    client = createEtcdClient({ hosts: [gone.endpoint], clock: systemClock });
     const { responses, ends, says } = watch(0n);
     await says("that it was made", () => responses.length === 1);
     await gone.kill();

@@ -5,6 +5,8 @@ import type {
   EtcdHeader,
   EtcdKeyValue,
   EtcdOp,
+  EtcdPage,
+  EtcdRange,
   EtcdTxn,
   EtcdTxnAnswer,
   EtcdWatchRange,
@@ -12,9 +14,9 @@ import type {
 } from "./etcd-client.js";
 
 /*
- * The two calls of etcd that carry the load, `KV/Txn` and `Watch/Watch`, written and read without a detour: etcd3 makes
- * objects of every message by reflection, which takes longer than etcd takes for the transaction. Only what this log
- * sends and looks at is here. Field numbers are those of etcd's rpc.proto and kv.proto.
+ * The two calls of etcd that carry the load, `KV/Txn` and `Watch/Watch`, and `KV/Range`, written and read without a detour:
+ * to make objects of every message by reflection takes longer than etcd takes for the transaction. Only what this log sends
+ * and looks at is here. Field numbers are those of etcd's rpc.proto and kv.proto.
  */
 
 const varint = 0;
@@ -42,6 +44,15 @@ export function encodeTxn({ compare, success, failure }: EtcdTxn): Buffer {
   }
   for (const op of failure) {
     writeOp(3, op);
+  }
+  return writer.take();
+}
+
+/** Writes a `RangeRequest`; without a revision, of what there is now. */
+export function encodeRange(range: EtcdRange & { readonly revision?: bigint }): Buffer {
+  writeRangeOp(range);
+  if (range.revision !== undefined) {
+    writer.bigint(4, range.revision);
   }
   return writer.take();
 }
@@ -88,6 +99,15 @@ export function decodeTxnAnswer(message: Uint8Array): EtcdTxnAnswer {
     }
   }
   return { header, succeeded, read };
+}
+
+/**
+ * Reads a `RangeResponse`; keys and values are views of it.
+ *
+ * @throws MalformedMessageError
+ */
+export function decodePage(message: Uint8Array): EtcdPage {
+  return readPage(new FieldReader(message));
 }
 
 /**
@@ -145,13 +165,7 @@ function writeOp(branch: number, op: EtcdOp): void {
   switch (op.kind) {
     case "range": {
       const range = writer.open(1);
-      writeRange(op.key, op.end);
-      if (op.limit !== undefined) {
-        writer.uint(3, op.limit);
-      }
-      if (op.keysOnly !== undefined) {
-        writer.bool(8, op.keysOnly);
-      }
+      writeRangeOp(op);
       writer.close(range);
       break;
     }
@@ -171,6 +185,16 @@ function writeOp(branch: number, op: EtcdOp): void {
   writer.close(start);
 }
 
+function writeRangeOp({ key, end, limit, keysOnly }: EtcdRange): void {
+  writeRange(key, end);
+  if (limit !== undefined) {
+    writer.uint(3, limit);
+  }
+  if (keysOnly !== undefined) {
+    writer.bool(8, keysOnly);
+  }
+}
+
 function writeRange(key: Buffer, end: Buffer | undefined): void {
   writer.bytes(1, key);
   if (end !== undefined) {
@@ -183,7 +207,9 @@ function readOpAnswer(reader: FieldReader, read: (readonly EtcdKeyValue[])[]): v
   const end = reader.enter();
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     if (tag === ((1 << 3) | lengthDelimited)) {
-      read.push(readRangeAnswer(reader));
+      const page = reader.enter();
+      read.push(readPage(reader).kvs);
+      reader.leave(page);
     } else {
       reader.skip(tag);
     }
@@ -191,18 +217,26 @@ function readOpAnswer(reader: FieldReader, read: (readonly EtcdKeyValue[])[]): v
   reader.leave(end);
 }
 
-function readRangeAnswer(reader: FieldReader): readonly EtcdKeyValue[] {
+function readPage(reader: FieldReader): EtcdPage {
+  let header = noHeader;
+  let more = false;
   const kvs: EtcdKeyValue[] = [];
-  const end = reader.enter();
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
-    if (tag === ((2 << 3) | lengthDelimited)) {
-      kvs.push(readKeyValue(reader));
-    } else {
-      reader.skip(tag);
+    switch (tag) {
+      case (1 << 3) | lengthDelimited:
+        header = readHeader(reader);
+        break;
+      case (2 << 3) | lengthDelimited:
+        kvs.push(readKeyValue(reader));
+        break;
+      case (3 << 3) | varint:
+        more = reader.bool();
+        break;
+      default:
+        reader.skip(tag);
     }
   }
-  reader.leave(end);
-  return kvs;
+  return { header, kvs, more };
 }
 
 function readEvent(reader: FieldReader): EtcdEvent {
@@ -253,7 +287,8 @@ function readKeyValue(reader: FieldReader): EtcdKeyValue {
   return { key, value, createRevision, modRevision, lease };
 }
 
-function readHeader(reader: FieldReader): EtcdHeader {
+/** Reads a `ResponseHeader`, which is the field that comes next. */
+export function readHeader(reader: FieldReader): EtcdHeader {
   let { clusterId, revision } = noHeader;
   const end = reader.enter();
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {

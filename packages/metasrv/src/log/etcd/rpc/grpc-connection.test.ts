@@ -28,7 +28,7 @@ let connection: GrpcConnection;
 beforeEach(async () => {
   far = await Far.start();
   other = await Far.start();
-  connection = new GrpcConnection([far.host], systemClock);
+  connection = new GrpcConnection({ hosts: [far.host], clock: systemClock, ahead: true });
 });
 
 afterEach(async () => {
@@ -139,7 +139,7 @@ describe("a call", () => {
 describe("servers that fail", () => {
   const started = (hosts: readonly string[]) => {
     connection.close();
-    connection = new GrpcConnection(hosts, systemClock);
+    connection = new GrpcConnection({ hosts, clock: systemClock, ahead: true });
   };
 
   test("a call without an answer in time rejects, and the next goes elsewhere", async () => {

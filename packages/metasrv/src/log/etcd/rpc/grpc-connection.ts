@@ -6,6 +6,7 @@ import {
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from "node:http2";
+import type { SecureContextOptions } from "node:tls";
 import { type Clock, enveloped, EnvelopeReader } from "@metasrv/wire";
 
 /** A call with many messages both ways. */
@@ -22,6 +23,17 @@ export interface GrpcStreamListener {
   closed(error: Error | undefined): void;
 }
 
+/** How a connection is set up. */
+export interface GrpcConnectionOptions {
+  /** Each as host:port, or with http:// or https:// before it. */
+  readonly hosts: readonly string[];
+  readonly clock: Clock;
+  /** For each connection to an https:// host: which authorities are trusted, and the own certificate. */
+  readonly tls?: (() => SecureContextOptions) | undefined;
+  /** Whether a call that is alone is followed by one of the same kind, which is made ahead. */
+  readonly ahead?: boolean;
+}
+
 /** How much may be under way to here before it is read, in bytes: HTTP/2's default of 64 KiB is less than one answer. */
 const windowBytes = 4 * 1024 * 1024;
 
@@ -34,18 +46,21 @@ const windowBytes = 4 * 1024 * 1024;
 export class GrpcConnection {
   readonly #clock: Clock;
   readonly #urls: readonly string[];
+  readonly #tls: (() => SecureContextOptions) | undefined;
+  readonly #ahead: boolean;
   /** Index of the server that is connected, or is to be. */
   #server: number;
   #session: ClientHttp2Session | undefined;
   /** How many calls of one message each way are under way. */
   #underWay = 0;
   /** A call that has been made but for its message: see {@link #prepare}. */
-  #prepared: { readonly path: string; readonly stream: ClientHttp2Stream } | undefined;
+  #prepared: PreparedCall | undefined;
   #closed = false;
 
-  /** @param hosts - each as host:port, or with http:// or https:// before it */
-  constructor(hosts: readonly string[], clock: Clock) {
+  constructor({ hosts, clock, tls, ahead = false }: GrpcConnectionOptions) {
     this.#clock = clock;
+    this.#tls = tls;
+    this.#ahead = ahead;
     this.#urls = hosts.map((host) => (/^https?:\/\//.test(host) ? host : `http://${host}`));
     this.#server = Math.floor(Math.random() * hosts.length);
   }
@@ -55,13 +70,14 @@ export class GrpcConnection {
    *
    * @param path - /package.Service/Method
    * @param timeoutMs - in milliseconds
+   * @param token - by which the server knows the caller
    * @returns the answer's message
-   * @throws Error with gRPC's status code and message, as in "14 UNAVAILABLE: ..."
+   * @throws Error with gRPC's status code and message, as in "14 UNAVAILABLE: ..."; its cause is that of a lost connection
    */
-  unary(path: string, message: Buffer, timeoutMs: number): Promise<Buffer> {
+  unary(path: string, message: Buffer, timeoutMs: number, token?: string): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const session = this.#connected();
-      const stream = this.#takePrepared(path, session) ?? session.request(requestHeaders(path));
+      const stream = this.#takePrepared(path, token, session) ?? session.request(requestHeaders(path, token));
       this.#underWay++;
       let answer: Buffer | undefined;
       let status: GrpcStatus | undefined;
@@ -95,7 +111,7 @@ export class GrpcConnection {
         },
         closed: (broken) => {
           end();
-          const { code, message } = status ?? lostConnection(broken);
+          const { code, message, cause } = status ?? lostConnection(broken);
           if (code === grpcCode.ok && answer !== undefined) {
             return;
           }
@@ -103,19 +119,27 @@ export class GrpcConnection {
             this.#leave(session);
           }
           reject(
-            grpcError(code === grpcCode.ok ? { code: grpcCode.unknown, message: "no message" } : { code, message }),
+            grpcError(
+              code === grpcCode.ok ? { code: grpcCode.unknown, message: "no message" } : { code, message, cause },
+            ),
           );
         },
       });
       stream.end(enveloped(message));
-      this.#prepare(path);
+      if (this.#ahead) {
+        this.#prepare(path, token);
+      }
     });
   }
 
-  /** Opens a stream. It is told of every end, also of one before it was open. */
-  stream(path: string, listener: GrpcStreamListener): GrpcStream {
+  /**
+   * Opens a stream. It is told of every end, also of one before it was open.
+   *
+   * @param token - by which the server knows the caller
+   */
+  stream(path: string, listener: GrpcStreamListener, token?: string): GrpcStream {
     const session = this.#connected();
-    const stream = session.request(requestHeaders(path));
+    const stream = session.request(requestHeaders(path, token));
     let status: GrpcStatus | undefined;
     follow(stream, {
       message: (bytes) => {
@@ -161,7 +185,10 @@ export class GrpcConnection {
     if (this.#session !== undefined && !this.#session.closed && !this.#session.destroyed) {
       return this.#session;
     }
-    const session = connect(this.#urls[this.#server] ?? "", { settings: { initialWindowSize: windowBytes } });
+    const session = connect(this.#urls[this.#server] ?? "", {
+      settings: { initialWindowSize: windowBytes },
+      ...this.#tls?.(),
+    });
     this.#session = session;
     session.once("connect", () => {
       // Node tells of a connection also when the session was left before there was one.
@@ -180,7 +207,7 @@ export class GrpcConnection {
    * Makes the next call but for its message, while a call that is alone is under way. That takes Node longer than all else
    * that is done here, and whoever waits for the next call need not wait for it.
    */
-  #prepare(path: string): void {
+  #prepare(path: string, token: string | undefined): void {
     setImmediate(() => {
       const session = this.#session;
       if (
@@ -192,8 +219,8 @@ export class GrpcConnection {
       ) {
         return;
       }
-      const stream = session.request(requestHeaders(path));
-      const prepared = { path, stream };
+      const stream = session.request(requestHeaders(path, token));
+      const prepared = { path, token, stream };
       const drop = () => {
         if (this.#prepared === prepared) {
           this.#prepared = undefined;
@@ -208,12 +235,16 @@ export class GrpcConnection {
     });
   }
 
-  #takePrepared(path: string, session: ClientHttp2Session): ClientHttp2Stream | undefined {
+  #takePrepared(path: string, token: string | undefined, session: ClientHttp2Session): ClientHttp2Stream | undefined {
     const prepared = this.#prepared;
     if (prepared?.path !== path || prepared.stream.session !== session || prepared.stream.closed) {
       return undefined;
     }
     this.#prepared = undefined;
+    if (prepared.token !== token) {
+      prepared.stream.close(constants.NGHTTP2_CANCEL);
+      return undefined;
+    }
     return prepared.stream;
   }
 
@@ -237,13 +268,23 @@ function destroySoon(session: ClientHttp2Session): void {
   });
 }
 
-function requestHeaders(path: string): OutgoingHttpHeaders {
-  return {
+interface PreparedCall {
+  readonly path: string;
+  readonly token: string | undefined;
+  readonly stream: ClientHttp2Stream;
+}
+
+function requestHeaders(path: string, token: string | undefined): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = {
     ":method": "POST",
     ":path": path,
     "content-type": "application/grpc",
     te: "trailers",
   };
+  if (token !== undefined) {
+    headers.token = token;
+  }
+  return headers;
 }
 
 /** Tells of what comes on a stream: its messages, its status if it gets one, and its end. */
@@ -277,17 +318,25 @@ function follow(
 }
 
 function lostConnection(broken: Error | undefined): GrpcStatus {
-  return { code: grpcCode.unavailable, message: broken?.message ?? "the connection was closed before the answer" };
+  // Of a connection that could not be made, only the cause tells more than that.
+  const cause = broken?.cause ?? broken;
+  return {
+    code: grpcCode.unavailable,
+    message: broken?.message ?? "the connection was closed before the answer",
+    cause,
+  };
 }
 
 /** How a call ended, as gRPC says it. */
 export interface GrpcStatus {
   readonly code: number;
   readonly message: string;
+  /** Why the connection was lost, if it was. */
+  readonly cause?: unknown;
 }
 
 /** The status codes that are told apart here. */
-export const grpcCode = { ok: 0, unknown: 2, deadlineExceeded: 4, notFound: 5, internal: 13, unavailable: 14 } as const;
+export const grpcCode = { ok: 0, unknown: 2, deadlineExceeded: 4, internal: 13, unavailable: 14 } as const;
 
 const names = [
   "OK",
@@ -310,8 +359,9 @@ const names = [
 ];
 
 /** A status as an error whose message reads "14 UNAVAILABLE: ...". */
-export function grpcError({ code, message }: GrpcStatus): Error {
-  return new Error(`${code} ${names[code] ?? "UNKNOWN"}: ${message}`);
+export function grpcError({ code, message, cause }: GrpcStatus): Error {
+  const text = `${code} ${names[code] ?? "UNKNOWN"}: ${message}`;
+  return cause === undefined ? new Error(text) : new Error(text, { cause });
 }
 
 /** The status that headers or trailers carry, if they do; an answer that is none of gRPC has one too. */
