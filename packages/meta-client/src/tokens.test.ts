@@ -1,11 +1,14 @@
+import { inspect } from "node:util";
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import type { ClusterService, LockService } from "@metasrv/proto/metasrv/v1";
+import { createCertificateAuthority } from "@metasrv/testing";
 import { Cancellation } from "./cancellation.js";
 import { checkClientOptions, type MetaClientOptions } from "./client-options.js";
 import { systemParts } from "./client-parts.js";
 import { EndpointFailure, type LockChannel, silent } from "./lock-channel.js";
-import { PermissionDeniedError, UnauthenticatedError } from "./meta-errors.js";
+import { MetaClient } from "./meta-client.js";
+import { PermissionDeniedError, UnauthenticatedError, UnavailableError } from "./meta-errors.js";
 import { http1LockServer, lockServer } from "./testing/http2-server.js";
 import { lockRequest } from "./testing/scripted-session.js";
 
@@ -202,4 +205,20 @@ test("a request of an attached session whose token is refused goes again with an
   expect(guard.came.filter(([method]) => method === "attach")).toHaveLength(1);
   expect(guard.sequences).toEqual([1n, 2n, 2n]);
   expect(guard.came.at(-1)?.[1]).not.toBe(last);
+});
+
+test("neither token nor key is shown by a client or by its errors", async () => {
+  const authority = await createCertificateAuthority();
+  const { cert, key } = await authority.issue();
+  const secrets = ["s3cr3t-t0ken", key.slice(40, 90)];
+  const endpoints = ["https://127.0.0.1:1"];
+  const options = { endpoints, discover: false, unavailableAfterMs: 50, token: "s3cr3t-t0ken", tls: { cert, key } };
+  const meta = new MetaClient({ ...options, headers: { "x-api-key": "s3cr3t-t0ken" } });
+  opened.push(meta);
+  const error = await failureOf(meta.lock("a"));
+  expect(error).toBeInstanceOf(UnavailableError);
+  for (const shown of [meta, error]) {
+    const text = inspect(shown, { depth: null, showHidden: true });
+    expect(secrets.filter((secret) => text.includes(secret))).toEqual([]);
+  }
 });
