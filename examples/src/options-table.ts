@@ -14,10 +14,10 @@ export function helpOptions(help: string): OptionRow[] {
   return entries.map((entry) => {
     // Help is wrapped to the terminal's width.
     const [unwrapped = ""] = entry.replace(/\s+/gu, " ").trim().split(" -h, --help");
-    const option = /^--\S+ <\S+>/u.exec(unwrapped)?.[0] ?? "";
+    const option = /^--\S+(?: [<[]\S+[>\]])?/u.exec(unwrapped)?.[0] ?? "";
     const text = unwrapped.slice(option.length).trim();
     const notes = /(?: \([^()]*\))*$/u.exec(text)?.[0] ?? "";
-    const choices = [...(/choices: (?:"\w+"(?:, )?)+/u.exec(notes)?.[0] ?? "").matchAll(/"(\w+)"/gu)];
+    const choices = [...(/choices: (?:"[\w.]+"(?:, )?)+/u.exec(notes)?.[0] ?? "").matchAll(/"([\w.]+)"/gu)];
     const description = text.slice(0, text.length - notes.length);
     return {
       option,

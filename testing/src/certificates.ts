@@ -11,6 +11,7 @@ import {
   KeyUsageFlags,
   KeyUsagesExtension,
   SubjectAlternativeNameExtension,
+  type X509Certificate,
   X509CertificateGenerator,
 } from "@peculiar/x509";
 
@@ -69,7 +70,7 @@ export async function createCertificateAuthority(name = "metasrv test authority"
     ],
   });
   return {
-    cert: own.toString("pem"),
+    cert: pemLines(own),
     async issue(options = {}) {
       const { publicKey, privateKey } = await generateKeys();
       const certificate = await X509CertificateGenerator.create({
@@ -81,7 +82,7 @@ export async function createCertificateAuthority(name = "metasrv test authority"
         signingKey: keys.privateKey,
         extensions: extensions(options),
       });
-      return { cert: certificate.toString("pem"), key: await pemOf(privateKey) };
+      return { cert: pemLines(certificate), key: await pemOf(privateKey) };
     },
   };
 }
@@ -96,7 +97,7 @@ export async function createSelfSignedCertificate(options: CertificateOptions = 
     keys,
     extensions: extensions(options),
   });
-  return { cert: certificate.toString("pem"), key: await pemOf(keys.privateKey) };
+  return { cert: pemLines(certificate), key: await pemOf(keys.privateKey) };
 }
 
 function subject({ commonName = "metasrv test" }: CertificateOptions): string {
@@ -125,6 +126,11 @@ function extensions({ hosts = [], uris = [], usages = ["server", "client"] }: Ce
 
 async function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
   return await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+}
+
+/** With an end of line, so that certificates can follow each other in a file. */
+function pemLines(certificate: X509Certificate): string {
+  return `${certificate.toString("pem")}\n`;
 }
 
 async function pemOf(key: webcrypto.CryptoKey): Promise<string> {

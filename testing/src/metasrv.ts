@@ -49,7 +49,8 @@ const BIN = fileURLToPath(new URL("../../packages/metasrv/bin/metasrv.js", impor
 export async function startMetasrv(options: MetasrvOptions = {}): Promise<Metasrv> {
   const args = ["start", ...(options.args ?? [])];
   if (!args.some((arg) => arg.startsWith("--bind-addr"))) {
-    args.push("--bind-addr", `${options.host?.address ?? "127.0.0.1"}:0`);
+    // Another host is a network namespace, whose address is no loopback.
+    args.push("--bind-addr", `${options.host?.address ?? "127.0.0.1"}:0`, "--insecure-listen");
   }
   if (options.store !== undefined) {
     args.push("--store-addrs", options.store);

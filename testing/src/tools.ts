@@ -21,6 +21,8 @@ const TOOLS = {
   "redis-server": { variable: "REDIS_BIN", debianPackage: "redis-server" },
   nginx: { variable: "NGINX_BIN", debianPackage: "nginx-light" },
   haproxy: { variable: "HAPROXY_BIN", debianPackage: "haproxy" },
+  prometheus: { variable: "PROMETHEUS_BIN", debianPackage: "prometheus" },
+  promtool: { variable: "PROMTOOL_BIN", debianPackage: "prometheus" },
   h2load: { variable: "H2LOAD_BIN", debianPackage: "nghttp2-client" },
 } as const satisfies Record<string, Tool>;
 

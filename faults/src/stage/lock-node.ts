@@ -34,7 +34,7 @@ export class LockNode implements AsyncDisposable {
   async start(): Promise<void> {
     const { address, host, links } = this.#options;
     this.#server = await startMetasrv({
-      args: ["--bind-addr", address, "--server-addr", links.clientAddress, "--log-level", "debug"],
+      args: ["--bind-addr", address, "--insecure-listen", "--server-addr", links.clientAddress, "--log-level", "debug"],
       store: links.storeAddresses.join(","),
       host,
     });

@@ -72,6 +72,9 @@ const kindOfReason: Record<Exclude<Reason, Reason.UNSPECIFIED>, Kind> = {
   [Reason.NOT_ATTACHED]: "endpoint",
   [Reason.OUT_OF_ORDER]: "endpoint",
   [Reason.TOO_MANY_ATTACHED]: "endpoint",
+  [Reason.UNAUTHENTICATED]: "unauthenticated",
+  [Reason.PERMISSION_DENIED]: "denied",
+  [Reason.QUOTA_EXCEEDED]: "limit",
 };
 
 /**

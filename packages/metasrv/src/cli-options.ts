@@ -2,11 +2,14 @@ import { InvalidArgumentError, Option } from "commander";
 import { type Backend, type ConfigInput, defaults, type Setting } from "./config.js";
 import { durationForm, durationMs } from "./config/duration.js";
 import { logLevels } from "./config-file.js";
+import { type LogFormat, logFormats } from "./logger.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
+import type { TlsInput, TlsSettings } from "./tls/tls-settings.js";
 
 /** What commander reads from the command line and the environment, besides the log level. */
 export interface StartOptions extends Partial<Limits> {
   readonly bindAddr?: string;
+  readonly insecureListen?: boolean;
   readonly serverAddr?: string;
   readonly backend?: Backend;
   readonly storeAddrs?: readonly string[];
@@ -22,6 +25,14 @@ export interface StartOptions extends Partial<Limits> {
   readonly memberTtl?: number;
   readonly storeQuotaBytes?: number;
   readonly drainMs?: number;
+  readonly metrics?: "on" | "off";
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsClientCa?: string;
+  readonly tlsClientAuth?: TlsSettings["clientAuth"];
+  readonly tlsPlaintext?: TlsSettings["plaintext"];
+  readonly tlsMinVersion?: TlsSettings["minVersion"];
+  readonly tlsMaxSessionAge?: string;
 }
 
 type AccessOption = "storeTlsCa" | "storeTlsCert" | "storeTlsKey" | "storeUsername" | "storePasswordFile";
@@ -30,6 +41,7 @@ type AccessOption = "storeTlsCa" | "storeTlsCert" | "storeTlsKey" | "storeUserna
 export interface StartCommandOptions extends StartOptions {
   readonly config?: string;
   readonly logLevel?: string;
+  readonly logFormat?: LogFormat;
 }
 
 /** What commander reads for `metasrv dump`. */
@@ -84,6 +96,13 @@ export function startOptions(): Option[] {
   return [
     option("config", "file", "a file with settings, in YAML or JSON; the other options win over it"),
     option("bind-addr", "host:port", `where to listen; port 0 lets the system choose (default: ${defaults.bindAddr})`),
+    new Option(
+      "--insecure-listen [boolean]",
+      "listen where other machines reach this server, although callers need not prove who they are (default: false)",
+    )
+      .env("METASRV_INSECURE_LISTEN")
+      .preset("true")
+      .argParser(parseBoolean),
     option("server-addr", "host:port", "where other servers and clients reach this one (default: the bound address)"),
     option("backend", "name", "where locks are kept (default: etcd with --store-addrs, else memory)").choices([
       "memory",
@@ -109,6 +128,23 @@ export function startOptions(): Option[] {
       "how long clients may take to move to other servers before this one stops, in milliseconds",
       drainMs,
     ),
+    option("metrics", "state", "whether to serve /metrics (default: on)").choices(["on", "off"]),
+    option("log-format", "format", "how lines of the log are written (default: json)").choices(logFormats),
+    option("tls-cert", "file", "certificate of this server in PEM, with those that lead to its authority"),
+    option("tls-key", "file", "private key of the certificate in PEM, without a passphrase"),
+    option("tls-client-ca", "file", "authorities that sign the certificates of clients, in PEM"),
+    option(
+      "tls-client-auth",
+      "mode",
+      "whether clients need a certificate (default: require with --tls-client-ca, else none)",
+    ).choices(["none", "request", "require"]),
+    option("tls-plaintext", "mode", "who may go without TLS (default: refuse)").choices(["refuse", "loopback"]),
+    option("tls-min-version", "version", "oldest version of TLS (default: TLSv1.2)").choices(["TLSv1.2", "TLSv1.3"]),
+    option(
+      "tls-max-session-age",
+      "duration",
+      "after how long a connection with TLS ends; 0s: never (default: 1h if clients are asked for certificates, else 0s)",
+    ),
     option("log-level", "level", "the least that is logged (default: info)").choices(logLevels),
     limit("maxNameBytes", "longest lock name, in bytes"),
     limit("maxOwnerBytes", "longest owner text, in bytes"),
@@ -128,10 +164,22 @@ export function startOptions(): Option[] {
 
 /** The configuration that the options describe. */
 export function configFrom(options: StartOptions): ConfigInput {
-  const { bindAddr, serverAddr, backend, storeAddrs, storeKeyPrefix, ...rest } = options;
-  const { storeConnectTimeout, storeRequestTimeout, memberTtl, storeQuotaBytes, drainMs, ...limits } = rest;
+  const { bindAddr, insecureListen, serverAddr, backend, storeAddrs, storeKeyPrefix, ...rest } = options;
+  const { storeConnectTimeout, storeRequestTimeout, memberTtl, storeQuotaBytes, drainMs, metrics, ...sections } = rest;
+  const { tlsCert, tlsKey, tlsClientCa, tlsClientAuth, tlsPlaintext, tlsMinVersion, tlsMaxSessionAge, ...limits } =
+    sections;
+  const tls = {
+    cert: tlsCert,
+    key: tlsKey,
+    clientCa: tlsClientCa,
+    clientAuth: tlsClientAuth,
+    plaintext: tlsPlaintext,
+    minVersion: tlsMinVersion,
+    maxSessionAge: tlsMaxSessionAge,
+  };
   return {
     bindAddr,
+    insecureListen,
     serverAddr,
     backend,
     storeAddrs,
@@ -142,6 +190,9 @@ export function configFrom(options: StartOptions): ConfigInput {
     memberTtlSeconds: memberTtl === undefined ? undefined : memberTtl / 1000,
     storeQuotaBytes,
     drainMs,
+    metrics: metrics && { enabled: metrics === "on" },
+    // What is missing there is for the section itself to say.
+    tls: Object.values(tls).some((value) => value !== undefined) ? (tls as TlsInput) : undefined,
     limits,
   };
 }
@@ -178,6 +229,14 @@ function limit(name: keyof Limits, description: string): Option {
 
 function kebabCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** A variable that says `false` must not mean yes, as it would by Commander's own rule. */
+function parseBoolean(text: string): boolean {
+  if (text !== "true" && text !== "false") {
+    throw new InvalidArgumentError("Expected true or false.");
+  }
+  return text === "true";
 }
 
 function parseNumber(text: string): number {

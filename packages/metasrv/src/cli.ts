@@ -17,6 +17,7 @@ import {
 import { completeConfig, ConfigError } from "./config.js";
 import { ConfigFileError, configJsonSchema, showSettings } from "./config-file.js";
 import { readTickets, ticketLine } from "./dump.js";
+import { createLogger } from "./logger.js";
 import { FatalError } from "./model/fatal-error.js";
 import { fatalExitCode, type RunningServer, startServer } from "./server.js";
 import { readStartSettings } from "./start-settings.js";
@@ -36,7 +37,7 @@ const misused = 2;
 
 /**
  * Runs the command line. Returns once a server serves, or once another command is done. A server ends its process on
- * SIGTERM or SIGINT.
+ * SIGTERM or SIGINT, and reads its TLS files again on SIGHUP.
  *
  * @param argv - as in `process.argv`
  */
@@ -136,16 +137,25 @@ async function dump(options: DumpCommandOptions): Promise<void> {
   }
 }
 
-async function serve({ config, logLevel, ...options }: StartCommandOptions): Promise<void> {
+async function serve({ config, logLevel, logFormat, ...options }: StartCommandOptions): Promise<void> {
   const { input, file } = await readStartSettings(config, configFrom(options));
   const output = pino.destination({ dest: process.stdout.fd, maxLength: maxUnwrittenLog });
-  const logger = pino({ level: logLevel ?? file.log?.level ?? "info" }, output);
+  const { level = "info", format = "json" } = file.log ?? {};
+  const logger = createLogger({ level: logLevel ?? level, format: logFormat ?? format, output });
   const exit = exitOnceWritten(output);
   let server: RunningServer | undefined;
   stopOnSignals({ logger, exit, stop: () => server?.stop() });
+  process.on("SIGHUP", () => {
+    logger.info("told to reload");
+    void server?.reload();
+  });
   endOnFaults(logger, exit);
   try {
-    server = await startServer(input, { logger, fatal: () => void exit(fatalExitCode) });
+    server = await startServer(input, {
+      logger,
+      fatal: () => void exit(fatalExitCode),
+      reread: async () => (await readStartSettings(config, configFrom(options))).input,
+    });
   } catch (error) {
     logger.debug({ err: error }, "could not start");
     process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);

@@ -30,6 +30,7 @@ async function problemsOf(text: string): Promise<string[]> {
 
 const everything = `
 bindAddr: 0.0.0.0:3002
+insecureListen: true
 serverAddr: node-1:3002
 memberTtl: 15s
 drain: 500ms
@@ -63,6 +64,8 @@ log:
 
 const input = {
   bindAddr: "0.0.0.0:3002",
+  insecureListen: true,
+  tls: undefined,
   serverAddr: "node-1:3002",
   backend: "etcd",
   storeAddrs: ["etcd-1:2379", "etcd-2:2379"],
@@ -101,7 +104,7 @@ describe("a config file", () => {
     expect(file.input).toEqual(input);
     expect(Object.keys(file.input.limits ?? {}).sort()).toEqual(Object.keys(defaultLimits).sort());
     expect(showSettings(file.content)).toContain('store.addrs: ["etcd-1:2379","etcd-2:2379"]');
-    expect(showSettings(file.content)).toHaveLength(29);
+    expect(showSettings(file.content)).toHaveLength(30);
   });
 
   test("can be JSON", async () => {

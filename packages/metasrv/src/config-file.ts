@@ -4,6 +4,12 @@ import type { ConfigInput, Setting } from "./config.js";
 import { checkFile, type FileProblem, isSecret, type Path, showPath } from "./config/checked-file.js";
 import { duration, durationMs } from "./config/duration.js";
 import { etcdAccessSchema } from "./log/etcd/rpc/etcd-access.js";
+import { logFormats } from "./logger.js";
+import { metricsSchema } from "./metrics/metrics-config.js";
+import { auditSchema } from "./security/audit-config.js";
+import { authSchema } from "./security/auth-config.js";
+import { quotasSchema } from "./security/quotas-config.js";
+import { tlsSchema } from "./tls/tls-settings.js";
 
 const whole = z.int().min(0);
 
@@ -17,6 +23,10 @@ export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "s
  */
 export const configFileSchema = z.strictObject({
   bindAddr: z.string().optional().describe("Where to listen, as host:port; port 0 lets the system choose."),
+  insecureListen: z
+    .boolean()
+    .optional()
+    .describe("Listen where other machines reach this server, although callers need not prove who they are."),
   serverAddr: z.string().optional().describe("Where other servers and clients reach this one, as host:port."),
   memberTtl: duration.optional().describe("After how much silence other servers take over from a dead one."),
   drain: duration.optional().describe("How long clients may take to move to other servers before this one stops."),
@@ -48,7 +58,17 @@ export const configFileSchema = z.strictObject({
       waiterGrace: duration.optional().describe("How long a wait outlives a broken connection."),
     })
     .optional(),
-  log: z.strictObject({ level: z.enum(logLevels).optional().describe("The least that is logged.") }).optional(),
+  log: z
+    .strictObject({
+      level: z.enum(logLevels).optional().describe("The least that is logged."),
+      format: z.enum(logFormats).optional().describe("How lines are written: for programs, or for people."),
+    })
+    .optional(),
+  metrics: metricsSchema.optional(),
+  tls: tlsSchema.optional(),
+  auth: authSchema.optional().describe("Who there is, and what they may do."),
+  quotas: quotasSchema.optional().describe("What each principal may use of this server."),
+  audit: auditSchema.optional().describe("Where it is written who did what."),
 });
 
 /** What a config file says. */
@@ -123,6 +143,7 @@ function inputOf({ store = {}, limits = {}, ...file }: ConfigFile): ConfigInput 
   const hasAccess = tls !== undefined || username !== undefined || passwordFile !== undefined;
   return {
     bindAddr: file.bindAddr,
+    insecureListen: file.insecureListen,
     serverAddr: file.serverAddr,
     backend: store.backend,
     storeAddrs: store.addrs,
@@ -133,6 +154,8 @@ function inputOf({ store = {}, limits = {}, ...file }: ConfigFile): ConfigInput 
     storeQuotaBytes: store.quotaBytes,
     memberTtlSeconds: memberTtlMs === undefined ? undefined : memberTtlMs / 1000,
     drainMs: ms(file.drain),
+    metrics: file.metrics,
+    tls: file.tls,
     limits: {
       ...numbers,
       defaultTtlMs: ms(defaultTtl),
@@ -142,6 +165,9 @@ function inputOf({ store = {}, limits = {}, ...file }: ConfigFile): ConfigInput 
       sessionTimeoutMs: ms(sessionTimeout),
       waiterGraceMs: ms(waiterGrace),
     },
+    auth: file.auth,
+    quotas: file.quotas,
+    audit: file.audit,
   };
 }
 

@@ -1,6 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import { advertisesWildcard, completeConfig, ConfigError, type ConfigInput, type Setting } from "./config.js";
 import { defaultLimits } from "./model/limits.js";
+import type { TlsInput } from "./tls/tls-settings.js";
+
+const files = { cert: "cert.pem", key: "key.pem" };
 
 describe("completeConfig", () => {
   test("needs nothing", () => {
@@ -8,7 +11,11 @@ describe("completeConfig", () => {
       bind: { host: "127.0.0.1", port: 3002 },
       serverAddr: undefined,
       store: { backend: "memory" },
+      metrics: { enabled: true, families: [] },
       drainMs: 2_000,
+      tls: undefined,
+      security: undefined,
+      insecureListen: false,
       limits: defaultLimits,
     });
   });
@@ -43,12 +50,44 @@ describe("completeConfig", () => {
     expect(limits).toEqual({ ...defaultLimits, maxTickets: 5 });
   });
 
+  test("clients need certificates where it is said who signs them, and their connections then last an hour", () => {
+    expect(completeConfig({ tls: files }).tls).toMatchObject({ clientAuth: "none", maxSessionAgeMs: 0 });
+    expect(completeConfig({ tls: { ...files, clientCa: "ca.pem" } }).tls).toMatchObject({
+      clientAuth: "require",
+      plaintext: "refuse",
+      maxSessionAgeMs: 3_600_000,
+    });
+  });
+
+  test.each([
+    { bindAddr: "localhost:3002" },
+    { bindAddr: "127.0.0.2:3002" },
+    { bindAddr: "[::1]:3002" },
+    { bindAddr: "0.0.0.0:3002", insecureListen: true },
+    { bindAddr: "0.0.0.0:3002", tls: { ...files, clientCa: "ca.pem" } },
+  ])("takes an address that strangers cannot use, or that may be used: %j", (input) => {
+    expect(completeConfig(input).bind.port).toBe(3002);
+  });
+
   const etcd = { storeAddrs: ["etcd:2379"] };
   const invalid: [Setting, ConfigInput, RegExp][] = [
     ["bindAddr", { bindAddr: "3002" }, /expected host:port.*got "3002"/],
     ["bindAddr", { bindAddr: ":3002" }, /got ":3002"/],
     ["bindAddr", { bindAddr: "127.0.0.1:65536" }, /got "127.0.0.1:65536"/],
     ["bindAddr", { bindAddr: "::1:3002" }, /got "::1:3002"/],
+    ["tls.cert", { tls: { key: "key.pem" } as TlsInput }, /expected the path of a PEM file/],
+    ["tls.key", { tls: { cert: "cert.pem", key: "" } }, /expected the path of a PEM file/],
+    ["tls.clientAuth", { tls: { ...files, clientAuth: "request" } }, /request needs to know.*give the clientCa/],
+    ["tls.clientCa", { tls: { ...files, clientCa: "ca.pem", clientAuth: "none" } }, /means nothing while/],
+    ["tls.maxSessionAge", { tls: { ...files, maxSessionAge: "-1" } }, /duration|number with its unit/],
+    ["bindAddr", { bindAddr: "0.0.0.0:3002" }, /other machines reach 0\.0\.0\.0:3002.*--insecure-listen/],
+    ["bindAddr", { bindAddr: "[::]:3002", insecureListen: false }, /--insecure-listen/],
+    ["bindAddr", { bindAddr: "metasrv-1:3002", tls: files }, /--insecure-listen/],
+    [
+      "bindAddr",
+      { bindAddr: "[::]:3002", tls: { ...files, clientCa: "ca", clientAuth: "request" } },
+      /--insecure-listen/,
+    ],
     ["serverAddr", { serverAddr: "node-1:0" }, /expected host:port.*got "node-1:0"/],
     ["serverAddr", { serverAddr: "http://node-1:3002" }, /expected host:port/],
     ["storeAddrs", { storeAddrs: ["etcd:2379", "etcd"] }, /expected host:port, http.*got "etcd"/],
@@ -84,6 +123,9 @@ describe("completeConfig", () => {
     ["defaultTtlMs", { limits: { minTtlMs: 20_000 } }, /from 20000 to 86400000 ms; got 10000 ms/],
     ["maxMessageBytes", { limits: { maxMessageBytes: 1_000 } }, /from 3584/],
     ["maxTickets", { limits: { maxTickets: Number.NaN } }, /got NaN/],
+    ["metrics", { metrics: { families: ["a", "a"] } }, /families: expected each family once/],
+    ["metrics", { metrics: { families: ["a**"] } }, /families.0: expected no two/],
+    ["metrics", { metrics: { families: ["other"] } }, /families.0: expected another word/],
   ];
   test.each(invalid)("refuses %s of %j", (setting, input, message) => {
     const complete = () => completeConfig(input);
@@ -93,9 +135,9 @@ describe("completeConfig", () => {
   });
 
   test.each([
-    [{ bindAddr: "0.0.0.0:3002" }, true],
-    [{ bindAddr: "[::]:3002" }, true],
-    [{ bindAddr: "0.0.0.0:3002", serverAddr: "node-1:3002" }, false],
+    [{ bindAddr: "0.0.0.0:3002", insecureListen: true }, true],
+    [{ bindAddr: "[::]:3002", insecureListen: true }, true],
+    [{ bindAddr: "0.0.0.0:3002", insecureListen: true, serverAddr: "node-1:3002" }, false],
     [{}, false],
   ])("%j advertises every address of the machine: %s", (input, expected) => {
     expect(advertisesWildcard(completeConfig(input))).toBe(expected);

@@ -11,6 +11,7 @@ export {
 export { type Address } from "./model/address.js";
 export { defaultLimits, type Limits } from "./model/limits.js";
 export { type RunningServer, startServer } from "./server.js";
+export type { TlsInput, TlsSettings } from "./tls/tls-settings.js";
 export { version } from "./version.js";
 
 // For those who look at what is in etcd.

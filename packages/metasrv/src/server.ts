@@ -1,28 +1,40 @@
 import { setTimeout } from "node:timers/promises";
-import { type Clock, systemClock } from "@metasrv/wire";
+import { systemClock } from "@metasrv/wire";
 import { type Logger, pino } from "pino";
+import { openAccess } from "./api/access.js";
 import { Readiness } from "./api/readiness.js";
 import {
   advertisedAddress,
   advertisesWildcard,
   completeConfig,
   type Config,
+  ConfigError,
   type ConfigInput,
+  opensToStrangers,
   type StoreConfig,
 } from "./config.js";
+import { Fold } from "./fold/fold.js";
 import { createHttpHandler } from "./http/http-handler.js";
 import { Listener } from "./http/listener.js";
+import { createMetricsHandler } from "./http/metrics-page.js";
 import { createProbes } from "./http/probes.js";
 import { createRoutes } from "./http/routes.js";
 import { createStreamHandler } from "./http/stream-handler.js";
 import type { CommandLog } from "./log/command-log.js";
-import { createEtcdLog } from "./log/etcd/etcd-log.js";
+import { createEtcdLog, type EtcdLogOptions } from "./log/etcd/etcd-log.js";
 import { createMemoryLog } from "./log/memory-log.js";
+import { Exposition } from "./metrics/exposition.js";
+import { Metrics } from "./metrics/metrics.js";
+import { knownLevel } from "./model/command.js";
 import type { Fatal } from "./model/fatal-error.js";
 import { LockError } from "./model/lock-errors.js";
 import { LockNode } from "./node/lock-node.js";
+import { Reloading } from "./reloading.js";
+import { Protection } from "./security/protection.js";
+import { noLongerKnown } from "./security/refusals.js";
 import { OpenSessions } from "./session/open-sessions.js";
 import { sendAwayWhenUnready } from "./session/unready.js";
+import { ServerCredentials } from "./tls/server-credentials.js";
 import { version } from "./version.js";
 
 /** A server that serves. */
@@ -36,10 +48,19 @@ export interface RunningServer {
    * store cannot be reached. Harmless when repeated.
    */
   stop(): Promise<void>;
+  /**
+   * Reads the configuration and the TLS files again, which it does by itself every 30 seconds, and opens the file of the audit
+   * again. Principals, rights and quotas take effect at once, all of them, and new connections use the new certificate; what
+   * cannot be used changes nothing, and is logged. Resolves once that is done.
+   */
+  reload(): Promise<void>;
 }
 
 /** Exit code of a process that has broken an invariant of its own, or that cannot read what is in the store. */
 export const fatalExitCode = 70;
+
+/** What both logs are made with. */
+type LogOptions = Pick<EtcdLogOptions, "clock" | "logger" | "fatal" | "entryWritten">;
 
 /** How long the node may take to end its waits and its membership, in milliseconds. */
 const storeStopMs = 2_100;
@@ -54,44 +75,99 @@ const connectionsStopMs = 2_500;
  * @param options.logger - silent by default
  * @param options.fatal - called when this process must end at once, because it cannot know any more who holds which lock;
  *   by default, it ends the process with exit code 70
- * @throws ConfigError when the configuration cannot be used; Error when the address cannot; LockError
+ * @param options.reread - reads the configuration again: every 30 s, and when it is told to
+ * @throws ConfigError when the configuration cannot be used; Error when the address or a TLS file cannot; LockError
  *   `store-unavailable` when the store could not be reached in the configured time; FatalError when what is in the store
  *   cannot be read
  */
 export async function startServer(
   input: ConfigInput = {},
-  options: { readonly logger?: Logger; readonly fatal?: Fatal } = {},
+  options: {
+    readonly logger?: Logger;
+    readonly fatal?: Fatal;
+    readonly reread?: () => ConfigInput | Promise<ConfigInput>;
+  } = {},
 ): Promise<RunningServer> {
   const config = completeConfig(input);
-  const { logger = pino({ level: "silent" }), fatal = exitAtOnce } = options;
+  const { logger = pino({ level: "silent" }), fatal = exitAtOnce, reread } = options;
   const failStop: Fatal = (error) => {
     logger.fatal({ err: error }, "this server must not go on: it ends itself");
     fatal(error);
   };
   const { limits } = config;
   const clock = systemClock;
+  const metrics = config.metrics.enabled ? new Metrics(config.metrics.families) : undefined;
+  const { tls: settings } = config;
+  const credentials = settings && (await ServerCredentials.open({ settings, clock, unixMs: () => Date.now(), logger }));
   const locks = new LockNode({
-    log: createLog(config.store, clock, logger, failStop),
+    log: createLog(config.store, { clock, logger, fatal: failStop, entryWritten: metrics?.entryWritten }),
     clock,
     limits,
     logger,
+    observer: metrics,
+    fold: new Fold(undefined, knownLevel, metrics?.groupOf),
   });
   const shutdown = new AbortController();
   const sessions = new OpenSessions();
-  const readiness = new Readiness({ clock, problems: () => [...locks.problems(), ...sessions.problems()] });
+  const readiness = new Readiness({
+    clock,
+    problems: () => [...locks.problems(), ...sessions.problems()],
+    warnings: () => credentials?.warnings() ?? [],
+  });
+  const protection =
+    config.security &&
+    (await Protection.start(config.security, {
+      locks,
+      operated: locks,
+      limits,
+      clock,
+      logger,
+      plainTokens: config.insecureListen,
+      onDenied:
+        metrics &&
+        ((reason) => {
+          metrics.denied(reason);
+        }),
+    }));
   const dependencies = {
-    locks,
+    access: protection?.access ?? openAccess(locks, locks),
     cluster: locks.cluster,
-    operated: locks,
     sessions,
     readiness,
     limits,
     clock,
     logger,
   };
+  const exposition =
+    metrics &&
+    new Exposition(clock, {
+      metrics,
+      tally: (family) => locks.tally(family),
+      membershipLeftMs: () => locks.membershipLeftMs,
+      leads: () => locks.cluster.leads,
+      logFigures: () => locks.logFigures(),
+      sessions: () => sessions.size,
+      certificateExpiresAtMs: () => credentials?.expiresAtMs,
+      version,
+    });
   const handler = createHttpHandler({
     routes: createRoutes(dependencies),
     probes: createProbes(readiness),
+    pages: new Map(
+      exposition && [
+        [
+          "/metrics",
+          createMetricsHandler({
+            page: (accept) => exposition.page(accept),
+            allow:
+              protection &&
+              ((origin) => {
+                protection.access.requireAdmin(origin);
+              }),
+          }),
+        ],
+      ],
+    ),
     shutdownSignal: shutdown.signal,
     logger,
   });
@@ -99,7 +175,14 @@ export async function startServer(
 
   // Listening comes first, because it fails at once and tells the port. Until the node has joined, it refuses every
   // request as "not a member".
-  const listener = await Listener.start({ bind: config.bind, handler, streamHandler, clock, logger });
+  const tls = settings && credentials && { settings, credentials };
+  const listener = await Listener.start({ bind: config.bind, handler, streamHandler, tls, clock, logger }).catch(
+    async (error: unknown) => {
+      credentials?.stop();
+      await protection?.close();
+      throw error;
+    },
+  );
   const drain = async () => {
     if (config.drainMs > 0 && locks.cluster.hasPeers) {
       logger.info({ sessions: sessions.size }, "draining");
@@ -108,8 +191,25 @@ export async function startServer(
       await drained;
     }
   };
+  const reloading = new Reloading({
+    clock,
+    logger,
+    reload: async () => {
+      protection?.reopen();
+      if (reread !== undefined) {
+        try {
+          changeRights(completeConfig(await reread()), { protection, sessions, logger });
+        } catch (error) {
+          protection?.notReplaced(error instanceof Error ? error.message : String(error));
+          throw error;
+        }
+      }
+    },
+  });
   let stopSendingAway: () => void = () => undefined;
   const stop = async () => {
+    credentials?.stop();
+    reloading.stop();
     await drain();
     stopSendingAway();
     logger.info({ sessions: sessions.size }, "stopping");
@@ -118,6 +218,8 @@ export async function startServer(
     await withinTime(locks.stop(), logger);
     shutdown.abort(new LockError("shutting-down", "the server is stopping; ask another one"));
     await drained;
+    exposition?.close();
+    await protection?.close();
     logger.info("stopped");
   };
   try {
@@ -133,21 +235,44 @@ export async function startServer(
   stopSendingAway = sendAwayWhenUnready({ readiness, sessions, hasPeers: () => locks.cluster.hasPeers, clock, logger });
   announce(config, listener.address, logger);
   let stopped: Promise<void> | undefined;
-  return { address: listener.address, stop: () => (stopped ??= stop()) };
+  return {
+    address: listener.address,
+    stop: () => (stopped ??= stop()),
+    reload: async () => {
+      await credentials?.reload();
+      await reloading.now();
+    },
+  };
 }
 
-function createLog(store: StoreConfig, clock: Clock, logger: Logger, fatal: Fatal): CommandLog {
+/** Puts the rights of another configuration in force. @throws ConfigError when that needs another start */
+function changeRights(
+  { security }: Config,
+  {
+    protection,
+    sessions,
+    logger,
+  }: { readonly protection: Protection | undefined; readonly sessions: OpenSessions; readonly logger: Logger },
+): void {
+  if ((security === undefined) !== (protection === undefined)) {
+    throw new ConfigError("auth", "it was added or dropped, which takes effect at the next start only");
+  }
+  if (security !== undefined && protection?.replace(security) === true) {
+    sessions.endUnproven(noLongerKnown);
+    logger.info("principals, rights and quotas were read again");
+  }
+}
+
+function createLog(store: StoreConfig, options: LogOptions): CommandLog {
   if (store.backend === "memory") {
-    return createMemoryLog({ fatal });
+    return createMemoryLog(options);
   }
   const { hosts, access, prefix, connectTimeoutMs, requestTimeoutMs, memberTtlSeconds, quotaBytes } = store;
   return createEtcdLog({
+    ...options,
     hosts: [...hosts],
     access,
     prefix,
-    clock,
-    logger,
-    fatal,
     connectTimeoutMs,
     requestTimeoutMs,
     memberTtlSeconds,
@@ -167,6 +292,9 @@ function announce(config: Config, address: string, logger: Logger): void {
   } else if (advertisesWildcard(config)) {
     logger.warn({ serverAddr }, "others are told an address that they cannot reach; configure the server address");
   }
+  if (opensToStrangers(config)) {
+    logger.warn({ address }, "whoever reaches this server can take any lock, and force others out of theirs");
+  }
   logger.info({ address, serverAddr, backend, version }, "listening");
 }
 
@@ -185,7 +313,7 @@ async function withinTime(stopping: Promise<void>, logger: Logger): Promise<void
     });
   const late = setTimeout(storeStopMs, undefined, { signal: settled.signal }).then(
     () => {
-      logger.warn(`the store was not left within ${storeStopMs} ms; the membership will end with its lease`);
+      logger.warn({ boundMs: storeStopMs }, "the store was not left in time; the membership will end with its lease");
     },
     () => undefined,
   );

@@ -42,13 +42,14 @@ function prefixed(prefix: string, values: object): Record<string, unknown> {
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [prefix + name, value]));
 }
 
-/** `over` wins where it has a value. Sections are taken as a whole, but for the store and the limits. */
+/** `over` wins where it has a value. Sections are taken as a whole, but for the store, the limits and the metrics. */
 function overlay(under: ConfigInput, over: ConfigInput): ConfigInput {
   return {
     ...under,
     ...defined(over),
     store: overlayStore(under.store, over.store),
     limits: { ...under.limits, ...defined(over.limits ?? {}) },
+    metrics: under.metrics && over.metrics ? { ...under.metrics, ...over.metrics } : (over.metrics ?? under.metrics),
   };
 }
 

@@ -4,6 +4,8 @@ export interface ReadinessOptions {
   readonly clock: Clock;
   /** What keeps this server from serving well, in words for people; empty while it serves well. */
   readonly problems: () => readonly string[];
+  /** What somebody should see to, although this server serves well, in words for people; nothing by default. */
+  readonly warnings?: () => readonly string[];
 }
 
 /**
@@ -30,6 +32,11 @@ export class Readiness {
   /** What is wrong, for people to read; nothing when it is ready. */
   problems(): readonly string[] {
     return this.#options.problems();
+  }
+
+  /** What somebody should see to, for people to read. It does not make this server less ready. */
+  warnings(): readonly string[] {
+    return this.#options.warnings?.() ?? [];
   }
 
   /**

@@ -20,11 +20,12 @@ import { type Holder, holdersShown, type LockState, placesCounted } from "../mod
 import type { SnapshotPart } from "../model/snapshot.js";
 import { extrasOf, isExclusive, isShared, type Share, shared, type TicketContent } from "../model/ticket-content.js";
 import type { LockName, TicketRef } from "../model/ticket-ref.js";
-import { LockTable } from "./lock-table.js";
+import { type GroupOf, LockTable } from "./lock-table.js";
 import type { NameOrder } from "./name-order.js";
 import { Ticket, type TicketFollower } from "./queue.js";
 import { SnapshotWalk } from "./snapshot-walk.js";
 import { TableHash } from "./state-hash.js";
+import type { Tally } from "./tally.js";
 import { Writers } from "./writers.js";
 
 const done: Outcome = { kind: "done" };
@@ -60,7 +61,7 @@ export class Fold implements LogFold {
   #base: LogBase;
   /** Of the last entry that was taken in, or the base's. */
   #revision: bigint;
-  #table = new LockTable();
+  #table: LockTable;
   #hash = new TableHash();
   #writers = new Writers();
   /** What of a snapshot has come so far. */
@@ -72,6 +73,7 @@ export class Fold implements LogFold {
   #walk: SnapshotWalk | undefined;
   #walks = 0;
   readonly #knownLevel: number;
+  readonly #groupOf: GroupOf | undefined;
   /** See {@link isOutdated}. */
   #outdatedBefore = 0n;
   /** When the entry that is being folded was seen, by {@link nowMs}. */
@@ -86,9 +88,12 @@ export class Fold implements LogFold {
   /**
    * @param base - where the log begins; absent: an empty log
    * @param known - the highest level that this node reads; another one than its version's in tests only
+   * @param groupOf - by what the locks are counted, see {@link tally}; absent: they are not
    */
-  constructor(base?: LogBase, known = knownLevel) {
+  constructor(base?: LogBase, known = knownLevel, groupOf?: GroupOf) {
     this.#knownLevel = known;
+    this.#groupOf = groupOf;
+    this.#table = new LockTable(groupOf);
     this.#base = base ?? { level: known, revision: 0n, revisionOffset: 0n };
     this.#checkLevel(this.#base.level);
     this.#revision = this.#base.revision;
@@ -212,6 +217,11 @@ export class Fold implements LogFold {
     return waiting === undefined ? 0 : this.nowMs() - waiting.main.seenAtMs;
   }
 
+  /** What the locks of a group come to on all nodes; undefined when there was none. Not kept by the next {@link become}. */
+  tally(group: object): Readonly<Tally> | undefined {
+    return this.#table.tally(group);
+  }
+
   /** Whether the times of a ticket are only since the log was read. */
   wasThere(ticket: Ticket): boolean {
     return ticket.main.seenAtMs <= this.#readAtMs;
@@ -258,7 +268,7 @@ export class Fold implements LogFold {
   }
 
   fresh(base: LogBase): Fold {
-    const fold = new Fold(base, this.#knownLevel);
+    const fold = new Fold(base, this.#knownLevel, this.#groupOf);
     fold.nowMs = this.nowMs;
     return fold;
   }

@@ -2,6 +2,10 @@ import type { LockName, TicketRef } from "../model/ticket-ref.js";
 import { NameOrder } from "./name-order.js";
 import { Queue, Ticket, type TicketGroup } from "./queue.js";
 import { ShardedMap, TicketMap } from "./sharded-map.js";
+import { Tally } from "./tally.js";
+
+/** Which group a lock is counted in; any object. */
+export type GroupOf = (name: LockName) => object;
 
 /** Who holds which lock, and who waits. No I/O, no clock, no randomness. */
 export class LockTable {
@@ -11,6 +15,14 @@ export class LockTable {
   readonly #within = new Map<bigint, Set<Ticket>>();
   /** Kept up to date once somebody asked for it. */
   #names: NameOrder | undefined = undefined;
+  readonly #groupOf: GroupOf | undefined;
+  /** By their groups. */
+  readonly #tallies = new Map<object, Tally>();
+
+  /** @param groupOf - absent: nothing is counted by groups */
+  constructor(groupOf?: GroupOf) {
+    this.#groupOf = groupOf;
+  }
 
   /** Number of tickets. */
   get size(): number {
@@ -34,6 +46,11 @@ export class LockTable {
   /** Nobody needs the order of names any more. */
   forgetNames(): void {
     this.#names = undefined;
+  }
+
+  /** What the locks of a group come to. */
+  tally(group: object): Tally | undefined {
+    return this.#tallies.get(group);
   }
 
   /** All tickets, in no particular order. Tickets may be added and removed meanwhile. */
@@ -70,7 +87,8 @@ export class LockTable {
     this.#tickets.addAll(tickets);
     const unsorted = new Set<Queue>();
     const append = (ticket: Ticket) => {
-      const queue = this.#append(ticket);
+      const queue = this.#queueOf(ticket.name);
+      queue.append(ticket);
       if (ticket.previous !== undefined && ticket.previous.token > ticket.token) {
         unsorted.add(queue);
       }
@@ -87,6 +105,11 @@ export class LockTable {
       queue.sort();
     }
     groups.forEach(count);
+    if (this.#groupOf !== undefined) {
+      for (const queue of this.#queues.values()) {
+        this.#tallyOf(queue.name, this.#groupOf).addQueue(queue);
+      }
+    }
   }
 
   /**
@@ -158,20 +181,40 @@ export class LockTable {
     if (queue.size === 1) {
       this.#queues.delete(ticket.name);
       this.#names?.delete(ticket.name);
+      if (queue.tally !== undefined) {
+        queue.tally.locks--;
+      }
       return nobody;
     }
     return queue.remove(ticket);
   }
 
-  #append(ticket: Ticket): Queue {
-    let queue = this.#queues.get(ticket.name);
-    if (queue === undefined) {
-      queue = new Queue(ticket.name);
-      this.#queues.set(ticket.name, queue);
-      this.#names?.add(ticket.name);
+  #append(ticket: Ticket): void {
+    const queue = this.#queueOf(ticket.name);
+    if (this.#groupOf !== undefined && queue.tally === undefined) {
+      this.#tallyOf(ticket.name, this.#groupOf).addQueue(queue);
     }
     queue.append(ticket);
+  }
+
+  #queueOf(name: LockName): Queue {
+    let queue = this.#queues.get(name);
+    if (queue === undefined) {
+      queue = new Queue(name);
+      this.#queues.set(name, queue);
+      this.#names?.add(name);
+    }
     return queue;
+  }
+
+  #tallyOf(name: LockName, groupOf: GroupOf): Tally {
+    const group = groupOf(name);
+    let tally = this.#tallies.get(group);
+    if (tally === undefined) {
+      tally = new Tally();
+      this.#tallies.set(group, tally);
+    }
+    return tally;
   }
 }
 

@@ -14,6 +14,16 @@ export interface TicketFollower {
   replaced(ticket: Ticket): void;
 }
 
+/** Counts the locks of a group and their waiters, as their queues tell it. */
+export interface QueueTally {
+  /** How many locks there are. */
+  locks: number;
+  /** A ticket came, and waits. */
+  waits(ticket: Ticket): void;
+  /** A ticket does not wait any more. */
+  waitsNoMore(ticket: Ticket): void;
+}
+
 /** The tickets of several locks that were asked for at once. Each stands in its lock's queue, at the same place of the log. */
 export interface TicketGroup {
   /** In the order of their names. The first is the one that the table finds, and that is followed. */
@@ -45,6 +55,9 @@ export class Ticket implements TicketRef {
   inSnapshot = 0;
   previous: Ticket | undefined = undefined;
   next: Ticket | undefined = undefined;
+  /** Its neighbours among the waiters of its queue's tally, if it has one: who came before it, and who after it. */
+  waitsAfter: Ticket | undefined = undefined;
+  waitsBefore: Ticket | undefined = undefined;
   follower: TicketFollower | undefined = undefined;
 
   constructor(ref: TicketRef, token: bigint, content: TicketContent, memberId: string, attempt: number) {
@@ -97,6 +110,8 @@ export class Queue {
   permits = 0;
   /** The smallest limit among them. */
   limit = Infinity;
+  /** Counts its waiters; absent when nobody wants to know. */
+  tally: QueueTally | undefined = undefined;
   /** How many of them have which limit; absent while all have the same. */
   #limits: Map<number, number> | undefined = undefined;
 
@@ -125,6 +140,7 @@ export class Queue {
     } else {
       ticket.admitted = false;
       this.waiting ??= ticket;
+      this.tally?.waits(ticket);
     }
   }
 
@@ -147,8 +163,11 @@ export class Queue {
     this.size--;
     if (ticket.admitted) {
       this.#leave(ticket.content);
-    } else if (ticket === this.waiting) {
-      this.waiting = next;
+    } else {
+      this.tally?.waitsNoMore(ticket);
+      if (ticket === this.waiting) {
+        this.waiting = next;
+      }
     }
     return this.#settle();
   }
@@ -191,6 +210,7 @@ export class Queue {
     let ticket: Ticket | undefined = first;
     while (ticket !== undefined && this.#hasRoom(ticket)) {
       this.#hold(ticket);
+      this.tally?.waitsNoMore(ticket);
       granted.push(ticket);
       ticket = ticket.next;
     }

@@ -31,6 +31,8 @@ export interface HttpHandlerOptions {
   readonly routes: (router: ConnectRouter) => void;
   /** The answers to GET and HEAD, by path. */
   readonly probes: ReadonlyMap<string, () => Probe>;
+  /** What answers GET and HEAD of other paths, by path. */
+  readonly pages?: ReadonlyMap<string, HttpHandler>;
   /** When it aborts, open streams end with its reason. Unary calls end with what the node answers. */
   readonly shutdownSignal: AbortSignal;
   readonly logger: Logger;
@@ -42,18 +44,25 @@ export interface HttpHandlerOptions {
  *
  * It replaces `connectNodeAdapter`, which throws for malformed Host headers and writes to the console.
  */
-export function createHttpHandler({ routes, probes, shutdownSignal, logger }: HttpHandlerOptions): HttpHandler {
+export function createHttpHandler({
+  routes,
+  probes,
+  pages = new Map(),
+  shutdownSignal,
+  logger,
+}: HttpHandlerOptions): HttpHandler {
   const router = createConnectRouter({ acceptCompression: [compressionGzip, compressionBrotli] });
   routes(router);
   setMaxListeners(0, shutdownSignal);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const list = (method: string, paths: Iterable<string>) => [...paths].map((path) => `  ${method} ${path}\n`).join("");
-  const paths = list("POST", handlers.keys()) + list("GET", probes.keys());
+  const paths = list("POST", handlers.keys()) + list("GET", [...probes.keys(), ...pages.keys()]);
 
   return (request, response) => {
     const [path = ""] = (request.url ?? "").split("?", 1);
     const handler = handlers.get(path);
     const probe = probes.get(path);
+    const page = pages.get(path);
     if (handler !== undefined) {
       serve(handler, request, response, shutdownSignal).catch((error: unknown) => {
         // Usually the caller has gone meanwhile.
@@ -61,6 +70,8 @@ export function createHttpHandler({ routes, probes, shutdownSignal, logger }: Ht
       });
     } else if (probe !== undefined) {
       answerProbe(request, response, probe);
+    } else if (page !== undefined) {
+      page(request, response);
     } else if (path === "/") {
       sendText(request, response, 200, `This is metasrv, a lock service. It serves:\n${paths}`);
     } else {
@@ -179,6 +190,7 @@ function farEndOf(request: Request): FarEnd {
     const { stream } = request;
     const { session } = stream;
     return {
+      connection: session,
       disconnected: () => session === undefined || session.destroyed,
       reset: () => {
         stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
@@ -186,7 +198,7 @@ function farEndOf(request: Request): FarEnd {
     };
   }
   const { socket } = request;
-  return { disconnected: () => socket.destroyed, reset: () => socket.destroy() };
+  return { connection: socket, disconnected: () => socket.destroyed, reset: () => socket.destroy() };
 }
 
 function sendText(request: Request, response: Response, status: number, text: string): void {

@@ -9,11 +9,14 @@ import {
 import { createServer, type Server, type Socket } from "node:net";
 import type { Clock } from "@metasrv/wire";
 import type { Logger } from "pino";
-import { type Address, formatAddress } from "../model/address.js";
+import { endOf } from "../api/connection-end.js";
+import { type Address, formatAddress, isLoopback } from "../model/address.js";
 import type { HttpHandler } from "./http-handler.js";
 import { probeRegularly } from "./listener-probe.js";
-import { detectProtocol } from "./listener-protocol.js";
+import { detectProtocol, type HttpProtocol } from "./listener-protocol.js";
+import { refuseConnection } from "./refuse-connection.js";
 import type { StreamHandler } from "./stream-handler.js";
+import { TlsHandshakes, type TlsHandshakesOptions } from "./tls-handshakes.js";
 
 export interface ListenerOptions {
   /** Where to listen; port 0 lets the system choose. */
@@ -22,15 +25,19 @@ export interface ListenerOptions {
   readonly handler: HttpHandler;
   /** Gets each HTTP/2 request first, and may leave it to the handler; absent: the handler gets all. */
   readonly streamHandler?: StreamHandler;
+  /** Absent: no TLS. */
+  readonly tls?: Pick<TlsHandshakesOptions, "settings" | "credentials"> | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   /**
-   * How long a client may take for each of: the first bytes, the HTTP/1 headers, the HTTP/2 settings. In milliseconds,
-   * 10,000 by default. Once a request was read, nothing here limits how long its answer takes.
+   * How long a client may take for each of: the first bytes, the TLS handshake, the HTTP/1 headers, the HTTP/2 settings. In
+   * milliseconds, 10,000 by default. Once a request was read, nothing here limits how long its answer takes.
    */
   readonly openingTimeoutMs?: number;
   /** How often HTTP/2 clients are pinged, in milliseconds; 10,000 by default. */
   readonly probeMs?: number;
+  /** As `Math.random`, which it is by default. */
+  readonly random?: () => number;
 }
 
 /** How long an HTTP/1 client may take for a whole request, in milliseconds. */
@@ -58,16 +65,20 @@ const sessionMemoryMb = 1_000;
  */
 const streamResets: object = { streamResetBurst: 10_000, streamResetRate: 500 };
 
-/** Serves HTTP/1.1 and unencrypted HTTP/2 on one port. */
+/** How long the calls of a connection that has become too old may take to end, in milliseconds. */
+const leaveMs = 5_000;
+
+/** Serves HTTP/1.1 and HTTP/2 on one port, with TLS and without. */
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #openingTimeoutMs: number;
   readonly #probeMs: number;
   readonly #server: Server;
+  readonly #tls: TlsHandshakes | undefined;
   readonly #http1: Http1Server;
   readonly #http2: Http2Server;
   readonly #sockets = new Set<Socket>();
-  /** Connections whose protocol is not known yet. */
+  /** Connections whose protocol is not known yet, or whose handshake is not done. */
   readonly #opening = new Set<Socket>();
   /** HTTP/1 connections with a request that was answered before it had arrived completely. */
   readonly #answeredEarly = new Set<Socket>();
@@ -79,6 +90,8 @@ export class Listener {
     this.#options = options;
     this.#openingTimeoutMs = options.openingTimeoutMs ?? 10_000;
     this.#probeMs = options.probeMs ?? probeAfterMs;
+    const { tls } = options;
+    this.#tls = tls && this.#createTls(tls);
     this.#http1 = this.#createHttp1();
     this.#http2 = this.#createHttp2();
     this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: probeAfterMs }, (socket) => {
@@ -146,7 +159,7 @@ export class Listener {
     server.on("request", (request, response) => {
       const { socket } = request;
       response.once("finish", () => {
-        if (this.#stopped !== undefined) {
+        if (this.#stopped !== undefined || endOf(socket).left) {
           socket.destroySoon();
         } else if (!request.complete) {
           this.#answeredEarly.add(socket);
@@ -183,6 +196,9 @@ export class Listener {
     });
     server.on("session", (session) => {
       this.#sessions.add(session);
+      if (session.encrypted === true) {
+        this.#endWhenOld(session);
+      }
       const timer = this.#options.clock.after(this.#openingTimeoutMs, () => {
         session.destroy();
       });
@@ -211,8 +227,78 @@ export class Listener {
       logger.debug({ err: error }, "a connection broke");
     });
     detectProtocol(socket, { clock, timeoutMs: this.#openingTimeoutMs }, (protocol) => {
+      if (protocol === "tls") {
+        if (this.#tls !== undefined) {
+          this.#tls.accept(socket);
+          return;
+        }
+        // Clients of TLS report an answer without TLS as a wrong version number, which is known to mean just this.
+        this.#refuse(socket, "http1", "This port does not speak TLS: use http:// instead of https://.");
+      } else if (this.#needsTls(socket)) {
+        this.#refuse(socket, protocol, "This port speaks TLS only: use https:// instead of http://.");
+      } else {
+        this.#opened(socket, protocol);
+      }
       this.#opening.delete(socket);
-      (protocol === "http2" ? this.#http2 : this.#http1).emit("connection", socket);
+    });
+  }
+
+  #opened(socket: Socket, protocol: HttpProtocol): void {
+    (protocol === "http2" ? this.#http2 : this.#http1).emit("connection", socket);
+  }
+
+  #needsTls({ remoteAddress = "" }: Socket): boolean {
+    const plaintext = this.#options.tls?.settings.plaintext;
+    return plaintext === "refuse" || (plaintext === "loopback" && !isLoopback(remoteAddress));
+  }
+
+  #refuse(socket: Socket, protocol: HttpProtocol, sentence: string): void {
+    const { remoteAddress } = socket;
+    this.#options.logger.warn({ remoteAddress, answer: sentence }, "a connection was refused");
+    refuseConnection(socket, protocol, sentence, this.#options.clock);
+  }
+
+  #createTls(tls: NonNullable<ListenerOptions["tls"]>): TlsHandshakes {
+    const { clock, logger } = this.#options;
+    return new TlsHandshakes({
+      ...tls,
+      clock,
+      logger,
+      timeoutMs: this.#openingTimeoutMs,
+      done: (socket) => {
+        this.#opening.delete(socket);
+      },
+      secured: (socket, protocol) => {
+        socket.once("close", () => {
+          this.#answeredEarly.delete(socket);
+        });
+        if (protocol === "http1") {
+          this.#endWhenOld(socket);
+        }
+        this.#opened(socket, protocol);
+      },
+    });
+  }
+
+  /** Ends a connection with TLS when it has become too old, so that its client must show its certificate again. */
+  #endWhenOld(carrier: ServerHttp2Session | Socket): void {
+    const { clock, random = Math.random, tls } = this.#options;
+    const { maxSessionAgeMs = 0 } = tls?.settings ?? {};
+    if (maxSessionAgeMs === 0) {
+      return;
+    }
+    // Connections that began together, as after a restart, do not end together.
+    let timer = clock.after(maxSessionAgeMs * (1 - random() / 10), () => {
+      endOf(carrier).leave();
+      if ("goaway" in carrier) {
+        carrier.close();
+      }
+      timer = clock.after(leaveMs, () => {
+        carrier.destroy();
+      });
+    });
+    carrier.once("close", () => {
+      timer.cancel();
     });
   }
 

@@ -15,10 +15,10 @@ export function createProbes(readiness: Readiness): ReadonlyMap<string, () => Pr
     [
       "/readyz",
       () => {
-        const problems = readiness.problems();
-        return problems.length === 0
-          ? { status: 200, text: "ready\n" }
-          : { status: 503, text: problems.map((problem) => `not ready: ${problem}\n`).join("") };
+        const problems = readiness.problems().map((problem) => `not ready: ${problem}\n`);
+        const warnings = readiness.warnings().map((warning) => `warning: ${warning}\n`);
+        const [status, lines] = problems.length === 0 ? [200, ["ready\n"]] : [503, problems];
+        return { status, text: [...lines, ...warnings].join("") };
       },
     ],
   ]);

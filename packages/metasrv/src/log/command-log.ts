@@ -85,6 +85,18 @@ export interface CommandWaiter {
  */
 export type Urgency = "now" | "soon" | "later";
 
+/** What people may want to watch of a log. What is not known is absent. */
+export interface LogFigures {
+  /** How long ago everything that was committed by then had surely been folded, in milliseconds. */
+  readonly behindMs?: number | undefined;
+  /** Size of the entries that no snapshot covers, and of the snapshot that counts, in bytes. */
+  readonly logBytes?: number | undefined;
+  readonly snapshotBytes?: number | undefined;
+  /** Size of the store's database when it was looked at last, and how large it may be, in bytes. */
+  readonly databaseBytes?: number | undefined;
+  readonly quotaBytes?: number | undefined;
+}
+
 /** Learns of this process's own membership. Its methods must not throw. */
 export interface MembershipListener {
   /** This process is the member `memberId` from now on. */
@@ -133,6 +145,8 @@ export interface CommandLog {
    * Why what is folded may be far behind what was committed, for people to read; undefined while it is surely not.
    */
   lag(): string | undefined;
+  /** What there is to know of the log, for people to watch; absent: nothing. */
+  figures?(): LogFigures;
   /** Makes this process a member and keeps it one until {@link leave}; resolves once it has joined for the first time. */
   join(member: Omit<Member, "level">, listener: MembershipListener): Promise<void>;
   /** Ends this process's membership at once. Harmless when there is none. */

@@ -11,10 +11,11 @@ import {
   superseded,
   waitTimedOut,
 } from "../model/lock-errors.js";
-import type { TicketContent } from "../model/ticket-content.js";
+import { noLimit, type TicketContent } from "../model/ticket-content.js";
 import { encodeLockKey, type LockKey, type LockName, type TicketId, type TicketRef } from "../model/ticket-ref.js";
 import { Alarm } from "./alarms.js";
-import type { Claim, ClaimListener, LossReason, Renewal } from "./claim.js";
+import type { Claim, ClaimListener, LossReason, Renewal, TicketAccount } from "./claim.js";
+import type { HoldEnd, LockMeter } from "./node-observer.js";
 import type { ServedTicket, TicketHost } from "./ticket-host.js";
 import { next, type TicketEffect, type TicketEvent, type TicketState } from "./ticket-state.js";
 
@@ -24,6 +25,7 @@ export interface TicketRequest extends TicketRef {
   readonly attempt: number;
   /** In milliseconds; 0: only if it holds at once; absent: without end. */
   readonly waitMs: number | undefined;
+  readonly account?: TicketAccount | undefined;
 }
 
 /** Longest wait for which an alarm is set, in milliseconds: about 24 days. */
@@ -46,7 +48,10 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
   counted = false;
   /** In the table, once a create command took effect. */
   ticket: Ticket | undefined = undefined;
+  /** What it counts for, as long as this node serves it. */
+  account: TicketAccount | undefined = undefined;
   readonly #host: TicketHost;
+  readonly #meter: LockMeter | undefined;
   #content: TicketContent;
   #waitMs: number | undefined;
   /** Absent when the requester has gone, or when it was told of a grant and cannot be told of a loss. */
@@ -70,6 +75,7 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
   constructor(host: TicketHost, { name, id, content, attempt }: TicketRequest) {
     super();
     this.#host = host;
+    this.#meter = host.meterOf(name);
     this.name = name;
     this.id = id;
     this.#content = content;
@@ -297,9 +303,13 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
 
   /** Makes the transition that an event leads to. @param error - why, if the requester is to be told */
   dispatch(event: TicketEvent, error?: LockError): void {
-    const transition = next(this.state, event);
+    const before = this.state;
+    const transition = next(before, event);
     if (transition !== undefined) {
       this.state = transition.to;
+      if (this.#meter !== undefined && isTold(before) && !isTold(transition.to)) {
+        this.#meterHold(this.#meter, event, error);
+      }
       for (const effect of transition.effects) {
         this.#do(effect, error);
       }
@@ -336,19 +346,23 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
         this.#setTime(host.waiterGraceMs);
         break;
       case "tellGranted":
+        this.#meter?.granted(this.ticket?.content ?? this.#content, this.#waitedMs());
         this.#tellGranted();
         break;
       case "tellRefused":
+        this.#meter?.ended("refused");
         this.#takeListener()?.refused(this.#obstacle());
         break;
       case "tellSuperseded":
         this.#supersede();
         break;
       case "tellRemoved":
+        this.#meter?.ended("failed");
         this.#takeListener()?.failed(error ?? removedByOthers());
         break;
       case "tellFailed":
         if (error !== undefined) {
+          this.#meter?.ended(error.reason === "wait-timed-out" ? "timed_out" : "failed");
           this.#takeListener()?.failed(error);
         }
         break;
@@ -363,6 +377,9 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
         this.#tellLost("moved");
         break;
       case "leave":
+        if (!isTold(this.state)) {
+          this.#meter?.ended("cancelled");
+        }
         this.#listener = undefined;
         break;
       case "forget":
@@ -412,16 +429,31 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
     }
     const { fold } = this.#host;
     const { floor, limit } = fold.sharing(name);
+    if (limit < content.limit && content.limit !== noLimit) {
+      this.#meter?.limitMismatch();
+    }
     const parts = ticket.group?.parts.map((part) => fold.sharing(part.name)) ?? none;
     listener?.granted({
       key: encodeLockKey({ name, id, token }),
       token,
       ttlMs: content.ttlMs,
-      waitedMs: this.ringsAtMs - content.ttlMs - this.#receivedAtMs,
+      waitedMs: this.#waitedMs(),
       floor,
       limit,
       parts,
     });
+  }
+
+  /** Time from the request to the beginning of the TTL, in milliseconds. */
+  #waitedMs(): number {
+    return this.ringsAtMs - (this.ticket?.content ?? this.#content).ttlMs - this.#receivedAtMs;
+  }
+
+  #meterHold(meter: LockMeter, event: TicketEvent, error: LockError | undefined): void {
+    const { ticket } = this;
+    if (ticket !== undefined) {
+      meter.holdEnded(ticket.content, holdEnd(event, error), this.#host.now() - ticket.heldAtMs);
+    }
   }
 
   #tellLost(reason: LossReason, forced?: ForcedBy): void {
@@ -448,6 +480,23 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
 }
 
 const none: readonly never[] = [];
+
+/** Whether the requester was told of the grant, and of no end of it. */
+function isTold(state: TicketState): boolean {
+  return state === "held" || state === "releasing";
+}
+
+function holdEnd(event: TicketEvent, error: LockError | undefined): HoldEnd {
+  switch (event) {
+    case "timeOver":
+      return "expired";
+    case "moved":
+    case "abandon":
+      return "moved";
+    default:
+      return error?.forced === undefined ? "released" : "forced";
+  }
+}
 
 /** Waits for the outcome of a create command. */
 class Ask implements CommandWaiter {

@@ -4,7 +4,7 @@ import { findDeadlock } from "../fold/deadlocks.js";
 import { Fold } from "../fold/fold.js";
 import type { Ticket } from "../fold/queue.js";
 import { TicketMap } from "../fold/sharded-map.js";
-import type { CommandLog, CommandWaiter, MembershipListener } from "../log/command-log.js";
+import type { CommandLog, CommandWaiter, LogFigures, MembershipListener } from "../log/command-log.js";
 import { kindsLevel, type Outcome } from "../model/command.js";
 import type { Limits } from "../model/limits.js";
 import {
@@ -33,10 +33,11 @@ import {
 } from "../model/ticket-ref.js";
 import { Admission, checkClaim, type CheckedClaim, checkForce, checkKey, checkTtl, checkValue } from "./admission.js";
 import { Alarms } from "./alarms.js";
-import type { Claim, ClaimListener, ClaimRequest, Renewal } from "./claim.js";
+import type { Claim, ClaimListener, ClaimRequest, Renewal, TicketAccount } from "./claim.js";
 import { ClusterView } from "./cluster-view.js";
 import { Inspection, type TicketInfo } from "./inspection.js";
 import { type ClaimHost, LocalClaim, LocalTicket, type TicketRequest } from "./local-ticket.js";
+import type { NodeObserver } from "./node-observer.js";
 import { Standing } from "./standing.js";
 import { TableWatch } from "./table-watch.js";
 import { Takeover } from "./takeover.js";
@@ -50,6 +51,8 @@ export interface LockNodeOptions {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly logger: Logger;
+  /** Counts what happens; absent: nobody wants to know. */
+  readonly observer?: NodeObserver | undefined;
   /** Makes ticket ids for requesters that have none; replaced only in tests. */
   readonly newTicketId?: () => Uint8Array;
   /** The time of day, in milliseconds of Unix time; replaced only in tests. */
@@ -67,6 +70,7 @@ export class LockNode {
   readonly #clock: Clock;
   readonly #limits: Limits;
   readonly #logger: Logger;
+  readonly #observer: NodeObserver | undefined;
   readonly #newTicketId: () => Uint8Array;
   readonly #unixMs: () => number;
   /** Who holds and who waits, on all nodes. */
@@ -101,6 +105,7 @@ export class LockNode {
     this.#clock = clock;
     this.#limits = limits;
     this.#logger = logger;
+    this.#observer = options.observer;
     this.#newTicketId = options.newTicketId ?? newTicketId;
     this.#unixMs = options.unixMs ?? Date.now;
     this.#fold = fold;
@@ -132,6 +137,23 @@ export class LockNode {
         }
       },
     });
+  }
+
+  /** What the locks of a group come to on all nodes, and how long the first of their waiters has waited, in milliseconds. */
+  tally(group: object): { readonly locks: number; readonly waiting: number; readonly oldestWaitMs: number } {
+    const { locks = 0, waiting = 0, oldestSeenAtMs } = this.#fold.tally(group) ?? {};
+    const oldestWaitMs = oldestSeenAtMs === undefined ? 0 : Math.max(0, this.#fold.nowMs() - oldestSeenAtMs);
+    return { locks, waiting, oldestWaitMs };
+  }
+
+  /** How long this node is surely a member unless it hears more of the store, in milliseconds; Infinity: for ever. */
+  get membershipLeftMs(): number {
+    return this.#standing.leftMs;
+  }
+
+  /** What there is to know of the log. */
+  logFigures(): LogFigures {
+    return this.#log.figures?.() ?? {};
   }
 
   /** Number of tickets that this node serves. */
@@ -211,8 +233,17 @@ export class LockNode {
    *   not called then
    */
   claim(request: ClaimRequest, listener: ClaimListener): Claim {
+    try {
+      return this.#claim(request, listener);
+    } catch (error) {
+      this.#observer?.rejected();
+      throw error;
+    }
+  }
+
+  #claim(request: ClaimRequest, listener: ClaimListener): Claim {
     const { name, content } = checkClaim(request, this.#limits);
-    const { ticketId = this.#newTicketId(), attempt = 0, waitMs } = request;
+    const { ticketId = this.#newTicketId(), attempt = 0, waitMs, account } = request;
     const claim = new LocalClaim(this.#claimHost, listener);
     this.#serve(claim, {
       name,
@@ -220,8 +251,19 @@ export class LockNode {
       content: this.#contentOf(content, request.ticketId !== undefined),
       attempt,
       waitMs,
+      account,
     });
     return claim;
+  }
+
+  /**
+   * The locks that a key holds: several if they were asked for at once and this node knows its ticket.
+   *
+   * @throws LockError `invalid-key`
+   */
+  namesOf(keyBytes: Uint8Array): readonly LockName[] {
+    const key = checkKey(keyBytes, this.#limits.maxNameBytes);
+    return this.#fold.get(key)?.group?.parts.map(({ name }) => name) ?? [key.name];
   }
 
   /**
@@ -368,9 +410,10 @@ export class LockNode {
   }
 
   #serveAnew(request: TicketRequest, listener: ClaimListener): LocalTicket {
-    const { name, content, waitMs } = request;
+    const { name, content, waitMs, account } = request;
     const joins = waitMs !== 0 && this.#fold.get(request) === undefined;
     this.#admission.requireRoom(name, content, this.#size, joins);
+    account?.requireRoom();
     const local = this.#add(request);
     if (joins) {
       this.#admission.count(local);
@@ -503,7 +546,7 @@ export class LockNode {
    */
   async #renew(
     key: LockKey,
-    { ttlMs = 0, downgrade = false, ...more }: Renewal,
+    { ttlMs = 0, downgrade = false, account, ...more }: Renewal,
     listener?: ClaimListener,
   ): Promise<LocalTicket> {
     const { name, id, token } = key;
@@ -532,6 +575,9 @@ export class LockNode {
             }
             if (serves) {
               const served = this.#serveHold(ticket, local);
+              if (served.account === undefined) {
+                charge(served, account);
+              }
               if (listener !== undefined) {
                 // At once: the ticket may go with the next entry, before anybody hears of this promise.
                 served.follow(listener);
@@ -626,6 +672,7 @@ export class LockNode {
 
   #add(request: TicketRequest): LocalTicket {
     const local = new LocalTicket(this.#host, request);
+    charge(local, request.account);
     this.#unshown.set(local);
     this.#size++;
     return local;
@@ -705,6 +752,7 @@ export class LockNode {
           return { lock: showLockName(name), token: String(token), owner: content.owner };
         });
         if (requests !== undefined) {
+          this.#observer?.deadlock();
           this.#logger.warn(
             { requests },
             "deadlock: each of these requests waits for what the next one's requester holds",
@@ -714,6 +762,7 @@ export class LockNode {
       forget: (local) => {
         this.#forget(local);
       },
+      meterOf: (name) => this.#observer?.meterOf(name),
       expired: ({ name, ticket }) => {
         const token = ticket?.token.toString();
         this.#logger.info({ lock: showLockName(name), owner: ticket?.content.owner, token }, "lock expired");
@@ -727,6 +776,9 @@ export class LockNode {
     if (this.#unshown.get(local) === local) {
       this.#unshown.delete(local);
     }
+    if (local.account !== undefined) {
+      local.account.tickets--;
+    }
     this.#size--;
     if (this.#size === 0) {
       this.#emptied?.();
@@ -737,6 +789,14 @@ export class LockNode {
     if (this.#size > 0) {
       await new Promise<void>((resolve) => (this.#emptied = resolve));
     }
+  }
+}
+
+/** From now on, the ticket counts for that account. */
+function charge(local: LocalTicket, account: TicketAccount | undefined): void {
+  if (account !== undefined) {
+    local.account = account;
+    account.tickets++;
   }
 }
 

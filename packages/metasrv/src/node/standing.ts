@@ -28,6 +28,11 @@ export class Standing {
     return this.#clock.now() < this.#aliveUntilMs;
   }
 
+  /** How long the membership surely lasts, in milliseconds; 0 when it may have ended. */
+  get leftMs(): number {
+    return Math.max(0, this.#aliveUntilMs - this.#clock.now());
+  }
+
   /** Why this node may not serve now, in words for people; undefined while it may. */
   problem(): string | undefined {
     if (this.#stopping) {

@@ -4,6 +4,8 @@ import type { CommandWaiter, Urgency } from "../log/command-log.js";
 import type { Command, Outcome } from "../model/command.js";
 import type { TicketRef } from "../model/ticket-ref.js";
 import type { Alarm } from "./alarms.js";
+import type { TicketAccount } from "./claim.js";
+import type { LockMeter } from "./node-observer.js";
 import type { TicketEvent, TicketState } from "./ticket-state.js";
 
 /** A ticket that this node serves, as the rest of the node sees it. */
@@ -13,6 +15,7 @@ export interface ServedTicket extends TicketRef {
   counted: boolean;
   /** In the table, once a create command took effect. */
   readonly ticket: Ticket | undefined;
+  readonly account: TicketAccount | undefined;
   dispatch(event: TicketEvent): void;
 }
 
@@ -40,6 +43,8 @@ export interface TicketHost {
   nested(ticket: Ticket): void;
   /** This node does not serve the ticket any more. */
   forget(local: ServedTicket): void;
+  /** What counts the requests for a lock, if anything does. */
+  meterOf(name: TicketRef["name"]): LockMeter | undefined;
   /** A hold's TTL has passed. */
   expired(local: ServedTicket): void;
 }

@@ -31,6 +31,8 @@ export interface CommitterOptions {
   readonly heard: (header: EtcdHeader, deliveredAtSending: bigint) => void;
   /** An entry is in the log at this revision. */
   readonly committed: (entry: EntryUnderWay, revision: bigint) => void;
+  /** etcd has answered a write, after so long and with so many commands. */
+  readonly entryWritten?: ((tookMs: number, commands: number) => void) | undefined;
   /** etcd does not have this process's own member key. */
   readonly memberGone: (memberId: string) => void;
 }
@@ -293,6 +295,7 @@ export class Committer {
         }
         continue;
       }
+      this.#options.entryWritten?.(this.#options.clock.now() - startedAtMs, entry.pending.length);
       this.#answered(writer, entry, answer, delivered);
       break;
     }

@@ -27,10 +27,16 @@ export class DatabaseSize {
   /** The part of the quota that is the next one to be warned of. */
   #warnAt = firstWarning;
   #refused = false;
+  #bytes: number | undefined;
 
   constructor(options: DatabaseSizeOptions) {
     this.#options = options;
     this.#schedule();
+  }
+
+  /** As it was when it was looked at last; undefined on a server that does not lead. */
+  get bytes(): number | undefined {
+    return this.#bytes;
   }
 
   close(): void {
@@ -47,10 +53,12 @@ export class DatabaseSize {
   async #check(): Promise<void> {
     const { client, logger, quotaBytes, leads, requestTimeoutMs } = this.#options;
     if (!leads()) {
+      this.#bytes = undefined;
       return;
     }
     try {
       const bytes = await client.databaseBytes(requestTimeoutMs);
+      this.#bytes = bytes;
       const used = bytes / quotaBytes;
       if (used < firstWarning) {
         this.#warnAt = firstWarning;

@@ -3,7 +3,15 @@ import type { Logger } from "pino";
 import { type Command, knownLevel, type StateHash } from "../../model/command.js";
 import type { Fatal } from "../../model/fatal-error.js";
 import type { Member, StoredMember } from "../../model/member.js";
-import type { CommandLog, CommandWaiter, LogFold, LogListener, MembershipListener, Urgency } from "../command-log.js";
+import type {
+  CommandLog,
+  CommandWaiter,
+  LogFigures,
+  LogFold,
+  LogListener,
+  MembershipListener,
+  Urgency,
+} from "../command-log.js";
 import { decodeBase, type StoredBase } from "../snapshot-codec.js";
 import { withPatience } from "./attempts.js";
 import { Committer } from "./committer.js";
@@ -39,6 +47,8 @@ export interface EtcdLogOptions {
   readonly memberTtlSeconds: number;
   /** etcd's `--quota-backend-bytes`: before its database is that large, a warning is written. */
   readonly quotaBytes: number;
+  /** etcd has answered a write of an entry; absent: nobody wants to know. */
+  readonly entryWritten?: ((tookMs: number, commands: number) => void) | undefined;
 }
 
 /** What an etcd log is made of. */
@@ -192,6 +202,17 @@ export class EtcdLog implements CommandLog {
       return lag;
     }
     return lag === undefined ? refusal.message : `${lag}: ${refusal.message}`;
+  }
+
+  figures(): LogFigures {
+    const { log, snapshot } = this.#snapshots?.bytes ?? {};
+    return {
+      behindMs: this.#feed?.behindMs,
+      logBytes: log,
+      snapshotBytes: snapshot,
+      databaseBytes: this.#size?.bytes,
+      quotaBytes: this.#parts.quotaBytes,
+    };
   }
 
   async join(member: Omit<Member, "level">, listener: MembershipListener): Promise<void> {

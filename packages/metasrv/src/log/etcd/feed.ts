@@ -155,6 +155,11 @@ export class Feed {
       : undefined;
   }
 
+  /** How long ago everything committed by then had surely been delivered, in milliseconds; undefined before the listing. */
+  get behindMs(): number | undefined {
+    return this.#completeAtMs === undefined ? undefined : this.#options.clock.now() - this.#completeAtMs;
+  }
+
   /** See `CommandLog.catchUp`. */
   catchUp(): Promise<void> {
     return this.#head.catchUp();

@@ -99,6 +99,11 @@ export class Snapshots {
     }
   }
 
+  /** Size of the log that no snapshot covers, and of the snapshot that counts, in bytes. */
+  get bytes(): { readonly log: number; readonly snapshot: number } {
+    return { log: this.#logBytes, snapshot: this.#base?.base.bytes ?? 0 };
+  }
+
   /** Ends what is under way, wherever it is. */
   close(): void {
     this.#closed = true;
