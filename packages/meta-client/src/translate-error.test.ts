@@ -43,6 +43,9 @@ describe("translateError", () => {
     [Reason.NOT_A_MEMBER, Code.Unavailable, EndpointFailure],
     [Reason.SUPERSEDED, Code.Aborted, EndpointFailure],
     [Reason.CANCELED, Code.Canceled, EndpointFailure],
+    [Reason.UNAUTHENTICATED, Code.Unauthenticated, UnauthenticatedError],
+    [Reason.PERMISSION_DENIED, Code.PermissionDenied, PermissionDeniedError],
+    [Reason.QUOTA_EXCEEDED, Code.ResourceExhausted, LimitExceededError],
   ])("reason %i (code %i) by its reason", (reason, code, expected) => {
     const error = rpcError(code, reason);
     const translated = translateError(error, call);
