@@ -10,7 +10,7 @@ import { build } from "esbuild";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const packages = ["proto", "wire", "meta-client", "metasrv"];
+const packages = ["proto", "wire", "meta-client", "console", "metasrv"];
 /** A project of somebody who has installed what would be published. */
 let project: string;
 let server: Metasrv;

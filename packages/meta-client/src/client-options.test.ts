@@ -63,7 +63,7 @@ describe("checkClientOptions", () => {
   test.each(["http://localhost:3002", "http://127.7.0.1", "http://[::1]:3002", "https://10.0.0.1"])(
     "lets a token go to %s",
     (endpoint) => {
-      expect(checkClientOptions({ endpoints: [endpoint], token: "t" }).credentials.renewable).toBe(false);
+      expect(checkClientOptions({ endpoints: [endpoint], token: "t" }).endpoints).toEqual([endpoint]);
     },
   );
 

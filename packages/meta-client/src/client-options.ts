@@ -1,8 +1,8 @@
-import { hostname } from "node:os";
 import type { Protocol } from "./connection.js";
 import { Credentials, type RequestHeaders, type Token } from "./credentials.js";
 import { checkBoolean, checkDurationMs, checkObject, checkText, invalid } from "./lock-arguments.js";
 import { InvalidArgumentError } from "./meta-errors.js";
+import { processName, tracksCheaply } from "./platform.js";
 import { checkTls, type TlsOptions, type TlsSource } from "./tls-options.js";
 
 /** Options of a `MetaClient`. */
@@ -68,9 +68,6 @@ export interface ClientConfig {
   readonly credentials: Credentials;
 }
 
-// Before that, each await pays for an AsyncLocalStorage.
-const nodeWithCheapTracking = 24;
-
 const example = '"http://127.0.0.1:3002"';
 
 /** @throws InvalidArgumentError that names the option and says what it should be */
@@ -97,13 +94,11 @@ export function checkClientOptions(options: unknown): ClientConfig {
   return {
     endpoints: urls,
     protocol: protocol ?? "connect",
-    owner: checkText("owner", owner) ?? `${hostname()}:${process.pid}`,
+    owner: checkText("owner", owner) ?? processName(),
     unavailableAfterMs: checkDurationMs("unavailableAfterMs", unavailableAfterMs, 1) ?? 10_000,
     firstEndpoint: firstEndpoint ?? "random",
     discover: checkBoolean("discover", flags.discover) ?? true,
-    trackNesting:
-      checkBoolean("trackNesting", flags.trackNesting) ??
-      Number.parseInt(process.versions.node, 10) >= nodeWithCheapTracking,
+    trackNesting: checkBoolean("trackNesting", flags.trackNesting) ?? tracksCheaply,
     ...checkSecurity(given, urls),
   };
 }

@@ -106,7 +106,7 @@ export class Connection {
 
   /** Whether a call may succeed with other {@link headers}: the server did not accept the token, and there may be another. */
   mayAskAgain(error: unknown): boolean {
-    return this.#credentials.renewable && ConnectError.from(error).code === Code.Unauthenticated;
+    return this.#credentials.mayAskAgain(error);
   }
 
   transportOf(carrier: CarrierKind): Transport {

@@ -44,7 +44,12 @@ describe("credentials", () => {
     ["a token among headers", undefined, { Authorization: secret }, "headers must not set Authorization"],
     ["a header of the protocol", undefined, { "Content-Type": secret }, "headers must not set Content-Type"],
     ["a name that is none", undefined, { "a b": secret }, "headers must be an object whose keys are names of headers"],
-    ["a value with a line end", undefined, { a: `${secret}\r\nb: c` }, "headers must have a text as the value of a"],
+    [
+      "a value with a line end",
+      undefined,
+      { a: `${secret}\r\nb: c` },
+      "headers must have an ASCII text as the value of a",
+    ],
   ])("refuse %s, without showing it", (_, token, headers, message) => {
     const make = (): unknown => new Credentials(token, headers);
     expect(make).toThrow(InvalidArgumentError);

@@ -1,4 +1,3 @@
-import { validateHeaderName, validateHeaderValue } from "node:http";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { invalid } from "./lock-arguments.js";
 import { InvalidArgumentError } from "./meta-errors.js";
@@ -34,9 +33,9 @@ export class Credentials {
     this.#allowInsecure = allowInsecure;
   }
 
-  /** Whether the token may be another one when it is asked for again. */
-  get renewable(): boolean {
-    return typeof this.#token === "function";
+  /** Whether a call that failed like this may succeed with other headers: there may be another token by now. */
+  mayAskAgain(error: unknown): boolean {
+    return typeof this.#token === "function" && ConnectError.from(error).code === Code.Unauthenticated;
   }
 
   /** Whether calls to that URL may carry the token: others on the way can read it where there is no TLS. */
@@ -98,20 +97,16 @@ function checkHeaders(argument: string, headers: unknown): Readonly<Record<strin
   if (typeof headers !== "object" || headers === null) {
     throw invalid(argument, 'an object such as { "x-tenant": "billing" }', typeof headers);
   }
-  for (const [name, value] of Object.entries(headers as Record<string, string>)) {
-    try {
-      validateHeaderName(name);
-    } catch {
+  for (const [name, value] of Object.entries(headers)) {
+    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name)) {
       throw invalid(argument, "an object whose keys are names of headers", name);
     }
     if (ownHeaders.test(name)) {
       const instead = name.toLowerCase() === "authorization" ? "; give the option token" : "";
       throw new InvalidArgumentError(`${argument} must not set ${name}, which this client sets itself${instead}.`);
     }
-    try {
-      validateHeaderValue(name, value);
-    } catch {
-      throw new InvalidArgumentError(`${argument} must have a text as the value of ${name}, without line ends.`);
+    if (typeof value !== "string" || !/^[\t\x20-\x7e]*$/.test(value)) {
+      throw new InvalidArgumentError(`${argument} must have an ASCII text as the value of ${name}, without line ends.`);
     }
   }
   return headers as Readonly<Record<string, string>>;

@@ -1,3 +1,5 @@
+import { warn } from "./platform.js";
+
 /** The time in which a lock is held, as far as its handle's end concerns it. */
 export interface Forgettable {
   /** The lock as messages call it. */
@@ -26,10 +28,11 @@ export class ForgottenHandles {
       return;
     }
     this.#warned = true;
-    process.emitWarning(
+    warn(
       `The handle of the ${hold.described} was garbage-collected without release(). The lock is renewed no more and ends with ` +
-        "its TTL. Keep the handle as long as the lock is needed, best with `await using` or withLock().",
-      { type: "MetasrvWarning", code: "METASRV_FORGOTTEN_LOCK", detail: "Further ones are not told of." },
+        "its TTL. Keep the handle as long as the lock is needed, best with `await using` or withLock(). Of others, only the " +
+        "event lost tells.",
+      "METASRV_FORGOTTEN_LOCK",
     );
   }
 }

@@ -1,4 +1,3 @@
-import { inspect } from "node:util";
 import {
   type ForcedBy,
   type Grant,
@@ -11,6 +10,7 @@ import {
 import { callAt, type Clock, type Timer } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
 import { type LockLostError, UnexpectedError } from "./meta-errors.js";
+import { inspect } from "./platform.js";
 
 /**
  * What a server tells of a lock that was granted or renewed over a channel: the lock `expired`; somebody else

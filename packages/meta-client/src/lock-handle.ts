@@ -1,4 +1,3 @@
-import { inspect } from "node:util";
 import type { Granted } from "./grant.js";
 import type { FencingToken, HeldLock, HeldLocks, RenewOutcome } from "./held-lock.js";
 import type { Hold, HoldOptions } from "./hold.js";
@@ -17,6 +16,7 @@ import {
   type WireName,
 } from "./lock-arguments.js";
 import { InvalidArgumentError } from "./meta-errors.js";
+import { inspect } from "./platform.js";
 
 /**
  * What users have of a held lock, or of several that are held together; {@link HeldLock} and {@link HeldLocks} say what it does.

@@ -1,10 +1,9 @@
-import { AsyncLocalStorage } from "node:async_hooks";
-import { fileURLToPath } from "node:url";
 import type { HeldLock as HeldLockMessage } from "@metasrv/proto/metasrv/v1";
 import type { AskedLock, LockName } from "./lock-arguments.js";
 import { describeLocks, toWireName } from "./lock-arguments.js";
 import type { LockHandle } from "./lock-handle.js";
 import { SelfDeadlockError } from "./meta-errors.js";
+import { AsyncLocalStorage, fileURLToPath } from "./platform.js";
 
 /** A lock that the code which runs now holds, with all that it holds besides. */
 interface Nested {
