@@ -1,9 +1,10 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { MetaClient } from "@metasrv/meta-client";
-import { Child, leakCheck, startEtcd, startMetasrv } from "@metasrv/testing";
+import { Child, createCertificateAuthority, leakCheck, startEtcd, startMetasrv, TlsFront } from "@metasrv/testing";
 import { codeBlocks } from "./code-blocks.js";
 import { type Step, TranscriptRun, transcriptSteps } from "./console-transcript.js";
 import { findEtcdctl, findPython } from "./find-tools.js";
@@ -25,14 +26,34 @@ function consoleWith(program: string): NodeJS.ProcessEnv {
 // Each command is a program of its own, which takes up to seconds to begin on a busy machine.
 const timeoutMs = 60_000;
 
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "metasrv-guides-"));
+});
+
+afterAll(async () => {
+  await rm(folder, { recursive: true });
+});
+
 describe("what the guides show is what happens:", () => {
   test(
     "other-languages.md",
     async () => {
       await using metasrv = await startMetasrv();
+      const authority = await createCertificateAuthority();
+      const certificate = await authority.issue({ hosts: ["127.0.0.1"] });
+      await using front = await TlsFront.start({ target: metasrv.address, ...certificate });
+      await writeFile(join(folder, "ca.pem"), authority.cert);
+      await writeFile(join(folder, "token.txt"), "a-token");
       const python = await findPython();
       const run = new TranscriptRun({
-        substitutions: { "127.0.0.1:3002": metasrv.address },
+        substitutions: {
+          "127.0.0.1:3002": metasrv.address,
+          "locks.example.com:3002": `127.0.0.1:${front.port}`,
+          "ca.pem": join(folder, "ca.pem"),
+          "token.txt": join(folder, "token.txt"),
+        },
         env: { ...consoleWith(python.command), ...python.env, PYTHONDONTWRITEBYTECODE: "1" },
         cwd: root,
       });

@@ -109,8 +109,9 @@ test("a page is told that its lock was taken by force", async () => {
 
 test("a page says how it reaches the server, and holds many locks over one session", async () => {
   const found = await page.evaluate(async (url) => {
-    const carriers: Client.Carrier[] = [];
-    const meta = new client.MetaClient({ endpoints: [url], onCarrier: (carrier) => carriers.push(carrier) });
+    const carriers: Client.ClientEvents["connected"][] = [];
+    const meta = new client.MetaClient({ endpoints: [url] });
+    meta.on("connected", (carrier) => carriers.push(carrier));
     const locks = await Promise.all(Array.from({ length: 200 }, (_, n) => meta.lock(`many/${n}`)));
     let listed = 0;
     for await (const { holders } of meta.locks.list({ prefix: "many/" })) {

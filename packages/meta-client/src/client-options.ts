@@ -1,8 +1,9 @@
-import type { Carrier } from "./carrier.js";
-import type { Protocol, TlsOptions } from "./connection.js";
+import type { Protocol } from "./connection.js";
+import { Credentials, type RequestHeaders, type Token } from "./credentials.js";
 import { checkBoolean, checkDurationMs, checkObject, checkText, invalid } from "./lock-arguments.js";
 import { InvalidArgumentError } from "./meta-errors.js";
 import { processName, tracksCheaply } from "./platform.js";
+import { checkTls, type TlsOptions, type TlsSource } from "./tls-options.js";
 
 /** Options of a `MetaClient`. */
 export interface MetaClientOptions {
@@ -33,18 +34,25 @@ export interface MetaClientOptions {
    */
   readonly discover?: boolean | undefined;
   /**
-   * Told how an endpoint is reached, once that was found out, and again when it has changed: by one stream, or, where HTTP/2
-   * does not go all the way to the server, by a stream of answers and calls. For logs; nothing depends on it.
-   */
-  readonly onCarrier?: ((carrier: Carrier) => void) | undefined;
-  /**
    * Whether code inside of `withLock` and its kin is known to hold the lock: to ask for it again is an error at once, `current`
    * finds it, and servers are told of it, so that they find deadlocks. It costs little from Node 24 on. Default: true from Node
    * 24 on, else false.
    */
   readonly trackNesting?: boolean | undefined;
-  /** What `https` endpoints need beyond the system's certificates. */
-  readonly tls?: TlsOptions | undefined;
+  /**
+   * What `https` endpoints need beyond the authorities that Node knows, or a function that is asked for it before each
+   * connection, so that certificates can be replaced.
+   */
+  readonly tls?: TlsOptions | (() => TlsOptions | Promise<TlsOptions>) | undefined;
+  /**
+   * Proves to servers who this client is, by `Authorization: Bearer`. A function is asked for each session and for each call
+   * outside of one, and once more when a server does not accept what it gave.
+   */
+  readonly token?: Token | undefined;
+  /** Whether the token may go to servers that are not on this machine without TLS, where others can read it. Default: false. */
+  readonly allowInsecureToken?: boolean | undefined;
+  /** Headers that each request has besides those of the protocol, such as what a proxy needs. */
+  readonly headers?: RequestHeaders | undefined;
 }
 
 /** {@link MetaClientOptions}, checked and complete. */
@@ -55,9 +63,9 @@ export interface ClientConfig {
   readonly unavailableAfterMs: number;
   readonly firstEndpoint: "random" | "listed";
   readonly discover: boolean;
-  readonly onCarrier: ((carrier: Carrier) => void) | undefined;
   readonly trackNesting: boolean;
-  readonly tls: TlsOptions | undefined;
+  readonly tls: TlsSource;
+  readonly credentials: Credentials;
 }
 
 const example = '"http://127.0.0.1:3002"';
@@ -65,10 +73,8 @@ const example = '"http://127.0.0.1:3002"';
 /** @throws InvalidArgumentError that names the option and says what it should be */
 export function checkClientOptions(options: unknown): ClientConfig {
   checkObject("options", options, `an object such as { endpoints: [${example}] }`);
-  const { endpoints, protocol, owner, unavailableAfterMs, firstEndpoint, tls, onCarrier, ...flags } = options as Record<
-    string,
-    unknown
-  >;
+  const given = options as Record<string, unknown>;
+  const { endpoints, protocol, owner, unavailableAfterMs, firstEndpoint, ...flags } = given;
   if (!Array.isArray(endpoints) || endpoints.length === 0) {
     throw invalid("endpoints", `a list of at least one URL such as ${example}`, endpoints);
   }
@@ -84,23 +90,38 @@ export function checkClientOptions(options: unknown): ClientConfig {
         "does not go all the way to the server",
     );
   }
-  if (onCarrier !== undefined && typeof onCarrier !== "function") {
-    throw invalid("onCarrier", "a function", onCarrier);
-  }
-  if (tls !== undefined) {
-    checkObject("tls", tls, "an object such as { ca }");
-  }
+  const urls = [...new Set(endpoints.map((endpoint, index) => checkEndpoint(`endpoints[${index}]`, endpoint)))];
   return {
-    endpoints: [...new Set(endpoints.map((endpoint, index) => checkEndpoint(`endpoints[${index}]`, endpoint)))],
+    endpoints: urls,
     protocol: protocol ?? "connect",
     owner: checkText("owner", owner) ?? processName(),
     unavailableAfterMs: checkDurationMs("unavailableAfterMs", unavailableAfterMs, 1) ?? 10_000,
     firstEndpoint: firstEndpoint ?? "random",
     discover: checkBoolean("discover", flags.discover) ?? true,
-    onCarrier: onCarrier as ClientConfig["onCarrier"],
     trackNesting: checkBoolean("trackNesting", flags.trackNesting) ?? tracksCheaply,
-    tls,
+    ...checkSecurity(given, urls),
   };
+}
+
+/** @throws InvalidArgumentError also when the endpoints are such that an option would do nothing, or harm */
+function checkSecurity(
+  { tls, token, headers, allowInsecureToken }: Record<string, unknown>,
+  urls: readonly string[],
+): Pick<ClientConfig, "tls" | "credentials"> {
+  if (tls !== undefined && !urls.some((url) => url.startsWith("https:"))) {
+    throw new InvalidArgumentError(
+      `tls is given, but no endpoint uses TLS: ${urls.join(", ")}. Begin the endpoints with "https://", or leave tls out.`,
+    );
+  }
+  const credentials = new Credentials(token, headers, checkBoolean("allowInsecureToken", allowInsecureToken));
+  const exposed = urls.find((url) => !credentials.mayGoTo(new URL(url)));
+  if (exposed !== undefined) {
+    throw new InvalidArgumentError(
+      `token must not go to ${exposed}, where others can read it on its way. ` +
+        'Use "https://", or say allowInsecureToken: true if nobody can listen there.',
+    );
+  }
+  return { tls: checkTls(tls), credentials };
 }
 
 function checkEndpoint(argument: string, endpoint: unknown): string {

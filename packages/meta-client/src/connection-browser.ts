@@ -1,6 +1,7 @@
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import type { Cancellation } from "./cancellation.js";
+import type { Credentials } from "./credentials.js";
 
 /**
  * In browsers, in place of connection.ts; see there. The browser makes the connections. What is under way can be told apart
@@ -11,10 +12,12 @@ export class Connection {
   readonly protocol = "connect";
   readonly carrier = "attach-http1";
   readonly connected = true;
+  readonly #credentials: Credentials;
   #calls = new AbortController();
   #ended = false;
 
-  constructor({ endpoint }: { readonly endpoint: string }) {
+  constructor({ endpoint, credentials }: { readonly endpoint: string; readonly credentials: Credentials }) {
+    this.#credentials = credentials;
     this.transport = createConnectTransport({
       baseUrl: endpoint,
       useBinaryFormat: true,
@@ -31,6 +34,14 @@ export class Connection {
 
   transportOf(): Transport {
     return this.transport;
+  }
+
+  headers(): Promise<Record<string, string>> {
+    return this.#credentials.headers();
+  }
+
+  mayAskAgain(error: unknown): boolean {
+    return this.#credentials.mayAskAgain(error);
   }
 
   foundHttp1(): boolean {

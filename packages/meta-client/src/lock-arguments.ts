@@ -125,6 +125,11 @@ export interface AskedLock {
   readonly share: Share;
 }
 
+/** @throws InvalidArgumentError for a name that can name no lock */
+export function askedOf(name: LockName, share: Share): AskedLock {
+  return { name, lock: toWireName(name), share };
+}
+
 /** One of several locks of `lockAll`, if it is not to be held alone. */
 export interface LockPart {
   readonly name: LockName;
@@ -339,4 +344,19 @@ export function checkObject(argument: string, value: unknown, expected: string):
   if (typeof value !== "object" || value === null) {
     throw invalid(argument, expected, value);
   }
+}
+
+/** The last two arguments of `withLock` and its kin, of which the first may be left out. */
+export function optionsAndBody<O extends object, B>(
+  rest: readonly [body: B] | readonly [options: O | undefined, body: B],
+): readonly [options: Partial<O>, body: B] {
+  return rest.length === 1 ? [{}, rest[0]] : [rest[0] ?? {}, rest[1]];
+}
+
+/** @throws InvalidArgumentError if there is a mode where none is allowed */
+export function withoutMode<T extends object>(options: T): T {
+  if ("mode" in options && options.mode !== undefined) {
+    throw invalid("mode", "absent: each lock has its own, and a semaphore has none", options.mode);
+  }
+  return options;
 }

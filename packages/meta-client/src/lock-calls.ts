@@ -32,6 +32,8 @@ export interface CallParts {
   readonly failover: Failover;
   readonly timing: Timing;
   readonly unavailableAfterMs: number;
+  /** Called with each call. */
+  readonly onCall: () => void;
 }
 
 /** A held lock, as calls about it need it. */
@@ -124,6 +126,7 @@ export class LockCalls {
    * @throws UnavailableError when the outcome is still not known after `patienceMs`
    */
   async unlock(held: HeldKey, patienceMs = this.#parts.unavailableAfterMs): Promise<boolean> {
+    this.#parts.onCall();
     const scope = new CallScope();
     this.#unlocks.add(scope);
     let maybeReleased = false;
@@ -336,6 +339,7 @@ export class LockCalls {
     if (this.#closed) {
       throw new ClosedError();
     }
+    this.#parts.onCall();
     const scope = new CallScope();
     this.#asks.add(scope);
     return scope;

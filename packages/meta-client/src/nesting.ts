@@ -80,11 +80,16 @@ export class Nesting {
 }
 
 /** Where locks are asked for in this package. */
-const ownFiles = (): URL[] => ["./meta-client.", "./election."].map((file) => new URL(file, import.meta.url));
+const ownFiles = ["./meta-client.", "./locker.", "./semaphore.", "./election."];
 
 /** The lines of a stack, without those of this package. */
 function stackOf({ stack = "" }: Error): string {
-  const own = ownFiles().flatMap((file) => [file.href, fileURLToPath(file)]);
+  // In a bundle of CommonJS, modules have no URLs. Nothing is left out there.
+  const here = import.meta.url as string | undefined;
+  const own = ownFiles.flatMap((file) => {
+    const url = here === undefined ? undefined : new URL(file, here);
+    return url === undefined ? [] : [url.href, fileURLToPath(url)];
+  });
   const lines = stack.split("\n").slice(1);
   return `\n${lines.filter((line) => !own.some((file) => line.includes(file))).join("\n")}`;
 }

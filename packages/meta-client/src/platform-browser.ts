@@ -45,3 +45,7 @@ export function processName(): string {
 export function allowManyListeners(): void {
   // Browsers give no such warning.
 }
+
+export function warn(message: string, code: string): void {
+  console.warn(`${code}: ${message}`);
+}

@@ -27,3 +27,8 @@ export function allowManyListeners(signal: AbortSignal): void {
   // Infinity and not 0, although 0 means the same: on Node 20, getMaxListeners throws for a signal set to 0.
   setMaxListeners(Infinity, signal);
 }
+
+/** Warns whoever runs this process. */
+export function warn(message: string, code: string): void {
+  process.emitWarning(message, { type: "MetasrvWarning", code });
+}
