@@ -209,7 +209,7 @@ export class NodeRun {
     this.variant = variant;
     this.locks = variant.wrapLocks?.(this.store) ?? this.store;
     const sessions = new OpenSessions();
-    this.sessionDependencies = { locks: this.locks, sessions, limits, clock: this.storeClock, logger };
+    this.sessionDependencies = { sessions, limits, clock: this.storeClock, logger };
     this.#drainMs = profile.drainMs;
   }
 

@@ -18,7 +18,15 @@ export interface FailedCall {
 }
 
 type Kind =
-  "invalid-argument" | "wait-timeout" | "lost" | "limit" | "endpoint" | "too-old" | "unexpected" | "own-fault";
+  | "invalid-argument"
+  | "wait-timeout"
+  | "lost"
+  | "limit"
+  | "endpoint"
+  | "too-old"
+  | "denied"
+  | "unexpected"
+  | "own-fault";
 
 // What each reason means to the client. A reason that is added to the contract does not compile until it has a line
 // here.
@@ -60,6 +68,9 @@ const kindOfReason: Record<Exclude<Reason, Reason.UNSPECIFIED>, Kind> = {
   [Reason.NOT_ATTACHED]: "endpoint",
   [Reason.OUT_OF_ORDER]: "endpoint",
   [Reason.TOO_MANY_ATTACHED]: "endpoint",
+  [Reason.UNAUTHENTICATED]: "denied",
+  [Reason.PERMISSION_DENIED]: "denied",
+  [Reason.QUOTA_EXCEEDED]: "limit",
 };
 
 /**
@@ -86,6 +97,7 @@ export function translateError(error: unknown, call: FailedCall): EndpointFailur
     case "endpoint":
       return new EndpointFailure(call.endpoint, message || Code[rpcError.code], call.sent, { cause: error });
     case "too-old":
+    case "denied":
       return new UnexpectedError(message, { cause: error });
     case "unexpected":
       return new UnexpectedError(

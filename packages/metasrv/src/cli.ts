@@ -151,7 +151,11 @@ async function serve({ config, logLevel, logFormat, ...options }: StartCommandOp
   });
   endOnFaults(logger, exit);
   try {
-    server = await startServer(input, { logger, fatal: () => void exit(fatalExitCode) });
+    server = await startServer(input, {
+      logger,
+      fatal: () => void exit(fatalExitCode),
+      reread: async () => (await readStartSettings(config, configFrom(options))).input,
+    });
   } catch (error) {
     logger.debug({ err: error }, "could not start");
     process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);

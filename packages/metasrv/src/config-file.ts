@@ -6,6 +6,9 @@ import { duration, durationMs } from "./config/duration.js";
 import { etcdAccessSchema } from "./log/etcd/rpc/etcd-access.js";
 import { logFormats } from "./logger.js";
 import { metricsSchema } from "./metrics/metrics-config.js";
+import { auditSchema } from "./security/audit-config.js";
+import { authSchema } from "./security/auth-config.js";
+import { quotasSchema } from "./security/quotas-config.js";
 import { tlsSchema } from "./tls/tls-settings.js";
 
 const whole = z.int().min(0);
@@ -63,6 +66,9 @@ export const configFileSchema = z.strictObject({
     .optional(),
   metrics: metricsSchema.optional(),
   tls: tlsSchema.optional(),
+  auth: authSchema.optional().describe("Who there is, and what they may do."),
+  quotas: quotasSchema.optional().describe("What each principal may use of this server."),
+  audit: auditSchema.optional().describe("Where it is written who did what."),
 });
 
 /** What a config file says. */
@@ -159,6 +165,9 @@ function inputOf({ store = {}, limits = {}, ...file }: ConfigFile): ConfigInput 
       sessionTimeoutMs: ms(sessionTimeout),
       waiterGraceMs: ms(waiterGrace),
     },
+    auth: file.auth,
+    quotas: file.quotas,
+    audit: file.audit,
   };
 }
 

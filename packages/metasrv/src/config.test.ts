@@ -14,6 +14,8 @@ describe("completeConfig", () => {
       metrics: { enabled: true, families: [] },
       drainMs: 2_000,
       tls: undefined,
+      security: undefined,
+      insecureListen: false,
       limits: defaultLimits,
     });
   });

@@ -1,8 +1,14 @@
+import type { z } from "zod";
+import { expectation, showPath } from "./config/checked-file.js";
 import { type EtcdAccess, etcdAccessSchema } from "./log/etcd/rpc/etcd-access.js";
 import { type MetricsConfig, type MetricsInput, metricsSchema } from "./metrics/metrics-config.js";
 import { type Address, formatAddress, isLoopback, parseAddress } from "./model/address.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
-import { completeTls, type TlsInput, tlsSchema,type TlsSettings } from "./tls/tls-settings.js";
+import { type AuditConfig, auditSchema } from "./security/audit-config.js";
+import { type AuthConfig, authSchema } from "./security/auth-config.js";
+import type { SecurityConfig } from "./security/protection.js";
+import { type QuotasConfig, quotasSchema } from "./security/quotas-config.js";
+import { completeTls, type TlsInput, tlsSchema, type TlsSettings } from "./tls/tls-settings.js";
 
 /** Where the locks are kept. */
 export type Backend = "memory" | "etcd";
@@ -41,6 +47,12 @@ export interface ConfigInput {
   /** Certificates, and who needs one; without it, there is no TLS. */
   readonly tls?: TlsInput | undefined;
   readonly limits?: { readonly [K in keyof Limits]?: Limits[K] | undefined } | undefined;
+  /** Who there is, and what they may do; absent: everybody may do everything. */
+  readonly auth?: AuthConfig | undefined;
+  /** What each principal may use of this server; absent, or not in it: there is no bound. */
+  readonly quotas?: QuotasConfig | undefined;
+  /** Where it is written who did what; absent: nowhere. */
+  readonly audit?: AuditConfig | undefined;
 }
 
 /** Where the locks are kept, and how to reach it. */
@@ -67,6 +79,10 @@ export interface Config {
   readonly metrics: MetricsConfig;
   readonly tls: TlsSettings | undefined;
   readonly limits: Limits;
+  /** Undefined: everybody may do everything. */
+  readonly security: SecurityConfig | undefined;
+  /** Whether other machines may be served without proof of who they are, and tokens may come without TLS. */
+  readonly insecureListen: boolean;
 }
 
 /** A setting of {@link ConfigInput}; one in a section has the section's name before it. */
@@ -114,7 +130,7 @@ export function completeConfig(input: ConfigInput = {}): Config {
   if (serverAddr !== undefined && (parseAddress(serverAddr)?.port ?? 0) === 0) {
     throw new ConfigError("serverAddr", `expected host:port, such as metasrv-1.example:3002; got "${serverAddr}"`);
   }
-  const config = {
+  const config: Config = {
     bind,
     serverAddr,
     store: completeStore(input),
@@ -122,21 +138,59 @@ export function completeConfig(input: ConfigInput = {}): Config {
     metrics: completeMetrics(input.metrics ?? {}),
     tls: input.tls && completeTls(checkTls(input.tls)),
     limits: completeLimits(input.limits ?? {}),
+    security: completeSecurity(input),
+    insecureListen: input.insecureListen === true,
   };
-  if (opensToStrangers(config) && input.insecureListen !== true) {
+  if (opensToStrangers(config) && !config.insecureListen) {
     throw new ConfigError(
       "bindAddr",
-      `other machines reach ${bindAddr}, and whoever does could take any lock, and force others out of theirs; ask clients ` +
-        "for certificates (--tls-client-ca), listen on 127.0.0.1, or allow it with --insecure-listen if the network keeps " +
-        "strangers out",
+      `other machines reach ${bindAddr}, and whoever does could take any lock, and force others out of theirs; configure ` +
+        "principals (the section auth of --config), ask clients for certificates (--tls-client-ca), listen on 127.0.0.1, or " +
+        "allow it with --insecure-listen if the network keeps strangers out",
     );
   }
   return config;
 }
 
+/** The section of that name, checked. */
+function section<T>(setting: Setting, schema: z.ZodType<T>, value: unknown): T {
+  const { data, error } = schema.safeParse(value, { error: expectation });
+  if (error !== undefined) {
+    const problems = error.issues.map(({ path, code, message }) => {
+      const where = path.length === 0 ? "" : `${showPath(path)}: `;
+      return where + (code === "custom" ? message : `expected ${message}`);
+    });
+    throw new ConfigError(setting, problems.join("; "));
+  }
+  return data;
+}
+
+function completeSecurity({ auth, quotas, audit }: ConfigInput): SecurityConfig | undefined {
+  if (auth === undefined) {
+    for (const [setting, value] of Object.entries({ quotas, audit })) {
+      if (value !== undefined) {
+        throw new ConfigError(setting as Setting, "means nothing without principals; drop this, or configure auth");
+      }
+    }
+    return undefined;
+  }
+  const checked = section("auth", authSchema, auth);
+  const names = checked.principals.map(({ name }) => name);
+  const bounds = section("quotas", quotasSchema, quotas ?? {});
+  const unknown = Object.keys(bounds).find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw new ConfigError("quotas", `${unknown}: expected one of the principals: ${names.join(", ")}`);
+  }
+  return {
+    auth: checked,
+    quotas: bounds,
+    audit: audit === undefined ? undefined : section("audit", auditSchema, audit),
+  };
+}
+
 /** Whether those who are not known here can do something. */
-export function opensToStrangers({ bind, tls }: Config): boolean {
-  const identified = tls?.clientAuth === "require";
+export function opensToStrangers({ bind, tls, security }: Config): boolean {
+  const identified = security !== undefined || tls?.clientAuth === "require";
   return !identified && !isLoopback(bind.host);
 }
 

@@ -1,12 +1,14 @@
 import { setTimeout } from "node:timers/promises";
 import { systemClock } from "@metasrv/wire";
 import { type Logger, pino } from "pino";
+import { openAccess } from "./api/access.js";
 import { Readiness } from "./api/readiness.js";
 import {
   advertisedAddress,
   advertisesWildcard,
   completeConfig,
   type Config,
+  ConfigError,
   type ConfigInput,
   opensToStrangers,
   type StoreConfig,
@@ -27,6 +29,9 @@ import { knownLevel } from "./model/command.js";
 import type { Fatal } from "./model/fatal-error.js";
 import { LockError } from "./model/lock-errors.js";
 import { LockNode } from "./node/lock-node.js";
+import { Reloading } from "./reloading.js";
+import { Protection } from "./security/protection.js";
+import { noLongerKnown } from "./security/refusals.js";
 import { OpenSessions } from "./session/open-sessions.js";
 import { sendAwayWhenUnready } from "./session/unready.js";
 import { ServerCredentials } from "./tls/server-credentials.js";
@@ -37,17 +42,18 @@ export interface RunningServer {
   /** The address that it listens on, as host:port. */
   readonly address: string;
   /**
-   * Looks at the TLS files now, which it does by itself every 30 seconds. New connections use what they have, if that is
-   * good; else what was there before is used on, and the log says why. Harmless without TLS.
-   */
-  reload(): Promise<void>;
-  /**
    * Asks the clients of open sessions to move to other members, if there are any, and waits until they have moved, for
    * as long as is configured. Then it stops accepting connections, ends every wait with UNAVAILABLE, leaves held locks
    * to their TTL or to the other members, and ends the membership. All of that takes three seconds at most, even if the
    * store cannot be reached. Harmless when repeated.
    */
   stop(): Promise<void>;
+  /**
+   * Reads the configuration and the TLS files again, which it does by itself every 30 seconds, and opens the file of the audit
+   * again. Principals, rights and quotas take effect at once, all of them, and new connections use the new certificate; what
+   * cannot be used changes nothing, and is logged. Resolves once that is done.
+   */
+  reload(): Promise<void>;
 }
 
 /** Exit code of a process that has broken an invariant of its own, or that cannot read what is in the store. */
@@ -69,16 +75,21 @@ const connectionsStopMs = 2_500;
  * @param options.logger - silent by default
  * @param options.fatal - called when this process must end at once, because it cannot know any more who holds which lock;
  *   by default, it ends the process with exit code 70
+ * @param options.reread - reads the configuration again: every 30 s, and when it is told to
  * @throws ConfigError when the configuration cannot be used; Error when the address or a TLS file cannot; LockError
  *   `store-unavailable` when the store could not be reached in the configured time; FatalError when what is in the store
  *   cannot be read
  */
 export async function startServer(
   input: ConfigInput = {},
-  options: { readonly logger?: Logger; readonly fatal?: Fatal } = {},
+  options: {
+    readonly logger?: Logger;
+    readonly fatal?: Fatal;
+    readonly reread?: () => ConfigInput | Promise<ConfigInput>;
+  } = {},
 ): Promise<RunningServer> {
   const config = completeConfig(input);
-  const { logger = pino({ level: "silent" }), fatal = exitAtOnce } = options;
+  const { logger = pino({ level: "silent" }), fatal = exitAtOnce, reread } = options;
   const failStop: Fatal = (error) => {
     logger.fatal({ err: error }, "this server must not go on: it ends itself");
     fatal(error);
@@ -103,10 +114,24 @@ export async function startServer(
     problems: () => [...locks.problems(), ...sessions.problems()],
     warnings: () => credentials?.warnings() ?? [],
   });
+  const protection =
+    config.security &&
+    (await Protection.start(config.security, {
+      locks,
+      operated: locks,
+      limits,
+      clock,
+      logger,
+      plainTokens: config.insecureListen,
+      onDenied:
+        metrics &&
+        ((reason) => {
+          metrics.denied(reason);
+        }),
+    }));
   const dependencies = {
-    locks,
+    access: protection?.access ?? openAccess(locks, locks),
     cluster: locks.cluster,
-    operated: locks,
     sessions,
     readiness,
     limits,
@@ -122,12 +147,27 @@ export async function startServer(
       leads: () => locks.cluster.leads,
       logFigures: () => locks.logFigures(),
       sessions: () => sessions.size,
+      certificateExpiresAtMs: () => credentials?.expiresAtMs,
       version,
     });
   const handler = createHttpHandler({
     routes: createRoutes(dependencies),
     probes: createProbes(readiness),
-    pages: new Map(exposition && [["/metrics", createMetricsHandler((accept) => exposition.page(accept))]]),
+    pages: new Map(
+      exposition && [
+        [
+          "/metrics",
+          createMetricsHandler({
+            page: (accept) => exposition.page(accept),
+            allow:
+              protection &&
+              ((origin) => {
+                protection.access.requireAdmin(origin);
+              }),
+          }),
+        ],
+      ],
+    ),
     shutdownSignal: shutdown.signal,
     logger,
   });
@@ -137,8 +177,9 @@ export async function startServer(
   // request as "not a member".
   const tls = settings && credentials && { settings, credentials };
   const listener = await Listener.start({ bind: config.bind, handler, streamHandler, tls, clock, logger }).catch(
-    (error: unknown) => {
+    async (error: unknown) => {
       credentials?.stop();
+      await protection?.close();
       throw error;
     },
   );
@@ -150,9 +191,25 @@ export async function startServer(
       await drained;
     }
   };
+  const reloading = new Reloading({
+    clock,
+    logger,
+    reload: async () => {
+      protection?.reopen();
+      if (reread !== undefined) {
+        try {
+          changeRights(completeConfig(await reread()), { protection, sessions, logger });
+        } catch (error) {
+          protection?.notReplaced(error instanceof Error ? error.message : String(error));
+          throw error;
+        }
+      }
+    },
+  });
   let stopSendingAway: () => void = () => undefined;
   const stop = async () => {
     credentials?.stop();
+    reloading.stop();
     await drain();
     stopSendingAway();
     logger.info({ sessions: sessions.size }, "stopping");
@@ -162,6 +219,7 @@ export async function startServer(
     shutdown.abort(new LockError("shutting-down", "the server is stopping; ask another one"));
     await drained;
     exposition?.close();
+    await protection?.close();
     logger.info("stopped");
   };
   try {
@@ -179,11 +237,30 @@ export async function startServer(
   let stopped: Promise<void> | undefined;
   return {
     address: listener.address,
+    stop: () => (stopped ??= stop()),
     reload: async () => {
       await credentials?.reload();
+      await reloading.now();
     },
-    stop: () => (stopped ??= stop()),
   };
+}
+
+/** Puts the rights of another configuration in force. @throws ConfigError when that needs another start */
+function changeRights(
+  { security }: Config,
+  {
+    protection,
+    sessions,
+    logger,
+  }: { readonly protection: Protection | undefined; readonly sessions: OpenSessions; readonly logger: Logger },
+): void {
+  if ((security === undefined) !== (protection === undefined)) {
+    throw new ConfigError("auth", "it was added or dropped, which takes effect at the next start only");
+  }
+  if (security !== undefined && protection?.replace(security) === true) {
+    sessions.endUnproven(noLongerKnown);
+    logger.info("principals, rights and quotas were read again");
+  }
 }
 
 function createLog(store: StoreConfig, options: LogOptions): CommandLog {

@@ -4,7 +4,8 @@ import { createRouterTransport, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { systemClock } from "@metasrv/wire";
 import { type Logger, pino } from "pino";
-import type { Cluster, Locks } from "../src/api/locks.js";
+import { openAccess } from "../src/api/access.js";
+import type { Cluster, Locks, Operated } from "../src/api/locks.js";
 import { Readiness } from "../src/api/readiness.js";
 import { createHttpHandler } from "../src/http/http-handler.js";
 import { Listener } from "../src/http/listener.js";
@@ -33,21 +34,18 @@ async function* none(): AsyncGenerator<never> {
 }
 
 /** What services are made of, around locks that are the test's own. */
-export function dependenciesAround(
-  locks: Locks,
-  given: Partial<Omit<ServiceDependencies, "locks">> = {},
-): ServiceDependencies {
+export function dependenciesAround(locks: Locks, given: Partial<ServiceDependencies> = {}): ServiceDependencies {
   const { clock = systemClock } = given;
   const cluster: Cluster = { members: () => [], watch: () => () => undefined };
   const nothing = () => Promise.reject(new Error("this test has nothing to inspect"));
+  const operated: Operated = {
+    inspection: { get: nothing, list: nothing, blocked: nothing, forced: nothing },
+    watch: { one: () => none(), many: () => none() },
+    force: nothing,
+  };
   return {
-    locks,
+    access: openAccess(locks, operated),
     cluster,
-    operated: {
-      inspection: { get: nothing, list: nothing, blocked: nothing, forced: nothing },
-      watch: { one: () => none(), many: () => none() },
-      force: nothing,
-    },
     sessions: new OpenSessions(),
     readiness: new Readiness({ clock, problems: () => [] }),
     limits: defaultLimits,
@@ -89,9 +87,8 @@ export class Served implements AsyncDisposable {
       const sessions = new OpenSessions();
       const readiness = new Readiness({ clock, problems: () => [...locks.problems(), ...sessions.problems()] });
       dependencies = {
-        locks,
+        access: openAccess(locks, locks),
         cluster: locks.cluster,
-        operated: locks,
         sessions,
         readiness,
         limits,

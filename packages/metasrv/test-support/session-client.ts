@@ -17,6 +17,9 @@ export async function startSessionNode(change: Partial<Limits> = {}, log: Comman
   return { node, dependencies: dependenciesAround(node.store, { limits, clock: node.clock }) };
 }
 
+/** Where the session's client is does not matter. */
+const anywhere = { method: "test", authorization: undefined, connection: undefined };
+
 function fatal(error: Error): never {
   throw error;
 }
@@ -36,7 +39,7 @@ export class SessionClient {
   resets = 0;
 
   constructor({ dependencies }: Node) {
-    this.session = new Session(dependencies, {
+    this.session = new Session(dependencies, dependencies.access.of(anywhere), {
       wake: () => {
         if (this.reads) {
           this.read();

@@ -378,7 +378,7 @@ function readFailure(reader: FieldReader): SessionFailure {
   return failure;
 }
 
-function writeErrorDetail(writer: FieldWriter, { reason, state, forced }: ErrorDetail): void {
+function writeErrorDetail(writer: FieldWriter, { reason, state, forced, retryAfterMs }: ErrorDetail): void {
   if (reason !== Reason.UNSPECIFIED) {
     writer.bigint(1, BigInt(reason));
   }
@@ -388,10 +388,17 @@ function writeErrorDetail(writer: FieldWriter, { reason, state, forced }: ErrorD
   if (forced !== undefined) {
     writer.nested(3, forced, writeForcedBy);
   }
+  if (retryAfterMs !== 0n) {
+    writer.bigint(4, retryAfterMs);
+  }
 }
 
 function readErrorDetail(reader: FieldReader): ErrorDetail {
-  const detail: ErrorDetail = { $typeName: "metasrv.v1.ErrorDetail", reason: Reason.UNSPECIFIED };
+  const detail: ErrorDetail = {
+    $typeName: "metasrv.v1.ErrorDetail",
+    reason: Reason.UNSPECIFIED,
+    retryAfterMs: 0n,
+  };
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     switch (tag) {
       case tagOf(1, varint):
@@ -402,6 +409,9 @@ function readErrorDetail(reader: FieldReader): ErrorDetail {
         break;
       case tagOf(3, bytes):
         detail.forced = reader.nested(readForcedBy, detail.forced);
+        break;
+      case tagOf(4, varint):
+        detail.retryAfterMs = reader.int64();
         break;
       default:
         reader.skip(tag, 3);

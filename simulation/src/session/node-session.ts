@@ -39,9 +39,14 @@ export class NodeSession {
         this.#close("reset");
       },
     };
-    this.#session = new Session(run.sessionDependencies, carrier, (callback) => {
-      run.process.arrive(0, "the turn is over", callback);
-    });
+    this.#session = new Session(
+      run.sessionDependencies,
+      { locks: run.locks, identity: undefined },
+      carrier,
+      (callback) => {
+        run.process.arrive(0, "the turn is over", callback);
+      },
+    );
     run.streams.add(this);
     this.#send();
   }

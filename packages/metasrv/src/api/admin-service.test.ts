@@ -5,10 +5,13 @@ import { settled } from "@metasrv/wire/testing";
 import { createElsewhere, nodeOfThree } from "../../test-support/node-fixture.js";
 import { dependenciesAround } from "../../test-support/served.js";
 import { createRoutes } from "../http/routes.js";
+import { openAccess } from "./access.js";
 
 async function startNode() {
   const node = await nodeOfThree();
-  const transport = createRouterTransport(createRoutes(dependenciesAround(node.store, { operated: node.store })));
+  const transport = createRouterTransport(
+    createRoutes(dependenciesAround(node.store, { access: openAccess(node.store, node.store) })),
+  );
   return { node, client: createClient(AdminService, transport), inspect: createClient(InspectService, transport) };
 }
 

@@ -1,6 +1,7 @@
+import type { Http2Session } from "node:http2";
+import type { Socket } from "node:net";
 import { Code, ConnectError, createContextKey, type HandlerContext } from "@connectrpc/connect";
 import { LockError } from "../model/lock-errors.js";
-import type { Connection } from "./connection.js";
 
 /** The far end of a request, as the connection knows it. */
 export interface FarEnd {
@@ -8,12 +9,25 @@ export interface FarEnd {
   disconnected(): boolean;
   /** Breaks the request off, whatever is still to be sent. */
   reset(): void;
-  /** What the request came by; absent within one process. */
+  /** Absent for a call without a connection. */
   readonly connection?: Connection | undefined;
 }
 
+/** What carries requests: of HTTP/2, its session. */
+export type Connection = Socket | Http2Session;
+
+/** Where a request comes from, and by what it shows who sent it. */
+export interface Origin {
+  /** As service/method. */
+  readonly method: string;
+  /** The header of that name. */
+  readonly authorization: string | undefined;
+  /** Undefined for a call within one process. */
+  readonly connection: Connection | undefined;
+}
+
 /** Who waits for the answer to a call. */
-export interface Caller extends Pick<FarEnd, "disconnected"> {
+export interface Caller extends Pick<FarEnd, "disconnected">, Origin {
   /** Why the caller does not wait any more; undefined while it waits. */
   gone(): LockError | undefined;
   /** Called once the caller is gone, unless it was gone before. There is one listener at a time. */
@@ -29,14 +43,25 @@ export const farEndKey = createContextKey<FarEnd>(
   { description: "far end" },
 );
 
+/** Where a request to a handler of Connect comes from. */
+export function originOf({ service, method, requestHeader, values }: HandlerContext): Origin {
+  return {
+    method: `${service.typeName}/${method.name}`,
+    authorization: requestHeader.get("authorization") ?? undefined,
+    connection: values.get(farEndKey).connection,
+  };
+}
+
 /** The caller of a handler of Connect. */
-export function callerOf({ signal, values }: Pick<HandlerContext, "signal" | "values">): Caller {
+export function callerOf(context: HandlerContext): Caller {
+  const { signal, values } = context;
   const farEnd = values.get(farEndKey);
   let listener: Caller["onGone"];
   const onAbort = () => {
     listener?.(reasonOf(signal));
   };
   return {
+    ...originOf(context),
     disconnected: () => farEnd.disconnected(),
     gone: () => (signal.aborted ? reasonOf(signal) : undefined),
     get onGone() {

@@ -2,9 +2,9 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import type { Lock, LockRequest, LockResponse, UnlockRequest, UnlockResponse } from "@metasrv/proto/greptime/v1/meta";
 import type { Limits } from "../model/limits.js";
 import { LockError } from "../model/lock-errors.js";
+import type { Access } from "./access.js";
 import { awaitClaim } from "./await-claim.js";
-import { type Caller, callerOf } from "./caller.js";
-import type { Locks } from "./locks.js";
+import { type Caller, callerOf, type Origin, originOf } from "./caller.js";
 
 const header: LockResponse["header"] = { $typeName: "greptime.v1.meta.ResponseHeader", protocolVersion: 1n };
 
@@ -14,19 +14,23 @@ const header: LockResponse["header"] = { $typeName: "greptime.v1.meta.ResponseHe
  */
 export interface GreptimeLockCalls {
   readonly lock: (request: LockRequest, caller: Caller) => Promise<LockResponse>;
-  readonly unlock: (request: UnlockRequest) => Promise<UnlockResponse>;
+  readonly unlock: (request: UnlockRequest, origin: Origin) => Promise<UnlockResponse>;
 }
 
 /** The calls as a service of Connect. */
-export function createGreptimeLockService(locks: Locks, limits: Limits) {
-  const { lock, unlock } = createGreptimeLockCalls(locks, limits);
-  return { lock: (request, context) => lock(request, callerOf(context)), unlock } satisfies ServiceImpl<typeof Lock>;
+export function createGreptimeLockService(access: Access, limits: Limits) {
+  const { lock, unlock } = createGreptimeLockCalls(access, limits);
+  return {
+    lock: (request, context) => lock(request, callerOf(context)),
+    unlock: (request, context) => unlock(request, originOf(context)),
+  } satisfies ServiceImpl<typeof Lock>;
 }
 
 /** Makes the calls. */
-export function createGreptimeLockCalls(locks: Locks, limits: Limits): GreptimeLockCalls {
+export function createGreptimeLockCalls(access: Access, limits: Limits): GreptimeLockCalls {
   return {
     async lock({ name, expireSecs }, caller) {
+      const { locks } = access.of(caller);
       const outcome = await awaitClaim(locks, { name, ttlMs: ttlMsFrom(expireSecs, limits) }, caller);
       if (outcome.kind === "refused") {
         throw new Error("a claim that waits was refused");
@@ -34,7 +38,8 @@ export function createGreptimeLockCalls(locks: Locks, limits: Limits): GreptimeL
       return { $typeName: "greptime.v1.meta.LockResponse", header, key: outcome.grant.key };
     },
 
-    async unlock({ key }) {
+    async unlock({ key }, origin) {
+      const { locks } = access.of(origin);
       try {
         await locks.unlock(key);
       } catch (error) {

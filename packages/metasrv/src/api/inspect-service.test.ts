@@ -6,10 +6,11 @@ import { dependenciesAround } from "../../test-support/served.js";
 import { createRoutes } from "../http/routes.js";
 import { type Share, shared } from "../model/ticket-content.js";
 import { lockNameOf } from "../model/ticket-ref.js";
+import { openAccess } from "./access.js";
 
 async function startNode() {
   const node = await nodeOfThree();
-  const dependencies = dependenciesAround(node.store, { operated: node.store });
+  const dependencies = dependenciesAround(node.store, { access: openAccess(node.store, node.store) });
   return { node, client: createClient(InspectService, createRouterTransport(createRoutes(dependencies))) };
 }
 

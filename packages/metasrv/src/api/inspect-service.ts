@@ -11,17 +11,18 @@ import { LockError } from "../model/lock-errors.js";
 import { isExclusive, isShared, type Share } from "../model/ticket-content.js";
 import { type LockName, lockNameBytes, lockNameOf } from "../model/ticket-ref.js";
 import type { LockSummary, TicketInfo } from "../node/inspection.js";
-import { abortReason } from "./caller.js";
+import type { Access } from "./access.js";
+import { abortReason, originOf } from "./caller.js";
 import { nameBytes, stateMessage, wireName } from "./claim-messages.js";
-import type { Operated } from "./locks.js";
 
 const defaultCount = 100;
 const mostCount = 250;
 
 /** `metasrv.v1.InspectService`: shows locks, and who holds and waits, as this node sees them. */
-export function createInspectService({ inspection, watch }: Operated) {
+export function createInspectService(access: Access) {
   return {
-    async getLock({ lock, minToken, maxTickets }) {
+    async getLock({ lock, minToken, maxTickets }, context) {
+      const { inspection } = access.of(originOf(context)).operated;
       const shown = await inspection.get(requiredName(lock), minToken, countOf("max_tickets", maxTickets));
       return {
         $typeName: "metasrv.v1.GetLockResponse",
@@ -30,7 +31,8 @@ export function createInspectService({ inspection, watch }: Operated) {
       };
     },
 
-    async listLocks({ beginning, waitingOnly, pageSize, pageToken, minToken }) {
+    async listLocks({ beginning, waitingOnly, pageSize, pageToken, minToken }, context) {
+      const { inspection } = access.of(originOf(context)).operated;
       const { locks, next } = await inspection.list({
         prefix: lockNameOf(nameBytes(beginning)),
         waitingOnly,
@@ -45,7 +47,9 @@ export function createInspectService({ inspection, watch }: Operated) {
       };
     },
 
-    async *watchLock({ lock, maxTickets }, { signal }) {
+    async *watchLock({ lock, maxTickets }, context) {
+      const { signal } = context;
+      const { watch } = access.of(originOf(context)).operated;
       for await (const shown of watch.one(requiredName(lock), countOf("max_tickets", maxTickets), signal)) {
         yield {
           $typeName: "metasrv.v1.WatchLockResponse",
@@ -56,7 +60,9 @@ export function createInspectService({ inspection, watch }: Operated) {
       throw abortReason(signal);
     },
 
-    async *watchLocks({ beginning }, { signal }) {
+    async *watchLocks({ beginning }, context) {
+      const { signal } = context;
+      const { watch } = access.of(originOf(context)).operated;
       const prefix = lockNameOf(nameBytes(beginning));
       for await (const { locks, removed, complete, restarted } of watch.many(prefix, signal)) {
         yield {
@@ -70,7 +76,8 @@ export function createInspectService({ inspection, watch }: Operated) {
       throw abortReason(signal);
     },
 
-    async listBlocked({ beginning, minWaitMs, pageSize, pageToken, minToken }) {
+    async listBlocked({ beginning, minWaitMs, pageSize, pageToken, minToken }, context) {
+      const { inspection } = access.of(originOf(context)).operated;
       const { locks, deadlocks, next } = await inspection.blocked({
         prefix: lockNameOf(nameBytes(beginning)),
         minWaitMs: Number(minWaitMs),

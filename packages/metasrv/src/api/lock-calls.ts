@@ -6,10 +6,10 @@ import type {
   UnlockRequest,
   UnlockResponse,
 } from "@metasrv/proto/metasrv/v1";
+import type { Access } from "./access.js";
 import { awaitClaim } from "./await-claim.js";
-import type { Caller } from "./caller.js";
+import type { Caller, Origin } from "./caller.js";
 import { claimRequest, grantMessage, refusalMessage, renewalOf } from "./claim-messages.js";
-import type { Locks } from "./locks.js";
 
 /**
  * The unary calls of `metasrv.v1.LockService`, by whatever protocol they come. Each translates between messages and the
@@ -17,15 +17,15 @@ import type { Locks } from "./locks.js";
  */
 export interface LockCalls {
   readonly lock: (request: LockRequest, caller: Caller) => Promise<LockResponse>;
-  readonly unlock: (request: UnlockRequest) => Promise<UnlockResponse>;
-  readonly renew: (request: RenewRequest) => Promise<RenewResponse>;
+  readonly unlock: (request: UnlockRequest, origin: Origin) => Promise<UnlockResponse>;
+  readonly renew: (request: RenewRequest, origin: Origin) => Promise<RenewResponse>;
 }
 
 /** Makes them. */
-export function createLockCalls(locks: Locks): LockCalls {
+export function createLockCalls(access: Access): LockCalls {
   return {
     async lock(request, caller) {
-      const outcome = await awaitClaim(locks, claimRequest(request), caller);
+      const outcome = await awaitClaim(access.of(caller).locks, claimRequest(request), caller);
       return {
         $typeName: "metasrv.v1.LockResponse",
         outcome:
@@ -35,13 +35,13 @@ export function createLockCalls(locks: Locks): LockCalls {
       };
     },
 
-    async unlock({ key }) {
-      await locks.unlock(key);
+    async unlock({ key }, origin) {
+      await access.of(origin).locks.unlock(key);
       return { $typeName: "metasrv.v1.UnlockResponse" };
     },
 
-    async renew(request) {
-      const ttlMs = await locks.renew(request.key, renewalOf(request));
+    async renew(request, origin) {
+      const ttlMs = await access.of(origin).locks.renew(request.key, renewalOf(request));
       return { $typeName: "metasrv.v1.RenewResponse", ttlMs: BigInt(ttlMs) };
     },
   };

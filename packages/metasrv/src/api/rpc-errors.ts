@@ -43,6 +43,9 @@ const wireErrors: Readonly<Record<LockErrorReason, readonly [Code, Reason]>> = {
   "out-of-order": [Code.Aborted, Reason.OUT_OF_ORDER],
   "too-many-attached": [Code.Unavailable, Reason.TOO_MANY_ATTACHED],
   forced: [Code.FailedPrecondition, Reason.FORCED],
+  unauthenticated: [Code.Unauthenticated, Reason.UNAUTHENTICATED],
+  "permission-denied": [Code.PermissionDenied, Reason.PERMISSION_DENIED],
+  "quota-exceeded": [Code.ResourceExhausted, Reason.QUOTA_EXCEEDED],
 };
 
 /**
@@ -92,11 +95,12 @@ export function toSessionFailure(error: unknown, logger: Logger): SessionFailure
   return create(SessionFailureSchema, { code, message: rawMessage });
 }
 
-function detailOf({ reason, state, forced }: LockError): MessageInitShape<typeof ErrorDetailSchema> {
+function detailOf({ reason, state, forced, retryAfterMs }: LockError): MessageInitShape<typeof ErrorDetailSchema> {
   const [, wireReason] = wireErrors[reason];
   return {
     reason: wireReason,
     ...(state !== undefined && { state: stateMessage(state) }),
     ...(forced !== undefined && { forced }),
+    ...(retryAfterMs !== undefined && { retryAfterMs: BigInt(Math.ceil(retryAfterMs)) }),
   };
 }

@@ -114,7 +114,7 @@ const typeNames: Partial<Record<string, string>> = {
 };
 
 /** What was expected, for checks that do not say it themselves. */
-function expectation(issue: z.core.$ZodRawIssue): string | undefined {
+export function expectation(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case "invalid_type":
       return typeNames[issue.expected] ?? issue.expected;

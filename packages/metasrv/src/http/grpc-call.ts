@@ -3,7 +3,7 @@ import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { compressedFlag, EnvelopeReader, type Timer } from "@metasrv/wire";
-import { type Caller, canceled, deadlinePassed } from "../api/caller.js";
+import { type Caller, canceled, type Connection, deadlinePassed } from "../api/caller.js";
 import { toConnectError } from "../api/rpc-errors.js";
 import type { LockError } from "../model/lock-errors.js";
 import type { ServiceDependencies } from "../session/service-dependencies.js";
@@ -73,6 +73,7 @@ export class GrpcCall implements Caller {
   /** The request, once it was read. */
   request: Message | undefined;
   onGone: Caller["onGone"];
+  authorization: string | undefined;
   readonly #dependencies: ServiceDependencies;
   readonly #log: RequestLog;
   readonly #method: GrpcMethod;
@@ -104,9 +105,18 @@ export class GrpcCall implements Caller {
     stream.on("end", onEnd);
     stream.on("error", onError);
     stream.on("close", onClose);
+    this.authorization = headers.authorization;
     if (headers["grpc-timeout"] !== undefined) {
       this.#setDeadline(timeoutOf(headers["grpc-timeout"]).timeoutMs ?? Number.POSITIVE_INFINITY);
     }
+  }
+
+  get method(): string {
+    return this.#method.name;
+  }
+
+  get connection(): Connection | undefined {
+    return this.#session;
   }
 
   gone(): LockError | undefined {

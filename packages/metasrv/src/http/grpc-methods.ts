@@ -52,9 +52,9 @@ function grpcMethod<Request extends DescMessage, Response>(
 }
 
 /** The unary methods of this server. */
-export function createGrpcMethods({ locks, limits }: ServiceDependencies): readonly GrpcMethod[] {
-  const { lock, unlock, renew } = createLockCalls(locks);
-  const original = createGreptimeLockCalls(locks, limits);
+export function createGrpcMethods({ access, limits }: ServiceDependencies): readonly GrpcMethod[] {
+  const { lock, unlock, renew } = createLockCalls(access);
+  const original = createGreptimeLockCalls(access, limits);
   const ours = LockService.typeName;
   const theirs = greptime.Lock.typeName;
   return [

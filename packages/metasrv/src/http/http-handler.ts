@@ -15,7 +15,6 @@ import {
 } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
 import { type FarEnd, farEndKey } from "../api/caller.js";
-import { connectionOf } from "../api/connection.js";
 import { withPlainIntegers } from "./json-integers.js";
 import type { Probe } from "./probes.js";
 
@@ -191,19 +190,15 @@ function farEndOf(request: Request): FarEnd {
     const { stream } = request;
     const { session } = stream;
     return {
+      connection: session,
       disconnected: () => session === undefined || session.destroyed,
       reset: () => {
         stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
       },
-      connection: session && connectionOf(session),
     };
   }
   const { socket } = request;
-  return {
-    disconnected: () => socket.destroyed,
-    reset: () => socket.destroy(),
-    connection: connectionOf(socket),
-  };
+  return { connection: socket, disconnected: () => socket.destroyed, reset: () => socket.destroy() };
 }
 
 function sendText(request: Request, response: Response, status: number, text: string): void {

@@ -9,7 +9,7 @@ import {
 import { createServer, type Server, type Socket } from "node:net";
 import type { Clock } from "@metasrv/wire";
 import type { Logger } from "pino";
-import { connectionOf } from "../api/connection.js";
+import { endOf } from "../api/connection-end.js";
 import { type Address, formatAddress, isLoopback } from "../model/address.js";
 import type { HttpHandler } from "./http-handler.js";
 import { probeRegularly } from "./listener-probe.js";
@@ -159,7 +159,7 @@ export class Listener {
     server.on("request", (request, response) => {
       const { socket } = request;
       response.once("finish", () => {
-        if (this.#stopped !== undefined || connectionOf(socket).left) {
+        if (this.#stopped !== undefined || endOf(socket).left) {
           socket.destroySoon();
         } else if (!request.complete) {
           this.#answeredEarly.add(socket);
@@ -289,7 +289,7 @@ export class Listener {
     }
     // Connections that began together, as after a restart, do not end together.
     let timer = clock.after(maxSessionAgeMs * (1 - random() / 10), () => {
-      connectionOf(carrier).leave();
+      endOf(carrier).leave();
       if ("goaway" in carrier) {
         carrier.close();
       }

@@ -15,7 +15,7 @@ import { createRequestInterceptor } from "./request-interceptor.js";
 
 /** Registers every service of this server, for a listener or, in tests, for `createRouterTransport`. */
 export function createRoutes(dependencies: ServiceDependencies): (router: ConnectRouter) => void {
-  const { locks, cluster, operated, readiness, limits } = dependencies;
+  const { access, cluster, readiness, limits } = dependencies;
   const services = [LockService, ClusterService, InspectService, AdminService, Lock];
   const options = {
     interceptors: [createRequestInterceptor(dependencies)],
@@ -26,9 +26,9 @@ export function createRoutes(dependencies: ServiceDependencies): (router: Connec
   return (router) => {
     router.service(LockService, createLockService(dependencies), options);
     router.service(ClusterService, createClusterService(cluster), options);
-    router.service(InspectService, createInspectService(operated), options);
-    router.service(AdminService, createAdminService(operated), options);
-    router.service(Lock, createGreptimeLockService(locks, limits), options);
+    router.service(InspectService, createInspectService(access), options);
+    router.service(AdminService, createAdminService(access), options);
+    router.service(Lock, createGreptimeLockService(access, limits), options);
     const names = services.map(({ typeName }) => typeName);
     router.service(Health, createHealthService(readiness, names), options);
     router.service(ServerReflection, createReflectionService([...services, Health, ServerReflection]), options);

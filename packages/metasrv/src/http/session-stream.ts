@@ -10,7 +10,8 @@ import {
   readSessionRequest,
   writeSessionResponse,
 } from "@metasrv/wire";
-import { connectionOf } from "../api/connection.js";
+import type { Permitted } from "../api/access.js";
+import { endOf } from "../api/connection-end.js";
 import { toConnectError } from "../api/rpc-errors.js";
 import { LockError } from "../model/lock-errors.js";
 import type { ServiceDependencies } from "../session/service-dependencies.js";
@@ -39,11 +40,25 @@ export function serveSessionStream(
   dependencies: ServiceDependencies,
   { log, shutdownSignal }: { readonly log: RequestLog; readonly shutdownSignal: AbortSignal },
   stream: ServerHttp2Stream,
+  { authorization }: IncomingHttpHeaders,
 ): void {
   const { logger, limits } = dependencies;
   const startedAtMs = log.start();
+  stream.on("error", (error) => {
+    logger.debug({ err: error, method }, "a session broke");
+  });
+  let permitted: Permitted;
+  try {
+    permitted = dependencies.access.of({ method, authorization, connection: stream.session });
+  } catch (thrown) {
+    const error = toConnectError(thrown, logger);
+    stream.respond({ ":status": 200, "content-type": contentType });
+    end(error);
+    log.end({ method, message: undefined, error, startedAtMs });
+    return;
+  }
   const reader = new EnvelopeReader(limits.maxMessageBytes);
-  const session = new Session(dependencies, {
+  const session = new Session(dependencies, permitted, {
     wake: send,
     read: (on) => (on ? stream.resume() : stream.pause()),
     reset: () => {
@@ -51,9 +66,11 @@ export function serveSessionStream(
     },
   });
   let ended = false;
-  const stopHearing = connectionOf(stream.session ?? stream).onLeave(() => {
-    session.drain();
-  });
+  const stopHearing =
+    stream.session &&
+    endOf(stream.session).onLeave(() => {
+      session.drain();
+    });
 
   function send(): void {
     while (!stream.writableNeedDrain && !ended && !stream.destroyed) {
@@ -62,6 +79,7 @@ export function serveSessionStream(
         stream.write(encodeEnvelope(message, writeSessionResponse));
       } else {
         if (session.over !== undefined) {
+          ended = true;
           end(session.over.error);
         }
         return;
@@ -70,7 +88,6 @@ export function serveSessionStream(
   }
 
   function end(reason: Error | undefined): void {
-    ended = true;
     const metadata = new Headers();
     const end = reason === undefined ? { metadata } : { metadata, error: toConnectError(reason, logger) };
     stream.end(enveloped(endSerialization.serialize(end), endStreamFlag));
@@ -106,12 +123,9 @@ export function serveSessionStream(
     }
   });
   stream.on("drain", send);
-  stream.on("error", (error) => {
-    logger.debug({ err: error, method }, "a session broke");
-  });
   stream.on("close", () => {
     shutdownSignal.removeEventListener("abort", onShutdown);
-    stopHearing();
+    stopHearing?.();
     session.break(gone());
     const reason = session.over?.error;
     log.end({ method, message: undefined, error: reason && toConnectError(reason, logger), startedAtMs });

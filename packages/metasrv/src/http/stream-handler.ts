@@ -24,7 +24,7 @@ export function createStreamHandler(dependencies: ServiceDependencies, shutdownS
       return true;
     }
     if (isPlainSession(headers)) {
-      serveSessionStream(dependencies, { log, shutdownSignal }, stream);
+      serveSessionStream(dependencies, { log, shutdownSignal }, stream, headers);
       return true;
     }
     return false;

@@ -79,7 +79,10 @@ export type LockErrorReason =
   | "not-reading"
   | "not-attached"
   | "out-of-order"
-  | "too-many-attached";
+  | "too-many-attached"
+  | "unauthenticated"
+  | "permission-denied"
+  | "quota-exceeded";
 
 /**
  * What can go wrong with a lock, on every implementation. The message says what was wrong, what was expected and what
@@ -92,16 +95,19 @@ export class LockError extends Error {
   readonly state: LockState | undefined;
   /** With `forced`: who did it, and why. */
   readonly forced: ForcedBy | undefined;
+  /** With `quota-exceeded`: after how long to ask again, in milliseconds; undefined when that would not help. */
+  readonly retryAfterMs: number | undefined;
 
   constructor(
     reason: LockErrorReason,
     message: string,
-    options?: { state?: LockState; forced?: ForcedBy; cause?: unknown },
+    options?: { state?: LockState; forced?: ForcedBy; retryAfterMs?: number | undefined; cause?: unknown },
   ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.reason = reason;
     this.state = options?.state;
     this.forced = options?.forced;
+    this.retryAfterMs = options?.retryAfterMs;
   }
 }
 
@@ -158,6 +164,15 @@ export function waitTimedOut(waitMs: number, state: LockState): LockError {
     "wait-timed-out",
     `the lock was not granted within ${waitMs} ms: ${whyNot(state)}; wait longer, or look at what the holder does`,
     { state },
+  );
+}
+
+/** The same for a requester that may not see who stood in the way. */
+export function waitTimedOutUnseen(waitMs: number): LockError {
+  return new LockError(
+    "wait-timed-out",
+    `the lock was not granted within ${waitMs} ms, because others have it; who they are is shown to those with the right ` +
+      '"inspect"; wait longer',
   );
 }
 

@@ -38,6 +38,21 @@ export function showLockName(name: LockName): string {
   return name.replace(/[^\x20-\x24\x26-\x7e]/g, (character) => percent(lockNameBytes(character as LockName)));
 }
 
+/**
+ * Reads a name, or the beginning of one, as {@link showLockName} writes it: `%` and two hexadecimal digits stand for a
+ * byte, `%25` for the percent sign.
+ *
+ * @returns undefined if a percent sign stands for itself
+ */
+export function readLockName(text: string): LockName | undefined {
+  if (/%(?![0-9A-Fa-f]{2})/.test(text)) {
+    return undefined;
+  }
+  // What splits stands between what is split.
+  const parts = text.split(/%([0-9A-Fa-f]{2})/).map((part, at) => Buffer.from(part, at % 2 === 1 ? "hex" : "utf8"));
+  return lockNameOf(Buffer.concat(parts));
+}
+
 function percent(bytes: Buffer): string {
   return [...bytes].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("");
 }

@@ -7,6 +7,14 @@ export interface ClaimPart {
   readonly share: Share;
 }
 
+/** Counts the tickets that a node serves for one of those who ask for them. */
+export interface TicketAccount {
+  /** How many there are. */
+  tickets: number;
+  /** @throws LockError when there is no room for one more */
+  requireRoom(): void;
+}
+
 /** What a caller wants of a lock. */
 export interface ClaimRequest {
   /** 1 to `maxNameBytes` bytes. */
@@ -34,6 +42,8 @@ export interface ClaimRequest {
   readonly within?: readonly { readonly name: Uint8Array; readonly token: bigint }[] | undefined;
   /** What others read while the lock is held. */
   readonly value?: Uint8Array | undefined;
+  /** What its ticket counts for. */
+  readonly account?: TicketAccount | undefined;
 }
 
 /** A grant. */
@@ -62,6 +72,8 @@ export interface Renewal {
   readonly downgrade?: boolean;
   /** Takes the place of the value that it has; absent: keeps it. */
   readonly value?: Uint8Array;
+  /** What the ticket counts for, unless this node has served it before. */
+  readonly account?: TicketAccount;
 }
 
 /**

@@ -67,6 +67,8 @@ export interface PageRequest {
   readonly after: LockName;
   /** As {@link Inspection.get}. */
   readonly minToken: bigint;
+  /** Which locks may be shown; absent: all. The others are passed over, and no page ends at one of them. */
+  readonly permits?: (name: LockName) => boolean;
 }
 
 /** What is listed. */
@@ -193,14 +195,22 @@ export class Inspection {
    * Records of tickets that were removed by hand, the latest first.
    *
    * @param before - only records of places before this one
+   * @param permits - which locks may be shown
    * @throws LockError `store-unavailable` as {@link get}
    */
-  async forced(minToken: bigint, before: bigint | undefined, pageSize: number): Promise<readonly ForcedRecord[]> {
+  async forced(
+    minToken: bigint,
+    before: bigint | undefined,
+    pageSize: number,
+    permits: (name: LockName) => boolean = () => true,
+  ): Promise<readonly ForcedRecord[]> {
     await this.#see(minToken);
     return [...this.#parts.fold.forced.values()]
       .filter(
         (record) =>
-          record.unixMs >= this.#parts.unixMs() - forcedKeptMs && (before === undefined || record.place < before),
+          record.unixMs >= this.#parts.unixMs() - forcedKeptMs &&
+          (before === undefined || record.place < before) &&
+          permits(record.name),
       )
       .slice(-pageSize)
       .reverse();
@@ -210,7 +220,7 @@ export class Inspection {
     request: PageRequest,
     show: (name: LockName) => T | undefined,
   ): Promise<{ readonly shown: readonly T[]; readonly next: LockName | undefined }> {
-    const { prefix, pageSize, minToken } = request;
+    const { prefix, pageSize, minToken, permits } = request;
     await this.#see(minToken);
     const shown: T[] = [];
     let { after } = request;
@@ -232,7 +242,7 @@ export class Inspection {
         }
         looked++;
         after = name;
-        const row = show(name);
+        const row = permits === undefined || permits(name) ? show(name) : undefined;
         if (row !== undefined) {
           shown.push(row);
         }

@@ -14,7 +14,7 @@ import {
 import { noLimit, type TicketContent } from "../model/ticket-content.js";
 import { encodeLockKey, type LockKey, type LockName, type TicketId, type TicketRef } from "../model/ticket-ref.js";
 import { Alarm } from "./alarms.js";
-import type { Claim, ClaimListener, LossReason, Renewal } from "./claim.js";
+import type { Claim, ClaimListener, LossReason, Renewal, TicketAccount } from "./claim.js";
 import type { HoldEnd, LockMeter } from "./node-observer.js";
 import type { ServedTicket, TicketHost } from "./ticket-host.js";
 import { next, type TicketEffect, type TicketEvent, type TicketState } from "./ticket-state.js";
@@ -25,6 +25,7 @@ export interface TicketRequest extends TicketRef {
   readonly attempt: number;
   /** In milliseconds; 0: only if it holds at once; absent: without end. */
   readonly waitMs: number | undefined;
+  readonly account?: TicketAccount | undefined;
 }
 
 /** Longest wait for which an alarm is set, in milliseconds: about 24 days. */
@@ -47,6 +48,8 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
   counted = false;
   /** In the table, once a create command took effect. */
   ticket: Ticket | undefined = undefined;
+  /** What it counts for, as long as this node serves it. */
+  account: TicketAccount | undefined = undefined;
   readonly #host: TicketHost;
   readonly #meter: LockMeter | undefined;
   #content: TicketContent;

@@ -33,7 +33,7 @@ import {
 } from "../model/ticket-ref.js";
 import { Admission, checkClaim, type CheckedClaim, checkForce, checkKey, checkTtl, checkValue } from "./admission.js";
 import { Alarms } from "./alarms.js";
-import type { Claim, ClaimListener, ClaimRequest, Renewal } from "./claim.js";
+import type { Claim, ClaimListener, ClaimRequest, Renewal, TicketAccount } from "./claim.js";
 import { ClusterView } from "./cluster-view.js";
 import { Inspection, type TicketInfo } from "./inspection.js";
 import { type ClaimHost, LocalClaim, LocalTicket, type TicketRequest } from "./local-ticket.js";
@@ -243,7 +243,7 @@ export class LockNode {
 
   #claim(request: ClaimRequest, listener: ClaimListener): Claim {
     const { name, content } = checkClaim(request, this.#limits);
-    const { ticketId = this.#newTicketId(), attempt = 0, waitMs } = request;
+    const { ticketId = this.#newTicketId(), attempt = 0, waitMs, account } = request;
     const claim = new LocalClaim(this.#claimHost, listener);
     this.#serve(claim, {
       name,
@@ -251,8 +251,19 @@ export class LockNode {
       content: this.#contentOf(content, request.ticketId !== undefined),
       attempt,
       waitMs,
+      account,
     });
     return claim;
+  }
+
+  /**
+   * The locks that a key holds: several if they were asked for at once and this node knows its ticket.
+   *
+   * @throws LockError `invalid-key`
+   */
+  namesOf(keyBytes: Uint8Array): readonly LockName[] {
+    const key = checkKey(keyBytes, this.#limits.maxNameBytes);
+    return this.#fold.get(key)?.group?.parts.map(({ name }) => name) ?? [key.name];
   }
 
   /**
@@ -399,9 +410,10 @@ export class LockNode {
   }
 
   #serveAnew(request: TicketRequest, listener: ClaimListener): LocalTicket {
-    const { name, content, waitMs } = request;
+    const { name, content, waitMs, account } = request;
     const joins = waitMs !== 0 && this.#fold.get(request) === undefined;
     this.#admission.requireRoom(name, content, this.#size, joins);
+    account?.requireRoom();
     const local = this.#add(request);
     if (joins) {
       this.#admission.count(local);
@@ -534,7 +546,7 @@ export class LockNode {
    */
   async #renew(
     key: LockKey,
-    { ttlMs = 0, downgrade = false, ...more }: Renewal,
+    { ttlMs = 0, downgrade = false, account, ...more }: Renewal,
     listener?: ClaimListener,
   ): Promise<LocalTicket> {
     const { name, id, token } = key;
@@ -563,6 +575,9 @@ export class LockNode {
             }
             if (serves) {
               const served = this.#serveHold(ticket, local);
+              if (served.account === undefined) {
+                charge(served, account);
+              }
               if (listener !== undefined) {
                 // At once: the ticket may go with the next entry, before anybody hears of this promise.
                 served.follow(listener);
@@ -657,6 +672,7 @@ export class LockNode {
 
   #add(request: TicketRequest): LocalTicket {
     const local = new LocalTicket(this.#host, request);
+    charge(local, request.account);
     this.#unshown.set(local);
     this.#size++;
     return local;
@@ -760,6 +776,9 @@ export class LockNode {
     if (this.#unshown.get(local) === local) {
       this.#unshown.delete(local);
     }
+    if (local.account !== undefined) {
+      local.account.tickets--;
+    }
     this.#size--;
     if (this.#size === 0) {
       this.#emptied?.();
@@ -770,6 +789,14 @@ export class LockNode {
     if (this.#size > 0) {
       await new Promise<void>((resolve) => (this.#emptied = resolve));
     }
+  }
+}
+
+/** From now on, the ticket counts for that account. */
+function charge(local: LocalTicket, account: TicketAccount | undefined): void {
+  if (account !== undefined) {
+    local.account = account;
+    account.tickets++;
   }
 }
 

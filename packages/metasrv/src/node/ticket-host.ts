@@ -4,6 +4,7 @@ import type { CommandWaiter, Urgency } from "../log/command-log.js";
 import type { Command, Outcome } from "../model/command.js";
 import type { TicketRef } from "../model/ticket-ref.js";
 import type { Alarm } from "./alarms.js";
+import type { TicketAccount } from "./claim.js";
 import type { LockMeter } from "./node-observer.js";
 import type { TicketEvent, TicketState } from "./ticket-state.js";
 
@@ -14,6 +15,7 @@ export interface ServedTicket extends TicketRef {
   counted: boolean;
   /** In the table, once a create command took effect. */
   readonly ticket: Ticket | undefined;
+  readonly account: TicketAccount | undefined;
   dispatch(event: TicketEvent): void;
 }
 

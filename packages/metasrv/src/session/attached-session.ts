@@ -14,11 +14,12 @@ export async function* serveAttach(
   attachments: Attachments,
   carrier: ResponseStream,
 ): AsyncGenerator<MessageInitShape<typeof AttachResponseSchema>> {
+  const { identity } = dependencies.access.of(carrier.origin);
   attachments.requireRoom();
   let attachId: Uint8Array | undefined;
   let remove: () => void = () => undefined;
   const responses = sessionResponses(dependencies, carrier, (session, gate) => {
-    ({ id: attachId, remove } = attachments.add(session, gate));
+    ({ id: attachId, remove } = attachments.add(session, gate, identity));
     // While nobody reads, this generator rests at a yield, and learns of the end only later.
     carrier.signal.addEventListener("abort", remove);
   });

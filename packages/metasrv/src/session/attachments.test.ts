@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { describe, expect, test } from "@jest/globals";
 import { type SendRequest, type SessionRequest, SessionRequestSchema } from "@metasrv/proto/metasrv/v1";
 import { settled } from "@metasrv/wire/testing";
+import type { Identity } from "../api/access.js";
 import { LockError } from "../model/lock-errors.js";
 import { type AttachedSession, Attachments } from "./attachments.js";
 import { ReadingGate } from "./reading-gate.js";
@@ -21,19 +22,22 @@ class NotingSession implements AttachedSession {
   }
 }
 
-function attach(attachments = new Attachments({ maxAttached: 10 })) {
+function attach(attachments = new Attachments({ maxAttached: 10 }), identity?: Identity) {
   const session = new NotingSession();
   const gate = new ReadingGate();
-  const { id, remove } = attachments.add(session, gate);
-  const send = (sequence: number, change: Partial<SendRequest> = {}): Promise<void> =>
-    attachments.send({
-      $typeName: "metasrv.v1.SendRequest",
-      attachId: id,
-      sequence: BigInt(sequence),
-      request: create(SessionRequestSchema, { commands: [{ number: sequence }] }),
-      last: false,
-      ...change,
-    });
+  const { id, remove } = attachments.add(session, gate, identity);
+  const send = (sequence: number, change: Partial<SendRequest> = {}, sender = identity): Promise<void> =>
+    attachments.send(
+      {
+        $typeName: "metasrv.v1.SendRequest",
+        attachId: id,
+        sequence: BigInt(sequence),
+        request: create(SessionRequestSchema, { commands: [{ number: sequence }] }),
+        last: false,
+        ...change,
+      },
+      sender,
+    );
   return { attachments, session, gate, id, remove, send };
 }
 
@@ -143,4 +147,11 @@ test("there are no more than the limit allows", () => {
   remove();
   attachments.requireRoom();
   expect(attachments.size).toBe(0);
+});
+
+test("nobody sends for another principal, even with its attach id", async () => {
+  const { session, send } = attach(undefined, { principal: "billing", isValid: true });
+  expect(await refusal(send(1, {}, { principal: "stock", isValid: true }))).toBe("not-attached");
+  await send(1);
+  expect(session.taken).toEqual([1]);
 });

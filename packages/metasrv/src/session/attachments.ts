@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { SendRequest, SessionRequest } from "@metasrv/proto/metasrv/v1";
+import type { Identity } from "../api/access.js";
 import type { Limits } from "../model/limits.js";
 import { LockError } from "../model/lock-errors.js";
 import type { ReadingGate } from "./reading-gate.js";
@@ -46,12 +47,17 @@ export class Attachments {
    * Adds a session.
    *
    * @param gate - closed while the session takes nothing in
+   * @param identity - who alone may send
    * @returns its id, and a function that takes it out again, harmless when repeated
    */
-  add(session: AttachedSession, gate: ReadingGate): { readonly id: Uint8Array; readonly remove: () => void } {
+  add(
+    session: AttachedSession,
+    gate: ReadingGate,
+    identity: Identity | undefined,
+  ): { readonly id: Uint8Array; readonly remove: () => void } {
     const id = this.#newId();
     const name = id.toString("hex");
-    this.#attached.set(name, new Attachment(session, gate));
+    this.#attached.set(name, new Attachment(session, gate, identity));
     return {
       id,
       remove: () => {
@@ -65,7 +71,7 @@ export class Attachments {
    *
    * @throws LockError `not-attached`, `out-of-order`, `invalid-command`
    */
-  async send({ attachId, sequence, request, last }: SendRequest): Promise<void> {
+  async send({ attachId, sequence, request, last }: SendRequest, identity: Identity | undefined): Promise<void> {
     if (attachId.length !== idBytes) {
       throw new LockError(
         "invalid-command",
@@ -73,7 +79,7 @@ export class Attachments {
       );
     }
     const attachment = this.#attached.get(Buffer.from(attachId).toString("hex"));
-    if (attachment === undefined || attachment.over) {
+    if (attachment === undefined || attachment.over || attachment.identity?.principal !== identity?.principal) {
       throw new LockError(
         "not-attached",
         "this server has no session of that attach id: it is over, or a proxy brought this call to another server than " +
@@ -88,11 +94,13 @@ export class Attachments {
 class Attachment {
   readonly #session: AttachedSession;
   readonly #gate: ReadingGate;
+  readonly identity: Identity | undefined;
   #next = 1n;
 
-  constructor(session: AttachedSession, gate: ReadingGate) {
+  constructor(session: AttachedSession, gate: ReadingGate, identity: Identity | undefined) {
     this.#session = session;
     this.#gate = gate;
+    this.identity = identity;
   }
 
   get over(): boolean {

@@ -1,7 +1,10 @@
 import type { Clock } from "@metasrv/wire";
+import type { Identity } from "../api/access.js";
 
-/** A session, as far as sending its client elsewhere needs it. */
-export interface DrainableSession {
+/** A session, as far as sending its client away needs it. */
+export interface OpenSession {
+  /** Whose it is; absent where nobody is asked. */
+  readonly identity?: Identity | undefined;
   /** Tells the client to move to another server. */
   drain(): void;
   /** Ends the session. The client asks elsewhere for what is unanswered. */
@@ -10,7 +13,7 @@ export interface DrainableSession {
 
 /** The open sessions. Before this server stops, it asks their clients to move to other servers. */
 export class OpenSessions {
-  readonly #sessions = new Set<DrainableSession>();
+  readonly #sessions = new Set<OpenSession>();
   #draining = false;
   #ended: (() => void) | undefined;
 
@@ -29,12 +32,12 @@ export class OpenSessions {
     return this.#draining ? ["it is about to stop, and sends its clients to other servers"] : [];
   }
 
-  opened(session: DrainableSession): void {
+  opened(session: OpenSession): void {
     this.#sessions.add(session);
   }
 
   /** Harmless when repeated. */
-  closed(session: DrainableSession): void {
+  closed(session: OpenSession): void {
     this.#sessions.delete(session);
     if (this.#sessions.size === 0) {
       this.#ended?.();
@@ -49,6 +52,16 @@ export class OpenSessions {
     for (const session of [...this.#sessions]) {
       session.drain();
       session.break(reason);
+    }
+  }
+
+  /** Ends the sessions whose principals are not proven any more. @param reason - what a session's client is told */
+  endUnproven(reason: (principal: string) => Error): void {
+    for (const session of [...this.#sessions]) {
+      const { identity } = session;
+      if (identity?.isValid === false) {
+        session.break(reason(identity.principal));
+      }
     }
   }
 

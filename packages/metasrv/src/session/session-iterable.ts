@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { SessionRequest, SessionResponse } from "@metasrv/proto/metasrv/v1";
-import type { FarEnd } from "../api/caller.js";
+import type { FarEnd, Origin } from "../api/caller.js";
+import { endOf } from "../api/connection-end.js";
 import { LockError } from "../model/lock-errors.js";
 import { ReadingGate } from "./reading-gate.js";
 import type { ServiceDependencies } from "./service-dependencies.js";
@@ -23,6 +24,7 @@ export function serveSession(
 
 /** The stream that carries a session's responses. */
 export interface ResponseStream {
+  readonly origin: Origin;
   readonly farEnd: FarEnd;
   readonly signal: AbortSignal;
 }
@@ -35,12 +37,12 @@ export interface ResponseStream {
  */
 export async function* sessionResponses(
   dependencies: ServiceDependencies,
-  { farEnd, signal }: ResponseStream,
+  { origin, farEnd, signal }: ResponseStream,
   opened: (session: Session, gate: ReadingGate) => void,
 ): AsyncGenerator<SessionResponse> {
   let wake: (() => void) | undefined;
   const gate = new ReadingGate();
-  const session = new Session(dependencies, {
+  const session = new Session(dependencies, dependencies.access.of(origin), {
     wake: () => wake?.(),
     read: (on) => {
       gate.set(on);
@@ -58,9 +60,11 @@ export async function* sessionResponses(
   if (signal.aborted) {
     onAbort();
   }
-  const stopHearing = farEnd.connection?.onLeave(() => {
-    session.drain();
-  });
+  const stopHearing =
+    farEnd.connection &&
+    endOf(farEnd.connection).onLeave(() => {
+      session.drain();
+    });
   opened(session, gate);
   try {
     for (;;) {

@@ -7,9 +7,12 @@ import type {
   SessionUnlock,
 } from "@metasrv/proto/metasrv/v1";
 import { type Gather, gatherByEventLoop } from "@metasrv/wire";
+import type { Identity, Permitted } from "../api/access.js";
 import { claimRequest, renewalOf } from "../api/claim-messages.js";
+import type { Locks } from "../api/locks.js";
 import { toSessionFailure } from "../api/rpc-errors.js";
 import { type ForcedBy, LockError, notHeld, shuttingDown } from "../model/lock-errors.js";
+import type { OpenSession } from "./open-sessions.js";
 import type { ServiceDependencies } from "./service-dependencies.js";
 import { SessionLock, type SessionLockHost } from "./session-lock.js";
 import { SessionOutbox } from "./session-outbox.js";
@@ -27,7 +30,7 @@ export interface SessionCarrier {
 }
 
 /** What sessions use. */
-export type SessionDependencies = Pick<ServiceDependencies, "locks" | "sessions" | "limits" | "clock" | "logger">;
+export type SessionDependencies = Pick<ServiceDependencies, "sessions" | "limits" | "clock" | "logger">;
 
 /** How a session ends: with an error, or well. */
 export interface SessionEnd {
@@ -44,8 +47,11 @@ const maxUnreadEvents = 16_384;
  * go out together. A grant waits only for the end of the callback that brought it. While the client is still being
  * written to, events are gathered, too. No event waits for another one.
  */
-export class Session implements SessionLockHost {
+export class Session implements SessionLockHost, OpenSession {
+  /** Whose it is. */
+  readonly identity: Identity | undefined;
   readonly #dependencies: SessionDependencies;
+  readonly #permitted: Locks;
   readonly #carrier: SessionCarrier;
   readonly #gather: Gather;
   /** The locks asked for or held, by their numbers. */
@@ -65,8 +71,15 @@ export class Session implements SessionLockHost {
   #ending = false;
   #over: SessionEnd | undefined;
 
-  constructor(dependencies: SessionDependencies, carrier: SessionCarrier, gather = gatherByEventLoop) {
+  constructor(
+    dependencies: SessionDependencies,
+    { locks, identity }: Pick<Permitted, "locks" | "identity">,
+    carrier: SessionCarrier,
+    gather = gatherByEventLoop,
+  ) {
     this.#dependencies = dependencies;
+    this.#permitted = locks;
+    this.identity = identity;
     this.#carrier = carrier;
     this.#gather = gather;
     this.#requests = dependencies.logger.isLevelEnabled("debug") ? new SessionRequests(dependencies) : undefined;
@@ -216,7 +229,7 @@ export class Session implements SessionLockHost {
             throw new LockError("invalid-ticket-id", "the ticket id is absent; on a session, give 16 random bytes");
           }
           const lock = new SessionLock(this, number);
-          lock.asked(this.#dependencies.locks.claim(request, lock));
+          lock.asked(this.#permitted.claim(request, lock));
           this.#locks.set(number, lock);
           break;
         }
@@ -254,7 +267,7 @@ export class Session implements SessionLockHost {
 
   async #unlock({ lock: number, key }: SessionUnlock): Promise<void> {
     if (number === 0) {
-      await this.#dependencies.locks.unlock(key);
+      await this.#permitted.unlock(key);
     } else {
       await this.#lock(number).release();
     }
@@ -270,7 +283,7 @@ export class Session implements SessionLockHost {
     }
     this.#requireRoom(this.#locks.size + this.#unanswered.size);
     const lock = new SessionLock(this, number);
-    const resumed = this.#dependencies.locks.resume(key, renewal, lock);
+    const resumed = this.#permitted.resume(key, renewal, lock);
     this.#answer(
       number,
       resumed,

@@ -1,5 +1,7 @@
-/** What the server keeps of the connection that a client has to it. */
-export class Connection {
+import type { Connection } from "./caller.js";
+
+/** Tells that a connection is about to end. */
+export class ConnectionEnd {
   readonly #leaving = new Set<() => void>();
   #left = false;
 
@@ -34,14 +36,14 @@ export class Connection {
   }
 }
 
-const connections = new WeakMap<object, Connection>();
+const ends = new WeakMap<Connection, ConnectionEnd>();
 
-/** @param carrier - the HTTP/2 session, or the socket of HTTP/1, that the connection is */
-export function connectionOf(carrier: object): Connection {
-  let connection = connections.get(carrier);
-  if (connection === undefined) {
-    connection = new Connection();
-    connections.set(carrier, connection);
+/** The end of a connection; the same each time. */
+export function endOf(connection: Connection): ConnectionEnd {
+  let end = ends.get(connection);
+  if (end === undefined) {
+    end = new ConnectionEnd();
+    ends.set(connection, end);
   }
-  return connection;
+  return end;
 }
