@@ -16,6 +16,8 @@ describe("checkClientOptions", () => {
       discover: true,
       onCarrier: undefined,
       trackNesting: Number.parseInt(process.versions.node, 10) >= 24,
+      tracer: undefined,
+      traceNames: false,
       tls: undefined,
     });
   });
@@ -47,6 +49,8 @@ describe("checkClientOptions", () => {
     [{ endpoints, session: true }, "session: there is no such option any more; leave it out."],
     [{ endpoints, onCarrier: "log" }, "onCarrier must be a function, but is 'log'."],
     [{ endpoints, discover: "no" }, "discover must be true or false, but is 'no'."],
+    [{ endpoints, tracer: {} }, 'tracer must be a tracer such as trace.getTracer("orders") of @opentelemetry/api'],
+    [{ endpoints, traceNames: "all" }, "traceNames must be true or false, but is 'all'."],
     [{ endpoints, tls: true }, "tls must be an object such as { ca }, but is true."],
   ])("refuses %j", (options, message) => {
     const check = (): unknown => checkClientOptions(options);

@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import type { Carrier } from "./carrier.js";
 import type { Protocol, TlsOptions } from "./connection.js";
 import { checkBoolean, checkDurationMs, checkObject, checkText, invalid } from "./lock-arguments.js";
+import type { LockTracer } from "./lock-tracer.js";
 import { InvalidArgumentError } from "./meta-errors.js";
 
 /** Options of a `MetaClient`. */
@@ -43,6 +44,13 @@ export interface MetaClientOptions {
    * 24 on, else false.
    */
   readonly trackNesting?: boolean | undefined;
+  /**
+   * Makes spans of requests for locks and of holds, such as `trace.getTracer("orders")` of `@opentelemetry/api`. Default: there
+   * are none.
+   */
+  readonly tracer?: LockTracer | undefined;
+  /** Whether spans have the names of locks, which may be personal data or very many. Default: false. */
+  readonly traceNames?: boolean | undefined;
   /** What `https` endpoints need beyond the system's certificates. */
   readonly tls?: TlsOptions | undefined;
 }
@@ -57,6 +65,8 @@ export interface ClientConfig {
   readonly discover: boolean;
   readonly onCarrier: ((carrier: Carrier) => void) | undefined;
   readonly trackNesting: boolean;
+  readonly tracer: LockTracer | undefined;
+  readonly traceNames: boolean;
   readonly tls: TlsOptions | undefined;
 }
 
@@ -68,10 +78,8 @@ const example = '"http://127.0.0.1:3002"';
 /** @throws InvalidArgumentError that names the option and says what it should be */
 export function checkClientOptions(options: unknown): ClientConfig {
   checkObject("options", options, `an object such as { endpoints: [${example}] }`);
-  const { endpoints, protocol, owner, unavailableAfterMs, firstEndpoint, tls, onCarrier, ...flags } = options as Record<
-    string,
-    unknown
-  >;
+  const { endpoints, protocol, owner, unavailableAfterMs, firstEndpoint, tls, onCarrier, tracer, ...flags } =
+    options as Record<string, unknown>;
   if (!Array.isArray(endpoints) || endpoints.length === 0) {
     throw invalid("endpoints", `a list of at least one URL such as ${example}`, endpoints);
   }
@@ -90,6 +98,9 @@ export function checkClientOptions(options: unknown): ClientConfig {
   if (onCarrier !== undefined && typeof onCarrier !== "function") {
     throw invalid("onCarrier", "a function", onCarrier);
   }
+  if (tracer !== undefined && !isTracer(tracer)) {
+    throw invalid("tracer", 'a tracer such as trace.getTracer("orders") of @opentelemetry/api', tracer);
+  }
   if (tls !== undefined) {
     checkObject("tls", tls, "an object such as { ca }");
   }
@@ -104,8 +115,16 @@ export function checkClientOptions(options: unknown): ClientConfig {
     trackNesting:
       checkBoolean("trackNesting", flags.trackNesting) ??
       Number.parseInt(process.versions.node, 10) >= nodeWithCheapTracking,
+    tracer,
+    traceNames: checkBoolean("traceNames", flags.traceNames) ?? false,
     tls,
   };
+}
+
+function isTracer(tracer: unknown): tracer is LockTracer {
+  return (
+    typeof tracer === "object" && tracer !== null && "startSpan" in tracer && typeof tracer.startSpan === "function"
+  );
 }
 
 function checkEndpoint(argument: string, endpoint: unknown): string {

@@ -37,6 +37,7 @@ import { type LockAsk, LockCalls } from "./lock-calls.js";
 import type { LockChannel } from "./lock-channel.js";
 import { LockHandle } from "./lock-handle.js";
 import { LockInspector } from "./lock-inspector.js";
+import { LockTraces } from "./lock-traces.js";
 import type { Member } from "./member.js";
 import { ClosedError } from "./meta-errors.js";
 import { Nesting } from "./nesting.js";
@@ -59,6 +60,7 @@ export class MetaClient implements AsyncDisposable {
   readonly #calls: LockCalls;
   readonly #held = new Roster<LockHandle>();
   readonly #nesting: Nesting | undefined;
+  readonly #traces: LockTraces | undefined;
   readonly #elections: Elections;
   /** Shows which locks there are, who holds them and who waits. */
   readonly locks: LockInspector;
@@ -103,7 +105,9 @@ export class MetaClient implements AsyncDisposable {
     }
     const deadPeerMs = timing.connectTimeoutMs + timing.pingIntervalMs + timing.pingTimeoutMs;
     const failover = new Failover({ clock, ring: this.#ring, backoff: timing.backoff, deadPeerMs });
-    this.#calls = new LockCalls({ clock, failover, timing, unavailableAfterMs: config.unavailableAfterMs });
+    this.#traces = config.tracer && new LockTraces(config.tracer, config.traceNames);
+    const { unavailableAfterMs } = config;
+    this.#calls = new LockCalls({ clock, failover, timing, unavailableAfterMs, traces: this.#traces });
     this.locks = new LockInspector(this.#calls, config.owner);
     this.#nesting = config.trackNesting ? new Nesting() : undefined;
     this.#elections = new Elections({
@@ -416,6 +420,7 @@ export class MetaClient implements AsyncDisposable {
   }
 
   #hold(locks: readonly AskedLock[], grant: Granted, options: CheckedLockOptions): LockHandle {
+    const ended = this.#traces?.hold(locks, grant);
     const handle = new LockHandle({
       locks,
       grant,
@@ -426,6 +431,7 @@ export class MetaClient implements AsyncDisposable {
       unavailableAfterMs: this.#config.unavailableAfterMs,
       onOver: (over) => {
         this.#held.delete(over);
+        ended?.(over.signal);
       },
     });
     this.#held.add(handle);
