@@ -69,7 +69,10 @@ function problemsOf(sources: ReadonlyMap<string, string>): string[] {
 }
 
 const kinds = ["exclusive", "shared", "semaphore", "several", "leader"].map((kind) => `docs/kinds/${kind}.md`);
-const pages = [...kinds, "docs/inspection.md", "docs/force.md", "docs/traces.md"];
+const migrations = ["redlock", "redis-semaphore", "etcd3-lock", "consul-lock", "rust-client"].map(
+  (from) => `docs/migration/${from}.md`,
+);
+const pages = [...kinds, "docs/inspection.md", "docs/force.md", "docs/traces.md", ...migrations];
 
 test("the TypeScript snippets of the README and the guides compile", () => {
   const snippets = ["README.md", "docs/client.md", "docs/reliability.md", ...pages].flatMap(snippetsOf);
@@ -100,7 +103,7 @@ function runnable(source: string): (globals: object) => Promise<void> {
   };
 }
 
-describe("the snippets of the pages on kinds, inspection, force and traces run:", () => {
+describe("the snippets of the pages on kinds, inspection, force, traces and migration run:", () => {
   let metasrv: Metasrv;
   beforeAll(async () => {
     metasrv = await startMetasrv();

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import {
@@ -11,6 +10,7 @@ import {
 } from "@metasrv/proto/metasrv/v1";
 import { Backoff, type BackoffOptions, type Clock, decode, readSessionRequest } from "@metasrv/wire";
 import { EndpointFailure } from "./lock-channel.js";
+import { randomUUID } from "./platform.js";
 import type { SessionWire, SessionWireListener } from "./session-wire.js";
 import { translateError } from "./translate-error.js";
 

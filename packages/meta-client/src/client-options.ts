@@ -1,9 +1,9 @@
-import { hostname } from "node:os";
 import type { Carrier } from "./carrier.js";
 import type { Protocol, TlsOptions } from "./connection.js";
 import { checkBoolean, checkDurationMs, checkObject, checkText, invalid } from "./lock-arguments.js";
 import type { LockTracer } from "./lock-tracer.js";
 import { InvalidArgumentError } from "./meta-errors.js";
+import { processName, tracksCheaply } from "./platform.js";
 
 /** Options of a `MetaClient`. */
 export interface MetaClientOptions {
@@ -70,9 +70,6 @@ export interface ClientConfig {
   readonly tls: TlsOptions | undefined;
 }
 
-// Before that, each await pays for an AsyncLocalStorage.
-const nodeWithCheapTracking = 24;
-
 const example = '"http://127.0.0.1:3002"';
 
 /** @throws InvalidArgumentError that names the option and says what it should be */
@@ -107,14 +104,12 @@ export function checkClientOptions(options: unknown): ClientConfig {
   return {
     endpoints: [...new Set(endpoints.map((endpoint, index) => checkEndpoint(`endpoints[${index}]`, endpoint)))],
     protocol: protocol ?? "connect",
-    owner: checkText("owner", owner) ?? `${hostname()}:${process.pid}`,
+    owner: checkText("owner", owner) ?? processName(),
     unavailableAfterMs: checkDurationMs("unavailableAfterMs", unavailableAfterMs, 1) ?? 10_000,
     firstEndpoint: firstEndpoint ?? "random",
     discover: checkBoolean("discover", flags.discover) ?? true,
     onCarrier: onCarrier as ClientConfig["onCarrier"],
-    trackNesting:
-      checkBoolean("trackNesting", flags.trackNesting) ??
-      Number.parseInt(process.versions.node, 10) >= nodeWithCheapTracking,
+    trackNesting: checkBoolean("trackNesting", flags.trackNesting) ?? tracksCheaply,
     tracer,
     traceNames: checkBoolean("traceNames", flags.traceNames) ?? false,
     tls,

@@ -1,4 +1,3 @@
-import { inspect } from "node:util";
 import {
   type ForcedBy,
   type Grant,
@@ -12,6 +11,7 @@ import { callAt, type Clock, type Timer } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
 import type { SpanPlace } from "./lock-tracer.js";
 import { type LockLostError, UnexpectedError } from "./meta-errors.js";
+import { inspect } from "./platform.js";
 
 /**
  * What a server tells of a lock that was granted or renewed over a channel: the lock `expired`; somebody else

@@ -1,6 +1,6 @@
-import { inspect } from "node:util";
 import { LockMode, type LockRequest } from "@metasrv/proto/metasrv/v1";
 import { InvalidArgumentError } from "./meta-errors.js";
+import { Buffer, inspect } from "./platform.js";
 
 // What callers say of a lock: its name, how much of it they want, and how. Each part has its check; the checks that other
 // arguments need as well are at the end.

@@ -1,4 +1,3 @@
-import { inspect } from "node:util";
 import type { Clock, RosterMember } from "@metasrv/wire";
 import type { CancelListener } from "./cancellation.js";
 import { type Granted, type Holding, type LockNews, type NewsListener, Validity } from "./grant.js";
@@ -20,6 +19,7 @@ import {
 } from "./lock-arguments.js";
 import type { HeldKey, LockCalls } from "./lock-calls.js";
 import { InvalidArgumentError, LockLostError, UnavailableError } from "./meta-errors.js";
+import { inspect } from "./platform.js";
 
 export interface LockHandleOptions {
   /** One lock, or several that are held together, as they were asked for. */

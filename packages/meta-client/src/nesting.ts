@@ -1,10 +1,9 @@
-import { AsyncLocalStorage } from "node:async_hooks";
-import { fileURLToPath } from "node:url";
 import type { HeldLock as HeldLockMessage } from "@metasrv/proto/metasrv/v1";
 import type { AskedLock, LockName } from "./lock-arguments.js";
 import { describeLocks, toWireName } from "./lock-arguments.js";
 import type { LockHandle } from "./lock-handle.js";
 import { SelfDeadlockError } from "./meta-errors.js";
+import { AsyncLocalStorage, fileURLToPath } from "./platform.js";
 
 /** A lock that the code which runs now holds, with all that it holds besides. */
 interface Nested {
@@ -81,11 +80,11 @@ export class Nesting {
 }
 
 /** Where locks are asked for in this package. */
-const ownFiles = ["./meta-client.", "./election."].map((file) => new URL(file, import.meta.url));
+const ownFiles = (): URL[] => ["./meta-client.", "./election."].map((file) => new URL(file, import.meta.url));
 
 /** The lines of a stack, without those of this package. */
 function stackOf({ stack = "" }: Error): string {
-  const own = ownFiles.flatMap((file) => [file.href, fileURLToPath(file)]);
+  const own = ownFiles().flatMap((file) => [file.href, fileURLToPath(file)]);
   const lines = stack.split("\n").slice(1);
   return `\n${lines.filter((line) => !own.some((file) => line.includes(file))).join("\n")}`;
 }

@@ -1,4 +1,3 @@
-import { randomFillSync } from "node:crypto";
 import {
   type Grant,
   type HeldLock,
@@ -17,6 +16,7 @@ import {
 } from "@metasrv/proto/metasrv/v1";
 import { type FieldReader, noBytes, tagOf, wireType } from "./field-reader.js";
 import type { FieldWriter } from "./field-writer.js";
+import { fillRandomly } from "./platform.js";
 
 /** Bytes in a ticket id, by which a request is known again when it is repeated. */
 export const ticketIdLength = 16;
@@ -29,7 +29,7 @@ const idsInPool = 256;
  *
  * @param fill - fills the bytes with random ones; by default from the operating system
  */
-export function createTicketIds(fill: (bytes: Uint8Array) => void = randomFillSync): () => Uint8Array {
+export function createTicketIds(fill: (bytes: Uint8Array) => void = fillRandomly): () => Uint8Array {
   const pool = new Uint8Array(idsInPool * ticketIdLength);
   let used = pool.length;
   return () => {

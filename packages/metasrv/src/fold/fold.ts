@@ -49,6 +49,10 @@ interface News {
 export interface FoldObserver {
   /** Who holds a lock or waits for it has changed, or what they say of themselves. */
   changed(name: LockName): void;
+  /** A request for a lock holds it from now on. */
+  granted(name: LockName): void;
+  /** The TTL of a holder has passed. */
+  expired(name: LockName): void;
   /** The log was read anew: anything may have changed. */
   replaced(): void;
 }
@@ -450,6 +454,9 @@ export class Fold implements LogFold {
     this.#table.add(ticket);
     this.#hash.add(ticket);
     this.#changed(ticket);
+    if (ticket.holds) {
+      this.observer?.granted(ticket.name);
+    }
     return { kind: ticket.holds ? "holds" : "waits", token, moved: false };
   }
 
@@ -505,6 +512,9 @@ export class Fold implements LogFold {
     const ticket = this.#find(command);
     if (ticket === undefined || !mayRemove(command, ticket, writer)) {
       return notThere;
+    }
+    if (command.cause === "expired" && ticket.holds) {
+      this.observer?.expired(ticket.name);
     }
     this.#drop(ticket);
     return done;
@@ -588,6 +598,7 @@ export class Fold implements LogFold {
     for (const next of tickets) {
       next.heldAtMs = this.#atMs;
       this.#hash.granted(next);
+      this.observer?.granted(next.name);
       if (next.group !== undefined) {
         this.#changed(next);
       }

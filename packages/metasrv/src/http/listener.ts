@@ -11,7 +11,7 @@ import type { Clock } from "@metasrv/wire";
 import type { Logger } from "pino";
 import { endOf } from "../api/connection-end.js";
 import { type Address, formatAddress, isLoopback } from "../model/address.js";
-import type { HttpHandler } from "./http-handler.js";
+import type { HttpHandler } from "./http-exchange.js";
 import { probeRegularly } from "./listener-probe.js";
 import { detectProtocol, type HttpProtocol } from "./listener-protocol.js";
 import { refuseConnection } from "./refuse-connection.js";
