@@ -28,6 +28,8 @@ export interface LockHandleOptions {
   readonly keepAlive: boolean;
   /** How long {@link keepAlive} renews; absent: without end. */
   readonly maxHoldMs: number | undefined;
+  /** As in `TryLockOptions`. */
+  readonly endMarginMs?: number | undefined;
   readonly clock: Clock;
   readonly calls: Pick<LockCalls, "renew" | "unlock">;
   /** How long releasing is tried at most, in milliseconds. */
@@ -84,6 +86,7 @@ export class LockHandle implements HeldLock, HeldLocks, HeldKey, NewsListener, C
       clock,
       startedAtMs: grant.grantedAtMs,
       ttlMs: grant.ttlMs,
+      endMarginMs: options.endMarginMs,
       ranOut: () => this.#ranOut(),
     });
     this.#renewUntilMs = grant.grantedAtMs + (options.maxHoldMs ?? Infinity);

@@ -426,6 +426,7 @@ export class MetaClient implements AsyncDisposable {
       grant,
       keepAlive: options.keepAlive ?? true,
       maxHoldMs: options.maxHoldMs,
+      endMarginMs: options.endMarginMs,
       clock: this.#parts.clock,
       calls: this.#calls,
       unavailableAfterMs: this.#config.unavailableAfterMs,
