@@ -18,6 +18,8 @@ describe("checkClientOptions", () => {
       firstEndpoint: "random",
       discover: true,
       trackNesting: Number.parseInt(process.versions.node, 10) >= 24,
+      tracer: undefined,
+      traceNames: false,
       tls: expect.any(Function),
       credentials: expect.any(Credentials),
     });
@@ -54,6 +56,8 @@ describe("checkClientOptions", () => {
     [{ endpoints, allowInsecureToken: 1 }, "allowInsecureToken must be true or false, but is 1."],
     [{ endpoints: ["http://10.0.0.1:3002"], token: "t" }, "token must not go to http://10.0.0.1:3002"],
     [{ endpoints: [...secure, "http://a"], token: () => "t" }, "token must not go to http://a"],
+    [{ endpoints, tracer: {} }, 'tracer must be a tracer such as trace.getTracer("orders") of @opentelemetry/api'],
+    [{ endpoints, traceNames: "all" }, "traceNames must be true or false, but is 'all'."],
   ])("refuses %j", (options, message) => {
     const check = (): unknown => checkClientOptions(options);
     expect(check).toThrow(InvalidArgumentError);

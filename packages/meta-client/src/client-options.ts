@@ -1,6 +1,7 @@
 import type { Protocol } from "./connection.js";
 import { Credentials, type RequestHeaders, type Token } from "./credentials.js";
 import { checkBoolean, checkDurationMs, checkObject, checkText, invalid } from "./lock-arguments.js";
+import type { LockTracer } from "./lock-tracer.js";
 import { InvalidArgumentError } from "./meta-errors.js";
 import { processName, tracksCheaply } from "./platform.js";
 import { checkTls, type TlsOptions, type TlsSource } from "./tls-options.js";
@@ -53,6 +54,13 @@ export interface MetaClientOptions {
   readonly allowInsecureToken?: boolean | undefined;
   /** Headers that each request has besides those of the protocol, such as what a proxy needs. */
   readonly headers?: RequestHeaders | undefined;
+  /**
+   * Makes spans of requests for locks and of holds, such as `trace.getTracer("orders")` of `@opentelemetry/api`. Default: there
+   * are none.
+   */
+  readonly tracer?: LockTracer | undefined;
+  /** Whether spans have the names of locks, which may be personal data or very many. Default: false. */
+  readonly traceNames?: boolean | undefined;
 }
 
 /** {@link MetaClientOptions}, checked and complete. */
@@ -64,6 +72,8 @@ export interface ClientConfig {
   readonly firstEndpoint: "random" | "listed";
   readonly discover: boolean;
   readonly trackNesting: boolean;
+  readonly tracer: LockTracer | undefined;
+  readonly traceNames: boolean;
   readonly tls: TlsSource;
   readonly credentials: Credentials;
 }
@@ -74,7 +84,7 @@ const example = '"http://127.0.0.1:3002"';
 export function checkClientOptions(options: unknown): ClientConfig {
   checkObject("options", options, `an object such as { endpoints: [${example}] }`);
   const given = options as Record<string, unknown>;
-  const { endpoints, protocol, owner, unavailableAfterMs, firstEndpoint, ...flags } = given;
+  const { endpoints, protocol, owner, unavailableAfterMs, firstEndpoint, tracer, ...flags } = given;
   if (!Array.isArray(endpoints) || endpoints.length === 0) {
     throw invalid("endpoints", `a list of at least one URL such as ${example}`, endpoints);
   }
@@ -90,6 +100,9 @@ export function checkClientOptions(options: unknown): ClientConfig {
         "does not go all the way to the server",
     );
   }
+  if (tracer !== undefined && !isTracer(tracer)) {
+    throw invalid("tracer", 'a tracer such as trace.getTracer("orders") of @opentelemetry/api', tracer);
+  }
   const urls = [...new Set(endpoints.map((endpoint, index) => checkEndpoint(`endpoints[${index}]`, endpoint)))];
   return {
     endpoints: urls,
@@ -99,8 +112,16 @@ export function checkClientOptions(options: unknown): ClientConfig {
     firstEndpoint: firstEndpoint ?? "random",
     discover: checkBoolean("discover", flags.discover) ?? true,
     trackNesting: checkBoolean("trackNesting", flags.trackNesting) ?? tracksCheaply,
+    tracer,
+    traceNames: checkBoolean("traceNames", flags.traceNames) ?? false,
     ...checkSecurity(given, urls),
   };
+}
+
+function isTracer(tracer: unknown): tracer is LockTracer {
+  return (
+    typeof tracer === "object" && tracer !== null && "startSpan" in tracer && typeof tracer.startSpan === "function"
+  );
 }
 
 /** @throws InvalidArgumentError also when the endpoints are such that an option would do nothing, or harm */

@@ -9,6 +9,7 @@ import {
 } from "@metasrv/proto/metasrv/v1";
 import { callAt, type Clock, type Timer } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
+import type { SpanPlace } from "./lock-tracer.js";
 import { type LockLostError, UnexpectedError } from "./meta-errors.js";
 import { inspect } from "./platform.js";
 
@@ -107,6 +108,10 @@ export interface Granted {
    * of it is counted.
    */
   readonly grantedAtMs: number;
+  /** The traceparent of the request that gave way to this one, where the server knows it. */
+  readonly unblockedBy?: string | undefined;
+  /** The span of the request; absent without a tracer. */
+  readonly acquiredAt?: SpanPlace | undefined;
 }
 
 /** A server's answer to a request for a lock. */
@@ -145,10 +150,11 @@ const driftOfWait = 0.001;
 const mostOfTtl = 0.25;
 
 /** Reads a grant; parameters as in {@link readOutcome}. */
-export function readGrant({ key, token, ttlMs, waitedMs, floor, limit, parts }: Grant, sentAtMs: number): Granted {
+export function readGrant(grant: Grant, sentAtMs: number): Granted {
+  const { key, token, ttlMs, waitedMs, floor, limit, parts, unblockedBy } = grant;
   const driftMs = Math.min(waitedMs * driftOfWait, Number(ttlMs) * mostOfTtl);
   const grantedAtMs = sentAtMs + waitedMs - driftMs;
-  return { holding: new Holding(key), token, floor, limit, parts, ttlMs: Number(ttlMs), grantedAtMs };
+  return { holding: new Holding(key), token, floor, limit, parts, ttlMs: Number(ttlMs), grantedAtMs, unblockedBy };
 }
 
 const marginPartOfTtl = 0.05;

@@ -16,6 +16,7 @@ export type {
   WatchLockOptions,
   WatchLocksOptions,
 } from "./lock-inspector.js";
+export type { LockSpan, LockTracer, SpanPlace } from "./lock-tracer.js";
 export type { Member } from "./member.js";
 export { MetaClient } from "./meta-client.js";
 export type { EndpointTrouble, ForcedBy, HolderInfo, MetaErrorCode, WaitTimeoutDetails } from "./meta-errors.js";

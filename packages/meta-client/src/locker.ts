@@ -8,6 +8,7 @@ import { type AskedLock, type CheckedLockOptions, invalid } from "./lock-argumen
 import type { LockAsk, LockCalls } from "./lock-calls.js";
 import { LockHandle } from "./lock-handle.js";
 import { ClosedError } from "./meta-errors.js";
+import type { LockTraces } from "./lock-traces.js";
 import type { Nesting } from "./nesting.js";
 
 /** What a {@link Locker} uses. */
@@ -18,6 +19,8 @@ export interface LockerParts {
   readonly events: EventListeners;
   /** Absent: it is not known which locks the code that runs now holds. */
   readonly nesting: Nesting | undefined;
+  /** Absent: there are no spans. */
+  readonly traces: LockTraces | undefined;
 }
 
 /** What is asked for, and how. */
@@ -107,7 +110,8 @@ export class Locker {
   }
 
   #hold(locks: readonly AskedLock[], grant: Granted, options: CheckedLockOptions): LockHandle {
-    const { clock, calls, events, config } = this.#parts;
+    const { clock, calls, events, config, traces } = this.#parts;
+    const ended = traces?.hold(locks, grant);
     const all = {
       locks,
       grant,
@@ -119,7 +123,13 @@ export class Locker {
       unavailableAfterMs: config.unavailableAfterMs,
       events,
       forgotten: this.#forgotten,
-      onOver: this.#onOver,
+      onOver:
+        ended === undefined
+          ? this.#onOver
+          : (over: Hold) => {
+              this.#onOver(over);
+              ended(over.signal);
+            },
     };
     const hold = new Hold(all);
     const handle = new LockHandle(hold, all);

@@ -29,6 +29,7 @@ import {
 import { LockCalls } from "./lock-calls.js";
 import { LockInspector } from "./lock-inspector.js";
 import { Locker } from "./locker.js";
+import { LockTraces } from "./lock-traces.js";
 import type { Member } from "./member.js";
 import { ClosedError } from "./meta-errors.js";
 import { Nesting } from "./nesting.js";
@@ -76,17 +77,26 @@ export class MetaClient implements AsyncDisposable, OriginalForm {
     const { clock, random, timing } = all;
     this.#parts = all;
     this.#endpoints = new Endpoints(config, all, this.#events);
+    const traces = config.tracer && new LockTraces(config.tracer, config.traceNames);
     this.#calls = new LockCalls({
       clock,
       timing,
       failover: this.#endpoints.failover,
       unavailableAfterMs: config.unavailableAfterMs,
+      traces,
       onCall: () => {
         this.#endpoints.discover();
       },
     });
     this.#nesting = config.trackNesting ? new Nesting() : undefined;
-    this.#locker = new Locker({ config, clock, calls: this.#calls, events: this.#events, nesting: this.#nesting });
+    this.#locker = new Locker({
+      config,
+      clock,
+      calls: this.#calls,
+      events: this.#events,
+      nesting: this.#nesting,
+      traces,
+    });
     this.locks = new LockInspector(this.#calls, config.owner);
     this.#elections = new Elections({
       clock,

@@ -41,6 +41,8 @@ interface News {
   readonly what: "granted" | "moved" | "removed";
   /** With `removed`, if it was removed by hand. */
   readonly forced?: ForcedRecord | undefined;
+  /** With `granted`, who followed the ticket that gave way. */
+  readonly by?: TicketFollower | undefined;
 }
 
 /** Told which locks change, and not how, while entries are applied. Must not change the table from within. */
@@ -332,10 +334,10 @@ export class Fold implements LogFold {
     }
     const news = this.#news;
     this.#news = [];
-    for (const { ticket, what, forced } of news) {
+    for (const { ticket, what, forced, by } of news) {
       switch (what) {
         case "granted":
-          ticket.follower?.granted();
+          ticket.follower?.granted(by);
           break;
         case "moved":
           ticket.follower?.moved();
@@ -578,7 +580,7 @@ export class Fold implements LogFold {
     if (moved && ticket.follower !== undefined) {
       this.#news.push({ ticket, what: "moved" });
     }
-    this.#granted(granted);
+    this.#granted(granted, ticket.follower);
   }
 
   #drop(ticket: Ticket, forced?: ForcedRecord): void {
@@ -589,10 +591,10 @@ export class Fold implements LogFold {
     if (ticket.follower !== undefined) {
       this.#news.push({ ticket, what: "removed", forced });
     }
-    this.#granted(granted);
+    this.#granted(granted, ticket.follower);
   }
 
-  #granted(tickets: readonly Ticket[]): void {
+  #granted(tickets: readonly Ticket[], by: TicketFollower | undefined): void {
     for (const next of tickets) {
       next.heldAtMs = this.#atMs;
       this.#hash.granted(next);
@@ -601,7 +603,7 @@ export class Fold implements LogFold {
         this.#changed(next);
       }
       if (next.follower !== undefined) {
-        this.#news.push({ ticket: next, what: "granted" });
+        this.#news.push({ ticket: next, what: "granted", by });
       }
     }
   }
