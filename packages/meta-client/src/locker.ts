@@ -7,8 +7,8 @@ import { Hold } from "./hold.js";
 import { type AskedLock, type CheckedLockOptions, invalid } from "./lock-arguments.js";
 import type { LockAsk, LockCalls } from "./lock-calls.js";
 import { LockHandle } from "./lock-handle.js";
-import { ClosedError } from "./meta-errors.js";
 import type { LockTraces } from "./lock-traces.js";
+import { ClosedError } from "./meta-errors.js";
 import type { Nesting } from "./nesting.js";
 
 /** What a {@link Locker} uses. */

@@ -28,8 +28,8 @@ import {
 } from "./lock-arguments.js";
 import { LockCalls } from "./lock-calls.js";
 import { LockInspector } from "./lock-inspector.js";
-import { Locker } from "./locker.js";
 import { LockTraces } from "./lock-traces.js";
+import { Locker } from "./locker.js";
 import type { Member } from "./member.js";
 import { ClosedError } from "./meta-errors.js";
 import { Nesting } from "./nesting.js";
