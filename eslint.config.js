@@ -4,7 +4,7 @@ import importSort from "eslint-plugin-simple-import-sort";
 import tseslint from "typescript-eslint";
 
 export default defineConfig(
-  { ignores: ["**/dist/", "**/coverage/", "**/.nx/", "**/src/gen/"] },
+  { ignores: ["**/dist/", "**/coverage/", "docs/api/", "**/.nx/", "**/src/gen/"] },
   js.configs.recommended,
   {
     plugins: { importSort },

@@ -67,7 +67,10 @@ function problemsOf(sources: ReadonlyMap<string, string>): string[] {
 }
 
 const kinds = ["exclusive", "shared", "semaphore", "several", "leader"].map((kind) => `docs/kinds/${kind}.md`);
-const pages = [...kinds, "docs/inspection.md", "docs/force.md"];
+const migrations = ["redlock", "redis-semaphore", "etcd3-lock", "consul-lock", "rust-client"].map(
+  (from) => `docs/migration/${from}.md`,
+);
+const pages = [...kinds, "docs/inspection.md", "docs/force.md", ...migrations];
 
 test("the TypeScript snippets of the README and the guides compile", () => {
   const snippets = ["README.md", "docs/client.md", "docs/reliability.md", ...pages].flatMap(snippetsOf);
@@ -98,7 +101,7 @@ function runnable(source: string): (globals: object) => Promise<void> {
   };
 }
 
-describe("the snippets of the pages on kinds, inspection and force run:", () => {
+describe("the snippets of the pages on kinds, inspection, force and migration run:", () => {
   let metasrv: Metasrv;
   beforeAll(async () => {
     metasrv = await startMetasrv();

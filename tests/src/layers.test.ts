@@ -43,6 +43,7 @@ const knows: Record<string, readonly string[]> = {
   console: [],
   metasrv: ["@metasrv/console", "@metasrv/proto", "@metasrv/wire"],
   "meta-client": ["@metasrv/proto", "@metasrv/wire"],
+  cli: ["@metasrv/meta-client"],
 };
 
 interface Import {

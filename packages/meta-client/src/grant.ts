@@ -164,6 +164,8 @@ export interface ValidityOptions {
   readonly clock: Clock;
   readonly startedAtMs: number;
   readonly ttlMs: number;
+  /** How long before its end it is over, if that is longer than {@link marginMs}. Default: 0. */
+  readonly endMarginMs?: number | undefined;
   /** Makes the reason with which the signal aborts when the validity runs out. */
   readonly ranOut: () => LockLostError;
 }
@@ -179,6 +181,7 @@ export interface ValidityOptions {
 export class Validity {
   readonly #clock: Clock;
   readonly #ranOut: () => LockLostError;
+  readonly #endMarginMs: number;
   readonly #over = new Cancellation();
   #confirmedUntilMs: number;
   #ttlMs: number;
@@ -193,6 +196,7 @@ export class Validity {
   constructor(options: ValidityOptions) {
     this.#clock = options.clock;
     this.#ranOut = options.ranOut;
+    this.#endMarginMs = options.endMarginMs ?? 0;
     this.#confirmedUntilMs = options.startedAtMs + options.ttlMs;
     this.#ttlMs = options.ttlMs;
     this.#arm();
@@ -295,6 +299,7 @@ export class Validity {
 
   /** When the signal aborts. */
   get #endMs(): number {
-    return this.expiresAtMs - marginMs(Math.min(this.#ttlMs, this.#askedTtlMs, this.#doubtfulTtlMs));
+    const marginOfTtlMs = marginMs(Math.min(this.#ttlMs, this.#askedTtlMs, this.#doubtfulTtlMs));
+    return this.expiresAtMs - Math.max(marginOfTtlMs, this.#endMarginMs);
   }
 }

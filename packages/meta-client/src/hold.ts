@@ -16,6 +16,8 @@ export interface HoldOptions {
   readonly keepAlive: boolean;
   /** How long {@link keepAlive} renews; absent: without end. */
   readonly maxHoldMs: number | undefined;
+  /** As in `TryLockOptions`. */
+  readonly endMarginMs: number | undefined;
   readonly clock: Clock;
   readonly calls: Pick<LockCalls, "renew" | "unlock">;
   /** How long releasing is tried at most, in milliseconds. */
@@ -68,6 +70,7 @@ export class Hold implements HeldKey, Forgettable, NewsListener, CancelListener,
       clock,
       startedAtMs: grant.grantedAtMs,
       ttlMs: grant.ttlMs,
+      endMarginMs: options.endMarginMs,
       ranOut: () => this.#ranOut(),
     });
     this.#renewUntilMs = grant.grantedAtMs + (options.maxHoldMs ?? Infinity);

@@ -113,6 +113,7 @@ export class Locker {
       grant,
       keepAlive: options.keepAlive ?? true,
       maxHoldMs: options.maxHoldMs,
+      endMarginMs: options.endMarginMs,
       clock,
       calls,
       unavailableAfterMs: config.unavailableAfterMs,

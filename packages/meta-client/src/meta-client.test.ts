@@ -137,6 +137,12 @@ describe("arguments", () => {
     ["no owner", (meta) => meta.lock(name, { owner: 7 as never }), "owner must be a text, but is 7."],
     ["keepAlive", (meta) => meta.lock(name, { keepAlive: 1 as never }), "keepAlive must be true or false, but is 1."],
     ["no mode", (meta) => meta.lock(name, { mode: "read" as never }), 'mode must be "exclusive" or "shared"'],
+    [
+      "endMarginMs",
+      (meta) => meta.lock(name, { ttlMs: 1000, endMarginMs: 501 }),
+      "endMarginMs must be half of ttlMs at most",
+    ],
+    ["endMarginMs", (meta) => meta.lock(name, { endMarginMs: 1 }), "which must be given too, but is 1"],
     ["maxHoldMs", (meta) => meta.lock(name, { maxHoldMs: NaN }), "maxHoldMs must be a whole number of milliseconds"],
     ["options", (meta) => meta.lock(name, 5 as never), "options must be an object such as { ttlMs: 5000 }, but is 5."],
     ["no request", (meta) => meta.lock(null as never), "request must be a name, or an object such as"],

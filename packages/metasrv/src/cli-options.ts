@@ -2,6 +2,7 @@ import { InvalidArgumentError, Option } from "commander";
 import { type Backend, type ConfigInput, defaults, type Setting } from "./config.js";
 import { durationForm, durationMs } from "./config/duration.js";
 import { logLevels } from "./config-file.js";
+import { defaultHealthUrl } from "./health-check.js";
 import { type LogFormat, logFormats } from "./logger.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
 import type { TlsInput, TlsSettings } from "./tls/tls-settings.js";
@@ -90,6 +91,11 @@ export function storeKeyPrefixOption(): Option {
 
 export function storeRequestTimeoutOption(): Option {
   return duration("store-request-timeout", "how long one etcd request may take", defaults.storeRequestTimeoutMs);
+}
+
+export function healthUrlOption(): Option {
+  const description = `/healthz or /readyz of the server (default: ${defaultHealthUrl})`;
+  return new Option("--url <url>", description).env("METASRV_HEALTH_URL");
 }
 
 /** The options of `metasrv start`. `completeConfig` checks whether their values fit together. */
