@@ -17,7 +17,7 @@ export interface HoldOptions {
   /** How long {@link keepAlive} renews; absent: without end. */
   readonly maxHoldMs: number | undefined;
   /** As in `TryLockOptions`. */
-  readonly endMarginMs?: number | undefined;
+  readonly endMarginMs: number | undefined;
   readonly clock: Clock;
   readonly calls: Pick<LockCalls, "renew" | "unlock">;
   /** How long releasing is tried at most, in milliseconds. */
