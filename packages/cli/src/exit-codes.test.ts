@@ -68,6 +68,7 @@ describe("metactl run ends", () => {
   test.each([
     [["--endpoints", "127.0.0.1:1"], 'write "http://127.0.0.1:1"'],
     [["--ca", "/nonexistent/ca.pem"], "--ca: the file cannot be read"],
+    [["--token-file", "/nonexistent/token"], "--token-file: the file cannot be read"],
     [["--profile", "none"], 'no profile "none"'],
   ])(
     "with 78 for the setting %j",

@@ -4,6 +4,8 @@ import {
   InvalidArgumentError,
   LimitExceededError,
   LockLostError,
+  PermissionDeniedError,
+  UnauthenticatedError,
   UnavailableError,
   WaitTimeoutError,
 } from "@metasrv/meta-client";
@@ -16,6 +18,7 @@ export const exitCodes = {
   unavailable: 69,
   fault: 70,
   notAcquired: 75,
+  denied: 77,
   config: 78,
   lost: 79,
   notExecutable: 126,
@@ -62,6 +65,9 @@ export function exitCodeOf(error: unknown): number {
   }
   if (error instanceof UnavailableError || error instanceof ClosedError) {
     return exitCodes.unavailable;
+  }
+  if (error instanceof UnauthenticatedError || error instanceof PermissionDeniedError) {
+    return exitCodes.denied;
   }
   // A grant that was over before it arrived is none.
   if (error instanceof WaitTimeoutError || error instanceof LimitExceededError || error instanceof LockLostError) {

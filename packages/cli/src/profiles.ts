@@ -9,9 +9,12 @@ export interface Reach {
   readonly ca?: string | undefined;
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
+  readonly tokenFile?: string | undefined;
+  /** Whether the token may go to servers on other machines without TLS. */
+  readonly insecureToken?: boolean | undefined;
 }
 
-const paths = ["ca", "cert", "key"] as const;
+const paths = ["ca", "cert", "key", "tokenFile"] as const;
 
 /**
  * Reads a profile. Paths in the file are relative to its folder.

@@ -26,6 +26,8 @@ export function addGlobalOptions(command: Command): Command {
     .option("--ca <file>", "PEM file of the authorities that certificates of servers are checked by")
     .option("--cert <file>", "PEM file of the certificate to show to servers")
     .option("--key <file>", "PEM file of that certificate's key")
+    .option("--token-file <file>", "file with the token that says who this is; read again whenever it is needed")
+    .option("--insecure-token", "send the token to servers on other machines without TLS, too")
     .option("--profile <name>", "profile of ~/.config/metasrv/cli.yaml")
     .option("--json", "one JSON object a line instead of text")
     .option("-q, --quiet", "say nothing but errors")
@@ -43,18 +45,30 @@ export function completeReach(flags: GlobalFlags, env: NodeJS.ProcessEnv): Reach
     ca: flags.ca ?? given(env.METASRV_CA) ?? profile.ca,
     cert: flags.cert ?? given(env.METASRV_CERT) ?? profile.cert,
     key: flags.key ?? given(env.METASRV_KEY) ?? profile.key,
+    tokenFile: flags.tokenFile ?? given(env.METASRV_TOKEN_FILE) ?? profile.tokenFile,
+    insecureToken: flags.insecureToken,
   };
 }
 
 /** Makes the client of a command. Does no I/O but reading files. @throws ExitError (78) for a bad setting */
-export function openClient({ endpoints = [defaultEndpoint], ca, cert, key }: Reach): MetaClient {
+export function openClient({ endpoints = [defaultEndpoint], tokenFile, insecureToken, ...files }: Reach): MetaClient {
+  const { ca, cert, key } = files;
   const tls = {
     ...(ca === undefined ? {} : { ca: readSetting("--ca", ca) }),
     ...(cert === undefined ? {} : { cert: readSetting("--cert", cert) }),
     ...(key === undefined ? {} : { key: readSetting("--key", key) }),
   };
+  const readToken = tokenFile === undefined ? undefined : () => readSetting("--token-file", tokenFile).trim();
+  // A file that cannot be read is said at once.
+  readToken?.();
   try {
-    return new MetaClient({ endpoints, owner: ownerText(), tls });
+    return new MetaClient({
+      endpoints,
+      owner: ownerText(),
+      tls: Object.keys(tls).length === 0 ? undefined : tls,
+      token: readToken,
+      allowInsecureToken: insecureToken,
+    });
   } catch (error) {
     throw new ExitError(exitCodes.config, error instanceof Error ? error.message : String(error), { cause: error });
   }
