@@ -76,7 +76,7 @@ async function write(folder: string, files: Readonly<Record<string, string>>): P
 async function node(cwd: string, ...args: string[]): Promise<string> {
   const { stdout } = await run(process.execPath, args, {
     cwd,
-    env: { ...process.env, NODE_OPTIONS: "", METASRV_URL: server.url },
+    env: { ...process.env, NODE_OPTIONS: "", FORCE_COLOR: "0", METASRV_URL: server.url },
   });
   return stdout;
 }
