@@ -4,7 +4,7 @@ import importSort from "eslint-plugin-simple-import-sort";
 import tseslint from "typescript-eslint";
 
 export default defineConfig(
-  { ignores: ["**/dist/", "**/coverage/", "**/.nx/", "**/src/gen/"] },
+  { ignores: ["**/dist/", "**/coverage/", "docs/api/", "**/.nx/", "**/src/gen/"] },
   js.configs.recommended,
   {
     plugins: { importSort },
@@ -16,7 +16,7 @@ export default defineConfig(
     },
   },
   {
-    files: ["**/*.ts"],
+    files: ["**/*.ts", "**/*.tsx"],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {

@@ -1,8 +1,11 @@
 """Locks through metasrv from Python, by the original contract.
 
     python3 lock_example.py 127.0.0.1:3002
+    python3 lock_example.py locks.example.com:3002 --ca ca.pem --token-file token
 """
 
+import argparse
+import pathlib
 import sys
 import threading
 import time
@@ -87,9 +90,18 @@ def no_default_deadline(client, name):
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit("usage: lock_example.py HOST:PORT")
-    client = LockClient(sys.argv[1])
+    parser = argparse.ArgumentParser(description="Locks through metasrv.")
+    parser.add_argument("address", metavar="HOST:PORT")
+    parser.add_argument("--ca", type=pathlib.Path, help="certificate of the authority to trust; without it, there is no TLS")
+    parser.add_argument("--cert", type=pathlib.Path, help="this client's certificate")
+    parser.add_argument("--key", type=pathlib.Path, help="its private key")
+    parser.add_argument("--token-file", type=pathlib.Path, help="file with the token, read for each call")
+    options = parser.parse_args()
+    client = LockClient(
+        options.address,
+        **{name: path.read_bytes() for name in ("ca", "cert", "key") if (path := getattr(options, name))},
+        read_token=options.token_file and (lambda: options.token_file.read_text().strip()),
+    )
     # Names of this run only, so that runs do not wait for each other.
     run = uuid.uuid4().hex[:8]
     lock_and_unlock(client, f"example/{run}/one")

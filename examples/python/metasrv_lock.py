@@ -14,11 +14,34 @@ OPTIONS = [
 ]
 
 
-class LockClient:
-    """Locks and unlocks; one client serves any number of threads."""
+class BearerToken(grpc.AuthMetadataPlugin):
+    """Sends what a function returns with each call, so that a token can be replaced while the client lives."""
 
-    def __init__(self, address):
-        self._channel = grpc.insecure_channel(address, options=OPTIONS)
+    def __init__(self, read):
+        self._read = read
+
+    def __call__(self, context, callback):
+        callback((("authorization", f"Bearer {self._read()}"),), None)
+
+
+class LockClient:
+    """Locks and unlocks; one client serves any number of threads.
+
+    ca, cert and key are PEM, as bytes: the authority to trust, and what this client shows of itself. read_token returns the
+    token to use now. A token needs ca: gRPC sends none without TLS.
+    """
+
+    def __init__(self, address, ca=None, cert=None, key=None, read_token=None):
+        if ca is not None:
+            credentials = grpc.ssl_channel_credentials(ca, key, cert)
+            if read_token is not None:
+                token = grpc.metadata_call_credentials(BearerToken(read_token))
+                credentials = grpc.composite_channel_credentials(credentials, token)
+            self._channel = grpc.secure_channel(address, credentials, options=OPTIONS)
+        elif read_token is not None:
+            raise ValueError("a token without TLS could be read by others on its way: give ca")
+        else:
+            self._channel = grpc.insecure_channel(address, options=OPTIONS)
         self._lock = self._channel.unary_unary(
             "/greptime.v1.meta.Lock/Lock", encode_lock_request, decode_lock_response
         )

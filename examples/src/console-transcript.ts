@@ -27,7 +27,7 @@ const named = String.raw`(?<=")[A-Za-z0-9+/]{20,}={0,2}(?=")|(?<![\da-f])[\da-f]
 // And times, which are different whenever they are shown.
 const measured = String.raw`\d+(?:\.\d+)?`;
 const variable = new RegExp(
-  String.raw`(?<named>${named})|\d+\.\d+|(?<=(?:held|age|expiresIn)Ms":"|for at least )\d+`,
+  String.raw`(?<named>${named})|\d+\.\d+|(?<=(?:held|age|expiresIn|oldestWait)Ms":"|for at least )\d+`,
   "gu",
 );
 

@@ -11,10 +11,18 @@ test("the client guide lists every error class with its code", async () => {
   const guide = await readFile(`${docs}/client.md`, "utf8");
   const listed = [...guide.matchAll(/^\| `(\w+Error)` +\| `(\w+)` +\|/gmu)].map(([, name, code]) => `${name} ${code}`);
   const { ClosedError, InvalidArgumentError, LeaderStuckError, LimitExceededError, LockLostError } = client;
-  const { SelfDeadlockError, UnavailableError, UnexpectedError, WaitTimeoutError } = client;
+  const {
+    PermissionDeniedError,
+    UnauthenticatedError,
+    SelfDeadlockError,
+    UnavailableError,
+    UnexpectedError,
+    WaitTimeoutError,
+  } = client;
   const errors = [
     ...[ClosedError, InvalidArgumentError, LeaderStuckError].map((Class) => new Class("")),
     ...[LimitExceededError, LockLostError, SelfDeadlockError].map((Class) => new Class("")),
+    ...[PermissionDeniedError, UnauthenticatedError].map((Class) => new Class("")),
     ...[new UnavailableError("", []), new UnexpectedError(""), new WaitTimeoutError("")],
   ];
   const exported = Object.keys(client).filter((name) => name.endsWith("Error") && name !== "MetaError");

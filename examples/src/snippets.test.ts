@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import * as client from "@metasrv/meta-client";
 import { leakCheck, type Metasrv, startMetasrv } from "@metasrv/testing";
+import { trace } from "@opentelemetry/api";
 import ts from "typescript";
 import { codeBlocks } from "./code-blocks.js";
 
@@ -14,6 +15,7 @@ const globals = `
 import type { MetaClient } from "@metasrv/meta-client";
 declare global {
   const meta: MetaClient;
+  const endpoints: readonly string[];
   const db: {
     update(row: object, options: { fence: bigint; signal: AbortSignal }): Promise<void>;
     query(sql: string, values: readonly unknown[]): Promise<{ rowCount: number }>;
@@ -67,7 +69,10 @@ function problemsOf(sources: ReadonlyMap<string, string>): string[] {
 }
 
 const kinds = ["exclusive", "shared", "semaphore", "several", "leader"].map((kind) => `docs/kinds/${kind}.md`);
-const pages = [...kinds, "docs/inspection.md", "docs/force.md"];
+const migrations = ["redlock", "redis-semaphore", "etcd3-lock", "consul-lock", "rust-client"].map(
+  (from) => `docs/migration/${from}.md`,
+);
+const pages = [...kinds, "docs/inspection.md", "docs/force.md", "docs/traces.md", ...migrations];
 
 test("the TypeScript snippets of the README and the guides compile", () => {
   const snippets = ["README.md", "docs/client.md", "docs/reliability.md", ...pages].flatMap(snippetsOf);
@@ -98,7 +103,7 @@ function runnable(source: string): (globals: object) => Promise<void> {
   };
 }
 
-describe("the snippets of the pages on kinds, inspection and force run:", () => {
+describe("the snippets of the pages on kinds, inspection, force, traces and migration run:", () => {
   let metasrv: Metasrv;
   beforeAll(async () => {
     metasrv = await startMetasrv();
@@ -120,6 +125,7 @@ describe("the snippets of the pages on kinds, inspection and force run:", () => 
       waiting?.catch(() => undefined);
       const globals = {
         ...client,
+        ...{ trace, endpoints: [metasrv.url] },
         ...{ meta, signal, order: {}, orderId: 42, from: 1, to: 2 },
         db: { update: () => Promise.resolve(), query: () => Promise.resolve({ rowCount: 1 }) },
         cleanUp: () => new Promise((resolve) => setTimeout(resolve, 20)),

@@ -14,6 +14,7 @@ export type { ModelObserver } from "./model-log.js";
 export { admits, ModelLog, type ModelPart, type ModelShare, type ModelTicket } from "./model-log.js";
 export type { Direction, TcpProxy, TcpProxyOptions } from "./tcp-proxy.js";
 export { startTcpProxy } from "./tcp-proxy.js";
+export { TlsFront, type TlsFrontOptions } from "./tls-front.js";
 export type { ToolName } from "./tools.js";
 export { findOrInstall } from "./tools.js";
 export type { UntilOptions } from "./until.js";

@@ -14,6 +14,8 @@ interface Tool {
   /** The environment variable that names the program if the user has one. */
   readonly variable: string;
   readonly debianPackage: string;
+  /** Where the program is in its package; absent: in `usr/bin` or `usr/sbin`, by its name. */
+  readonly path?: string;
 }
 
 const TOOLS = {
@@ -23,6 +25,8 @@ const TOOLS = {
   haproxy: { variable: "HAPROXY_BIN", debianPackage: "haproxy" },
   prometheus: { variable: "PROMETHEUS_BIN", debianPackage: "prometheus" },
   promtool: { variable: "PROMTOOL_BIN", debianPackage: "prometheus" },
+  // In usr/bin is a script that looks for the browser at its place in the system.
+  chromium: { variable: "CHROMIUM_BIN", debianPackage: "chromium", path: "usr/lib/chromium/chromium" },
   h2load: { variable: "H2LOAD_BIN", debianPackage: "nghttp2-client" },
 } as const satisfies Record<string, Tool>;
 
@@ -73,7 +77,7 @@ async function installed(name: ToolName, tool: Tool): Promise<string> {
     const root = join(work, "root");
     await download(tool.debianPackage, work);
     await unpack(join(work, "archives"), root);
-    await writeFile(join(root, "run"), await wrapper(name, root));
+    await writeFile(join(root, "run"), await wrapper(name, tool, root));
     await chmod(join(root, "run"), 0o755);
     await mkdir(cache, { recursive: true });
     const complete = await mkdtemp(join(cache, `.${name}-`));
@@ -127,10 +131,8 @@ async function unpack(archives: string, root: string): Promise<void> {
  * Writes a script that runs the program with the libraries that came with it. It replaces itself by the program, so its
  * pid is the program's.
  */
-async function wrapper(name: ToolName, root: string): Promise<string> {
-  const program = ["usr/bin", "usr/sbin"]
-    .map((directory) => join(directory, name))
-    .find((p) => isExecutable(join(root, p)));
+async function wrapper(name: ToolName, { path: own }: Tool, root: string): Promise<string> {
+  const program = [own ?? join("usr/bin", name), join("usr/sbin", name)].find((path) => isExecutable(join(root, path)));
   if (program === undefined) {
     throw new Error(`no program ${name} in the package`);
   }

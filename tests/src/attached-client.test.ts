@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeEach, expect, test } from "@jest/globals";
-import { type Carrier, MetaClient, type MetaClientOptions } from "@metasrv/meta-client";
+import { type ClientEvents, MetaClient, type MetaClientOptions } from "@metasrv/meta-client";
 import { leakCheck, type Metasrv, startMetasrv, until } from "@metasrv/testing";
 import { Http1Proxy } from "./http1-proxy.js";
 
@@ -31,9 +31,10 @@ async function waitersAre(name: string, count: number): Promise<void> {
   await until(async () => (await observer.locks.get(name)).waiters === count, { what: `${count} waiters` });
 }
 
-test("a first lock takes two calls, and says once how the server is reached", async () => {
-  const told: Carrier[] = [];
-  await using meta = clientBehindProxy({ onCarrier: (carrier) => told.push(carrier) });
+test("a first lock takes two calls, and says how the server is reached", async () => {
+  const told: ClientEvents["connected"][] = [];
+  await using meta = clientBehindProxy();
+  meta.on("connected", (event) => told.push(event));
   await (await meta.lock("a")).release();
   await (await meta.lock("b")).release();
   expect(proxy.paths).toEqual([attach, send, send, send, send]);

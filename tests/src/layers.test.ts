@@ -40,8 +40,10 @@ const strangers = [
 const knows: Record<string, readonly string[]> = {
   proto: [],
   wire: ["@metasrv/proto"],
-  metasrv: ["@metasrv/proto", "@metasrv/wire"],
+  console: [],
+  metasrv: ["@metasrv/console", "@metasrv/proto", "@metasrv/wire"],
   "meta-client": ["@metasrv/proto", "@metasrv/wire"],
+  cli: ["@metasrv/meta-client"],
 };
 
 interface Import {
@@ -54,14 +56,16 @@ async function importsOf(name: string): Promise<Import[]> {
   const src = join(packages, name, "src");
   const imports: Import[] = [];
   for (const file of await readdir(src, { recursive: true })) {
-    if (!file.endsWith(".ts") || file.endsWith(".test.ts") || file.startsWith("gen/")) {
+    if (!/\.tsx?$/.test(file) || file.endsWith(".test.ts") || file.startsWith("gen/")) {
       continue;
     }
     const text = await readFile(join(src, file), "utf8");
+    // Imports of both are written with .js.
+    const from = file.replace(/\.tsx$/, ".ts");
     for (const { fileName } of ts.preProcessFile(text).importedFiles) {
       const isOwn = fileName.startsWith(".");
       const to = isOwn ? relative(src, resolve(src, dirname(file), fileName)).replace(/\.js$/, ".ts") : fileName;
-      imports.push({ from: file, to });
+      imports.push({ from, to });
     }
   }
   return imports;

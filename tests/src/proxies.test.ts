@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "@jest/globals";
-import { type Carrier, MetaClient } from "@metasrv/meta-client";
+import { type ClientEvents, MetaClient } from "@metasrv/meta-client";
 import { Child, findOrInstall, freePorts, leakCheck, startMetasrv, until } from "@metasrv/testing";
 
 type ProxyName = "nginx" | "haproxy";
@@ -49,7 +49,7 @@ async function withProxy(
   name: ProxyName,
   program: string,
   config: string,
-  body: (meta: MetaClient, carriers: Carrier[]) => Promise<void>,
+  body: (meta: MetaClient, carriers: ClientEvents["connected"][]) => Promise<void>,
 ): Promise<void> {
   await using server = await startMetasrv();
   const [port = 0] = await freePorts(1);
@@ -61,9 +61,10 @@ async function withProxy(
   const proxy = await Child.start({ command: program, args, env: process.env });
   try {
     await until(() => opens(port), { what: `${name} to listen` });
-    const carriers: Carrier[] = [];
+    const carriers: ClientEvents["connected"][] = [];
     const endpoints = [`http://127.0.0.1:${port}`];
-    await using meta = new MetaClient({ endpoints, discover: false, onCarrier: (carrier) => carriers.push(carrier) });
+    await using meta = new MetaClient({ endpoints, discover: false });
+    meta.on("connected", (carrier) => carriers.push(carrier));
     await body(meta, carriers);
     if (name === "nginx") {
       const log = await readFile(join(folder, "access.log"), "utf8");
@@ -87,7 +88,7 @@ function opens(port: number): Promise<boolean> {
   });
 }
 
-const cases: [string, ProxyName, () => string | Promise<string>, Partial<Carrier>][] = [
+const cases: [string, ProxyName, () => string | Promise<string>, Partial<ClientEvents["connected"]>][] = [
   ["nginx as the guide shows it", "nginx", () => shown("nginx"), { carrier: "stream", httpVersion: "2" }],
   ["HAProxy as the guide shows it", "haproxy", () => shown("haproxy"), { carrier: "stream", httpVersion: "2" }],
   [

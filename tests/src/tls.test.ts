@@ -139,7 +139,7 @@ describe("new TLS files", () => {
     const { key } = await authority.issue();
     await writeFile(join(folder, "key.pem"), key);
     await node.kill("SIGHUP");
-    await node.waitForLog(({ msg }) => String(msg).includes('cannot be used; those before are used on'));
+    await node.waitForLog(({ msg }) => String(msg).includes("cannot be used; those before are used on"));
     await (await connect(node).lock("still")).release();
   });
 });

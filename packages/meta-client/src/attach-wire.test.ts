@@ -75,7 +75,11 @@ class Far {
         },
         closed: (error) => this.closed.push({ error }),
       },
-      { clock: this.clock, sendTimeoutMs: 2_000, backoff: { initialMs: 100, maxMs: 100, random: () => 0.999 } },
+      {
+        ...{ clock: this.clock, sendTimeoutMs: 2_000, backoff: { initialMs: 100, maxMs: 100, random: () => 0.999 } },
+        headers: () => Promise.resolve({}),
+        mayAskAgain: () => false,
+      },
     );
   }
 

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import {
@@ -11,6 +10,7 @@ import {
 } from "@metasrv/proto/metasrv/v1";
 import { Backoff, type BackoffOptions, type Clock, decode, readSessionRequest } from "@metasrv/wire";
 import { EndpointFailure } from "./lock-channel.js";
+import { randomUUID } from "./platform.js";
 import type { SessionWire, SessionWireListener } from "./session-wire.js";
 import { translateError } from "./translate-error.js";
 
@@ -20,6 +20,10 @@ export interface AttachWireOptions {
   readonly sendTimeoutMs: number;
   /** Pauses before a Send is repeated that failed. */
   readonly backoff: BackoffOptions;
+  /** Gives the headers by which the server knows this client, for the calls of this session. */
+  readonly headers: () => Promise<Record<string, string>>;
+  /** Whether the call that failed like this may succeed with other headers. */
+  readonly mayAskAgain: (error: unknown) => boolean;
 }
 
 /**
@@ -55,11 +59,15 @@ class AttachWire implements SessionWire {
   readonly #client: Client<typeof LockService>;
   readonly #listener: SessionWireListener;
   readonly #options: AttachWireOptions;
-  readonly #headers = { [routeHeader]: randomUUID() };
+  readonly #route = randomUUID();
+  /** What the calls go out with. */
+  #headers: Record<string, string> = {};
   readonly #abort = new AbortController();
   /** Names the session; set by its first response. */
   #attachId: Uint8Array | undefined;
   #sequence = 0n;
+  /** Whether the headers were asked for again for the Send that is under way. */
+  #askedAgain = false;
   #sending = false;
   /** Ends the call that is under way. */
   #abandon: () => void = () => undefined;
@@ -99,6 +107,7 @@ class AttachWire implements SessionWire {
   async #read(): Promise<void> {
     try {
       const { signal } = this.#abort;
+      await this.#ask();
       for await (const { attachId, response } of this.#client.attach({}, { signal, headers: this.#headers })) {
         if (this.#over) {
           return;
@@ -120,8 +129,13 @@ class AttachWire implements SessionWire {
     }
   }
 
+  async #ask(): Promise<void> {
+    this.#headers = { ...(await this.#options.headers()), [routeHeader]: this.#route };
+  }
+
   async #send(sending: Sending): Promise<void> {
     this.#sending = true;
+    this.#askedAgain = false;
     const sequence = ++this.#sequence;
     const backoff = new Backoff(this.#options.backoff);
     while (!this.#over && !(await this.#sent(sequence, sending))) {
@@ -149,11 +163,16 @@ class AttachWire implements SessionWire {
     };
     const attachId = this.#attachId ?? new Uint8Array();
     try {
+      if (this.#askedAgain) {
+        await this.#ask();
+      }
       await this.#client.send({ attachId, sequence, ...sending }, { signal: late.signal, headers: this.#headers });
       return true;
     } catch (error) {
       const rpcError = ConnectError.from(error);
-      if (!late.signal.aborted && !mayBeRepeated(rpcError)) {
+      if (!this.#askedAgain && this.#options.mayAskAgain(rpcError)) {
+        this.#askedAgain = true;
+      } else if (!late.signal.aborted && !mayBeRepeated(rpcError)) {
         this.#close(refused(rpcError));
       }
       return false;

@@ -1,5 +1,5 @@
-import { setMaxListeners } from "node:events";
 import { callAt, type Clock, longestTimerMs, type RosterMember, type Timer } from "@metasrv/wire";
+import { allowManyListeners } from "./platform.js";
 
 /** Told when a {@link Cancellation} is cancelled. */
 export interface CancelListener {
@@ -30,7 +30,7 @@ export class Cancellation {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
       // Whoever holds a lock may pass its signal to any number of calls.
-      setMaxListeners(Infinity, this.#controller.signal);
+      allowManyListeners(this.#controller.signal);
       if (this.#cancelled) {
         this.#controller.abort(this.#reason);
       }
@@ -113,9 +113,8 @@ export class CallScope extends Cancellation implements CancelListener, RosterMem
       onAbort();
       return this;
     }
-    // One signal may end any number of calls, so Node's guess that eleven listeners are a leak is wrong here. (Infinity
-    // and not 0, although 0 means the same: on Node 20, getMaxListeners throws for a signal set to 0.)
-    setMaxListeners(Infinity, signal);
+    // One signal may end any number of calls, so Node's guess that eleven listeners are a leak is wrong here.
+    allowManyListeners(signal);
     signal.addEventListener("abort", onAbort);
     this.#unfollow = () => {
       signal.removeEventListener("abort", onAbort);

@@ -1,3 +1,5 @@
+import type { ClientEvents } from "./client-events.js";
+
 /** How a client's session reaches an endpoint. */
 export type CarrierKind =
   /** One stream both ways, over HTTP/2. */
@@ -7,23 +9,8 @@ export type CarrierKind =
   /** The same over HTTP/1.1. */
   | "attach-http1";
 
-/** How a client reaches an endpoint, as found out when it first asked for a lock there. */
-export interface Carrier {
-  /** The endpoint's URL. */
-  readonly endpoint: string;
-  /**
-   * `"stream"`, where HTTP/2 goes all the way: requests and answers go over one stream. `"attach"` elsewhere: answers come
-   * on a stream, and each bundle of requests is a call of its own.
-   */
-  readonly carrier: "stream" | "attach";
-  /** What is spoken on the connection. */
-  readonly httpVersion: "1.1" | "2";
-  /** Why, in words for people. */
-  readonly why: string;
-}
-
-/** Says for users what was found. */
-export function describeCarrier(endpoint: string, kind: CarrierKind, why: string): Carrier {
+/** Says for users how an endpoint is reached. */
+export function describeCarrier(endpoint: string, kind: CarrierKind, why: string): ClientEvents["connected"] {
   return {
     endpoint,
     carrier: kind === "stream" ? "stream" : "attach",

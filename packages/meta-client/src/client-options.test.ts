@@ -1,9 +1,12 @@
 import { hostname } from "node:os";
 import { describe, expect, test } from "@jest/globals";
 import { checkClientOptions } from "./client-options.js";
+import { Credentials } from "./credentials.js";
 import { InvalidArgumentError } from "./meta-errors.js";
 
 const endpoints = ["http://127.0.0.1:3002"];
+
+const secure = ["https://a:3002"];
 
 describe("checkClientOptions", () => {
   test("fills in the defaults", () => {
@@ -14,9 +17,11 @@ describe("checkClientOptions", () => {
       unavailableAfterMs: 10_000,
       firstEndpoint: "random",
       discover: true,
-      onCarrier: undefined,
       trackNesting: Number.parseInt(process.versions.node, 10) >= 24,
-      tls: undefined,
+      tracer: undefined,
+      traceNames: false,
+      tls: expect.any(Function),
+      credentials: expect.any(Credentials),
     });
   });
 
@@ -45,13 +50,30 @@ describe("checkClientOptions", () => {
     [{ endpoints, firstEndpoint: "last" }, 'firstEndpoint must be "random" or "listed"'],
     [{ endpoints, session: false }, "session: there is no such option any more; leave it out."],
     [{ endpoints, session: true }, "session: there is no such option any more; leave it out."],
-    [{ endpoints, onCarrier: "log" }, "onCarrier must be a function, but is 'log'."],
     [{ endpoints, discover: "no" }, "discover must be true or false, but is 'no'."],
-    [{ endpoints, tls: true }, "tls must be an object such as { ca }, but is true."],
+    [{ endpoints: secure, tls: true }, "tls must be an object such as { ca }, or a function"],
+    [{ endpoints, tls: { ca: "" } }, "tls is given, but no endpoint uses TLS: http://127.0.0.1:3002."],
+    [{ endpoints, allowInsecureToken: 1 }, "allowInsecureToken must be true or false, but is 1."],
+    [{ endpoints: ["http://10.0.0.1:3002"], token: "t" }, "token must not go to http://10.0.0.1:3002"],
+    [{ endpoints: [...secure, "http://a"], token: () => "t" }, "token must not go to http://a"],
+    [{ endpoints, tracer: {} }, 'tracer must be a tracer such as trace.getTracer("orders") of @opentelemetry/api'],
+    [{ endpoints, traceNames: "all" }, "traceNames must be true or false, but is 'all'."],
   ])("refuses %j", (options, message) => {
     const check = (): unknown => checkClientOptions(options);
     expect(check).toThrow(InvalidArgumentError);
     expect(check).toThrow(message);
+  });
+
+  test.each(["http://localhost:3002", "http://127.7.0.1", "http://[::1]:3002", "https://10.0.0.1"])(
+    "lets a token go to %s",
+    (endpoint) => {
+      expect(checkClientOptions({ endpoints: [endpoint], token: "t" }).endpoints).toEqual([endpoint]);
+    },
+  );
+
+  test("lets a token go anywhere if that is allowed", () => {
+    const { credentials } = checkClientOptions({ endpoints: ["http://a"], token: "t", allowInsecureToken: true });
+    expect(credentials.mayGoTo(new URL("http://b"))).toBe(true);
   });
 
   test("does not repeat a password", () => {

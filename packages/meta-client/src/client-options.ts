@@ -1,8 +1,10 @@
-import { hostname } from "node:os";
-import type { Carrier } from "./carrier.js";
-import type { Protocol, TlsOptions } from "./connection.js";
+import type { Protocol } from "./connection.js";
+import { Credentials, type RequestHeaders, type Token } from "./credentials.js";
 import { checkBoolean, checkDurationMs, checkObject, checkText, invalid } from "./lock-arguments.js";
+import type { LockTracer } from "./lock-tracer.js";
 import { InvalidArgumentError } from "./meta-errors.js";
+import { processName, tracksCheaply } from "./platform.js";
+import { checkTls, type TlsOptions, type TlsSource } from "./tls-options.js";
 
 /** Options of a `MetaClient`. */
 export interface MetaClientOptions {
@@ -33,18 +35,32 @@ export interface MetaClientOptions {
    */
   readonly discover?: boolean | undefined;
   /**
-   * Told how an endpoint is reached, once that was found out, and again when it has changed: by one stream, or, where HTTP/2
-   * does not go all the way to the server, by a stream of answers and calls. For logs; nothing depends on it.
-   */
-  readonly onCarrier?: ((carrier: Carrier) => void) | undefined;
-  /**
    * Whether code inside of `withLock` and its kin is known to hold the lock: to ask for it again is an error at once, `current`
    * finds it, and servers are told of it, so that they find deadlocks. It costs little from Node 24 on. Default: true from Node
    * 24 on, else false.
    */
   readonly trackNesting?: boolean | undefined;
-  /** What `https` endpoints need beyond the system's certificates. */
-  readonly tls?: TlsOptions | undefined;
+  /**
+   * What `https` endpoints need beyond the authorities that Node knows, or a function that is asked for it before each
+   * connection, so that certificates can be replaced.
+   */
+  readonly tls?: TlsOptions | (() => TlsOptions | Promise<TlsOptions>) | undefined;
+  /**
+   * Proves to servers who this client is, by `Authorization: Bearer`. A function is asked for each session and for each call
+   * outside of one, and once more when a server does not accept what it gave.
+   */
+  readonly token?: Token | undefined;
+  /** Whether the token may go to servers that are not on this machine without TLS, where others can read it. Default: false. */
+  readonly allowInsecureToken?: boolean | undefined;
+  /** Headers that each request has besides those of the protocol, such as what a proxy needs. */
+  readonly headers?: RequestHeaders | undefined;
+  /**
+   * Makes spans of requests for locks and of holds, such as `trace.getTracer("orders")` of `@opentelemetry/api`. Default: there
+   * are none.
+   */
+  readonly tracer?: LockTracer | undefined;
+  /** Whether spans have the names of locks, which may be personal data or very many. Default: false. */
+  readonly traceNames?: boolean | undefined;
 }
 
 /** {@link MetaClientOptions}, checked and complete. */
@@ -55,23 +71,20 @@ export interface ClientConfig {
   readonly unavailableAfterMs: number;
   readonly firstEndpoint: "random" | "listed";
   readonly discover: boolean;
-  readonly onCarrier: ((carrier: Carrier) => void) | undefined;
   readonly trackNesting: boolean;
-  readonly tls: TlsOptions | undefined;
+  readonly tracer: LockTracer | undefined;
+  readonly traceNames: boolean;
+  readonly tls: TlsSource;
+  readonly credentials: Credentials;
 }
-
-// Before that, each await pays for an AsyncLocalStorage.
-const nodeWithCheapTracking = 24;
 
 const example = '"http://127.0.0.1:3002"';
 
 /** @throws InvalidArgumentError that names the option and says what it should be */
 export function checkClientOptions(options: unknown): ClientConfig {
   checkObject("options", options, `an object such as { endpoints: [${example}] }`);
-  const { endpoints, protocol, owner, unavailableAfterMs, firstEndpoint, tls, onCarrier, ...flags } = options as Record<
-    string,
-    unknown
-  >;
+  const given = options as Record<string, unknown>;
+  const { endpoints, protocol, owner, unavailableAfterMs, firstEndpoint, tracer, ...flags } = given;
   if (!Array.isArray(endpoints) || endpoints.length === 0) {
     throw invalid("endpoints", `a list of at least one URL such as ${example}`, endpoints);
   }
@@ -87,25 +100,49 @@ export function checkClientOptions(options: unknown): ClientConfig {
         "does not go all the way to the server",
     );
   }
-  if (onCarrier !== undefined && typeof onCarrier !== "function") {
-    throw invalid("onCarrier", "a function", onCarrier);
+  if (tracer !== undefined && !isTracer(tracer)) {
+    throw invalid("tracer", 'a tracer such as trace.getTracer("orders") of @opentelemetry/api', tracer);
   }
-  if (tls !== undefined) {
-    checkObject("tls", tls, "an object such as { ca }");
-  }
+  const urls = [...new Set(endpoints.map((endpoint, index) => checkEndpoint(`endpoints[${index}]`, endpoint)))];
   return {
-    endpoints: [...new Set(endpoints.map((endpoint, index) => checkEndpoint(`endpoints[${index}]`, endpoint)))],
+    endpoints: urls,
     protocol: protocol ?? "connect",
-    owner: checkText("owner", owner) ?? `${hostname()}:${process.pid}`,
+    owner: checkText("owner", owner) ?? processName(),
     unavailableAfterMs: checkDurationMs("unavailableAfterMs", unavailableAfterMs, 1) ?? 10_000,
     firstEndpoint: firstEndpoint ?? "random",
     discover: checkBoolean("discover", flags.discover) ?? true,
-    onCarrier: onCarrier as ClientConfig["onCarrier"],
-    trackNesting:
-      checkBoolean("trackNesting", flags.trackNesting) ??
-      Number.parseInt(process.versions.node, 10) >= nodeWithCheapTracking,
-    tls,
+    trackNesting: checkBoolean("trackNesting", flags.trackNesting) ?? tracksCheaply,
+    tracer,
+    traceNames: checkBoolean("traceNames", flags.traceNames) ?? false,
+    ...checkSecurity(given, urls),
   };
+}
+
+function isTracer(tracer: unknown): tracer is LockTracer {
+  return (
+    typeof tracer === "object" && tracer !== null && "startSpan" in tracer && typeof tracer.startSpan === "function"
+  );
+}
+
+/** @throws InvalidArgumentError also when the endpoints are such that an option would do nothing, or harm */
+function checkSecurity(
+  { tls, token, headers, allowInsecureToken }: Record<string, unknown>,
+  urls: readonly string[],
+): Pick<ClientConfig, "tls" | "credentials"> {
+  if (tls !== undefined && !urls.some((url) => url.startsWith("https:"))) {
+    throw new InvalidArgumentError(
+      `tls is given, but no endpoint uses TLS: ${urls.join(", ")}. Begin the endpoints with "https://", or leave tls out.`,
+    );
+  }
+  const credentials = new Credentials(token, headers, checkBoolean("allowInsecureToken", allowInsecureToken));
+  const exposed = urls.find((url) => !credentials.mayGoTo(new URL(url)));
+  if (exposed !== undefined) {
+    throw new InvalidArgumentError(
+      `token must not go to ${exposed}, where others can read it on its way. ` +
+        'Use "https://", or say allowInsecureToken: true if nobody can listen there.',
+    );
+  }
+  return { tls: checkTls(tls), credentials };
 }
 
 function checkEndpoint(argument: string, endpoint: unknown): string {

@@ -1,7 +1,7 @@
 import { backgroundClock, type Clock } from "@metasrv/wire";
 import type { ClientConfig } from "./client-options.js";
 import { Connection } from "./connection.js";
-import type { LockChannel } from "./lock-channel.js";
+import type { ChannelListener, LockChannel } from "./lock-channel.js";
 import { SessionChannel } from "./session-channel.js";
 import { defaultTiming, type Timing } from "./timing.js";
 
@@ -11,12 +11,11 @@ export interface ClientParts {
   readonly timing: Timing;
   /** As `Math.random`. */
   readonly random: () => number;
-  /** @param onDraining - to be called when the server says that it is about to stop */
   readonly createChannel: (
     endpoint: string,
     config: ClientConfig,
     parts: ClientParts,
-    onDraining: () => void,
+    listener: ChannelListener,
   ) => LockChannel;
 }
 
@@ -25,25 +24,9 @@ export const systemParts: ClientParts = {
   clock: backgroundClock,
   timing: defaultTiming,
   random: Math.random,
-  createChannel: (endpoint, { protocol, tls, onCarrier }, { clock, timing }, onDraining) => {
-    const connection = new Connection({ endpoint, protocol, tls, clock, ...timing });
+  createChannel: (endpoint, { protocol, tls, credentials }, { clock, timing }, listener) => {
+    const connection = new Connection({ endpoint, protocol, tls, credentials, clock, ...timing });
     const { connectTimeoutMs: openTimeoutMs, attemptTimeoutMs: leaveTimeoutMs } = timing;
-    return new SessionChannel({
-      endpoint,
-      connection,
-      clock,
-      ...timing,
-      openTimeoutMs,
-      leaveTimeoutMs,
-      onDraining,
-      onCarrier: (carrier) => {
-        // In a turn of its own, so that an error of the caller's function is no error of a lock.
-        if (onCarrier !== undefined) {
-          queueMicrotask(() => {
-            onCarrier(carrier);
-          });
-        }
-      },
-    });
+    return new SessionChannel({ endpoint, connection, clock, ...timing, openTimeoutMs, leaveTimeoutMs, listener });
   },
 };

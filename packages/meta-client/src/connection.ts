@@ -1,22 +1,24 @@
-import type { ClientHttp2Session, ClientHttp2Stream, Http2Session, SecureClientSessionOptions } from "node:http2";
+import type { ClientHttp2Session, ClientHttp2Stream, Http2Session } from "node:http2";
+import { isIP } from "node:net";
+import { connect } from "node:tls";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import type { Clock } from "@metasrv/wire";
 import { type Cancellation, settledOrCancelled } from "./cancellation.js";
 import { type CarrierKind, showsHttp1 } from "./carrier.js";
+import type { Credentials } from "./credentials.js";
 import { Http1Sockets } from "./http1-sockets.js";
+import type { TlsParameters, TlsSource } from "./tls-options.js";
 
 /** The wire protocol over HTTP/2: Connect's own, or gRPC. Where HTTP/2 does not go all the way, it is Connect's. */
 export type Protocol = "connect" | "grpc";
-
-/** What TLS needs beyond the system's certificates, as in `tls.connect`. */
-export type TlsOptions = Pick<SecureClientSessionOptions, "ca" | "cert" | "key" | "servername">;
 
 /** How a connection is made and watched. */
 export interface ConnectionOptions {
   readonly endpoint: string;
   readonly protocol: Protocol;
-  readonly tls: TlsOptions | undefined;
+  readonly tls: TlsSource;
+  readonly credentials: Credentials;
   readonly clock: Clock;
   /**
    * How long making the connection may take. It must be more than `pingTimeoutMs`, because using an idle connection
@@ -41,6 +43,7 @@ export class Connection {
   readonly transport: Transport;
   readonly protocol: Protocol;
   readonly #endpoint: string;
+  readonly #credentials: Credentials;
   readonly #clock: Clock;
   readonly #connectTimeoutMs: number;
   readonly #sessions: Sessions;
@@ -54,6 +57,7 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.protocol = options.protocol;
     this.#endpoint = options.endpoint;
+    this.#credentials = options.credentials;
     this.#clock = options.clock;
     this.#connectTimeoutMs = options.connectTimeoutMs;
     this.#sessions = new Sessions(
@@ -93,6 +97,16 @@ export class Connection {
   /** From now on, the endpoint is reached like this. */
   use(carrier: CarrierKind): void {
     this.#carrier = carrier;
+  }
+
+  /** The headers by which the server knows this client. They are asked for anew, as each call may have others. */
+  headers(): Promise<Record<string, string>> {
+    return this.#credentials.headers();
+  }
+
+  /** Whether a call may succeed with other {@link headers}: the server did not accept the token, and there may be another. */
+  mayAskAgain(error: unknown): boolean {
+    return this.#credentials.mayAskAgain(error);
   }
 
   transportOf(carrier: CarrierKind): Transport {
@@ -183,14 +197,17 @@ export class Connection {
 
   // Node has no limit of its own for connecting, and the kernel's is some two minutes.
   async #open(): Promise<void> {
+    let onLate: (late: ConnectError) => void = () => undefined;
+    const late = new Promise<never>((_, reject) => (onLate = reject));
     const timer = this.#clock.after(this.#connectTimeoutMs, () => {
-      this.#sessions.abort(new ConnectError(`no connection within ${this.#connectTimeoutMs} ms`, Code.Unavailable));
+      const error = new ConnectError(`no connection within ${this.#connectTimeoutMs} ms`, Code.Unavailable);
+      this.#sessions.abort(error);
+      onLate(error);
     });
     try {
-      if ((await this.#sessions.connect()) !== "error") {
-        return;
+      if ((await Promise.race([this.#sessions.connect(), late])) === "error") {
+        throw ConnectError.from(this.#sessions.error() ?? "the connection was closed", Code.Unavailable);
       }
-      throw ConnectError.from(this.#sessions.error() ?? "the connection was closed", Code.Unavailable);
     } finally {
       timer.cancel();
     }
@@ -219,17 +236,37 @@ class Sessions extends Http2SessionManager {
   #current: Http2Session | undefined;
   /** Whether the other side has said something in HTTP/2, on the newest connection. */
   spoken = false;
+  readonly #tls: TlsSource;
+  /** What the next connection is made with, if it is with TLS. */
+  #parameters: TlsParameters = {};
 
   /** @param holds - whether open calls should keep the process alive; without this class they all would, watches too */
   constructor(
     url: string,
     pings: { readonly pingIntervalMs: number; readonly pingTimeoutMs: number },
-    tls: TlsOptions | undefined,
+    tls: TlsSource,
     holds: () => boolean,
   ) {
+    const { protocol, hostname, port } = new URL(url);
+    const host = hostname.replace(/^\[(.*)\]$/, "$1");
+    const createConnection = () =>
+      connect({
+        host,
+        port: Number(port) || 443,
+        ALPNProtocols: ["h2"],
+        // An address is no name that TLS could ask for. It is checked against the certificate all the same.
+        ...(isIP(host) === 0 ? { servername: host } : {}),
+        ...this.#parameters,
+      });
     // By default, connect-node keeps a closed connection for as long as it may be idle, which is fifteen minutes.
-    super(url, { ...pings, idleConnectionTimeoutMs }, tls);
+    super(url, { ...pings, idleConnectionTimeoutMs }, protocol === "https:" ? { createConnection } : undefined);
+    this.#tls = tls;
     this.#holds = holds;
+  }
+
+  override async connect(): ReturnType<Http2SessionManager["connect"]> {
+    await this.#prepare();
+    return super.connect();
   }
 
   updateHold(): void {
@@ -246,6 +283,7 @@ class Sessions extends Http2SessionManager {
   override async request(
     ...args: Parameters<Http2SessionManager["request"]>
   ): ReturnType<Http2SessionManager["request"]> {
+    await this.#prepare();
     const stream = await super.request(...args);
     const session = stream.session;
     this.#current = session;
@@ -257,5 +295,13 @@ class Sessions extends Http2SessionManager {
       session.on("error", () => undefined);
     }
     return stream;
+  }
+
+  /** Asks for the certificates if there will be a new connection: they are replaced while a client lives. */
+  async #prepare(): Promise<void> {
+    const state = this.state();
+    if (state === "closed" || state === "error" || this.#current?.closed === true) {
+      this.#parameters = await this.#tls();
+    }
   }
 }

@@ -16,6 +16,8 @@ function member(id: string, address: string): Member {
 class Cluster {
   readonly clock = new ManualClock();
   readonly channels: ScriptedChannel[] = [];
+  /** By which token each channel is known, in the order in which they were made. */
+  readonly told: Promise<[endpoint: string, token: string | undefined]>[] = [];
   random = (): number => 0;
   readonly #options: Partial<MetaClientOptions>;
 
@@ -29,7 +31,8 @@ class Cluster {
       {
         clock: this.clock,
         random: () => this.random(),
-        createChannel: (endpoint) => {
+        createChannel: (endpoint, { credentials }) => {
+          this.told.push(credentials.headers().then((headers) => [endpoint, headers.authorization]));
           const channel = new ScriptedChannel(endpoint, this.clock);
           channel.locks.always((call) => {
             call.answer(granted());
@@ -83,6 +86,38 @@ class Cluster {
 }
 
 const [a, b, c] = [member("1", "a:3002"), member("2", "b:3002"), member("3", "c:3002")] as const;
+
+describe("a client with a token", () => {
+  const [near, far] = [member("1", "127.0.0.1:3002"), member("2", "10.0.0.2:3002")] as const;
+
+  test("shows it to no member before that has proved to be of the cluster", async () => {
+    const cluster = new Cluster({ token: "secret" });
+    const meta = cluster.client(["https://a:3002"]);
+    await cluster.used(meta);
+    await cluster.tell("https://a:3002", a, b);
+    await cluster.clock.advance(1_000);
+    expect(await Promise.all(cluster.told)).toEqual([
+      ["https://a:3002", "Bearer secret"],
+      ["https://b:3002", undefined],
+    ]);
+    await cluster.verify("https://b:3002", a, b);
+    expect((await Promise.all(cluster.told)).slice(2)).toEqual([["https://b:3002", "Bearer secret"]]);
+    await meta.close();
+  });
+
+  test.each([
+    [false, ["http://127.0.0.1:3002"]],
+    [true, ["http://127.0.0.1:3002", "http://10.0.0.2:3002"]],
+  ])("goes to members without TLS elsewhere only if that is allowed: %s", async (allowInsecureToken, expected) => {
+    const cluster = new Cluster({ token: "secret", allowInsecureToken });
+    const meta = cluster.client(["http://127.0.0.1:3002"]);
+    await cluster.used(meta);
+    await cluster.tell("http://127.0.0.1:3002", near, far);
+    await cluster.clock.advance(1_000);
+    expect(cluster.endpoints).toEqual(expected);
+    await meta.close();
+  });
+});
 
 describe("a client that discovers", () => {
   test("asks nobody before the first call, and one server once from then on", async () => {

@@ -16,7 +16,9 @@ export interface DiscoveryOptions {
   readonly given: readonly string[];
   /** Whether to go to a random one of the members when they are known. */
   readonly spread: boolean;
-  /** Makes a channel for one question, which is closed after it. */
+  /** Whether the client may say to a server at that URL who it is. */
+  readonly mayGoTo: (url: URL) => boolean;
+  /** Makes a channel for one question, which is closed after it. It does not say who the client is. */
   readonly createChannel: (endpoint: string) => LockChannel;
 }
 

@@ -13,6 +13,7 @@ import {
 import type { LockHandle } from "./lock-handle.js";
 import type { LockInspector } from "./lock-inspector.js";
 import { LeaderStuckError, LockLostError, UnavailableError } from "./meta-errors.js";
+import { Buffer } from "./platform.js";
 
 /** Options of `campaign`. */
 export interface CampaignOptions {

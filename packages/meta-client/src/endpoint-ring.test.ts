@@ -23,6 +23,7 @@ function setUp(
     coolDown: { initialMs: 1_000, maxMs: 30_000 },
     shuffles: false,
     ...options,
+    onMoved: () => undefined,
     createChannel: (endpoint, onDraining) => {
       const channel = new ScriptedChannel(endpoint, clock);
       channels.push(channel);

@@ -4,6 +4,8 @@ import type { LockChannel } from "./lock-channel.js";
 export interface EndpointRingOptions extends CircuitOptions {
   /** Whether a member that joins takes a random place in the order; otherwise it takes the last place. */
   readonly shuffles: boolean;
+  /** Called when another endpoint is in use from now on. */
+  readonly onMoved: (from: string, to: string) => void;
   /** @param onDraining - to be called when the server says that it is about to stop */
   readonly createChannel: (endpoint: string, onDraining: () => void) => LockChannel;
 }
@@ -68,7 +70,7 @@ export class EndpointRing {
       this.#draining = undefined;
     }
     if (this.#current.channel === channel) {
-      this.#current = this.#ranked().find((each) => each.channel !== channel) ?? this.#current;
+      this.#use(this.#ranked().find((each) => each.channel !== channel) ?? this.#current);
     }
   }
 
@@ -132,8 +134,16 @@ export class EndpointRing {
       return;
     }
     const { channel } = this.#current;
-    this.#current = chosen;
+    this.#use(chosen);
     void channel.leave("at leisure");
+  }
+
+  #use(endpoint: Endpoint): void {
+    const before = this.#current;
+    this.#current = endpoint;
+    if (before !== endpoint) {
+      this.#options.onMoved(before.channel.endpoint, endpoint.channel.endpoint);
+    }
   }
 
   #has(url: string): boolean {

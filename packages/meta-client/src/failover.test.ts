@@ -16,6 +16,7 @@ function setUp(): { clock: ManualClock; failover: Failover; tried: string[]; try
     random: () => 0.5,
     coolDown: { initialMs: 1_000, maxMs: 30_000 },
     shuffles: false,
+    onMoved: () => undefined,
     createChannel: (endpoint) => new ScriptedChannel(endpoint, clock),
   });
   const backoff = { initialMs: 50, maxMs: 1_000 };

@@ -50,6 +50,29 @@ describe("marginMs", () => {
 });
 
 describe("Validity", () => {
+  test("is over so long before its end as was asked for, also after a renewal", async () => {
+    const clock = new ManualClock();
+    const startMs = clock.now();
+    const valid = new Validity({ clock, startedAtMs: startMs, ttlMs: 10_000, endMarginMs: 4_000, ranOut });
+    await clock.advance(5_999);
+    valid.ask(10_000);
+    valid.confirm(clock.now(), 10_000);
+    await clock.advance(5_999);
+    expect(valid.signal.aborted).toBe(false);
+    await clock.advance(1);
+    expect(valid.signal.aborted).toBe(true);
+    expect(valid.expiresAtMs).toBe(startMs + 15_999);
+  });
+
+  test("is over a part of its TTL before its end, if that is longer than was asked for", async () => {
+    const clock = new ManualClock();
+    const valid = new Validity({ clock, startedAtMs: clock.now(), ttlMs: 10_000, endMarginMs: 1, ranOut });
+    await clock.advance(9_749);
+    expect(valid.signal.aborted).toBe(false);
+    await clock.advance(1);
+    expect(valid.signal.aborted).toBe(true);
+  });
+
   test("ends one TTL after it began, and the signal aborts a margin before", async () => {
     const { clock, startMs, valid } = validity();
     expect(valid.expiresAtMs).toBe(startMs + 10_000);

@@ -1,4 +1,3 @@
-import { inspect } from "node:util";
 import {
   type ForcedBy,
   type Grant,
@@ -10,7 +9,9 @@ import {
 } from "@metasrv/proto/metasrv/v1";
 import { callAt, type Clock, type Timer } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
+import type { SpanPlace } from "./lock-tracer.js";
 import { type LockLostError, UnexpectedError } from "./meta-errors.js";
+import { inspect } from "./platform.js";
 
 /**
  * What a server tells of a lock that was granted or renewed over a channel: the lock `expired`; somebody else
@@ -107,6 +108,10 @@ export interface Granted {
    * of it is counted.
    */
   readonly grantedAtMs: number;
+  /** The traceparent of the request that gave way to this one, where the server knows it. */
+  readonly unblockedBy?: string | undefined;
+  /** The span of the request; absent without a tracer. */
+  readonly acquiredAt?: SpanPlace | undefined;
 }
 
 /** A server's answer to a request for a lock. */
@@ -145,10 +150,11 @@ const driftOfWait = 0.001;
 const mostOfTtl = 0.25;
 
 /** Reads a grant; parameters as in {@link readOutcome}. */
-export function readGrant({ key, token, ttlMs, waitedMs, floor, limit, parts }: Grant, sentAtMs: number): Granted {
+export function readGrant(grant: Grant, sentAtMs: number): Granted {
+  const { key, token, ttlMs, waitedMs, floor, limit, parts, unblockedBy } = grant;
   const driftMs = Math.min(waitedMs * driftOfWait, Number(ttlMs) * mostOfTtl);
   const grantedAtMs = sentAtMs + waitedMs - driftMs;
-  return { holding: new Holding(key), token, floor, limit, parts, ttlMs: Number(ttlMs), grantedAtMs };
+  return { holding: new Holding(key), token, floor, limit, parts, ttlMs: Number(ttlMs), grantedAtMs, unblockedBy };
 }
 
 const marginPartOfTtl = 0.05;
@@ -164,6 +170,8 @@ export interface ValidityOptions {
   readonly clock: Clock;
   readonly startedAtMs: number;
   readonly ttlMs: number;
+  /** How long before its end it is over, if that is longer than {@link marginMs}. Default: 0. */
+  readonly endMarginMs?: number | undefined;
   /** Makes the reason with which the signal aborts when the validity runs out. */
   readonly ranOut: () => LockLostError;
 }
@@ -179,6 +187,7 @@ export interface ValidityOptions {
 export class Validity {
   readonly #clock: Clock;
   readonly #ranOut: () => LockLostError;
+  readonly #endMarginMs: number;
   readonly #over = new Cancellation();
   #confirmedUntilMs: number;
   #ttlMs: number;
@@ -193,6 +202,7 @@ export class Validity {
   constructor(options: ValidityOptions) {
     this.#clock = options.clock;
     this.#ranOut = options.ranOut;
+    this.#endMarginMs = options.endMarginMs ?? 0;
     this.#confirmedUntilMs = options.startedAtMs + options.ttlMs;
     this.#ttlMs = options.ttlMs;
     this.#arm();
@@ -295,6 +305,7 @@ export class Validity {
 
   /** When the signal aborts. */
   get #endMs(): number {
-    return this.expiresAtMs - marginMs(Math.min(this.#ttlMs, this.#askedTtlMs, this.#doubtfulTtlMs));
+    const marginOfTtlMs = marginMs(Math.min(this.#ttlMs, this.#askedTtlMs, this.#doubtfulTtlMs));
+    return this.expiresAtMs - Math.max(marginOfTtlMs, this.#endMarginMs);
   }
 }

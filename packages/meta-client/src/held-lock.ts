@@ -47,7 +47,7 @@ export interface HeldLock extends AsyncDisposable {
   readonly held: boolean;
   /**
    * Aborts with a `LockLostError` when the lock is known to be lost, and at the latest a margin before
-   * {@link expiresAtMs}: 5 % of the TTL, at most 250 ms. Never aborts once the lock was released.
+   * {@link expiresAtMs}: 5 % of the TTL, at most 250 ms, or `endMarginMs` if that is longer. Never aborts once the lock was released.
    *
    * Reading it looks at the clock, as reading {@link held} and {@link remainingMs} does: after the process was stopped for a
    * while, the code that goes on first may run before the timer that aborts the signal.

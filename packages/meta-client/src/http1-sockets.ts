@@ -1,12 +1,14 @@
 import { Agent as HttpAgent } from "node:http";
-import { Agent as HttpsAgent, type AgentOptions } from "node:https";
+import { Agent as HttpsAgent } from "node:https";
 import { Socket } from "node:net";
 import type { Clock } from "@metasrv/wire";
+import type { TlsSource } from "./tls-options.js";
 
 export interface Http1SocketsOptions {
   /** Whether to use TLS. */
   readonly secure: boolean;
-  readonly tls: AgentOptions | undefined;
+  /** Asked for each connection. */
+  readonly tls: TlsSource;
   readonly clock: Clock;
   readonly connectTimeoutMs: number;
   /** Whether the sockets should keep the process alive. */
@@ -22,7 +24,8 @@ export class Http1Sockets {
   constructor(options: Http1SocketsOptions) {
     this.#options = options;
     this.agent = options.secure
-      ? new HttpsAgent({ ...options.tls, keepAlive: true })
+      ? // A TLS session that is resumed would go on with the certificates of the one before.
+        new HttpsAgent({ keepAlive: true, maxCachedSessions: 0 })
       : new HttpAgent({ keepAlive: true });
     this.#watch(this.agent);
   }
@@ -44,11 +47,17 @@ export class Http1Sockets {
   #watch(agent: HttpAgent): void {
     const createConnection = agent.createConnection.bind(agent);
     agent.createConnection = (options, callback) => {
-      const socket = createConnection(options, callback);
-      if (socket instanceof Socket) {
-        this.#opened(socket);
-      }
-      return socket;
+      this.#options.tls().then(
+        (tls) => {
+          const socket = createConnection({ ...options, ...tls }) as Socket;
+          this.#opened(socket);
+          callback?.(null, socket);
+        },
+        (error: unknown) => {
+          (callback as ((error: unknown) => void) | undefined)?.(error);
+        },
+      );
+      return undefined;
     };
     const reuseSocket = agent.reuseSocket.bind(agent);
     agent.reuseSocket = (socket, request) => {

@@ -1,6 +1,7 @@
-export type { Carrier } from "./carrier.js";
+export type { ClientEvents, Listener, LockEvent } from "./client-events.js";
 export type { MetaClientOptions } from "./client-options.js";
-export type { Protocol, TlsOptions } from "./connection.js";
+export type { Protocol } from "./connection.js";
+export type { RequestHeaders, Token } from "./credentials.js";
 export type { CampaignOptions, Leader, LeadOptions, ObserveOptions, Term } from "./election.js";
 export type { FencingToken, HeldLock, HeldLocks, RenewOutcome } from "./held-lock.js";
 export type { LockName, LockOptions, LockPart, Mode, TryLockOptions } from "./lock-arguments.js";
@@ -15,6 +16,7 @@ export type {
   WatchLockOptions,
   WatchLocksOptions,
 } from "./lock-inspector.js";
+export type { LockSpan, LockTracer, SpanPlace } from "./lock-tracer.js";
 export type { Member } from "./member.js";
 export { MetaClient } from "./meta-client.js";
 export type { EndpointTrouble, ForcedBy, HolderInfo, MetaErrorCode, WaitTimeoutDetails } from "./meta-errors.js";
@@ -25,10 +27,13 @@ export {
   LimitExceededError,
   LockLostError,
   MetaError,
+  PermissionDeniedError,
   SelfDeadlockError,
+  UnauthenticatedError,
   UnavailableError,
   UnexpectedError,
   WaitTimeoutError,
 } from "./meta-errors.js";
-export type { LockRequest, LockResult, UnlockRequest, UnlockResult } from "./original-form.js";
+export type { LockRequest, LockResult, OriginalForm, UnlockRequest, UnlockResult } from "./original-form.js";
 export type { AcquireOptions, Semaphore, SemaphoreOptions, TryAcquireOptions } from "./semaphore.js";
+export type { Pem, TlsOptions } from "./tls-options.js";

@@ -1,6 +1,6 @@
-import { inspect } from "node:util";
 import { LockMode, type LockRequest } from "@metasrv/proto/metasrv/v1";
 import { InvalidArgumentError } from "./meta-errors.js";
+import { Buffer, inspect } from "./platform.js";
 
 // What callers say of a lock: its name, how much of it they want, and how. Each part has its check; the checks that other
 // arguments need as well are at the end.
@@ -125,6 +125,11 @@ export interface AskedLock {
   readonly share: Share;
 }
 
+/** @throws InvalidArgumentError for a name that can name no lock */
+export function askedOf(name: LockName, share: Share): AskedLock {
+  return { name, lock: toWireName(name), share };
+}
+
 /** One of several locks of `lockAll`, if it is not to be held alone. */
 export interface LockPart {
   readonly name: LockName;
@@ -204,6 +209,12 @@ export interface TryLockOptions {
    * no bound.
    */
   readonly maxHoldMs?: number | undefined;
+  /**
+   * How long before the end of the hold `signal` aborts at the latest, in milliseconds, for a holder that takes long to stop.
+   * Needs `ttlMs`, and is half of it at most. From then on, the lock is not renewed any more. Default: 5 % of the TTL, at most
+   * 250.
+   */
+  readonly endMarginMs?: number | undefined;
 }
 
 /** Options of `lock` and `withLock`. */
@@ -224,23 +235,38 @@ export interface CheckedLockOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly keepAlive: boolean | undefined;
   readonly maxHoldMs: number | undefined;
+  readonly endMarginMs: number | undefined;
   readonly share: Share;
 }
 
 /** @throws InvalidArgumentError that names the option and says what it should be */
 export function checkLockOptions(options: unknown): CheckedLockOptions {
   checkObject("options", options, "an object such as { ttlMs: 5000 }");
-  const { ttlMs, waitMs, signal, owner, labels, keepAlive, maxHoldMs, mode } = options as Record<string, unknown>;
+  const { ttlMs, waitMs, signal, owner, labels, keepAlive, maxHoldMs, endMarginMs, mode } = options as Record<
+    string,
+    unknown
+  >;
+  const checkedTtlMs = checkDurationMs("ttlMs", ttlMs, 1);
   return {
-    ttlMs: checkDurationMs("ttlMs", ttlMs, 1),
+    ttlMs: checkedTtlMs,
     waitMs: checkDurationMs("waitMs", waitMs, 0),
     signal: checkSignal("signal", signal),
     owner: checkText("owner", owner),
     labels: checkLabels(labels),
     keepAlive: checkBoolean("keepAlive", keepAlive),
     maxHoldMs: checkDurationMs("maxHoldMs", maxHoldMs, 1),
+    endMarginMs: checkEndMargin(endMarginMs, checkedTtlMs),
     share: checkMode(mode),
   };
+}
+
+// A lock is renewed when a third of its TTL has passed. Half of it leaves time for a renewal to be asked for again.
+function checkEndMargin(endMarginMs: unknown, ttlMs: number | undefined): number | undefined {
+  const checked = checkDurationMs("endMarginMs", endMarginMs, 0);
+  if (checked !== undefined && (ttlMs === undefined || checked > ttlMs / 2)) {
+    throw invalid("endMarginMs", "half of ttlMs at most, which must be given too", checked);
+  }
+  return checked;
 }
 
 /** As {@link checkLockOptions}, for a request that never waits. */
@@ -318,4 +344,19 @@ export function checkObject(argument: string, value: unknown, expected: string):
   if (typeof value !== "object" || value === null) {
     throw invalid(argument, expected, value);
   }
+}
+
+/** The last two arguments of `withLock` and its kin, of which the first may be left out. */
+export function optionsAndBody<O extends object, B>(
+  rest: readonly [body: B] | readonly [options: O | undefined, body: B],
+): readonly [options: Partial<O>, body: B] {
+  return rest.length === 1 ? [{}, rest[0]] : [rest[0] ?? {}, rest[1]];
+}
+
+/** @throws InvalidArgumentError if there is a mode where none is allowed */
+export function withoutMode<T extends object>(options: T): T {
+  if ("mode" in options && options.mode !== undefined) {
+    throw invalid("mode", "absent: each lock has its own, and a semaphore has none", options.mode);
+  }
+  return options;
 }

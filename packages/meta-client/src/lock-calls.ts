@@ -5,12 +5,13 @@ import type { Call, Failover } from "./failover.js";
 import type { Granted, Holding, LockOutcome, Renewed } from "./grant.js";
 import { type AskedLock, describeLocks, exclusive } from "./lock-arguments.js";
 import { EndpointFailure, type Inspecting, type LockChannel } from "./lock-channel.js";
+import type { LockTraces, TracedAsk } from "./lock-traces.js";
 import type { Member } from "./member.js";
 import { ClosedError, LockLostError, WaitTimeoutError } from "./meta-errors.js";
 import type { Timing } from "./timing.js";
 
 /** What is asked of a lock. */
-export interface LockAsk {
+export interface LockAsk extends TracedAsk {
   /** One, or several that are asked for at once. */
   readonly locks: readonly AskedLock[];
   /** Absent: the server's default. */
@@ -32,6 +33,10 @@ export interface CallParts {
   readonly failover: Failover;
   readonly timing: Timing;
   readonly unavailableAfterMs: number;
+  /** Called with each call. */
+  readonly onCall: () => void;
+  /** Absent: there are no spans. */
+  readonly traces?: LockTraces | undefined;
 }
 
 /** A held lock, as calls about it need it. */
@@ -124,6 +129,7 @@ export class LockCalls {
    * @throws UnavailableError when the outcome is still not known after `patienceMs`
    */
   async unlock(held: HeldKey, patienceMs = this.#parts.unavailableAfterMs): Promise<boolean> {
+    this.#parts.onCall();
     const scope = new CallScope();
     this.#unlocks.add(scope);
     let maybeReleased = false;
@@ -259,7 +265,12 @@ export class LockCalls {
     }
   }
 
-  async #ask(ask: LockAsk): Promise<LockOutcome> {
+  #ask(ask: LockAsk): Promise<LockOutcome> {
+    const { traces } = this.#parts;
+    return traces === undefined ? this.#askUntraced(ask) : traces.acquire(ask, (traced) => this.#askUntraced(traced));
+  }
+
+  async #askUntraced(ask: LockAsk): Promise<LockOutcome> {
     ask.signal?.throwIfAborted();
     const scope = this.#openAsk().followSignal(ask.signal);
     try {
@@ -303,6 +314,9 @@ export class LockCalls {
           within: ask.within as HeldLockMessage[],
           value: ask.value,
         };
+        if (ask.traceparent !== undefined) {
+          request.traceparent = ask.traceparent;
+        }
         // The rest of the wait. Within the slack it is 0, which still finds out whether an earlier attempt was granted.
         if (ask.waitMs !== undefined) {
           request.waitMs = BigInt(Math.max(0, Math.ceil(startedAtMs + ask.waitMs - clock.now())));
@@ -336,6 +350,7 @@ export class LockCalls {
     if (this.#closed) {
       throw new ClosedError();
     }
+    this.#parts.onCall();
     const scope = new CallScope();
     this.#asks.add(scope);
     return scope;

@@ -1,14 +1,38 @@
 import type { Client } from "@connectrpc/connect";
 import type { AdminService, InspectService, LockRequest } from "@metasrv/proto/metasrv/v1";
 import type { Cancellation } from "./cancellation.js";
+import type { ClientEvents } from "./client-events.js";
 import type { Holding, LockOutcome, Renewed } from "./grant.js";
 import type { Member } from "./member.js";
 
 /** The calls of operators. */
 export type Inspections = Client<typeof InspectService> & Client<typeof AdminService>;
 
+/** What a call goes out with. */
+export interface CallSetup {
+  readonly signal: AbortSignal;
+  readonly headers: Record<string, string>;
+}
+
 /** Makes one of them. */
-export type Inspecting<T> = (inspections: Inspections, options: { readonly signal: AbortSignal }) => T;
+export type Inspecting<T> = (inspections: Inspections, options: CallSetup) => T;
+
+/** Told how it goes with an endpoint. */
+export interface ChannelListener {
+  /** A session has begun. */
+  onConnected(event: ClientEvents["connected"]): void;
+  /** A session that had begun is over. */
+  onDisconnected(reason: string): void;
+  /** The server says that it is about to stop. */
+  onDraining(): void;
+}
+
+/** Listens to nothing. */
+export const silent: ChannelListener = {
+  onConnected: () => undefined,
+  onDisconnected: () => undefined,
+  onDraining: () => undefined,
+};
 
 /**
  * The way to one endpoint: the seam between what calls mean and how they travel. It asks each request once. The layers

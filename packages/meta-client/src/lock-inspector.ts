@@ -16,6 +16,7 @@ import {
   type TicketInfo,
 } from "./lock-info.js";
 import { UnexpectedError } from "./meta-errors.js";
+import { Buffer } from "./platform.js";
 
 /** Options of {@link LockInspector.get}. */
 export interface GetLockOptions {

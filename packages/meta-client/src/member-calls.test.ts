@@ -7,7 +7,7 @@ import { type ClusterService, MemberRole } from "@metasrv/proto/metasrv/v1";
 import { Cancellation } from "./cancellation.js";
 import { checkClientOptions } from "./client-options.js";
 import { systemParts } from "./client-parts.js";
-import { EndpointFailure, type LockChannel } from "./lock-channel.js";
+import { EndpointFailure, type LockChannel, silent } from "./lock-channel.js";
 import type { Member } from "./member.js";
 import { UnexpectedError } from "./meta-errors.js";
 import { http1LockServer, lockServer } from "./testing/http2-server.js";
@@ -42,7 +42,7 @@ async function channelTo(
   const running = await server({}, cluster);
   const endpoint = `http://${running.authority}`;
   const config = checkClientOptions({ endpoints: [endpoint] });
-  const channel = systemParts.createChannel(endpoint, config, systemParts, () => undefined);
+  const channel = systemParts.createChannel(endpoint, config, systemParts, silent);
   opened.push(running, { [Symbol.asyncDispose]: () => channel.close(0) });
   return channel;
 }

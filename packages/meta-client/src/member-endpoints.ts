@@ -15,7 +15,12 @@ export interface MemberEndpointsOptions {
    * gets its share.
    */
   readonly spread: boolean;
-  /** Asks the server at a URL for its members. */
+  /** Whether the client may say to a server at that URL who it is. */
+  readonly mayGoTo: (url: URL) => boolean;
+  /**
+   * Asks the server at a URL for its members, without saying who the client is: until it is known to be of the cluster, it
+   * must not get a token.
+   */
   readonly ask: (endpoint: string, scope: Cancellation) => Promise<readonly Member[]>;
   readonly attemptTimeoutMs: number;
   /** Pauses between attempts to reach a member. */
@@ -46,7 +51,7 @@ export class MemberEndpoints {
     const ids = new Map<string, string>();
     for (const { id, address } of members) {
       const url = memberUrl(address, toldBy);
-      if (url !== undefined) {
+      if (url !== undefined && this.#options.mayGoTo(url)) {
         ids.set(this.#givenByHost.get(url.host) ?? url.origin, id);
       }
     }

@@ -1,8 +1,7 @@
-import { Roster } from "@metasrv/wire";
 import { Cancellation, sleep } from "./cancellation.js";
-import { checkClientOptions, type ClientConfig, type MetaClientOptions } from "./client-options.js";
+import { type ClientEvents, EventListeners, type Listener } from "./client-events.js";
+import { checkClientOptions, type MetaClientOptions } from "./client-options.js";
 import { type ClientParts, systemParts } from "./client-parts.js";
-import { Discovery } from "./discovery.js";
 import {
   type CampaignOptions,
   Elections,
@@ -11,38 +10,39 @@ import {
   type ObserveOptions,
   type Term,
 } from "./election.js";
-import { EndpointRing, shuffled } from "./endpoint-ring.js";
-import { Failover } from "./failover.js";
-import { type Granted, Holding } from "./grant.js";
+import { Endpoints } from "./endpoints.js";
+import { Holding } from "./grant.js";
 import type { HeldLock, HeldLocks } from "./held-lock.js";
 import {
-  type AskedLock,
-  type CheckedLockOptions,
-  checkLimit,
+  askedOf,
   checkLockOptions,
-  checkObject,
   checkParts,
-  checkPermits,
   checkTryLockOptions,
   exclusive,
-  invalid,
   type LockName,
   type LockOptions,
   type LockPart,
-  type Share,
-  toWireName,
+  optionsAndBody,
   type TryLockOptions,
+  withoutMode,
 } from "./lock-arguments.js";
-import { type LockAsk, LockCalls } from "./lock-calls.js";
-import type { LockChannel } from "./lock-channel.js";
-import { LockHandle } from "./lock-handle.js";
+import { LockCalls } from "./lock-calls.js";
 import { LockInspector } from "./lock-inspector.js";
+import { LockTraces } from "./lock-traces.js";
+import { Locker } from "./locker.js";
 import type { Member } from "./member.js";
 import { ClosedError } from "./meta-errors.js";
 import { Nesting } from "./nesting.js";
-import type { LockRequest, LockResult, UnlockRequest, UnlockResult } from "./original-form.js";
-import { checkLockRequest, checkUnlockRequest } from "./original-form.js";
-import type { AcquireOptions, Semaphore, SemaphoreOptions, TryAcquireOptions } from "./semaphore.js";
+import {
+  checkLockRequest,
+  checkUnlockRequest,
+  type LockRequest,
+  type LockResult,
+  type OriginalForm,
+  type UnlockRequest,
+  type UnlockResult,
+} from "./original-form.js";
+import { createSemaphore, type Semaphore, type SemaphoreOptions } from "./semaphore.js";
 
 /**
  * A client of the locks of a metasrv cluster.
@@ -50,15 +50,13 @@ import type { AcquireOptions, Semaphore, SemaphoreOptions, TryAcquireOptions } f
  * It uses one endpoint until that fails, then another. A request that waits keeps its place in the queue, and a held
  * lock stays held. Its connections and timers do not keep the process alive, except while a call is pending.
  */
-export class MetaClient implements AsyncDisposable {
-  readonly #config: ClientConfig;
+export class MetaClient implements AsyncDisposable, OriginalForm {
   readonly #parts: ClientParts;
-  readonly #ring: EndpointRing;
-  readonly #discovery: Discovery | undefined;
-  #discovers = false;
+  readonly #events = new EventListeners();
+  readonly #endpoints: Endpoints;
   readonly #calls: LockCalls;
-  readonly #held = new Roster<LockHandle>();
   readonly #nesting: Nesting | undefined;
+  readonly #locker: Locker;
   readonly #elections: Elections;
   /** Shows which locks there are, who holds them and who waits. */
   readonly locks: LockInspector;
@@ -76,43 +74,47 @@ export class MetaClient implements AsyncDisposable {
   constructor(options: MetaClientOptions, parts: Partial<ClientParts> = {}) {
     const config = checkClientOptions(options);
     const all = { ...systemParts, ...parts };
-    const { clock, timing } = all;
-    this.#config = config;
+    const { clock, random, timing } = all;
     this.#parts = all;
-    const random = config.firstEndpoint === "random";
-    const createChannel = (endpoint: string, onDraining = (): void => undefined): LockChannel =>
-      all.createChannel(endpoint, config, all, onDraining);
-    // The order is random, so that the clients of a server that fails spread over all others.
-    this.#ring = new EndpointRing(random ? shuffled(config.endpoints, all.random) : config.endpoints, {
+    this.#endpoints = new Endpoints(config, all, this.#events);
+    const traces = config.tracer && new LockTraces(config.tracer, config.traceNames);
+    this.#calls = new LockCalls({
       clock,
-      random: all.random,
-      coolDown: timing.coolDown,
-      shuffles: random,
-      createChannel,
+      timing,
+      failover: this.#endpoints.failover,
+      unavailableAfterMs: config.unavailableAfterMs,
+      traces,
+      onCall: () => {
+        this.#endpoints.discover();
+      },
     });
-    if (config.discover) {
-      this.#discovery = new Discovery({
-        clock,
-        timing,
-        random: all.random,
-        ring: this.#ring,
-        given: config.endpoints,
-        spread: random,
-        createChannel,
-      });
-    }
-    const deadPeerMs = timing.connectTimeoutMs + timing.pingIntervalMs + timing.pingTimeoutMs;
-    const failover = new Failover({ clock, ring: this.#ring, backoff: timing.backoff, deadPeerMs });
-    this.#calls = new LockCalls({ clock, failover, timing, unavailableAfterMs: config.unavailableAfterMs });
-    this.locks = new LockInspector(this.#calls, config.owner);
     this.#nesting = config.trackNesting ? new Nesting() : undefined;
+    this.#locker = new Locker({
+      config,
+      clock,
+      calls: this.#calls,
+      events: this.#events,
+      nesting: this.#nesting,
+      traces,
+    });
+    this.locks = new LockInspector(this.#calls, config.owner);
     this.#elections = new Elections({
       clock,
-      random: all.random,
+      random,
       inspector: this.locks,
-      acquire: (name, options, value) => this.#acquire([askedOf(name, options.share)], options, value),
+      acquire: (name, options, value) => this.#locker.acquire([askedOf(name, options.share)], options, value),
       run: (handle, place, body) => (this.#nesting === undefined ? body() : this.#nesting.run(handle, place, body)),
     });
+  }
+
+  /**
+   * From now on, the listener is told of that event, in a turn of its own: an error that it throws is nobody's but its own.
+   *
+   * @returns ends that
+   * @throws InvalidArgumentError for what is no event or no function
+   */
+  on<K extends keyof ClientEvents>(event: K, listener: Listener<K>): () => void {
+    return this.#events.on(event, listener);
   }
 
   /**
@@ -133,7 +135,7 @@ export class MetaClient implements AsyncDisposable {
       return this.#lockPlainly(target);
     }
     const checked = checkLockOptions(options);
-    return this.#acquire([askedOf(target, checked.share)], checked);
+    return this.#locker.acquire([askedOf(target, checked.share)], checked);
   }
 
   /**
@@ -143,7 +145,7 @@ export class MetaClient implements AsyncDisposable {
    */
   async tryLock(name: LockName, options: TryLockOptions = {}): Promise<HeldLock | null> {
     const checked = checkTryLockOptions(options);
-    return this.#tryAcquire([askedOf(name, checked.share)], checked);
+    return this.#locker.tryAcquire([askedOf(name, checked.share)], checked);
   }
 
   /**
@@ -164,7 +166,7 @@ export class MetaClient implements AsyncDisposable {
       | [options: LockOptions | undefined, body: (lock: HeldLock) => Promise<T> | T]
   ): Promise<T> {
     const [options, body] = optionsAndBody(rest);
-    return this.#with(() => {
+    return this.#locker.with(() => {
       const checked = checkLockOptions(options);
       return [[askedOf(name, checked.share)], checked];
     }, body);
@@ -178,7 +180,7 @@ export class MetaClient implements AsyncDisposable {
    * @throws as {@link lock}
    */
   async lockAll(locks: readonly (LockName | LockPart)[], options: Omit<LockOptions, "mode"> = {}): Promise<HeldLocks> {
-    return this.#acquire(checkParts(locks), checkLockOptions(withoutMode(options)));
+    return this.#locker.acquire(checkParts(locks), checkLockOptions(withoutMode(options)));
   }
 
   /**
@@ -190,7 +192,7 @@ export class MetaClient implements AsyncDisposable {
     locks: readonly (LockName | LockPart)[],
     options: Omit<TryLockOptions, "mode"> = {},
   ): Promise<HeldLocks | null> {
-    return this.#tryAcquire(checkParts(locks), checkTryLockOptions(withoutMode(options)));
+    return this.#locker.tryAcquire(checkParts(locks), checkTryLockOptions(withoutMode(options)));
   }
 
   /**
@@ -211,7 +213,7 @@ export class MetaClient implements AsyncDisposable {
       | [options: Omit<LockOptions, "mode"> | undefined, body: (locks: HeldLocks) => Promise<T> | T]
   ): Promise<T> {
     const [options, body] = optionsAndBody(rest);
-    return this.#with(() => [checkParts(locks), checkLockOptions(withoutMode(options))], body);
+    return this.#locker.with(() => [checkParts(locks), checkLockOptions(withoutMode(options))], body);
   }
 
   /**
@@ -276,25 +278,7 @@ export class MetaClient implements AsyncDisposable {
    * @throws InvalidArgumentError for a bad name or limit
    */
   semaphore(name: LockName, options: SemaphoreOptions): Semaphore {
-    checkObject("options", options, "an object such as { limit: 10 }");
-    toWireName(name);
-    const limit = checkLimit(options.limit);
-    const check = (given: AcquireOptions | TryAcquireOptions, checked: CheckedLockOptions): Asked => {
-      withoutMode(given);
-      return [[askedOf(name, checkPermits(given.permits, limit))], checked];
-    };
-    return {
-      acquire: async (given = {}) => this.#acquire(...check(given, checkLockOptions(given))),
-      tryAcquire: async (given = {}) => this.#tryAcquire(...check(given, checkTryLockOptions(given))),
-      withPermits: async <T>(
-        ...rest:
-          | [body: (lock: HeldLock) => Promise<T> | T]
-          | [options: AcquireOptions | undefined, body: (lock: HeldLock) => Promise<T> | T]
-      ): Promise<T> => {
-        const [given, body] = optionsAndBody(rest);
-        return this.#with(() => check(given, checkLockOptions(given)), body);
-      },
-    };
+    return createSemaphore(name, options, this.#locker);
   }
 
   /**
@@ -307,7 +291,6 @@ export class MetaClient implements AsyncDisposable {
     if (this.#closing !== undefined) {
       throw new ClosedError();
     }
-    this.#discover();
     return { released: await this.#calls.unlock({ holding: new Holding(key), described: "the lock of a key" }) };
   }
 
@@ -317,7 +300,6 @@ export class MetaClient implements AsyncDisposable {
    * @throws UnavailableError, ClosedError; UnexpectedError when the server is older than this client
    */
   members(): Promise<readonly Member[]> {
-    this.#discover();
     return this.#calls.members();
   }
 
@@ -335,131 +317,22 @@ export class MetaClient implements AsyncDisposable {
     return this.close();
   }
 
-  async #acquire(
-    locks: readonly AskedLock[],
-    options: CheckedLockOptions,
-    value: Uint8Array = noBytes,
-  ): Promise<LockHandle> {
-    if (options.waitMs === undefined) {
-      this.#nesting?.check(locks);
-    }
-    return this.#hold(locks, await this.#calls.acquire(this.#ask(locks, options, value)), options);
-  }
-
-  async #tryAcquire(locks: readonly AskedLock[], options: CheckedLockOptions): Promise<LockHandle | null> {
-    const grant = await this.#calls.tryAcquire(this.#ask(locks, { ...options, waitMs: 0 }));
-    return grant === null ? null : this.#hold(locks, grant, options);
-  }
-
-  async #with<T>(check: () => Asked, body: (lock: LockHandle) => Promise<T> | T): Promise<T> {
-    if (typeof body !== "function") {
-      throw invalid("body", "a function that is called with the lock", body);
-    }
-    const place = this.#nesting === undefined ? undefined : new Error("the lock was asked for here");
-    const [locks, options] = check();
-    const lock = await this.#acquire(locks, options);
-    try {
-      const run = () => body(lock);
-      return await (place === undefined || this.#nesting === undefined ? run() : this.#nesting.run(lock, place, run));
-    } finally {
-      await lock[Symbol.asyncDispose]();
-    }
-  }
-
   async #close(): Promise<void> {
     const { clock, timing } = this.#parts;
-    this.#discovery?.stop();
+    this.#endpoints.stopDiscovery();
     this.#calls.stopAsking();
-    for (const handle of this.#held.all()) {
-      void handle.abandon();
-    }
+    this.#locker.close();
     const untilMs = clock.now() + timing.closeReleaseMs;
     const bound = new Cancellation();
     const timeUp = sleep(clock, timing.closeReleaseMs, bound).catch(() => undefined);
     await Promise.race([this.#calls.unlocked(), timeUp]);
     bound.cancel(undefined);
     this.#calls.stopUnlocking();
-    await this.#ring.close(Math.max(untilMs - clock.now(), 0));
+    await this.#endpoints.close(Math.max(untilMs - clock.now(), 0));
   }
 
   async #lockPlainly(request: LockRequest): Promise<LockResult> {
     const { name, ttlMs } = checkLockRequest(request);
-    const { holding } = await this.#calls.acquire(this.#ask([askedOf(name, exclusive)], { ttlMs }));
-    return { key: holding.key };
+    return { key: await this.#locker.acquirePlainly(askedOf(name, exclusive), ttlMs) };
   }
-
-  /** Follows the members from the first call on, so that a client that is not used does no I/O. */
-  #discover(): void {
-    if (!this.#discovers) {
-      this.#discovers = true;
-      this.#discovery?.start();
-    }
-  }
-
-  #ask(
-    locks: readonly AskedLock[],
-    options: Partial<CheckedLockOptions> & Pick<CheckedLockOptions, "ttlMs">,
-    value: Uint8Array = noBytes,
-  ): LockAsk {
-    this.#discover();
-    return {
-      locks,
-      ttlMs: options.ttlMs,
-      waitMs: options.waitMs,
-      owner: options.owner ?? this.#config.owner,
-      labels: options.labels ?? {},
-      value,
-      // Who bounds its wait does not wait for ever, whatever it holds.
-      within: options.waitMs === undefined && this.#nesting !== undefined ? this.#nesting.within() : noneHeld,
-      signal: options.signal,
-    };
-  }
-
-  #hold(locks: readonly AskedLock[], grant: Granted, options: CheckedLockOptions): LockHandle {
-    const handle = new LockHandle({
-      locks,
-      grant,
-      keepAlive: options.keepAlive ?? true,
-      maxHoldMs: options.maxHoldMs,
-      clock: this.#parts.clock,
-      calls: this.#calls,
-      unavailableAfterMs: this.#config.unavailableAfterMs,
-      onOver: (over) => {
-        this.#held.delete(over);
-      },
-    });
-    this.#held.add(handle);
-    grant.holding.listen(handle);
-    if (this.#closing === undefined) {
-      return handle;
-    }
-    // The client was closed after the grant arrived.
-    void handle.abandon();
-    throw new ClosedError();
-  }
-}
-
-/** What is asked for, and how. */
-type Asked = readonly [readonly AskedLock[], CheckedLockOptions];
-
-const noBytes = new Uint8Array();
-const noneHeld: LockAsk["within"] = [];
-
-function askedOf(name: LockName, share: Share): AskedLock {
-  return { name, lock: toWireName(name), share };
-}
-
-/** The last two arguments of `withLock` and its kin, of which the first may be left out. */
-function optionsAndBody<O extends object, B>(
-  rest: readonly [body: B] | readonly [options: O | undefined, body: B],
-): readonly [options: Partial<O>, body: B] {
-  return rest.length === 1 ? [{}, rest[0]] : [rest[0] ?? {}, rest[1]];
-}
-
-/** @throws InvalidArgumentError if there is a mode where none is allowed */
-function withoutMode<T extends object>(options: T): T {
-  if ("mode" in options && options.mode !== undefined) {
-    throw invalid("mode", "absent: each lock has its own, and a semaphore has none", options.mode);
-  }
-  return options;
 }

@@ -5,6 +5,8 @@ export type MetaErrorCode =
   | "UNAVAILABLE"
   | "INVALID_ARGUMENT"
   | "LIMIT_EXCEEDED"
+  | "UNAUTHENTICATED"
+  | "PERMISSION_DENIED"
   | "SELF_DEADLOCK"
   | "LEADER_STUCK"
   | "CLOSED"
@@ -163,6 +165,20 @@ export class LimitExceededError extends MetaError {
   override readonly name = "LimitExceededError";
   static readonly code = "LIMIT_EXCEEDED";
   readonly code = "LIMIT_EXCEEDED";
+}
+
+/** The server does not accept who this client says it is: its token or certificate is missing, wrong or out of date. */
+export class UnauthenticatedError extends MetaError {
+  override readonly name = "UnauthenticatedError";
+  static readonly code = "UNAUTHENTICATED";
+  readonly code = "UNAUTHENTICATED";
+}
+
+/** The server knows who this client is, and does not allow it what it asked for. Nothing was changed. */
+export class PermissionDeniedError extends MetaError {
+  override readonly name = "PermissionDeniedError";
+  static readonly code = "PERMISSION_DENIED";
+  readonly code = "PERMISSION_DENIED";
 }
 
 /** The client was closed before the call was answered. */

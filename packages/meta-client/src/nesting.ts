@@ -1,10 +1,9 @@
-import { AsyncLocalStorage } from "node:async_hooks";
-import { fileURLToPath } from "node:url";
 import type { HeldLock as HeldLockMessage } from "@metasrv/proto/metasrv/v1";
 import type { AskedLock, LockName } from "./lock-arguments.js";
 import { describeLocks, toWireName } from "./lock-arguments.js";
 import type { LockHandle } from "./lock-handle.js";
 import { SelfDeadlockError } from "./meta-errors.js";
+import { AsyncLocalStorage, fileURLToPath } from "./platform.js";
 
 /** A lock that the code which runs now holds, with all that it holds besides. */
 interface Nested {
@@ -81,11 +80,16 @@ export class Nesting {
 }
 
 /** Where locks are asked for in this package. */
-const ownFiles = ["./meta-client.", "./election."].map((file) => new URL(file, import.meta.url));
+const ownFiles = ["./meta-client.", "./locker.", "./semaphore.", "./election."];
 
 /** The lines of a stack, without those of this package. */
 function stackOf({ stack = "" }: Error): string {
-  const own = ownFiles.flatMap((file) => [file.href, fileURLToPath(file)]);
+  // In a bundle of CommonJS, modules have no URLs. Nothing is left out there.
+  const here = import.meta.url as string | undefined;
+  const own = ownFiles.flatMap((file) => {
+    const url = here === undefined ? undefined : new URL(file, here);
+    return url === undefined ? [] : [url.href, fileURLToPath(url)];
+  });
   const lines = stack.split("\n").slice(1);
   return `\n${lines.filter((line) => !own.some((file) => line.includes(file))).join("\n")}`;
 }

@@ -1,6 +1,14 @@
 import { checkObject, invalid, type LockName } from "./lock-arguments.js";
 import { InvalidArgumentError } from "./meta-errors.js";
 
+/** The original form of locks, apart from handles: a lock is a key, is never renewed, and nothing tells when it is over. */
+export interface OriginalForm {
+  /** Waits for a lock that is held for `expireSecs`. */
+  lock(request: LockRequest): Promise<LockResult>;
+  /** Releases the lock that `key` holds. */
+  unlock(request: UnlockRequest): Promise<UnlockResult>;
+}
+
 /** A request in the original form. */
 export interface LockRequest {
   readonly name: LockName;

@@ -1,5 +1,20 @@
 import type { HeldLock } from "./held-lock.js";
-import type { LockOptions, TryLockOptions } from "./lock-arguments.js";
+import {
+  askedOf,
+  type CheckedLockOptions,
+  checkLimit,
+  checkLockOptions,
+  checkObject,
+  checkPermits,
+  checkTryLockOptions,
+  type LockName,
+  type LockOptions,
+  optionsAndBody,
+  toWireName,
+  type TryLockOptions,
+  withoutMode,
+} from "./lock-arguments.js";
+import type { Asked, Locker } from "./locker.js";
 
 /** How many permits a semaphore has. */
 export interface SemaphoreOptions {
@@ -37,4 +52,27 @@ export interface Semaphore {
   /** Runs `body` while holding permits; as `MetaClient.withLock`. */
   withPermits<T>(body: (lock: HeldLock) => Promise<T> | T): Promise<T>;
   withPermits<T>(options: AcquireOptions | undefined, body: (lock: HeldLock) => Promise<T> | T): Promise<T>;
+}
+
+/** @throws InvalidArgumentError for a bad name or limit */
+export function createSemaphore(name: LockName, options: SemaphoreOptions, locker: Locker): Semaphore {
+  checkObject("options", options, "an object such as { limit: 10 }");
+  toWireName(name);
+  const limit = checkLimit(options.limit);
+  const check = (given: AcquireOptions | TryAcquireOptions, checked: CheckedLockOptions): Asked => {
+    withoutMode(given);
+    return [[askedOf(name, checkPermits(given.permits, limit))], checked];
+  };
+  return {
+    acquire: async (given = {}) => locker.acquire(...check(given, checkLockOptions(given))),
+    tryAcquire: async (given = {}) => locker.tryAcquire(...check(given, checkTryLockOptions(given))),
+    withPermits: async <T>(
+      ...rest:
+        | [body: (lock: HeldLock) => Promise<T> | T]
+        | [options: AcquireOptions | undefined, body: (lock: HeldLock) => Promise<T> | T]
+    ): Promise<T> => {
+      const [given, body] = optionsAndBody(rest);
+      return locker.with(() => check(given, checkLockOptions(given)), body);
+    },
+  };
 }

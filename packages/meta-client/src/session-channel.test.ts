@@ -4,20 +4,21 @@ import type { LockService } from "@metasrv/proto/metasrv/v1";
 import { backgroundClock } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
 import { Connection, type Protocol } from "./connection.js";
-import { EndpointFailure } from "./lock-channel.js";
+import { Credentials } from "./credentials.js";
+import { EndpointFailure, silent } from "./lock-channel.js";
 import { UnexpectedError } from "./meta-errors.js";
 import { SessionChannel, type SessionChannelOptions } from "./session-channel.js";
 import { lockServer, silentServer, type TestServer } from "./testing/http2-server.js";
 import { grantEvent, lockRequest, ScriptedSessions } from "./testing/scripted-session.js";
 import { defaultTiming } from "./timing.js";
+import { checkTls } from "./tls-options.js";
 
 const noEnd = new Cancellation();
 const defaults = {
   ...defaultTiming,
   openTimeoutMs: 10_000,
   leaveTimeoutMs: 10_000,
-  onDraining: () => undefined,
-  onCarrier: () => undefined,
+  listener: silent,
 };
 const failureOf = (promise: Promise<unknown>): Promise<unknown> => promise.catch((error: unknown) => error);
 
@@ -32,7 +33,8 @@ async function withChannel(
   const connection = new Connection({
     endpoint,
     protocol: options.protocol ?? "connect",
-    tls: undefined,
+    tls: checkTls(undefined),
+    credentials: new Credentials(),
     clock: backgroundClock,
     connectTimeoutMs: 20_000,
     pingIntervalMs: 20_000,

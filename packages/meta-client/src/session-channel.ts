@@ -123,7 +123,7 @@ export class SessionChannel implements LockChannel {
     const stream = await this.#opener.open();
     this.#stream = stream;
     if (stream.draining) {
-      this.#options.onDraining();
+      this.#options.listener.onDraining();
     }
     return stream;
   }

@@ -2,13 +2,15 @@ import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@conn
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { ErrorDetailSchema, type LockService, Reason } from "@metasrv/proto/metasrv/v1";
 import { backgroundClock } from "@metasrv/wire";
-import type { Carrier } from "./carrier.js";
+import type { ClientEvents } from "./client-events.js";
 import { Connection } from "./connection.js";
+import { Credentials } from "./credentials.js";
 import { SessionOpener } from "./session-opener.js";
 import type { SessionStream } from "./session-stream.js";
 import { http1LockServer, lockServer, silentServer, streamServer, type TestServer } from "./testing/http2-server.js";
 import { Inbox } from "./testing/inbox.js";
 import { defaultTiming } from "./timing.js";
+import { checkTls } from "./tls-options.js";
 
 type Service = Partial<ServiceImpl<typeof LockService>>;
 
@@ -69,10 +71,11 @@ async function openerTo(starting: Promise<TestServer>, options: { readonly openT
     ...defaultTiming,
     endpoint,
     protocol: "connect",
-    tls: undefined,
+    tls: checkTls(undefined),
+    credentials: new Credentials(),
     clock: backgroundClock,
   });
-  const told: Carrier[] = [];
+  const told: ClientEvents["connected"][] = [];
   const opener = new SessionOpener({
     ...defaultTiming,
     endpoint,
@@ -80,8 +83,11 @@ async function openerTo(starting: Promise<TestServer>, options: { readonly openT
     clock: backgroundClock,
     openTimeoutMs: 10_000,
     carrierPatienceMs: patienceMs,
-    onDraining: () => undefined,
-    onCarrier: (carrier) => told.push(carrier),
+    listener: {
+      onConnected: (event) => told.push(event),
+      onDisconnected: () => undefined,
+      onDraining: () => undefined,
+    },
     ...options,
   });
   opened.push(server, {
@@ -209,7 +215,7 @@ describe("what was found out", () => {
   test.each([
     ["HTTP/1.1", (service: Service) => http1LockServer(service)],
     ["HTTP/2", (service: Service) => lockServer({ ...service, session: unimplemented })],
-  ])("is remembered, and told once: Attach over %s", async (_, serve) => {
+  ])("is remembered, and told with each session: Attach over %s", async (_, serve) => {
     const { service, came, endAll } = sessions();
     const { opener, told } = await openerTo(serve(service));
     for (let n = 0; n < 3; n++) {
@@ -218,7 +224,7 @@ describe("what was found out", () => {
       await broken(stream);
     }
     expect(came).toEqual(["attach", "attach", "attach"]);
-    expect(told).toHaveLength(1);
+    expect(told).toEqual([told[0], told[0], told[0]]);
   });
 
   test("is forgotten when it opens no session any more", async () => {

@@ -1,10 +1,11 @@
-import { ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorDetailSchema } from "@metasrv/proto/metasrv/v1";
 import type { BackoffOptions, Clock } from "@metasrv/wire";
 import { openAttachWire } from "./attach-wire.js";
 import { Cancellation } from "./cancellation.js";
-import { type Carrier, type CarrierKind, describeCarrier, showsHttp1 } from "./carrier.js";
+import { type CarrierKind, describeCarrier, showsHttp1 } from "./carrier.js";
 import type { Connection } from "./connection.js";
+import type { ChannelListener } from "./lock-channel.js";
 import { SessionStream } from "./session-stream.js";
 import { openSessionWire } from "./session-wire.js";
 
@@ -20,10 +21,7 @@ export interface SessionOpenerOptions {
   readonly sendTimeoutMs: number;
   /** Pauses before a Send is repeated that failed. */
   readonly backoff: BackoffOptions;
-  /** Called when the server is about to stop. */
-  readonly onDraining: () => void;
-  /** Called when it was found out how the endpoint is reached, and again when that has changed. */
-  readonly onCarrier: (carrier: Carrier) => void;
+  readonly listener: ChannelListener;
 }
 
 const passes = "HTTP/2 goes all the way";
@@ -34,17 +32,26 @@ const passes = "HTTP/2 goes all the way";
  */
 export class SessionOpener {
   readonly #options: SessionOpenerOptions;
-  /** The carrier that opened the last session. */
-  #known: CarrierKind | undefined;
-  /** What was told of last. */
-  #told: CarrierKind | undefined;
+  /** The carrier that opened the last session, and why it was that. */
+  #known: { readonly kind: CarrierKind; readonly why: string } | undefined;
 
   constructor(options: SessionOpenerOptions) {
     this.#options = options;
   }
 
-  /** @throws what opening it failed with */
+  /** @throws what opening it failed with, the second time if the server did not accept the token of the first */
   async open(): Promise<SessionStream> {
+    try {
+      return await this.#open();
+    } catch (error) {
+      if (!this.#options.connection.mayAskAgain(error)) {
+        throw error;
+      }
+      return await this.#open();
+    }
+  }
+
+  async #open(): Promise<SessionStream> {
     const { connection } = this.#options;
     const known = this.#known;
     if (known === undefined) {
@@ -52,9 +59,9 @@ export class SessionOpener {
     }
     try {
       await connection.ready(new Cancellation());
-      const attempt = this.#attempt(known);
+      const attempt = this.#attempt(known.kind);
       await attempt.opened;
-      return attempt.stream;
+      return this.#found(attempt, known.why);
     } catch (error) {
       if (!isOurs(error)) {
         // The way to the server may have changed, so that is found out anew.
@@ -137,14 +144,15 @@ export class SessionOpener {
     return this.#found(found.winner, found.why);
   }
 
-  #found({ kind, stream }: Attempt, why: string): SessionStream {
-    const { connection, endpoint, onCarrier } = this.#options;
-    this.#known = kind;
+  #found(attempt: Attempt, why: string): SessionStream {
+    const { connection, endpoint, listener } = this.#options;
+    const { kind, stream } = attempt;
+    this.#known = { kind, why };
     connection.use(kind);
-    if (this.#told !== kind) {
-      this.#told = kind;
-      onCarrier(describeCarrier(endpoint, kind, why));
-    }
+    listener.onConnected(describeCarrier(endpoint, kind, why));
+    void stream.over.then((reason) => {
+      listener.onDisconnected(reason);
+    });
     return stream;
   }
 
@@ -178,14 +186,20 @@ class Attempt {
   #lost = false;
 
   constructor(kind: CarrierKind, options: SessionOpenerOptions) {
-    const { endpoint, connection, clock, openTimeoutMs, sendTimeoutMs, backoff, onDraining } = options;
+    const { endpoint, connection, clock, openTimeoutMs, sendTimeoutMs, backoff, listener } = options;
     this.kind = kind;
     this.stream = new SessionStream({
       endpoint,
       openWire: (listener) =>
         kind === "stream"
           ? openSessionWire(connection, listener)
-          : Promise.resolve(openAttachWire(connection.transportOf(kind), listener, { clock, sendTimeoutMs, backoff })),
+          : Promise.resolve(
+              openAttachWire(connection.transportOf(kind), listener, {
+                ...{ clock, sendTimeoutMs, backoff },
+                headers: () => connection.headers(),
+                mayAskAgain: (error) => connection.mayAskAgain(error),
+              }),
+            ),
       clock,
       holdProcess: (hold) => {
         if (hold) {
@@ -200,7 +214,9 @@ class Attempt {
           connection.close(reason);
         }
       },
-      onDraining,
+      onDraining: () => {
+        listener.onDraining();
+      },
     });
     const timer = clock.after(openTimeoutMs, () => {
       this.stream.close(`no session within ${openTimeoutMs} ms`);
@@ -221,7 +237,8 @@ class Attempt {
   }
 }
 
-/** Whether an error is the server's own answer, which would be the same by any carrier. */
+/** Whether an error is the server's own answer, or about who asks. It would be the same by any carrier. */
 function isOurs(error: unknown): boolean {
-  return ConnectError.from(error).findDetails(ErrorDetailSchema).length > 0;
+  const rpcError = ConnectError.from(error);
+  return rpcError.code === Code.Unauthenticated || rpcError.findDetails(ErrorDetailSchema).length > 0;
 }

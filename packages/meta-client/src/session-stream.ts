@@ -46,8 +46,9 @@ export class SessionStream {
   #ended = false;
   #draining = false;
   #broken = false;
-  #onBroken: () => void = () => undefined;
-  readonly #over = new Promise<void>((resolve) => {
+  #onBroken: (reason: string) => void = () => undefined;
+  /** Resolves with the reason once the stream is broken, or has ended. */
+  readonly over = new Promise<string>((resolve) => {
     this.#onBroken = resolve;
   });
 
@@ -107,7 +108,7 @@ export class SessionStream {
     }
     this.#finish("the client was closed");
     this.#options.holdProcess(true);
-    await this.#over;
+    await this.over;
     this.#options.holdProcess(false);
   }
 
@@ -131,7 +132,7 @@ export class SessionStream {
     this.#ledger.leave(withinMs !== undefined, () => {
       this.#finish("the client went to another server");
     });
-    await this.#over;
+    await this.over;
     timer?.cancel();
   }
 
@@ -266,7 +267,8 @@ export class SessionStream {
     this.#opening?.reject(error);
     this.#opening = undefined;
     const { rawMessage, code } = ConnectError.from(error);
-    this.#ledger.end(rawMessage || Code[code], error);
-    this.#onBroken();
+    const reason = rawMessage || Code[code];
+    this.#ledger.end(reason, error);
+    this.#onBroken(reason);
   }
 }

@@ -5,9 +5,11 @@ import { describe, expect, test } from "@jest/globals";
 import { type SessionResponse, SessionResponseSchema } from "@metasrv/proto/metasrv/v1";
 import { backgroundClock, encodeEnvelope, enveloped, writeSessionResponse } from "@metasrv/wire";
 import { Connection, type Protocol } from "./connection.js";
+import { Credentials } from "./credentials.js";
 import { openSessionWire, type SessionWire } from "./session-wire.js";
 import { streamServer } from "./testing/http2-server.js";
 import { Inbox } from "./testing/inbox.js";
+import { checkTls } from "./tls-options.js";
 
 const contentTypes = { connect: "application/connect+proto", grpc: "application/grpc+proto" };
 
@@ -31,7 +33,8 @@ async function withWire(
   const connection = new Connection({
     endpoint: `http://${server.authority}`,
     protocol,
-    tls: undefined,
+    tls: checkTls(undefined),
+    credentials: new Credentials(),
     clock: backgroundClock,
     connectTimeoutMs: 20_000,
     pingIntervalMs: 20_000,

@@ -91,7 +91,8 @@ const path = `/${LockService.typeName}/${LockService.method.session.name}`;
  */
 export async function openSessionWire(connection: Connection, listener: SessionWireListener): Promise<SessionWire> {
   const framing = framings[connection.protocol];
-  const stream = await connection.openStream(path, Object.fromEntries(framing.requestHeaders));
+  const headers = await connection.headers();
+  const stream = await connection.openStream(path, { ...headers, ...Object.fromEntries(framing.requestHeaders) });
   return new Http2Wire(stream, framing, listener, () => {
     connection.heard(stream);
   });

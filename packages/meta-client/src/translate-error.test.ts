@@ -7,6 +7,8 @@ import {
   InvalidArgumentError,
   LimitExceededError,
   LockLostError,
+  PermissionDeniedError,
+  UnauthenticatedError,
   UnexpectedError,
   WaitTimeoutError,
 } from "./meta-errors.js";
@@ -41,6 +43,9 @@ describe("translateError", () => {
     [Reason.NOT_A_MEMBER, Code.Unavailable, EndpointFailure],
     [Reason.SUPERSEDED, Code.Aborted, EndpointFailure],
     [Reason.CANCELED, Code.Canceled, EndpointFailure],
+    [Reason.UNAUTHENTICATED, Code.Unauthenticated, UnauthenticatedError],
+    [Reason.PERMISSION_DENIED, Code.PermissionDenied, PermissionDeniedError],
+    [Reason.QUOTA_EXCEEDED, Code.ResourceExhausted, LimitExceededError],
   ])("reason %i (code %i) by its reason", (reason, code, expected) => {
     const error = rpcError(code, reason);
     const translated = translateError(error, call);
@@ -51,6 +56,8 @@ describe("translateError", () => {
   test.each([
     [Code.InvalidArgument, undefined, InvalidArgumentError],
     [Code.ResourceExhausted, undefined, LimitExceededError],
+    [Code.Unauthenticated, undefined, UnauthenticatedError],
+    [Code.PermissionDenied, undefined, PermissionDeniedError],
     [Code.Unavailable, undefined, EndpointFailure],
     [Code.Aborted, nodeError, EndpointFailure],
     [Code.Canceled, undefined, EndpointFailure],
@@ -59,7 +66,6 @@ describe("translateError", () => {
     [Code.Internal, nodeError, EndpointFailure],
     [Code.Internal, undefined, UnexpectedError],
     [Code.Unimplemented, undefined, UnexpectedError],
-    [Code.PermissionDenied, undefined, UnexpectedError],
     [Code.FailedPrecondition, undefined, UnexpectedError],
   ])("code %i without a detail, cause %p", (code, cause, expected) => {
     expect(translateError(rpcError(code, undefined, cause), call)).toBeInstanceOf(expected);

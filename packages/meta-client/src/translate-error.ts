@@ -5,10 +5,13 @@ import {
   InvalidArgumentError,
   LimitExceededError,
   LockLostError,
-  type MetaError,
+  MetaError,
+  PermissionDeniedError,
+  UnauthenticatedError,
   UnexpectedError,
   WaitTimeoutError,
 } from "./meta-errors.js";
+import { tlsTrouble } from "./tls-trouble.js";
 
 /** The call that failed. */
 export interface FailedCall {
@@ -22,9 +25,10 @@ type Kind =
   | "wait-timeout"
   | "lost"
   | "limit"
+  | "unauthenticated"
+  | "denied"
   | "endpoint"
   | "too-old"
-  | "denied"
   | "unexpected"
   | "own-fault";
 
@@ -69,7 +73,7 @@ const kindOfReason: Record<Exclude<Reason, Reason.UNSPECIFIED>, Kind> = {
   [Reason.OUT_OF_ORDER]: "endpoint",
   [Reason.TOO_MANY_ATTACHED]: "endpoint",
   [Reason.TOO_MANY_STREAMS]: "limit",
-  [Reason.UNAUTHENTICATED]: "denied",
+  [Reason.UNAUTHENTICATED]: "unauthenticated",
   [Reason.PERMISSION_DENIED]: "denied",
   [Reason.QUOTA_EXCEEDED]: "limit",
 };
@@ -81,6 +85,9 @@ const kindOfReason: Record<Exclude<Reason, Reason.UNSPECIFIED>, Kind> = {
  *   caller
  */
 export function translateError(error: unknown, call: FailedCall): EndpointFailure | MetaError {
+  if (error instanceof MetaError) {
+    return error;
+  }
   const rpcError = ConnectError.from(error);
   const detail = rpcError.findDetails(ErrorDetailSchema)[0];
   const message = rpcError.rawMessage;
@@ -95,10 +102,15 @@ export function translateError(error: unknown, call: FailedCall): EndpointFailur
     }
     case "limit":
       return new LimitExceededError(message, { cause: error });
-    case "endpoint":
-      return new EndpointFailure(call.endpoint, message || Code[rpcError.code], call.sent, { cause: error });
-    case "too-old":
+    case "unauthenticated":
+      return new UnauthenticatedError(message, { cause: error });
     case "denied":
+      return new PermissionDeniedError(message, { cause: error });
+    case "endpoint": {
+      const why = tlsTrouble(error) ?? (message || Code[rpcError.code]);
+      return new EndpointFailure(call.endpoint, why, call.sent, { cause: error });
+    }
+    case "too-old":
       return new UnexpectedError(message, { cause: error });
     case "unexpected":
       return new UnexpectedError(
@@ -137,6 +149,10 @@ function kindOf(error: ConnectError, detail: ErrorDetail | undefined): Kind {
       return "invalid-argument";
     case Code.ResourceExhausted:
       return "limit";
+    case Code.Unauthenticated:
+      return "unauthenticated";
+    case Code.PermissionDenied:
+      return "denied";
     case Code.Unavailable:
       return "endpoint";
     // Without a detail of ours, these codes come from the end of the connection, or from a proxy on the way, such as

@@ -5,9 +5,11 @@ import { ErrorDetailSchema, LockRequestSchema, type LockService, Reason } from "
 import { backgroundClock } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
 import { Connection, type ConnectionOptions, type Protocol } from "./connection.js";
+import { Credentials } from "./credentials.js";
 import { EndpointFailure } from "./lock-channel.js";
 import { InvalidArgumentError, LockLostError, UnexpectedError, WaitTimeoutError } from "./meta-errors.js";
 import { lockServer, silentServer, type TestServer } from "./testing/http2-server.js";
+import { checkTls } from "./tls-options.js";
 import { UnaryChannel } from "./unary-channel.js";
 
 const noEnd = new Cancellation();
@@ -26,7 +28,8 @@ async function withServer(
   const connection = new Connection({
     endpoint,
     protocol: "connect",
-    tls: undefined,
+    tls: checkTls(undefined),
+    credentials: new Credentials(),
     clock: backgroundClock,
     connectTimeoutMs: 20_000,
     pingIntervalMs: 20_000,

@@ -1,10 +1,10 @@
 import { type Client, createClient } from "@connectrpc/connect";
 import { AdminService, ClusterService, InspectService, type LockRequest, LockService } from "@metasrv/proto/metasrv/v1";
 import type { Clock } from "@metasrv/wire";
-import type { Cancellation } from "./cancellation.js";
+import { type Cancellation, settledOrCancelled } from "./cancellation.js";
 import type { Connection } from "./connection.js";
 import { type LockOutcome, readOutcome } from "./grant.js";
-import { EndpointFailure, type Inspecting, type Inspections } from "./lock-channel.js";
+import { type CallSetup, EndpointFailure, type Inspecting, type Inspections } from "./lock-channel.js";
 import { type Member, readMember } from "./member.js";
 import { translateError } from "./translate-error.js";
 
@@ -49,24 +49,28 @@ export class UnaryChannel {
   }
 
   async *follow<T>(open: Inspecting<AsyncIterable<T>>, scope: Cancellation): AsyncGenerator<T, void, undefined> {
-    let again = false;
     this.#connection.hold();
     try {
-      await this.#connection.ready(scope);
-      yield* open(this.#inspections, { signal: scope.signal });
-    } catch (error) {
-      scope.throwIfCancelled();
-      if (!this.#connection.foundHttp1(error)) {
-        throw translateError(error, { endpoint: this.endpoint, sent: true });
+      for (let askedAgain = false; ;) {
+        let heard = false;
+        try {
+          for await (const message of open(this.#inspections, await this.#setup(scope))) {
+            heard = true;
+            yield message;
+          }
+          break;
+        } catch (error) {
+          scope.throwIfCancelled();
+          if (heard || !this.#mayRepeat(error, askedAgain)) {
+            throw this.#endOfStream(error, heard);
+          }
+          askedAgain ||= this.#connection.mayAskAgain(error);
+        }
       }
-      again = true;
     } finally {
       this.#connection.release();
     }
-    if (!again) {
-      throw new EndpointFailure(this.endpoint, "the server ended the stream", true);
-    }
-    yield* this.follow(open, scope);
+    throw new EndpointFailure(this.endpoint, "the server ended the stream", true);
   }
 
   async members(scope: Cancellation): Promise<readonly Member[]> {
@@ -74,45 +78,66 @@ export class UnaryChannel {
     return message.members.map(readMember);
   }
 
-  async watchMembers(scope: Cancellation, onMembers: (members: readonly Member[]) => void): Promise<never> {
+  async watchMembers(
+    scope: Cancellation,
+    onMembers: (members: readonly Member[]) => void,
+    askedAgain = false,
+  ): Promise<never> {
+    let heard = false;
     try {
-      await this.#connection.ready(scope);
-      for await (const { members } of this.#cluster.watchMembers({}, { signal: scope.signal })) {
+      for await (const { members } of this.#cluster.watchMembers({}, await this.#setup(scope))) {
+        heard = true;
         if (!scope.cancelled) {
           onMembers(members.map(readMember));
         }
       }
     } catch (error) {
       scope.throwIfCancelled();
-      if (this.#connection.foundHttp1(error)) {
-        return await this.watchMembers(scope, onMembers);
+      if (!heard && this.#mayRepeat(error, askedAgain)) {
+        return await this.watchMembers(scope, onMembers, askedAgain || this.#connection.mayAskAgain(error));
       }
-      throw translateError(error, { endpoint: this.endpoint, sent: true });
+      throw this.#endOfStream(error, heard);
     }
     scope.throwIfCancelled();
     throw new EndpointFailure(this.endpoint, "the server ended the watch", true);
   }
 
-  async #ask<T>(
-    rpc: (options: { readonly signal: AbortSignal }) => Promise<T>,
-    scope: Cancellation,
-  ): Promise<Answer<T>> {
+  async #ask<T>(rpc: (options: CallSetup) => Promise<T>, scope: Cancellation, askedAgain = false): Promise<Answer<T>> {
     let sent = false;
     this.#connection.hold();
     try {
-      await this.#connection.ready(scope);
+      const setup = await this.#setup(scope);
       // The clock starts only now, so that the time to connect does not shorten the validity of the grant.
       const sentAtMs = this.#clock.now();
       sent = true;
-      return { message: await rpc({ signal: scope.signal }), sentAtMs };
+      return { message: await rpc(setup), sentAtMs };
     } catch (error) {
       scope.throwIfCancelled();
-      if (this.#connection.foundHttp1(error)) {
-        return await this.#ask(rpc, scope);
+      if (this.#mayRepeat(error, askedAgain)) {
+        return await this.#ask(rpc, scope, askedAgain || this.#connection.mayAskAgain(error));
       }
       throw translateError(error, { endpoint: this.endpoint, sent });
     } finally {
       this.#connection.release();
     }
+  }
+
+  /** Makes sure of a connection, and of what the call goes out with. */
+  async #setup(scope: Cancellation): Promise<CallSetup> {
+    const headers = await settledOrCancelled(this.#connection.headers(), scope);
+    await this.#connection.ready(scope);
+    return { signal: scope.signal, headers };
+  }
+
+  /** Whether the server has done nothing of a call that failed, and the same call may succeed there at once. */
+  #mayRepeat(error: unknown, askedAgain: boolean): boolean {
+    return this.#connection.foundHttp1(error) || (!askedAgain && this.#connection.mayAskAgain(error));
+  }
+
+  /** @param heard - whether something came on the stream: if its token is refused after that, another stream has another */
+  #endOfStream(error: unknown, heard: boolean): Error {
+    return heard && this.#connection.mayAskAgain(error)
+      ? new EndpointFailure(this.endpoint, "the token is not accepted any more", true, { cause: error })
+      : translateError(error, { endpoint: this.endpoint, sent: true });
   }
 }

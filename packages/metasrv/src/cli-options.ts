@@ -2,6 +2,7 @@ import { InvalidArgumentError, Option } from "commander";
 import { type Backend, type ConfigInput, defaults, type Setting } from "./config.js";
 import { durationForm, durationMs } from "./config/duration.js";
 import { logLevels } from "./config-file.js";
+import { defaultHealthUrl } from "./health-check.js";
 import { type LogFormat, logFormats } from "./logger.js";
 import { defaultLimits, type Limits } from "./model/limits.js";
 import type { TlsInput, TlsSettings } from "./tls/tls-settings.js";
@@ -33,6 +34,8 @@ export interface StartOptions extends Partial<Limits> {
   readonly tlsPlaintext?: TlsSettings["plaintext"];
   readonly tlsMinVersion?: TlsSettings["minVersion"];
   readonly tlsMaxSessionAge?: string;
+  readonly console?: "on" | "off";
+  readonly corsOrigins?: readonly string[];
 }
 
 type AccessOption = "storeTlsCa" | "storeTlsCert" | "storeTlsKey" | "storeUsername" | "storePasswordFile";
@@ -54,7 +57,7 @@ export interface DumpCommandOptions extends Pick<
 
 export function storeAddrsOption(): Option {
   const description = "etcd members, as host:port or http(s)://host:port, separated by commas";
-  return option("store-addrs", "addrs", description).argParser((text) => text.split(",").map((addr) => addr.trim()));
+  return option("store-addrs", "addrs", description).argParser(parseList);
 }
 
 /** How etcd lets a server or a command in. */
@@ -88,6 +91,11 @@ export function storeKeyPrefixOption(): Option {
 
 export function storeRequestTimeoutOption(): Option {
   return duration("store-request-timeout", "how long one etcd request may take", defaults.storeRequestTimeoutMs);
+}
+
+export function healthUrlOption(): Option {
+  const description = `/healthz or /readyz of the server (default: ${defaultHealthUrl})`;
+  return new Option("--url <url>", description).env("METASRV_HEALTH_URL");
 }
 
 /** The options of `metasrv start`. `completeConfig` checks whether their values fit together. */
@@ -128,6 +136,16 @@ export function startOptions(): Option[] {
       "how long clients may take to move to other servers before this one stops, in milliseconds",
       drainMs,
     ),
+    option(
+      "console",
+      "state",
+      "the page of locks at /console/ (default: on if bound to loopback or with principals, else off)",
+    ).choices(["on", "off"]),
+    option(
+      "cors-origins",
+      "origins",
+      "web pages that may call this server, as https://host, separated by commas (default: only its own)",
+    ).argParser(parseList),
     option("metrics", "state", "whether to serve /metrics (default: on)").choices(["on", "off"]),
     option("log-format", "format", "how lines of the log are written (default: json)").choices(logFormats),
     option("tls-cert", "file", "certificate of this server in PEM, with those that lead to its authority"),
@@ -168,7 +186,17 @@ export function startOptions(): Option[] {
 /** The configuration that the options describe. */
 export function configFrom(options: StartOptions): ConfigInput {
   const { bindAddr, insecureListen, serverAddr, backend, storeAddrs, storeKeyPrefix, ...rest } = options;
-  const { storeConnectTimeout, storeRequestTimeout, memberTtl, storeQuotaBytes, drainMs, metrics, ...sections } = rest;
+  const {
+    storeConnectTimeout,
+    storeRequestTimeout,
+    memberTtl,
+    storeQuotaBytes,
+    drainMs,
+    console,
+    corsOrigins,
+    metrics,
+    ...sections
+  } = rest;
   const { tlsCert, tlsKey, tlsClientCa, tlsClientAuth, tlsPlaintext, tlsMinVersion, tlsMaxSessionAge, ...limits } =
     sections;
   const tls = {
@@ -196,6 +224,8 @@ export function configFrom(options: StartOptions): ConfigInput {
     metrics: metrics && { enabled: metrics === "on" },
     // What is missing there is for the section itself to say.
     tls: Object.values(tls).some((value) => value !== undefined) ? (tls as TlsInput) : undefined,
+    console,
+    cors: corsOrigins && { origins: [...corsOrigins] },
     limits,
   };
 }
@@ -209,6 +239,8 @@ export function flagOf(setting: Setting): string {
       return "--store-request-timeout";
     case "memberTtlSeconds":
       return "--member-ttl";
+    case "cors":
+      return "--cors-origins";
     default:
       return `--${kebabCase(setting.replaceAll(".", "-"))}`;
   }
@@ -240,6 +272,10 @@ function parseBoolean(text: string): boolean {
     throw new InvalidArgumentError("Expected true or false.");
   }
   return text === "true";
+}
+
+function parseList(text: string): readonly string[] {
+  return text.split(",").map((item) => item.trim());
 }
 
 function parseNumber(text: string): number {

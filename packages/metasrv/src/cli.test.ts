@@ -106,6 +106,27 @@ describe("metasrv", () => {
     expect(stderr).not.toMatch(/^\s+at /m);
   });
 
+  test("health says by its exit code whether a server serves, and what is wrong if it does not", async () => {
+    const { child, exited, address } = await runServer();
+    expect(await runToEnd(["health", "--url", `http://${address}/readyz`])).toEqual({
+      stdout: "ready\n",
+      stderr: "",
+      code: 0,
+    });
+    expect(await runToEnd(["health"], { METASRV_HEALTH_URL: `http://${address}/healthz` })).toMatchObject({
+      stdout: "ok\n",
+      code: 0,
+    });
+    const lost = await runToEnd(["health", "--url", `http://${address}/nowhere`]);
+    expect(lost).toMatchObject({ stdout: "", code: 1 });
+    expect(lost.stderr).toContain(`http://${address}/nowhere answered 404`);
+    child.kill("SIGTERM");
+    await exited;
+    const gone = await runToEnd(["health", "--url", `http://${address}/healthz`]);
+    expect(gone.code).toBe(1);
+    expect(gone.stderr).toMatch(/^error: .* did not answer: connect ECONNREFUSED .*; is this the address/);
+  });
+
   test("a port in use is one readable line", async () => {
     const taken = createServer().listen(0, "127.0.0.1");
     await once(taken, "listening");

@@ -6,6 +6,7 @@ import {
   configFrom,
   type DumpCommandOptions,
   flagOf,
+  healthUrlOption,
   type StartCommandOptions,
   startOptions,
   storeAccessFrom,
@@ -17,6 +18,7 @@ import {
 import { completeConfig, ConfigError } from "./config.js";
 import { ConfigFileError, configJsonSchema, showSettings } from "./config-file.js";
 import { readTickets, ticketLine } from "./dump.js";
+import { checkHealth, defaultHealthUrl } from "./health-check.js";
 import { createLogger } from "./logger.js";
 import { FatalError } from "./model/fatal-error.js";
 import { fatalExitCode, type RunningServer, startServer } from "./server.js";
@@ -89,6 +91,17 @@ function createProgram(): Command {
   for (const option of storeAccessOptions()) {
     dumpCommand.addOption(option);
   }
+  program
+    .command("health")
+    .description(
+      "Ask a server whether it serves (/healthz) or is to be sent requests (/readyz): exit code 0 if so, else 1.",
+    )
+    .showHelpAfterError("See 'metasrv health --help'.")
+    .helpOption("-h, --help", "display help for command")
+    .addOption(healthUrlOption())
+    .action(async ({ url = defaultHealthUrl }: { readonly url?: string }) => {
+      process.stdout.write(`${await checkHealth(url)}\n`);
+    });
   const config = program
     .command("config")
     .description("Check a config file, or print what it may contain.")

@@ -61,6 +61,9 @@ limits:
   heartbeat: 1s
   sessionTimeout: 4s
   waiterGrace: 2s
+console: off
+cors:
+  origins: ["https://app.example.com"]
 log:
   level: warn
 `;
@@ -83,6 +86,8 @@ const input = {
   storeQuotaBytes: 8_589_934_592,
   memberTtlSeconds: 15,
   drainMs: 500,
+  console: "off",
+  cors: { origins: ["https://app.example.com"] },
   limits: {
     maxNameBytes: 100,
     maxOwnerBytes: 50,
@@ -110,7 +115,7 @@ describe("a config file", () => {
     expect(file.input).toEqual(input);
     expect(Object.keys(file.input.limits ?? {}).sort()).toEqual(Object.keys(defaultLimits).sort());
     expect(showSettings(file.content)).toContain('store.addrs: ["etcd-1:2379","etcd-2:2379"]');
-    expect(showSettings(file.content)).toHaveLength(33);
+    expect(showSettings(file.content)).toHaveLength(35);
   });
 
   test("can be JSON", async () => {

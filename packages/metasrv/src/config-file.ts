@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { ConfigInput, Setting } from "./config.js";
 import { checkFile, type FileProblem, isSecret, type Path, showPath } from "./config/checked-file.js";
 import { duration, durationMs } from "./config/duration.js";
+import { corsSchema } from "./http/origins.js";
 import { etcdAccessSchema } from "./log/etcd/rpc/etcd-access.js";
 import { logFormats } from "./logger.js";
 import { metricsSchema } from "./metrics/metrics-config.js";
@@ -74,6 +75,8 @@ export const configFileSchema = z.strictObject({
   auth: authSchema.optional().describe("Who there is, and what they may do."),
   quotas: quotasSchema.optional().describe("What each principal may use of this server."),
   audit: auditSchema.optional().describe("Where it is written who did what."),
+  console: z.enum(["on", "off"]).optional().describe("The page of locks at /console/."),
+  cors: corsSchema.optional(),
 });
 
 /** What a config file says. */
@@ -161,6 +164,8 @@ function inputOf({ store = {}, limits = {}, ...file }: ConfigFile): ConfigInput 
     drainMs: ms(file.drain),
     metrics: file.metrics,
     tls: file.tls,
+    console: file.console,
+    cors: file.cors,
     limits: {
       ...numbers,
       defaultTtlMs: ms(defaultTtl),

@@ -16,6 +16,8 @@ describe("completeConfig", () => {
       tls: undefined,
       security: undefined,
       insecureListen: false,
+      console: true,
+      cors: { origins: [] },
       limits: defaultLimits,
     });
   });
@@ -126,6 +128,8 @@ describe("completeConfig", () => {
     ["metrics", { metrics: { families: ["a", "a"] } }, /families: expected each family once/],
     ["metrics", { metrics: { families: ["a**"] } }, /families.0: expected no two/],
     ["metrics", { metrics: { families: ["other"] } }, /families.0: expected another word/],
+    ["cors", { cors: { origins: ["https://a.example", "*"] } }, /such as https:\/\/app\.example\.com.*got "\*"/],
+    ["cors", { cors: { origin: [] } as never }, /"origin"/],
   ];
   test.each(invalid)("refuses %s of %j", (setting, input, message) => {
     const complete = () => completeConfig(input);
@@ -141,5 +145,21 @@ describe("completeConfig", () => {
     [{}, false],
   ])("%j advertises every address of the machine: %s", (input, expected) => {
     expect(advertisesWildcard(completeConfig(input))).toBe(expected);
+  });
+
+  test.each([
+    [{}, true],
+    [{ bindAddr: "localhost:0" }, true],
+    [{ bindAddr: "[::1]:3002" }, true],
+    [{ bindAddr: "127.9.9.9:3002" }, true],
+    [{ console: "off" as const }, false],
+    [{ bindAddr: "0.0.0.0:3002", insecureListen: true }, false],
+    [{ bindAddr: "[::]:3002", insecureListen: true }, false],
+    [{ bindAddr: "127.example.com:3002", insecureListen: true }, false],
+    [{ bindAddr: "10.0.0.1:3002", insecureListen: true, console: "on" as const }, true],
+    [{ bindAddr: "10.0.0.1:3002", auth: { principals: [{ name: "a", tokenSha256: ["0".repeat(64)] }] } }, true],
+    [{ bindAddr: "10.0.0.1:3002", console: "off" as const, insecureListen: true }, false],
+  ])("%j has a console: %s", (input, expected) => {
+    expect(completeConfig(input).console).toBe(expected);
   });
 });

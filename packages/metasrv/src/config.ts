@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { expectation, showPath } from "./config/checked-file.js";
+import { type Cors, corsSchema } from "./http/origins.js";
 import { type EtcdAccess, etcdAccessSchema } from "./log/etcd/rpc/etcd-access.js";
 import { type MetricsConfig, type MetricsInput, metricsSchema } from "./metrics/metrics-config.js";
 import { type Address, formatAddress, isLoopback, parseAddress } from "./model/address.js";
@@ -42,6 +43,12 @@ export interface ConfigInput {
    * 2,000 by default. With 0, they are not asked to move.
    */
   readonly drainMs?: number | undefined;
+  /**
+   * Whether people get the console at /console/; by default if only this machine can reach the server, or it knows its clients.
+   */
+  readonly console?: "on" | "off" | undefined;
+  /** Which web pages may call this server, besides its own; none by default. */
+  readonly cors?: Cors | undefined;
   /** Whether `/metrics` is served, and in which families locks are counted there. */
   readonly metrics?: MetricsInput | undefined;
   /** Certificates, and who needs one; without it, there is no TLS. */
@@ -78,6 +85,8 @@ export interface Config {
   readonly drainMs: number;
   readonly metrics: MetricsConfig;
   readonly tls: TlsSettings | undefined;
+  readonly console: boolean;
+  readonly cors: Cors;
   readonly limits: Limits;
   /** Undefined: everybody may do everything. */
   readonly security: SecurityConfig | undefined;
@@ -130,18 +139,11 @@ export function completeConfig(input: ConfigInput = {}): Config {
   if (serverAddr !== undefined && (parseAddress(serverAddr)?.port ?? 0) === 0) {
     throw new ConfigError("serverAddr", `expected host:port, such as metasrv-1.example:3002; got "${serverAddr}"`);
   }
-  const config: Config = {
-    bind,
-    serverAddr,
-    store: completeStore(input),
-    drainMs: checkNumber("drainMs", input.drainMs ?? defaults.drainMs, 0, longestTimerMs),
-    metrics: completeMetrics(input.metrics ?? {}),
-    tls: input.tls && completeTls(checkTls(input.tls)),
-    limits: completeLimits(input.limits ?? {}),
-    security: completeSecurity(input),
-    insecureListen: input.insecureListen === true,
-  };
-  if (opensToStrangers(config) && !config.insecureListen) {
+  const tls = input.tls && completeTls(checkTls(input.tls));
+  const security = completeSecurity(input);
+  const strangers = opensToStrangers({ bind, tls, security });
+  const insecureListen = input.insecureListen === true;
+  if (strangers && !insecureListen) {
     throw new ConfigError(
       "bindAddr",
       `other machines reach ${bindAddr}, and whoever does could take any lock, and force others out of theirs; configure ` +
@@ -149,7 +151,19 @@ export function completeConfig(input: ConfigInput = {}): Config {
         "allow it with --insecure-listen if the network keeps strangers out",
     );
   }
-  return config;
+  return {
+    bind,
+    serverAddr,
+    store: completeStore(input),
+    drainMs: checkNumber("drainMs", input.drainMs ?? defaults.drainMs, 0, longestTimerMs),
+    metrics: completeMetrics(input.metrics ?? {}),
+    tls,
+    console: input.console === "on" || (input.console === undefined && !strangers),
+    cors: completeCors(input.cors),
+    limits: completeLimits(input.limits ?? {}),
+    security,
+    insecureListen,
+  };
 }
 
 /** The section of that name, checked. */
@@ -189,7 +203,7 @@ function completeSecurity({ auth, quotas, audit }: ConfigInput): SecurityConfig 
 }
 
 /** Whether those who are not known here can do something. */
-export function opensToStrangers({ bind, tls, security }: Config): boolean {
+export function opensToStrangers({ bind, tls, security }: Pick<Config, "bind" | "tls" | "security">): boolean {
   const identified = security !== undefined || tls?.clientAuth === "require";
   return !identified && !isLoopback(bind.host);
 }
@@ -199,6 +213,14 @@ function checkTls(input: TlsInput): TlsInput {
   if (data === undefined) {
     const [issue] = error.issues;
     throw new ConfigError(["tls", ...(issue?.path ?? [])].join(".") as Setting, issue?.message ?? error.message);
+  }
+  return data;
+}
+
+function completeCors(input: Cors = { origins: [] }): Cors {
+  const { data, error } = corsSchema.safeParse(input);
+  if (error !== undefined) {
+    throw new ConfigError("cors", error.issues.map(({ message }) => message).join("; "));
   }
   return data;
 }

@@ -1,4 +1,5 @@
 import { setTimeout } from "node:timers/promises";
+import { readConsole } from "@metasrv/console";
 import { systemClock } from "@metasrv/wire";
 import { type Logger, pino } from "pino";
 import { openAccess } from "./api/access.js";
@@ -17,14 +18,17 @@ import { Fold } from "./fold/fold.js";
 import { createHttpHandler } from "./http/http-handler.js";
 import { Listener } from "./http/listener.js";
 import { createMetricsHandler } from "./http/metrics-page.js";
+import { Origins } from "./http/origins.js";
 import { createProbes } from "./http/probes.js";
 import { createRoutes } from "./http/routes.js";
+import { createMissingHandler, createStaticHandler, type StaticHandler } from "./http/static-files.js";
 import { createStreamHandler } from "./http/stream-handler.js";
 import type { CommandLog } from "./log/command-log.js";
 import { createEtcdLog, type EtcdLogOptions } from "./log/etcd/etcd-log.js";
 import { createMemoryLog } from "./log/memory-log.js";
 import { Exposition } from "./metrics/exposition.js";
 import { Metrics } from "./metrics/metrics.js";
+import { parseAddress } from "./model/address.js";
 import { knownLevel } from "./model/command.js";
 import type { Fatal } from "./model/fatal-error.js";
 import { LockError } from "./model/lock-errors.js";
@@ -168,6 +172,11 @@ export async function startServer(
         ],
       ],
     ),
+    files: await createConsole(config),
+    origins: new Origins({
+      allowed: config.cors.origins,
+      serverHost: config.serverAddr === undefined ? undefined : parseAddress(config.serverAddr)?.host,
+    }),
     shutdownSignal: shutdown.signal,
     logger,
   });
@@ -269,6 +278,16 @@ function changeRights(
     sessions.endUnproven(noLongerKnown);
     logger.info("principals, rights and quotas were read again");
   }
+}
+
+async function createConsole({ console }: Config): Promise<StaticHandler> {
+  const root = "/console/";
+  return console
+    ? createStaticHandler({ root, ...(await readConsole()) })
+    : createMissingHandler(
+        root,
+        "The console is off. It is on by default where a server can be reached from its own machine only, or knows its clients.\n",
+      );
 }
 
 function createLog(store: StoreConfig, options: LogOptions): CommandLog {

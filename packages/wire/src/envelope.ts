@@ -1,3 +1,5 @@
+import { Buffer } from "./platform.js";
+
 /**
  * Number of bytes before each message in a stream of gRPC or Connect: one byte of flags, four of the message's length.
  */

@@ -1,5 +1,5 @@
-import { isUtf8 } from "node:buffer";
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
+import { Buffer, isUtf8 } from "./platform.js";
 
 /** How the value of a protobuf field is stored: the low three bits of its tag. */
 export const wireType = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;

@@ -1,5 +1,6 @@
 import { envelopePrefixBytes } from "./envelope.js";
 import { wireType } from "./field-reader.js";
+import { Buffer } from "./platform.js";
 
 const firstCapacity = 4_096;
 // Texts up to this length are copied without a call into Node's C++, which would take longer.

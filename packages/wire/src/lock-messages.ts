@@ -1,4 +1,3 @@
-import { randomFillSync } from "node:crypto";
 import {
   type Grant,
   type HeldLock,
@@ -17,6 +16,7 @@ import {
 } from "@metasrv/proto/metasrv/v1";
 import { type FieldReader, noBytes, tagOf, wireType } from "./field-reader.js";
 import type { FieldWriter } from "./field-writer.js";
+import { fillRandomly } from "./platform.js";
 
 /** Bytes in a ticket id, by which a request is known again when it is repeated. */
 export const ticketIdLength = 16;
@@ -29,7 +29,7 @@ const idsInPool = 256;
  *
  * @param fill - fills the bytes with random ones; by default from the operating system
  */
-export function createTicketIds(fill: (bytes: Uint8Array) => void = randomFillSync): () => Uint8Array {
+export function createTicketIds(fill: (bytes: Uint8Array) => void = fillRandomly): () => Uint8Array {
   const pool = new Uint8Array(idsInPool * ticketIdLength);
   let used = pool.length;
   return () => {
@@ -54,6 +54,7 @@ const { varint, fixed64, bytes } = wireType;
 /** Writes a `LockRequest`. */
 export function writeLockRequest(writer: FieldWriter, request: LockRequest): void {
   const { lock, ticketId, mode, ttlMs, waitMs, owner, attempt, permits, limit, parts, labels, within, value } = request;
+  const { traceparent } = request;
   writeName(writer, lock, 1);
   if (ticketId.length > 0) {
     writer.bytes(3, ticketId);
@@ -90,6 +91,9 @@ export function writeLockRequest(writer: FieldWriter, request: LockRequest): voi
   }
   if (value.length > 0) {
     writer.bytes(14, value);
+  }
+  if (traceparent !== undefined) {
+    writer.text(15, traceparent);
   }
 }
 
@@ -167,8 +171,11 @@ export function readLockRequest(reader: FieldReader): LockRequest {
       case tagOf(14, bytes):
         request.value = reader.bytes();
         break;
+      case tagOf(15, bytes):
+        request.traceparent = reader.text();
+        break;
       default:
-        reader.skip(tag, 14);
+        reader.skip(tag, 15);
     }
   }
   return request;
@@ -300,7 +307,8 @@ export function readLockResponse(reader: FieldReader): LockResponse {
 }
 
 /** Writes a `Grant`. */
-export function writeGrant(writer: FieldWriter, { key, token, ttlMs, waitedMs, floor, limit, parts }: Grant): void {
+export function writeGrant(writer: FieldWriter, grant: Grant): void {
+  const { key, token, ttlMs, waitedMs, floor, limit, parts, unblockedBy } = grant;
   if (key.length > 0) {
     writer.bytes(1, key);
   }
@@ -322,6 +330,9 @@ export function writeGrant(writer: FieldWriter, { key, token, ttlMs, waitedMs, f
   }
   for (const part of parts) {
     writer.nested(7, part, writePartGrant);
+  }
+  if (unblockedBy !== undefined) {
+    writer.text(8, unblockedBy);
   }
 }
 
@@ -360,8 +371,11 @@ export function readGrant(reader: FieldReader): Grant {
       case tagOf(7, bytes):
         grant.parts.push(reader.nested(readPartGrant));
         break;
+      case tagOf(8, bytes):
+        grant.unblockedBy = reader.text();
+        break;
       default:
-        reader.skip(tag, 7);
+        reader.skip(tag, 8);
     }
   }
   return grant;

@@ -1,4 +1,4 @@
-import { uptime } from "node:os";
+import { bootMs, callAfterTurn, callNext, holdProcess } from "./platform.js";
 import { Roster, type RosterMember } from "./roster.js";
 
 /** A timer that has been set and can be taken back. */
@@ -103,9 +103,7 @@ export class ProcessTime {
 
   /** The timer counts from now on. */
   begin(timer: SystemTimer, nowMs: number): void {
-    this.#looking ??= setInterval(() => {
-      this.#tick();
-    }, lookMs).unref();
+    this.#looking ??= this.#startLooking();
     if (timer.dueMs - nowMs <= 2 * lookMs) {
       this.#timers.add(timer);
       timer.start(nowMs);
@@ -113,7 +111,7 @@ export class ProcessTime {
     }
     this.#young.add(timer);
     if (timer.holdsProcess) {
-      this.#looking.ref();
+      holdProcess(this.#looking, true);
     }
   }
 
@@ -123,9 +121,19 @@ export class ProcessTime {
     this.#young.delete(timer);
   }
 
+  #startLooking(): NodeJS.Timeout {
+    const looking = setInterval(() => {
+      this.#tick();
+    }, lookMs);
+    holdProcess(looking, false);
+    return looking;
+  }
+
   #tick(): void {
     this.#startYoung(this.now());
-    this.#looking?.unref();
+    if (this.#looking !== undefined) {
+      holdProcess(this.#looking, false);
+    }
     if (this.#timers.size === 0) {
       clearInterval(this.#looking);
       this.#looking = undefined;
@@ -169,7 +177,7 @@ export class ProcessTime {
 
 const processTime = new ProcessTime({
   monotonic: () => performance.now(),
-  boot: () => uptime() * 1000,
+  boot: bootMs,
   day: () => Date.now(),
 });
 
@@ -208,7 +216,7 @@ class SystemTimer implements Timer, RosterMember {
       Math.ceil(Math.max(0, this.dueMs - nowMs)) + 1,
     );
     if (!this.holdsProcess) {
-      this.#timeout.unref();
+      holdProcess(this.#timeout, false);
     }
   }
 
@@ -261,8 +269,8 @@ export type Gather = (done: () => void, urgent: boolean) => void;
 /** Gathers by the event loop of this process. */
 export const gatherByEventLoop: Gather = (done, urgent) => {
   if (urgent) {
-    process.nextTick(done);
+    callNext(done);
   } else {
-    setImmediate(done);
+    callAfterTurn(done);
   }
 };

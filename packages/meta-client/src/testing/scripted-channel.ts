@@ -158,14 +158,14 @@ export class ScriptedChannel implements LockChannel {
       );
       return this.inspections.push(asked).answered;
     };
-    return ask(methods(call), scope);
+    return ask(methods(call), { signal: scope.signal, headers: {} });
   }
 
   async *follow<T>(open: Inspecting<AsyncIterable<T>>, scope: Cancellation): AsyncGenerator<T, void, undefined> {
     const call = (method: string) => (request: unknown) => {
       return this.streams.push(new ScriptedStream(this.endpoint, { method, request }, scope)).messages();
     };
-    yield* open(methods(call), scope);
+    yield* open(methods(call), { signal: scope.signal, headers: {} });
   }
 
   async members(scope: Cancellation): Promise<readonly Member[]> {

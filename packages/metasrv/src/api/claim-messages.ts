@@ -21,7 +21,7 @@ import type { ClaimRequest, Grant as NodeGrant, Renewal } from "../node/claim.js
  * @throws LockError `invalid-mode`, `invalid-permits`, `invalid-parts`
  */
 export function claimRequest(request: LockRequest): ClaimRequest {
-  const { ticketId, attempt, ttlMs, waitMs, owner, parts, labels, within, value } = request;
+  const { ticketId, attempt, ttlMs, waitMs, owner, parts, labels, within, value, traceparent } = request;
   const hasTicketId = ticketId.byteLength > 0;
   const [first, ...others] = parts.length === 0 ? [request] : severalOf(request);
   // One literal without spreads: this is made for each request, and spreads cost more than all the rest of it.
@@ -38,8 +38,12 @@ export function claimRequest(request: LockRequest): ClaimRequest {
     labels: Object.keys(labels).length === 0 ? undefined : labels,
     within: within.length === 0 ? undefined : within.map(({ lock, token }) => ({ name: nameBytes(lock), token })),
     value: value.length === 0 ? undefined : value,
+    traceparent: traceparent !== undefined && traceparentForm.test(traceparent) ? traceparent : undefined,
   };
 }
+
+/** Version 00 of W3C Trace Context. Who knows a later one must write that, too. */
+const traceparentForm = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 type Part = Pick<LockPart, "lock" | "mode" | "permits" | "limit">;
 
@@ -130,7 +134,8 @@ function nameOf(mode: LockMode): string {
 }
 
 /** A grant, as it is sent. */
-export function grantMessage({ key, token, ttlMs, waitedMs, floor, limit, parts }: NodeGrant): Grant {
+export function grantMessage(grant: NodeGrant): Grant {
+  const { key, token, ttlMs, waitedMs, floor, limit, parts, unblockedBy } = grant;
   return {
     $typeName: "metasrv.v1.Grant",
     key,
@@ -142,6 +147,7 @@ export function grantMessage({ key, token, ttlMs, waitedMs, floor, limit, parts 
     parts: parts.map((part) => {
       return { $typeName: "metasrv.v1.PartGrant", floor: part.floor, limit: shownLimit(part.limit) };
     }),
+    unblockedBy,
   };
 }
 

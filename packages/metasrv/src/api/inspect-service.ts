@@ -60,17 +60,20 @@ export function createInspectService(access: Access) {
       throw abortReason(signal);
     },
 
-    async *watchLocks({ beginning }, context) {
+    async *watchLocks({ beginning, pulse }, context) {
       const { signal } = context;
       const { watch } = access.of(originOf(context)).operated;
       const prefix = lockNameOf(nameBytes(beginning));
-      for await (const { locks, removed, complete, restarted } of watch.many(prefix, signal)) {
+      for await (const changes of watch.many({ prefix, pulse }, signal)) {
+        const { locks, removed, complete, restarted, granted, expired } = changes;
         yield {
           $typeName: "metasrv.v1.WatchLocksResponse",
           locks: locks.map(summaryMessage),
           removed: removed.map(nameMessage),
           complete,
           restarted,
+          granted: BigInt(granted),
+          expired: BigInt(expired),
         };
       }
       throw abortReason(signal);

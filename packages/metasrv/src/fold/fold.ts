@@ -41,12 +41,18 @@ interface News {
   readonly what: "granted" | "moved" | "removed";
   /** With `removed`, if it was removed by hand. */
   readonly forced?: ForcedRecord | undefined;
+  /** With `granted`, who followed the ticket that gave way. */
+  readonly by?: TicketFollower | undefined;
 }
 
 /** Told which locks change, and not how, while entries are applied. Must not change the table from within. */
 export interface FoldObserver {
   /** Who holds a lock or waits for it has changed, or what they say of themselves. */
   changed(name: LockName): void;
+  /** A request for a lock holds it from now on. */
+  granted(name: LockName): void;
+  /** The TTL of a holder has passed. */
+  expired(name: LockName): void;
   /** The log was read anew: anything may have changed. */
   replaced(): void;
 }
@@ -328,10 +334,10 @@ export class Fold implements LogFold {
     }
     const news = this.#news;
     this.#news = [];
-    for (const { ticket, what, forced } of news) {
+    for (const { ticket, what, forced, by } of news) {
       switch (what) {
         case "granted":
-          ticket.follower?.granted();
+          ticket.follower?.granted(by);
           break;
         case "moved":
           ticket.follower?.moved();
@@ -448,6 +454,9 @@ export class Fold implements LogFold {
     this.#table.add(ticket);
     this.#hash.add(ticket);
     this.#changed(ticket);
+    if (ticket.holds) {
+      this.observer?.granted(ticket.name);
+    }
     return { kind: ticket.holds ? "holds" : "waits", token, moved: false };
   }
 
@@ -503,6 +512,9 @@ export class Fold implements LogFold {
     const ticket = this.#find(command);
     if (ticket === undefined || !mayRemove(command, ticket, writer)) {
       return notThere;
+    }
+    if (command.cause === "expired" && ticket.holds) {
+      this.observer?.expired(ticket.name);
     }
     this.#drop(ticket);
     return done;
@@ -568,7 +580,7 @@ export class Fold implements LogFold {
     if (moved && ticket.follower !== undefined) {
       this.#news.push({ ticket, what: "moved" });
     }
-    this.#granted(granted);
+    this.#granted(granted, ticket.follower);
   }
 
   #drop(ticket: Ticket, forced?: ForcedRecord): void {
@@ -579,18 +591,19 @@ export class Fold implements LogFold {
     if (ticket.follower !== undefined) {
       this.#news.push({ ticket, what: "removed", forced });
     }
-    this.#granted(granted);
+    this.#granted(granted, ticket.follower);
   }
 
-  #granted(tickets: readonly Ticket[]): void {
+  #granted(tickets: readonly Ticket[], by: TicketFollower | undefined): void {
     for (const next of tickets) {
       next.heldAtMs = this.#atMs;
       this.#hash.granted(next);
+      this.observer?.granted(next.name);
       if (next.group !== undefined) {
         this.#changed(next);
       }
       if (next.follower !== undefined) {
-        this.#news.push({ ticket: next, what: "granted" });
+        this.#news.push({ ticket: next, what: "granted", by });
       }
     }
   }

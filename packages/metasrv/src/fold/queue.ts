@@ -4,8 +4,12 @@ import type { LockName, TicketId, TicketRef } from "../model/ticket-ref.js";
 
 /** Who on this node is told what becomes of a ticket. Must not change the table from within. */
 export interface TicketFollower {
-  /** The ticket holds its lock from now on, until it is removed. */
-  granted(): void;
+  /**
+   * The ticket holds its lock from now on, until it is removed.
+   *
+   * @param by - who followed the ticket that gave way to it
+   */
+  granted(by?: TicketFollower): void;
   /** The ticket is gone from the table. @param forced - if it was removed by hand */
   removed(forced: ForcedRecord | undefined): void;
   /** Another member serves the ticket from now on. */

@@ -9,24 +9,20 @@ import {
 import {
   compressionBrotli,
   compressionGzip,
-  type connectNodeAdapter,
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
 import { type Connection, type FarEnd, farEndKey } from "../api/caller.js";
 import { useOf } from "../api/connection-use.js";
+import { type HttpHandler, type HttpRequest, type HttpResponse, sendText } from "./http-exchange.js";
 import { withPlainIntegers } from "./json-integers.js";
+import { Origins } from "./origins.js";
 import type { Probe } from "./probes.js";
+import type { StaticHandler } from "./static-files.js";
 
 /** JSON of requests is far shorter. */
 const longestJson = 256 * 1024;
-
-/** Answers HTTP/1 and HTTP/2 requests. */
-export type HttpHandler = ReturnType<typeof connectNodeAdapter>;
-
-type Request = Parameters<HttpHandler>[0];
-type Response = Parameters<HttpHandler>[1];
 
 export interface HttpHandlerOptions {
   readonly routes: (router: ConnectRouter) => void;
@@ -34,6 +30,10 @@ export interface HttpHandlerOptions {
   readonly probes: ReadonlyMap<string, () => Probe>;
   /** What answers GET and HEAD of other paths, by path. */
   readonly pages?: ReadonlyMap<string, HttpHandler>;
+  /** Gets what is no call and no probe; absent: there are no files. */
+  readonly files?: StaticHandler | undefined;
+  /** Which web pages may make calls; absent: only those that come from this server. */
+  readonly origins?: Origins;
   /** When it aborts, open streams end with its reason. Unary calls end with what the node answers. */
   readonly shutdownSignal: AbortSignal;
   readonly logger: Logger;
@@ -45,13 +45,16 @@ export interface HttpHandlerOptions {
  *
  * It replaces `connectNodeAdapter`, which throws for malformed Host headers and writes to the console.
  */
-export function createHttpHandler({
-  routes,
-  probes,
-  pages = new Map(),
-  shutdownSignal,
-  logger,
-}: HttpHandlerOptions): HttpHandler {
+export function createHttpHandler(options: HttpHandlerOptions): HttpHandler {
+  const {
+    routes,
+    probes,
+    pages = new Map<string, HttpHandler>(),
+    files,
+    origins = new Origins({ allowed: [] }),
+    shutdownSignal,
+    logger,
+  } = options;
   const router = createConnectRouter({ acceptCompression: [compressionGzip, compressionBrotli] });
   routes(router);
   setMaxListeners(0, shutdownSignal);
@@ -65,6 +68,9 @@ export function createHttpHandler({
     const probe = probes.get(path);
     const page = pages.get(path);
     if (handler !== undefined) {
+      if (!origins.admits(request, response)) {
+        return;
+      }
       serve(handler, request, response, shutdownSignal).catch((error: unknown) => {
         // Usually the caller has gone meanwhile.
         logger.debug({ err: error, path }, "an answer could not be sent");
@@ -73,6 +79,8 @@ export function createHttpHandler({
       answerProbe(request, response, probe);
     } else if (page !== undefined) {
       page(request, response);
+    } else if (files?.(path, request, response) === true) {
+      return;
     } else if (path === "/") {
       sendText(request, response, 200, `This is metasrv, a lock service. It serves:\n${paths}`);
     } else {
@@ -88,8 +96,8 @@ export function createHttpHandler({
 
 async function serve(
   handler: UniversalHandler,
-  request: Request,
-  response: Response,
+  request: HttpRequest,
+  response: HttpResponse,
   shutdownSignal: AbortSignal,
 ): Promise<void> {
   const body = request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Uint8Array>;
@@ -116,12 +124,7 @@ async function serve(
     request.resume();
   }
   if (answer.status === 405 || answer.status === 415) {
-    sendText(
-      request,
-      response,
-      answer.status,
-      "Send a POST with a Content-Type of application/json, application/proto, application/grpc or application/grpc-web.\n",
-    );
+    sendText(request, response, answer.status, isWebText(request) ? noWebText : whatToSend);
     return;
   }
   if ("stream" in request && !request.readableEnded) {
@@ -148,8 +151,19 @@ async function* accountedFor(
   }
 }
 
+const whatToSend =
+  "Send a POST with a Content-Type of application/json, application/proto, application/grpc or application/grpc-web.\n";
+
+const noWebText =
+  "application/grpc-web-text, which is gRPC-Web in base64, is not served. Tell your client to send the binary form, " +
+  "application/grpc-web+proto: in protoc-gen-grpc-web by mode=grpcweb instead of mode=grpcwebtext.\n";
+
+function isWebText({ headers }: HttpRequest): boolean {
+  return /^application\/grpc-web-text\b/i.test(headers["content-type"] ?? "");
+}
+
 /** Whether a message is JSON, and not compressed. */
-function isPlainJson({ headers }: Request): boolean {
+function isPlainJson({ headers }: HttpRequest): boolean {
   return headers["content-encoding"] === undefined && /^application\/json\b/i.test(headers["content-type"] ?? "");
 }
 
@@ -178,7 +192,7 @@ async function* withIntegers(
  * Nothing here depends on the Host header (in HTTP/2, :authority), but Connect makes a URL of it. Node itself writes `::1:3002`
  * for an IPv6 address, which is no part of a URL.
  */
-function setPlainAuthority(request: Request): void {
+function setPlainAuthority(request: HttpRequest): void {
   if ("stream" in request) {
     request.headers[":authority"] = "metasrv";
   } else {
@@ -186,7 +200,7 @@ function setPlainAuthority(request: Request): void {
   }
 }
 
-function answerProbe(request: Request, response: Response, probe: () => Probe): void {
+function answerProbe(request: HttpRequest, response: HttpResponse, probe: () => Probe): void {
   if (request.method === "GET" || request.method === "HEAD") {
     const { status, text } = probe();
     response.setHeader("cache-control", "no-store");
@@ -197,7 +211,7 @@ function answerProbe(request: Request, response: Response, probe: () => Probe): 
   }
 }
 
-function farEndOf(request: Request): FarEnd {
+function farEndOf(request: HttpRequest): FarEnd {
   if ("stream" in request) {
     // When a connection breaks, Node closes its streams as if the client had reset each of them. Only the HTTP/2
     // session shows the difference.
@@ -213,14 +227,4 @@ function farEndOf(request: Request): FarEnd {
   }
   const { socket } = request;
   return { connection: socket, disconnected: () => socket.destroyed, reset: () => socket.destroy() };
-}
-
-function sendText(request: Request, response: Response, status: number, text: string): void {
-  response.writeHead(status, { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" });
-  if (request.method === "HEAD") {
-    response.end();
-  } else {
-    response.end(text);
-  }
-  request.resume();
 }

@@ -18,7 +18,7 @@ import { systemClock } from "@metasrv/wire";
 import { createLogger } from "../logger.js";
 import type { Credentials } from "../tls/credentials.js";
 import type { TlsSettings } from "../tls/tls-settings.js";
-import type { HttpHandler } from "./http-handler.js";
+import type { HttpHandler } from "./http-exchange.js";
 import { Listener, type ListenerOptions } from "./listener.js";
 
 const clock = systemClock;

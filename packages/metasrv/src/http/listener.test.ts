@@ -5,7 +5,7 @@ import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { systemClock } from "@metasrv/wire";
 import { pino } from "pino";
-import type { HttpHandler } from "./http-handler.js";
+import type { HttpHandler } from "./http-exchange.js";
 import { Listener } from "./listener.js";
 
 const logger = pino({ level: "silent" });

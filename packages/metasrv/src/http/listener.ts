@@ -9,7 +9,7 @@ import { toConnectError } from "../api/rpc-errors.js";
 import { type Address, formatAddress, isLoopback } from "../model/address.js";
 import { LockError } from "../model/lock-errors.js";
 import { FloodGuard } from "./flood-guard.js";
-import type { HttpHandler } from "./http-handler.js";
+import type { HttpHandler } from "./http-exchange.js";
 import { probeRegularly } from "./listener-probe.js";
 import { detectProtocol, type HttpProtocol } from "./listener-protocol.js";
 import { refuseConnection } from "./refuse-connection.js";

@@ -1,7 +1,7 @@
 import type { Origin } from "../api/caller.js";
 import type { MetricsPage } from "../metrics/exposition.js";
 import { LockError } from "../model/lock-errors.js";
-import type { HttpHandler } from "./http-handler.js";
+import type { HttpHandler } from "./http-exchange.js";
 
 export interface MetricsHandlerOptions {
   /** The page, in the format that is asked for. */

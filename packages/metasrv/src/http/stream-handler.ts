@@ -18,6 +18,10 @@ export function createStreamHandler(dependencies: ServiceDependencies, shutdownS
   const log = new RequestLog(dependencies);
   setMaxListeners(0, shutdownSignal);
   return (stream, headers) => {
+    // Whether a web page may call is for the handler of all other requests to say.
+    if (headers.origin !== undefined) {
+      return false;
+    }
     const method = methods.get(headers[":path"] ?? "");
     if (method !== undefined && isPlainGrpc(headers)) {
       new GrpcCall(dependencies, log, method, stream).serve(headers);

@@ -23,7 +23,7 @@ export interface LockState {
   readonly holderToken: bigint;
   /** Tickets that wait. */
   readonly waiters: number;
-  /** The first of those that hold, {@link holdersShown} at most. */
+  /** The first of those that hold, `holdersShown` at most. */
   readonly holders: readonly Holder[];
   readonly holderCount: number;
   /** What all holders take together. */
@@ -32,7 +32,7 @@ export interface LockState {
   readonly limit: number;
   /**
    * At which place a ticket waits, 1 for the next that is to hold. 0 for one that does not wait, and for one with more than
-   * {@link placesCounted} before it.
+   * `placesCounted` before it.
    */
   readonly position: number;
 }

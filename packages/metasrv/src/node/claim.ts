@@ -44,6 +44,8 @@ export interface ClaimRequest {
   readonly value?: Uint8Array | undefined;
   /** What its ticket counts for. */
   readonly account?: TicketAccount | undefined;
+  /** The W3C traceparent of the requester's span. */
+  readonly traceparent?: string | undefined;
 }
 
 /** A grant. */
@@ -62,6 +64,8 @@ export interface Grant {
   readonly limit: number;
   /** Of several locks, each one's floor and limit, in the order of the bytes of their names; empty for one lock. */
   readonly parts: readonly { readonly floor: bigint; readonly limit: number }[];
+  /** The traceparent of the request that gave way to this one, if both have one and this node served both. */
+  readonly unblockedBy?: string | undefined;
 }
 
 /** What a renewal changes. */

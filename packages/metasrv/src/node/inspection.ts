@@ -68,7 +68,7 @@ export interface PageRequest {
   /** As {@link Inspection.get}. */
   readonly minToken: bigint;
   /** Which locks may be shown; absent: all. The others are passed over, and no page ends at one of them. */
-  readonly permits?: (name: LockName) => boolean;
+  readonly permits?: ((name: LockName) => boolean) | undefined;
 }
 
 /** What is listed. */

@@ -26,6 +26,8 @@ export interface TicketRequest extends TicketRef {
   /** In milliseconds; 0: only if it holds at once; absent: without end. */
   readonly waitMs: number | undefined;
   readonly account?: TicketAccount | undefined;
+  /** The W3C traceparent of the requester's span. */
+  readonly traceparent?: string | undefined;
 }
 
 /** Longest wait for which an alarm is set, in milliseconds: about 24 days. */
@@ -71,6 +73,8 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
   #renewals = 0;
   /** Whether the TTL has passed while such a command was on its way. */
   #late = false;
+  /** The traceparents of its requester and of the one that gave way to it; absent without the first. */
+  #trace: { readonly own: string; unblockedBy: string | undefined } | undefined = undefined;
 
   constructor(host: TicketHost, { name, id, content, attempt }: TicketRequest) {
     super();
@@ -110,6 +114,9 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
   ask(request: TicketRequest): void {
     this.#content = request.content;
     this.attempt = request.attempt;
+    if (request.traceparent !== undefined) {
+      this.#trace = { own: request.traceparent, unblockedBy: undefined };
+    }
     if (this.#asks === 0 && this.state === "asking") {
       this.#do("create", undefined);
     } else {
@@ -275,7 +282,10 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
 
   // What the table shows.
 
-  granted(): void {
+  granted(by?: TicketFollower): void {
+    if (this.#trace !== undefined && by instanceof LocalTicket) {
+      this.#trace.unblockedBy = by.#trace?.own;
+    }
     // Otherwise it has gone since, by force or with a later entry of several. That is told next, and nothing else.
     if (this.ticket?.present === true) {
       this.dispatch("granted");
@@ -441,6 +451,7 @@ export class LocalTicket extends Alarm implements TicketFollower, ServedTicket {
       floor,
       limit,
       parts,
+      unblockedBy: this.#trace?.unblockedBy,
     });
   }
 

@@ -252,6 +252,7 @@ export class LockNode {
       attempt,
       waitMs,
       account,
+      traceparent: request.traceparent,
     });
     return claim;
   }

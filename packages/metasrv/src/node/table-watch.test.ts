@@ -57,10 +57,10 @@ class Stage {
     return told;
   }
 
-  many(prefix: string): readonly LockChanges[] {
+  many(prefix: string, pulse = false): readonly LockChanges[] {
     const told: LockChanges[] = [];
     void (async () => {
-      for await (const changes of this.#watch.many(nameOf(prefix), this.end.signal)) {
+      for await (const changes of this.#watch.many({ prefix: nameOf(prefix), pulse }, this.end.signal)) {
         told.push(changes);
       }
     })();
@@ -137,6 +137,40 @@ describe("a watch of many locks", () => {
     stage.end.abort();
     await settled();
     expect(stage.fold.observer).toBeUndefined();
+  });
+
+  test("says something every second if that is wanted", async () => {
+    const stage = new Stage();
+    const told = stage.many("", true);
+    await stage.advance(200);
+    expect(told).toHaveLength(1);
+    for (let second = 0; second < 5; second++) {
+      await stage.advance(1_100);
+    }
+    expect(told).toHaveLength(6);
+    expect(told.at(-1)).toMatchObject({ locks: [], removed: [], complete: false, restarted: false });
+    stage.end.abort();
+    await settled();
+    expect(stage.clock.timers).toBe(1);
+  });
+
+  test("counts who got these locks, and whose TTL has passed", async () => {
+    const stage = new Stage();
+    const told = stage.many("p/");
+    await stage.advance(200);
+    stage.take(1, "p/a");
+    stage.take(2, "p/a");
+    stage.take(3, "q");
+    stage.free(1, "p/a");
+    const remove = { kind: "remove", name: nameOf("p/a"), id: idOf(2), memberId: "" } as const;
+    stage.apply({ ...remove, token: stage.token(2, "p/a"), cause: "expired" });
+    await stage.advance(200);
+    stage.take(4, "p/a");
+    await stage.advance(200);
+    const sum = (of: "granted" | "expired") => told.reduce((all, changes) => all + changes[of], 0);
+    expect([sum("granted"), sum("expired")]).toEqual([3, 1]);
+    expect(told.length).toBeGreaterThan(2);
+    stage.end.abort();
   });
 
   test("tells of a lock once, as it is then, however often it has changed meanwhile", async () => {

@@ -13,6 +13,18 @@ export interface LockChanges {
   readonly complete: boolean;
   /** Whether it begins anew with this. */
   readonly restarted: boolean;
+  /** Requests that have got these locks since the last message, and holds whose TTL has passed. */
+  readonly granted: number;
+  readonly expired: number;
+}
+
+/** What a watch of many locks is of. */
+export interface ManyLocks {
+  readonly prefix: LockName;
+  /** Whether to say something once a second even if nothing has changed. */
+  readonly pulse: boolean;
+  /** Which names are told and counted; absent: all. */
+  readonly permits?: ((name: LockName) => boolean) | undefined;
 }
 
 export interface TableWatchOptions {
@@ -23,6 +35,8 @@ export interface TableWatchOptions {
 
 /** Least time between two messages of a watch that have nothing to do with each other, in milliseconds. */
 const leastPauseMs = 100;
+/** How often something is said to those that want a pulse, in milliseconds. */
+const pulseMs = 1_000;
 /** Locks in a page of those that are there. */
 const locksAtOnce = 250;
 /** Changed locks in one message, and how long gathering them may take, in milliseconds. */
@@ -33,18 +47,25 @@ const mostChanged = 10_000;
 
 /** Locks that somebody looks at, and what of them has changed since that was told. */
 class Watch {
-  readonly prefix: LockName;
+  readonly of: Pick<ManyLocks, "prefix" | "permits">;
   readonly changed = new Set<LockName>();
   /** Too much has changed. */
   overflowed = false;
+  granted = 0;
+  expired = 0;
   #wake: (() => void) | undefined;
 
-  constructor(prefix: LockName) {
-    this.prefix = prefix;
+  constructor(of: Pick<ManyLocks, "prefix" | "permits">) {
+    this.of = of;
+  }
+
+  covers(name: LockName): boolean {
+    const { prefix, permits } = this.of;
+    return name.startsWith(prefix) && permits?.(name) !== false;
   }
 
   note(name: LockName): void {
-    if (!this.overflowed && name.startsWith(this.prefix)) {
+    if (!this.overflowed && this.covers(name)) {
       this.changed.add(name);
       if (this.changed.size > mostChanged) {
         this.overflow();
@@ -61,6 +82,14 @@ class Watch {
 
   wake(): void {
     this.#wake?.();
+  }
+
+  /** What was counted since this was asked last. */
+  counts(): Pick<LockChanges, "granted" | "expired"> {
+    const { granted, expired } = this;
+    this.granted = 0;
+    this.expired = 0;
+    return { granted, expired };
   }
 
   /** Resolves when there is something to tell, or the signal has aborted. */
@@ -95,6 +124,22 @@ export class TableWatch implements FoldObserver {
     }
   }
 
+  granted(name: LockName): void {
+    for (const watch of this.#many) {
+      if (watch.covers(name)) {
+        watch.granted++;
+      }
+    }
+  }
+
+  expired(name: LockName): void {
+    for (const watch of this.#many) {
+      if (watch.covers(name)) {
+        watch.expired++;
+      }
+    }
+  }
+
   replaced(): void {
     for (const watch of [...this.#many, ...[...this.#single.values()].flatMap((watches) => [...watches])]) {
       watch.overflow();
@@ -107,7 +152,7 @@ export class TableWatch implements FoldObserver {
     maxTickets: number,
     signal: AbortSignal,
   ): AsyncGenerator<{ readonly lock: LockSummary; readonly tickets: readonly TicketInfo[] }> {
-    const watch = new Watch(name);
+    const watch = new Watch({ prefix: name });
     const watches = this.#single.get(name) ?? new Set();
     this.#single.set(name, watches.add(watch));
     const end = this.#begin(watch, signal);
@@ -132,15 +177,15 @@ export class TableWatch implements FoldObserver {
   }
 
   /** Yields all locks whose names begin with the prefix, and then those that change, until the signal aborts. */
-  async *many(prefix: LockName, signal: AbortSignal): AsyncGenerator<LockChanges> {
-    const watch = new Watch(prefix);
+  async *many({ pulse, ...of }: ManyLocks, signal: AbortSignal): AsyncGenerator<LockChanges> {
+    const watch = new Watch(of);
     this.#many.add(watch);
     const end = this.#begin(watch, signal);
     try {
       for (let restarted = false; !signal.aborted; restarted = true) {
         watch.overflowed = false;
         yield* this.#all(watch, restarted, signal);
-        yield* this.#changes(watch, signal);
+        yield* this.#changes(watch, pulse, signal);
       }
     } finally {
       this.#many.delete(watch);
@@ -150,21 +195,26 @@ export class TableWatch implements FoldObserver {
 
   /** Goes to the end even if too much changes meanwhile: else those who watch a busy table would never see its end. */
   async *#all(watch: Watch, restarted: boolean, signal: AbortSignal): AsyncGenerator<LockChanges> {
-    const { prefix } = watch;
     let isFirst = restarted;
     let after: LockName | undefined = "" as LockName;
     while (after !== undefined && !signal.aborted) {
-      const page = { prefix, pageSize: locksAtOnce, after, minToken: 0n, waitingOnly: false };
+      const page = { ...watch.of, pageSize: locksAtOnce, after, minToken: 0n, waitingOnly: false };
       const { locks, next }: Awaited<ReturnType<Inspection["list"]>> = await this.#inspection.list(page);
-      yield { locks, removed: [], complete: next === undefined, restarted: isFirst };
+      yield { locks, removed: [], complete: next === undefined, restarted: isFirst, ...watch.counts() };
       isFirst = false;
       after = next;
     }
   }
 
-  async *#changes(watch: Watch, signal: AbortSignal): AsyncGenerator<LockChanges> {
+  async *#changes(watch: Watch, pulse: boolean, signal: AbortSignal): AsyncGenerator<LockChanges> {
     for (;;) {
+      const timer = pulse
+        ? this.#clock.after(pulseMs, () => {
+            watch.wake();
+          })
+        : undefined;
       await watch.news(signal);
+      timer?.cancel();
       if (watch.overflowed || signal.aborted) {
         return;
       }
@@ -184,7 +234,7 @@ export class TableWatch implements FoldObserver {
         }
       }
       const tookMs = this.#clock.now() - beganAtMs;
-      yield { locks, removed, complete: false, restarted: false };
+      yield { locks, removed, complete: false, restarted: false, ...watch.counts() };
       await this.#pause(tookMs, signal);
     }
   }

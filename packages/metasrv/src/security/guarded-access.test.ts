@@ -208,7 +208,9 @@ describe("without the right to inspect, nobody learns who holds", () => {
     expect(await reason(() => operated.inspection.blocked(page))).toBe("permission-denied");
     expect(await reason(() => operated.inspection.forced(0n, undefined, 10))).toBe("permission-denied");
     expect(await reason(() => operated.watch.one(lock("a"), 10, signal).next())).toBe("permission-denied");
-    expect(await reason(() => operated.watch.many(lock(""), signal).next())).toBe("permission-denied");
+    expect(await reason(() => operated.watch.many({ prefix: lock(""), pulse: false }, signal).next())).toBe(
+      "permission-denied",
+    );
     const by = { actor: "", reason: "look" };
     expect(await reason(() => operated.force(lock("a"), grant.token, by, true))).toBe("permission-denied");
   });
@@ -278,7 +280,7 @@ describe("what is shown", () => {
 
   test("of a watch is only what may be seen; it begins anew when the rights change, and ends with them", async () => {
     const stop = new AbortController();
-    const watch = ops().watch.many(lock(""), stop.signal);
+    const watch = ops().watch.many({ prefix: lock(""), pulse: false }, stop.signal);
     const shown = async () => {
       const next = await later(watch.next());
       if (next.done === true) {

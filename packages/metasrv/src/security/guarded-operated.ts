@@ -1,7 +1,7 @@
 import type { Operated } from "../api/locks.js";
 import type { LockName } from "../model/ticket-ref.js";
 import type { TicketInfo } from "../node/inspection.js";
-import type { LockChanges } from "../node/table-watch.js";
+import type { LockChanges, ManyLocks } from "../node/table-watch.js";
 import { eitherAborts } from "./either-aborts.js";
 import type { Guard } from "./guard.js";
 
@@ -23,7 +23,7 @@ export class GuardedOperated implements Operated {
     };
     this.watch = {
       one: (name, maxTickets, signal) => this.#one(name, maxTickets, signal),
-      many: (prefix, signal) => this.#many(prefix, signal),
+      many: (request, signal) => this.#many(request, signal),
     };
   }
 
@@ -101,19 +101,14 @@ export class GuardedOperated implements Operated {
   }
 
   /** Begins anew when the rights have changed: there may be other locks to see. */
-  async *#many(prefix: LockName, signal: AbortSignal): AsyncGenerator<LockChanges> {
+  async *#many(request: ManyLocks, signal: AbortSignal): AsyncGenerator<LockChanges> {
     this.#guard.principal.usage.request();
     for (let again = false; !signal.aborted;) {
       using until = eitherAborts(signal, this.#guard.principal.changed);
-      this.#guard.requireSome("inspect", prefix);
-      for await (const changes of this.#operated.watch.many(prefix, until.signal)) {
-        const locks = changes.locks.filter(({ name }) => this.#seen(name));
-        const removed = changes.removed.filter(this.#seen);
-        const restarted = changes.restarted || again;
-        if (locks.length > 0 || removed.length > 0 || changes.complete || restarted) {
-          again = false;
-          yield { ...changes, locks, removed, restarted };
-        }
+      this.#guard.requireSome("inspect", request.prefix);
+      for await (const changes of this.#operated.watch.many({ ...request, permits: this.#seen }, until.signal)) {
+        yield { ...changes, restarted: changes.restarted || again };
+        again = false;
       }
       again = true;
     }

@@ -1,0 +1,197 @@
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { leakCheck, type Metasrv, startMetasrv } from "@metasrv/testing";
+import { Metactl, metactl } from "../test-support/metactl.js";
+
+const checkLeaks = leakCheck();
+const timeoutMs = 60_000;
+
+let server: Metasrv;
+let folder: string;
+
+beforeAll(async () => {
+  server = await startMetasrv();
+  folder = await mkdtemp(join(tmpdir(), "metactl-"));
+});
+
+const run = async (...args: string[]) => metactl({ args: ["run", ...args], url: server.url });
+
+/** Runs `body` while another process holds the lock. */
+async function whileHeld(name: string, body: () => Promise<void>): Promise<void> {
+  await using holder = Metactl.start({ args: ["hold", name], url: server.url });
+  await holder.written(/"token"/);
+  await body();
+  holder.kill("SIGTERM");
+  expect(await holder.ended).toMatchObject({ code: 0, signal: null });
+}
+
+describe("metactl run ends", () => {
+  test.each([0, 1, 75, 255])(
+    "as its child does, with %d",
+    async (code) => {
+      const ended = await run("--name", "own", "--", "sh", "-c", `echo out; echo err >&2; exit ${code}`);
+      expect(ended).toMatchObject({ code, signal: null, stdout: "out\n", stderr: "err\n" });
+    },
+    timeoutMs,
+  );
+
+  test(
+    "with 128+n when a signal ended its child",
+    async () => {
+      expect(await run("--name", "own", "--", "sh", "-c", "kill -KILL $$")).toMatchObject({ code: 137 });
+    },
+    timeoutMs,
+  );
+
+  test.each([
+    [["--", "true"], "required option '--name <name>' not specified"],
+    [["--name", "x"], "missing required argument 'command'"],
+    [["--name", "x", "--wait", "3", "true"], "such as 500ms, 30s, 2m or 1h"],
+    [["--name", "x", "--try", "--wait", "3s", "true"], "cannot be used with option"],
+    [["--name", "x", "--permits", "2", "true"], "--permits needs --limit"],
+    [["--name", "x", "--ttl", "10s", "--grace", "5s", "true"], "must be half of --ttl (10000 ms) at most"],
+    [["--name", "x", "--events-fd", "200", "true"], "descriptor 200 is not open"],
+    [["--name", "x".repeat(1025), "true"], "1024"],
+    [["--name", "x", "--nonsense", "true"], "unknown option '--nonsense'"],
+  ])(
+    "with 64 for the wrong use %j",
+    async (args, message) => {
+      const ended = await run(...args);
+      expect(ended.stderr).toContain(message);
+      expect(ended.code).toBe(64);
+    },
+    timeoutMs,
+  );
+
+  test.each([
+    [["--endpoints", "127.0.0.1:1"], 'write "http://127.0.0.1:1"'],
+    [["--ca", "/nonexistent/ca.pem"], "--ca: the file cannot be read"],
+    [["--token-file", "/nonexistent/token"], "--token-file: the file cannot be read"],
+    [["--profile", "none"], 'no profile "none"'],
+  ])(
+    "with 78 for the setting %j",
+    async (args, message) => {
+      const ended = await run("--name", "x", ...args, "--", "true");
+      expect(ended.stderr).toContain(message);
+      expect(ended.code).toBe(78);
+    },
+    timeoutMs,
+  );
+
+  test(
+    "with 69 when no server can be reached",
+    async () => {
+      const ended = await metactl({ args: ["run", "--name", "x", "--", "true"], url: "http://127.0.0.1:9" });
+      expect(ended.stderr).toContain("Check that metasrv runs");
+      expect(ended.code).toBe(69);
+    },
+    timeoutMs,
+  );
+
+  test(
+    "with 75, or with what -E says, when it was not granted",
+    async () => {
+      await whileHeld("taken", async () => {
+        expect(await run("--name", "taken", "--try", "--", "true")).toMatchObject({ code: 75 });
+        expect(await run("--name", "taken", "--wait", "100ms", "--", "true")).toMatchObject({ code: 75 });
+        const ended = await run("--name", "free", "--name", "taken", "--try", "-E", "0", "--", "true");
+        expect(ended).toMatchObject({ code: 0, stderr: "metactl: one of the locks is taken\n" });
+      });
+    },
+    timeoutMs,
+  );
+
+  test(
+    "with 79 when the lock was lost while its child ran",
+    async () => {
+      await using running = Metactl.start({
+        args: ["run", "--name", "forced", "--", "sh", "-c", 'echo "<$METASRV_LOCK_TOKEN>"; exec sleep 60'],
+        url: server.url,
+      });
+      const [, token = ""] = await running.written(/<(\d+)>/);
+      const args = ["release", "forced", "--token", token, "--reason", "it hangs", "--yes"];
+      expect(await metactl({ args, url: server.url })).toMatchObject({ code: 0 });
+      const ended = await running.ended;
+      expect(ended).toMatchObject({ code: 79 });
+      expect(ended.stderr).toContain('"it hangs"');
+    },
+    timeoutMs,
+  );
+
+  test(
+    "with 126 for what cannot be executed and 127 for what is not there, and gives the lock back",
+    async () => {
+      const file = join(folder, "plain");
+      await writeFile(file, "#!/bin/sh\n");
+      await chmod(file, 0o644);
+      expect(await run("--name", "start", "--", file)).toMatchObject({ code: 126 });
+      expect(await run("--name", "start", "--try", "--", join(folder, "none"))).toMatchObject({ code: 127 });
+      expect(await run("--name", "start", "--try", "--", "true")).toMatchObject({ code: 0 });
+    },
+    timeoutMs,
+  );
+});
+
+test(
+  "events tell an exit code of the child from one of metactl",
+  async () => {
+    const args = ["run", "--name", "events", "--events-fd", "3", "--", "sh", "-c", "exit 75"];
+    await using running = Metactl.start({ args, url: server.url, pipes: 1 });
+    expect((await running.ended).code).toBe(75);
+    const events = running
+      .read(3)
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as unknown);
+    expect(events).toEqual([
+      expect.objectContaining({
+        event: "granted",
+        names: ["events"],
+        token: expect.stringMatching(/^\d+$/) as unknown,
+      }),
+      { event: "exited", code: 75, signal: null, reason: "ended" },
+    ]);
+  },
+  timeoutMs,
+);
+
+test(
+  "a run inside of a run has the values of its own lock, and the key comes by a descriptor only",
+  async () => {
+    const inner = 'echo "$METASRV_LOCK_NAME $METASRV_LOCK_TOKEN"; cat <&5; env';
+    const ended = await run(
+      "--name",
+      "outer",
+      "--",
+      process.execPath,
+      binOf(),
+      "run",
+      "--name",
+      "inner",
+      "--key-fd",
+      "5",
+      "--",
+      "sh",
+      "-c",
+      inner,
+    );
+    expect(ended).toMatchObject({ code: 0, stderr: "" });
+    const [first = "", key = ""] = ended.stdout.split("\n");
+    expect(first).toMatch(/^inner \d+$/);
+    expect(Buffer.from(key, "base64").length).toBeGreaterThan(16);
+    expect(ended.stdout.split(key).length).toBe(2);
+  },
+  timeoutMs,
+);
+
+function binOf(): string {
+  return join(import.meta.dirname, "../bin/metactl.js");
+}
+
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true });
+  await checkLeaks();
+});

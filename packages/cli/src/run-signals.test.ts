@@ -1,0 +1,232 @@
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { leakCheck, type Metasrv, startMetasrv, until } from "@metasrv/testing";
+import { isAlive, Metactl, metactl } from "../test-support/metactl.js";
+
+const checkLeaks = leakCheck();
+const timeoutMs = 60_000;
+
+let server: Metasrv;
+
+beforeAll(async () => {
+  server = await startMetasrv();
+});
+
+// The child tells the ids of itself and of its own child, and of each signal that it gets.
+const counting = `
+trap 'echo got-INT' INT; trap 'echo got-TERM' TERM; trap 'echo got-USR1' USR1; trap 'echo got-HUP; exit 4' HUP
+(trap '' USR1; exec sleep 300) &
+echo "pids $$ $!"
+while :; do wait; kill -0 $! 2>/dev/null || break; done
+`;
+const pids = /pids (\d+) (\d+)/;
+
+const gone = async (...all: number[]) => {
+  await until(() => !all.some(isAlive), { what: `${all.join(", ")} to be gone`, timeoutMs: 10_000 });
+};
+
+describe("without a terminal", () => {
+  test(
+    "signals reach the child and its own children",
+    async () => {
+      const args = ["run", "--name", "forward", "--", "sh", "-c", counting];
+      await using running = Metactl.start({ args, url: server.url });
+      const [, child, grandchild] = await running.written(pids);
+      running.kill("SIGUSR1");
+      await running.written(/got-USR1/);
+      running.kill("SIGHUP");
+      const ended = await running.ended;
+      expect(ended).toMatchObject({ code: 4 });
+      expect(ended.stdout.match(/got-/g)).toHaveLength(2);
+      await gone(Number(child), Number(grandchild));
+    },
+    timeoutMs,
+  );
+
+  test.each(["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const)(
+    "%s ends a wait, and nothing is left in the queue",
+    async (signal) => {
+      const name = `wait-${signal}`;
+      await using holder = Metactl.start({ args: ["hold", name], url: server.url });
+      await holder.written(/"token"/);
+      const args = ["run", "--name", name, "--json", "--", "echo", "ran"];
+      await using waiting = Metactl.start({ args, url: server.url });
+      await waiting.written(/"event":"waiting","name":"wait-\w+","position":1,"waiters":1/, 2);
+      waiting.kill(signal);
+      const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, SIGQUIT: 131 };
+      expect(await waiting.ended).toMatchObject({ code: codes[signal], stdout: "" });
+      const shown = await metactl({ args: ["show", name, "--json"], url: server.url });
+      expect(JSON.parse(shown.stdout)).toMatchObject({ holderCount: 1, waiters: 0 });
+    },
+    timeoutMs,
+  );
+
+  test(
+    "a stopped run stops its child, which goes on with it while the lock is held",
+    async () => {
+      const ticking = 'i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo "tick $i"; sleep 0.05; done';
+      const args = ["run", "--name", "stop", "--", "sh", "-c", ticking];
+      await using running = Metactl.start({ args, url: server.url });
+      await running.written(/tick 3/);
+      running.kill("SIGTSTP");
+      let last = "";
+      // Two looks without a new line between them.
+      await until(() => last === (last = running.stdout), { what: "the child to stop", intervalMs: 500 });
+      running.kill("SIGCONT");
+      await until(() => running.stdout !== last, { what: "the child to go on" });
+    },
+    timeoutMs,
+  );
+
+  test(
+    "a run that was stopped for longer than its lock lasted kills its child before it goes on",
+    async () => {
+      const args = [
+        "run",
+        "--name",
+        "late",
+        "--ttl",
+        "1s",
+        "--grace",
+        "0s",
+        "--",
+        "sh",
+        "-c",
+        "echo up; sleep 300; echo ran on",
+      ];
+      await using running = Metactl.start({ args, url: server.url });
+      await running.written(/up/);
+      running.kill("SIGTSTP");
+      // The next holder is there once the lock of the stopped run is over.
+      expect(await metactl({ args: ["run", "--name", "late", "--", "true"], url: server.url })).toMatchObject({
+        code: 0,
+      });
+      running.kill("SIGCONT");
+      expect(await running.ended).toMatchObject({ code: 79, stdout: "up\n" });
+    },
+    timeoutMs,
+  );
+});
+
+describe("at a terminal", () => {
+  test(
+    "^C reaches the child once, and metactl waits for it",
+    async () => {
+      const args = ["run", "--name", "tty", "--", "sh", "-c", counting];
+      await using running = Metactl.startAtTerminal({ args, url: server.url });
+      const [, child] = await running.written(pids);
+      running.write("\x03");
+      await running.written(/got-INT/);
+      process.kill(Number(child), "SIGHUP");
+      const ended = await running.ended;
+      expect(ended.code).toBe(4);
+      expect(ended.stdout.match(/got-INT/g)).toHaveLength(1);
+    },
+    timeoutMs,
+  );
+
+  test(
+    "who waits sees its place, the holder and since when, in one line",
+    async () => {
+      await using holder = Metactl.start({ args: ["hold", "queue"], url: server.url });
+      await holder.written(/"token"/);
+      await using waiting = Metactl.startAtTerminal({
+        args: ["run", "--name", "queue", "--", "true"],
+        url: server.url,
+      });
+      await waiting.written(/1st of 1 for queue, held by \S+:\d+ for \d+s/);
+      waiting.write("\x03");
+      const ended = await waiting.ended;
+      expect(ended.code).toBe(130);
+      expect(ended.stdout.replaceAll("^C", "").endsWith("\r\x1b[K")).toBe(true);
+    },
+    timeoutMs,
+  );
+});
+
+describe("the child is stopped", () => {
+  const deaf = "trap '' TERM; (trap '' TERM; exec sleep 300) & echo \"pids $$ $!\"; while :; do wait; done";
+
+  test(
+    "by SIGKILL with all that it started, before another holds, if it does not heed SIGTERM",
+    async () => {
+      await using own = await startMetasrv();
+      const args = ["run", "--name", "deaf", "--ttl", "2s", "--grace", "200ms", "--json", "--", "sh", "-c", deaf];
+      await using running = Metactl.start({ args, url: own.url });
+      const [, child, grandchild] = await running.written(pids);
+      await own.kill();
+      const ended = await running.ended;
+      expect(ended.code).toBe(79);
+      expect(ended.stderr).toContain('{"event":"exited","code":null,"signal":"SIGKILL","reason":"lost"}');
+      expect([Number(child), Number(grandchild)].some(isAlive)).toBe(false);
+    },
+    timeoutMs,
+  );
+
+  test.each([
+    ["without a terminal", (args: string[]) => Metactl.start({ args, url: server.url })],
+    ["in a group of its own at a terminal", (args: string[]) => Metactl.startAtTerminal({ args, url: server.url })],
+  ])(
+    "within a second when metactl is killed, %s",
+    async (_where, start) => {
+      const args = [
+        "run",
+        "--name",
+        "orphan",
+        "--ttl",
+        "5s",
+        "--grace",
+        "1s",
+        "--group",
+        "--",
+        "sh",
+        "-c",
+        `echo "wrapper <$PPID>"; ${deaf}`,
+      ];
+      await using running = start(args);
+      const [, wrapper = ""] = await running.written(/<(\d+)>/);
+      const [, child, grandchild] = await running.written(pids);
+      process.kill(Number(wrapper), "SIGKILL");
+      await until(() => ![Number(child), Number(grandchild)].some(isAlive), { what: "no orphan", timeoutMs: 1_000 });
+      const next = await metactl({ args: ["run", "--name", "orphan", "--", "true"], url: server.url });
+      expect(next.code).toBe(0);
+    },
+    timeoutMs,
+  );
+});
+
+test(
+  "a wait outlives its server if that comes back",
+  async () => {
+    const first = await startMetasrv();
+    await using holder = Metactl.start({ args: ["hold", "back"], url: first.url });
+    await holder.written(/"token"/);
+    const args = ["run", "--name", "back", "--json", "--", "echo", "ran"];
+    await using waiting = Metactl.start({ args, url: first.url });
+    await waiting.written(/"event":"waiting"/, 2);
+    await first.kill();
+    await using second = await startMetasrv({ args: ["--bind-addr", first.address] });
+    // It has its locks in memory, so the lock is free there.
+    expect(await waiting.ended).toMatchObject({ code: 0, stdout: "ran\n" });
+    expect(second.address).toBe(first.address);
+  },
+  timeoutMs,
+);
+
+test(
+  "a wait ends with 69 when its server is gone for good",
+  async () => {
+    const only = await startMetasrv();
+    await using holder = Metactl.start({ args: ["hold", "gone"], url: only.url });
+    await holder.written(/"token"/);
+    await using waiting = Metactl.start({ args: ["run", "--name", "gone", "--json", "--", "true"], url: only.url });
+    await waiting.written(/"event":"waiting"/, 2);
+    await only.kill();
+    expect(await waiting.ended).toMatchObject({ code: 69 });
+  },
+  timeoutMs,
+);
+
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+  await checkLeaks();
+});

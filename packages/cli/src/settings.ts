@@ -1,0 +1,103 @@
+import { readFileSync } from "node:fs";
+import { homedir, hostname } from "node:os";
+import { join } from "node:path";
+import { MetaClient } from "@metasrv/meta-client";
+import { type Command, Option } from "commander";
+import { exitCodes, ExitError } from "./exit-codes.js";
+import { Output } from "./output.js";
+import { type Reach, readProfile } from "./profiles.js";
+
+/** What commander reads of the options that every command has. */
+export interface GlobalFlags extends Reach {
+  readonly profile?: string | undefined;
+  readonly json?: boolean | undefined;
+  readonly quiet?: boolean | undefined;
+  readonly verbose?: boolean | undefined;
+}
+
+const defaultEndpoint = "http://127.0.0.1:3002";
+
+/** The options that every command has. They may stand before the command's name, too. */
+export function addGlobalOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--endpoints <urls>", `servers, separated by commas (default: ${defaultEndpoint})`).argParser(listOf),
+    )
+    .option("--ca <file>", "PEM file of the authorities that certificates of servers are checked by")
+    .option("--cert <file>", "PEM file of the certificate to show to servers")
+    .option("--key <file>", "PEM file of that certificate's key")
+    .option("--token-file <file>", "file with the token that says who this is; read again whenever it is needed")
+    .option("--insecure-token", "send the token to servers on other machines without TLS, too")
+    .option("--profile <name>", "profile of ~/.config/metasrv/cli.yaml")
+    .option("--json", "one JSON object a line instead of text")
+    .option("-q, --quiet", "say nothing but errors")
+    .option("-v, --verbose", "say more");
+}
+
+/** How a command reaches its servers, from the command line, else the environment, else the profile. */
+export function completeReach(flags: GlobalFlags, env: NodeJS.ProcessEnv): Reach {
+  const { XDG_CONFIG_HOME: configHome = "" } = env;
+  const folder = configHome === "" ? join(homedir(), ".config") : configHome;
+  const profile = readProfile(join(folder, "metasrv", "cli.yaml"), flags.profile ?? given(env.METASRV_PROFILE));
+  const endpoints = given(env.METASRV_ENDPOINTS);
+  return {
+    endpoints: flags.endpoints ?? (endpoints === undefined ? undefined : listOf(endpoints)) ?? profile.endpoints,
+    ca: flags.ca ?? given(env.METASRV_CA) ?? profile.ca,
+    cert: flags.cert ?? given(env.METASRV_CERT) ?? profile.cert,
+    key: flags.key ?? given(env.METASRV_KEY) ?? profile.key,
+    tokenFile: flags.tokenFile ?? given(env.METASRV_TOKEN_FILE) ?? profile.tokenFile,
+    insecureToken: flags.insecureToken,
+  };
+}
+
+/** Makes the client of a command. Does no I/O but reading files. @throws ExitError (78) for a bad setting */
+export function openClient({ endpoints = [defaultEndpoint], tokenFile, insecureToken, ...files }: Reach): MetaClient {
+  const { ca, cert, key } = files;
+  const tls = {
+    ...(ca === undefined ? {} : { ca: readSetting("--ca", ca) }),
+    ...(cert === undefined ? {} : { cert: readSetting("--cert", cert) }),
+    ...(key === undefined ? {} : { key: readSetting("--key", key) }),
+  };
+  const readToken = tokenFile === undefined ? undefined : () => readSetting("--token-file", tokenFile).trim();
+  // A file that cannot be read is said at once.
+  readToken?.();
+  try {
+    return new MetaClient({
+      endpoints,
+      owner: ownerText(),
+      tls: Object.keys(tls).length === 0 ? undefined : tls,
+      token: readToken,
+      allowInsecureToken: insecureToken,
+    });
+  } catch (error) {
+    throw new ExitError(exitCodes.config, error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+/** By what people recognise this process when it holds a lock. */
+export function ownerText(): string {
+  return `${hostname()}:${process.pid}`;
+}
+
+/** Where a command writes. */
+export function openOutput({ json, quiet, verbose }: GlobalFlags, env: NodeJS.ProcessEnv): Output {
+  const { stdout, stderr } = process;
+  return new Output({ stdout, stderr, env, json: json === true, quiet: quiet === true, verbose: verbose === true });
+}
+
+function readSetting(flag: string, file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    throw new ExitError(exitCodes.config, `${flag}: the file cannot be read: ${problem}`, { cause: error });
+  }
+}
+
+function listOf(text: string): string[] {
+  return text.split(",").map((part) => part.trim());
+}
+
+function given(text: string | undefined): string | undefined {
+  return text === "" ? undefined : text;
+}
