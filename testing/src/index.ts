@@ -4,6 +4,8 @@ export type { ChildOptions, Exit } from "./child.js";
 export { Child } from "./child.js";
 export type { Etcd, EtcdCluster, EtcdOptions, EtcdTlsFiles } from "./etcd.js";
 export { startEtcd, startEtcdCluster } from "./etcd.js";
+export type { FloodResult } from "./floods/flood.js";
+export { runFlood } from "./floods/run-flood.js";
 export { freePorts } from "./free-port.js";
 export { HeapProbe } from "./heap-probe-client.js";
 export type { Host } from "./host.js";

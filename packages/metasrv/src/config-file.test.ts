@@ -55,8 +55,6 @@ limits:
   maxMessageBytes: 5000
   maxSessionCommands: 6
   maxAttached: 7
-  maxConnectionStreams: 8
-  maxConnectionWatches: 9
   maxWatches: 10
   heartbeat: 1s
   sessionTimeout: 4s
@@ -99,8 +97,6 @@ const input = {
     maxMessageBytes: 5_000,
     maxSessionCommands: 6,
     maxAttached: 7,
-    maxConnectionStreams: 8,
-    maxConnectionWatches: 9,
     maxWatches: 10,
     heartbeatMs: 1_000,
     sessionTimeoutMs: 4_000,
@@ -115,7 +111,7 @@ describe("a config file", () => {
     expect(file.input).toEqual(input);
     expect(Object.keys(file.input.limits ?? {}).sort()).toEqual(Object.keys(defaultLimits).sort());
     expect(showSettings(file.content)).toContain('store.addrs: ["etcd-1:2379","etcd-2:2379"]');
-    expect(showSettings(file.content)).toHaveLength(35);
+    expect(showSettings(file.content)).toHaveLength(33);
   });
 
   test("can be JSON", async () => {

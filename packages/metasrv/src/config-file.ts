@@ -54,11 +54,9 @@ export const configFileSchema = z.strictObject({
       maxMessageBytes: whole.optional().describe("Largest request message, in bytes."),
       maxSessionCommands: whole.optional().describe("Requests and locks of one session."),
       maxAttached: whole.optional().describe("Sessions of clients that attach."),
-      maxConnectionStreams: whole
+      maxWatches: whole
         .optional()
-        .describe("Calls without an answer, sessions and watches of one HTTP/2 connection."),
-      maxConnectionWatches: whole.optional().describe("Watches of one connection."),
-      maxWatches: whole.optional().describe("Watches that this server serves."),
+        .describe("Watches that this server serves; one connection may have a tenth of them."),
       heartbeat: duration.optional().describe("How often each side of a session gives a sign of life."),
       sessionTimeout: duration.optional().describe("After how long without a sign of life a session is given up."),
       waiterGrace: duration.optional().describe("How long a wait outlives a broken connection."),

@@ -363,8 +363,6 @@ function completeLimits(input: NonNullable<ConfigInput["limits"]>): Limits {
     maxMessageBytes: limit("maxMessageBytes", 2 * (maxNameBytes + maxOwnerBytes) + 1024, 2 ** 32 - 1),
     maxSessionCommands: limit("maxSessionCommands", 1, Number.MAX_SAFE_INTEGER),
     maxAttached: limit("maxAttached", 0, Number.MAX_SAFE_INTEGER),
-    maxConnectionStreams: limit("maxConnectionStreams", 1, 1_000_000),
-    maxConnectionWatches: limit("maxConnectionWatches", 0, Number.MAX_SAFE_INTEGER),
     maxWatches: limit("maxWatches", 0, Number.MAX_SAFE_INTEGER),
     heartbeatMs,
     sessionTimeoutMs: limit("sessionTimeoutMs", 2 * heartbeatMs, longestTimerMs),

@@ -177,6 +177,7 @@ export async function startServer(
       allowed: config.cors.origins,
       serverHost: config.serverAddr === undefined ? undefined : parseAddress(config.serverAddr)?.host,
     }),
+    maxWatches: limits.maxWatches,
     shutdownSignal: shutdown.signal,
     logger,
   });
@@ -185,12 +186,11 @@ export async function startServer(
   // Listening comes first, because it fails at once and tells the port. Until the node has joined, it refuses every
   // request as "not a member".
   const tls = settings && credentials && { settings, credentials };
-  const { maxConnectionStreams: maxStreams, maxMessageBytes } = limits;
+  const { maxMessageBytes } = limits;
   const listener = await Listener.start({
     bind: config.bind,
     handler,
     streamHandler,
-    maxStreams,
     maxMessageBytes,
     tls,
     clock,

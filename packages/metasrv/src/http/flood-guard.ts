@@ -35,6 +35,7 @@ export class FloodGuard {
   readonly #bytes: ByteMeter;
   #weighedAtMs: number;
   #timer: Timer;
+  #ended = false;
 
   /** @param socket - what the session reads from */
   constructor(session: ServerHttp2Session, socket: Socket, options: FloodGuardOptions) {
@@ -70,11 +71,12 @@ export class FloodGuard {
   };
 
   #end(): void {
-    if (this.#session.destroyed) {
+    if (this.#ended) {
       return;
     }
-    this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    this.#ended = true;
     this.#timer.cancel();
+    this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
     // Node itself would wait without end for a client that reads nothing.
     this.#timer = this.#options.clock.after(farewellMs, () => {
       this.#socket.destroy();

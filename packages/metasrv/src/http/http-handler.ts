@@ -15,11 +15,14 @@ import {
 import type { Logger } from "pino";
 import { type Connection, type FarEnd, farEndKey } from "../api/caller.js";
 import { useOf } from "../api/connection-use.js";
+import { closeStream } from "./close-stream.js";
 import { type HttpHandler, type HttpRequest, type HttpResponse, sendText } from "./http-exchange.js";
 import { withPlainIntegers } from "./json-integers.js";
 import { Origins } from "./origins.js";
 import type { Probe } from "./probes.js";
+import { refuseCall } from "./refuse-call.js";
 import type { StaticHandler } from "./static-files.js";
+import { isWatch, Watches } from "./watches.js";
 
 /** JSON of requests is far shorter. */
 const longestJson = 256 * 1024;
@@ -34,6 +37,8 @@ export interface HttpHandlerOptions {
   readonly files?: StaticHandler | undefined;
   /** Which web pages may make calls; absent: only those that come from this server. */
   readonly origins?: Origins;
+  /** How many watches there may be; as many as come by default. */
+  readonly maxWatches?: number;
   /** When it aborts, open streams end with its reason. Unary calls end with what the node answers. */
   readonly shutdownSignal: AbortSignal;
   readonly logger: Logger;
@@ -52,12 +57,14 @@ export function createHttpHandler(options: HttpHandlerOptions): HttpHandler {
     pages = new Map<string, HttpHandler>(),
     files,
     origins = new Origins({ allowed: [] }),
+    maxWatches = Number.POSITIVE_INFINITY,
     shutdownSignal,
     logger,
   } = options;
   const router = createConnectRouter({ acceptCompression: [compressionGzip, compressionBrotli] });
   routes(router);
   setMaxListeners(0, shutdownSignal);
+  const watches = new Watches(maxWatches, logger);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const list = (method: string, paths: Iterable<string>) => [...paths].map((path) => `  ${method} ${path}\n`).join("");
   const paths = list("POST", handlers.keys()) + list("GET", [...probes.keys(), ...pages.keys()]);
@@ -69,6 +76,11 @@ export function createHttpHandler(options: HttpHandlerOptions): HttpHandler {
     const page = pages.get(path);
     if (handler !== undefined) {
       if (!origins.admits(request, response)) {
+        return;
+      }
+      const refusal = isWatch(handler) ? watches.enter(connectionOf(request), response) : undefined;
+      if (refusal !== undefined) {
+        refuseCall(request, response, refusal);
         return;
       }
       serve(handler, request, response, shutdownSignal).catch((error: unknown) => {
@@ -131,9 +143,7 @@ async function serve(
     const { stream } = request;
     // The request is over when the answer has ended with its trailers, but not every client ends its side then.
     stream.once("wantTrailers", () => {
-      setImmediate(() => {
-        stream.close(constants.NGHTTP2_NO_ERROR);
-      });
+      closeStream(stream, constants.NGHTTP2_NO_ERROR);
     });
   }
   await universalResponseToNodeResponse(answer, response);
@@ -211,6 +221,11 @@ function answerProbe(request: HttpRequest, response: HttpResponse, probe: () => 
   }
 }
 
+/** What carries a request; undefined once it has broken. */
+function connectionOf(request: HttpRequest): Connection | undefined {
+  return "stream" in request ? request.stream.session : request.socket;
+}
+
 function farEndOf(request: HttpRequest): FarEnd {
   if ("stream" in request) {
     // When a connection breaks, Node closes its streams as if the client had reset each of them. Only the HTTP/2
@@ -221,7 +236,7 @@ function farEndOf(request: HttpRequest): FarEnd {
       connection: session,
       disconnected: () => session === undefined || session.destroyed,
       reset: () => {
-        stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+        closeStream(stream, constants.NGHTTP2_ENHANCE_YOUR_CALM);
       },
     };
   }

@@ -26,6 +26,7 @@ async function start(handler = greet, openingTimeoutMs = 10_000, probeMs = 10_00
     logger,
     openingTimeoutMs,
     probeMs,
+    maxStreams: 50_000,
   });
 }
 

@@ -8,12 +8,13 @@ import { endOf } from "../api/connection-end.js";
 import { toConnectError } from "../api/rpc-errors.js";
 import { type Address, formatAddress, isLoopback } from "../model/address.js";
 import { LockError } from "../model/lock-errors.js";
+import { endOutsideOfReading } from "./close-stream.js";
 import { FloodGuard } from "./flood-guard.js";
 import type { HttpHandler } from "./http-exchange.js";
 import { probeRegularly } from "./listener-probe.js";
 import { detectProtocol, type HttpProtocol } from "./listener-protocol.js";
+import { refuseCall } from "./refuse-call.js";
 import { refuseConnection } from "./refuse-connection.js";
-import { refuseStream } from "./refuse-stream.js";
 import { type NewStream, StreamGate } from "./stream-gate.js";
 import type { StreamHandler } from "./stream-handler.js";
 import { TlsHandshakes, type TlsHandshakesOptions } from "./tls-handshakes.js";
@@ -25,7 +26,7 @@ export interface ListenerOptions {
   readonly handler: HttpHandler;
   /** Gets each HTTP/2 request first, and may leave it to the handler; absent: the handler gets all. */
   readonly streamHandler?: StreamHandler;
-  /** How many streams of one HTTP/2 connection may be open; practically all by default. */
+  /** How many streams of one HTTP/2 connection may be open: calls without an answer, sessions and watches; 10,000 by default. */
   readonly maxStreams?: number;
   /** Largest message of a unary call; 1 MiB by default. */
   readonly maxMessageBytes?: number;
@@ -71,9 +72,6 @@ const streamResets: object = { streamResetBurst: 10_000, streamResetRate: 500 };
 
 /** How many connections may have begun without it being known what they speak, or without a finished handshake. */
 const mostOpening = 2_000;
-
-/** As many as there can be. */
-const unlimitedStreams = 2 ** 31 - 1;
 
 /** So many streams beyond the limit get an answer that says so. Further ones are reset by Node, without cost. */
 const refusedStreams = 1_000;
@@ -191,35 +189,39 @@ export class Listener {
 
   #createHttp2(): Http2Server {
     const { handler, streamHandler = () => false } = this.#options;
-    const { maxStreams = unlimitedStreams } = this.#options;
+    const { maxStreams = 10_000, logger } = this.#options;
     const server = createHttp2Server({
       maxSessionMemory: sessionMemoryMb,
       ...streamResets,
-      settings: { maxConcurrentStreams: Math.min(maxStreams + refusedStreams, unlimitedStreams) },
+      settings: { maxConcurrentStreams: maxStreams + refusedStreams },
     });
-    // Never listens. It makes requests and responses of the streams that the stream handler does not take.
+    // These two never listen. They make requests and responses of the streams that the stream handler does not take.
     const requests = createHttp2Server(handler);
+    const refusal = tooManyStreams(maxStreams, logger);
+    const refused = createHttp2Server((request, response) => {
+      refuseCall(request, response, refusal);
+    });
     const serve = (...[stream, headers, ...rest]: NewStream) => {
       // Node reports a stream after it has read everything that arrived with it. By then, the stream or the connection
       // may have ended. Nobody can be answered then: an attempt would throw, and an error event without a listener
       // would end this process.
       if (stream.destroyed || stream.closed) {
         stream.on("error", (error) => {
-          this.#options.logger.debug({ err: error }, "a stream broke before it was served");
+          logger.debug({ err: error }, "a stream broke before it was served");
         });
-        return;
+        return false;
       }
-      if (!streamHandler(stream, headers)) {
-        requests.emit("stream", stream, headers, ...rest);
+      if (streamHandler(stream, headers)) {
+        return false;
       }
+      requests.emit("stream", stream, headers, ...rest);
+      return true;
     };
-    const refusal = tooManyStreams(maxStreams, this.#options.logger);
     const gate = new StreamGate({
       maxStreams,
       serve,
-      refuse: (stream, headers) => {
-        stream.on("error", () => undefined);
-        refuseStream(stream, headers, refusal);
+      refuse: (...stream) => {
+        refused.emit("stream", ...stream);
       },
     });
     server.on("stream", (...stream: NewStream) => {
@@ -238,6 +240,7 @@ export class Listener {
   #began(session: ServerHttp2Session, socket: Socket): void {
     const { clock, logger, maxMessageBytes = 1024 * 1024 } = this.#options;
     const { remoteAddress } = socket;
+    endOutsideOfReading(session);
     this.#sessions.add(session);
     const flooded = () => {
       logger.warn({ remoteAddress }, "a connection was ended: its client floods it with cheap frames");

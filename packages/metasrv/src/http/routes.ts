@@ -12,14 +12,13 @@ import { createReflectionService } from "../api/reflection-service.js";
 import type { ServiceDependencies } from "../session/service-dependencies.js";
 import { createLockService } from "./lock-service.js";
 import { createRequestInterceptor } from "./request-interceptor.js";
-import { createWatchInterceptor } from "./watch-interceptor.js";
 
 /** Registers every service of this server, for a listener or, in tests, for `createRouterTransport`. */
 export function createRoutes(dependencies: ServiceDependencies): (router: ConnectRouter) => void {
   const { access, cluster, readiness, limits } = dependencies;
   const services = [LockService, ClusterService, InspectService, AdminService, Lock];
   const options = {
-    interceptors: [createRequestInterceptor(dependencies), createWatchInterceptor(limits)],
+    interceptors: [createRequestInterceptor(dependencies)],
     readMaxBytes: limits.maxMessageBytes,
     // A misspelt field must not mean "wait without end".
     jsonOptions: { ignoreUnknownFields: false },

@@ -17,6 +17,7 @@ import { toConnectError } from "../api/rpc-errors.js";
 import { LockError } from "../model/lock-errors.js";
 import type { ServiceDependencies } from "../session/service-dependencies.js";
 import { Session } from "../session/session.js";
+import { closeStream } from "./close-stream.js";
 import { compressedUnexpectedly, incompleteEnvelope } from "./connect-errors.js";
 import type { RequestLog } from "./request-log.js";
 
@@ -63,7 +64,7 @@ export function serveSessionStream(
     wake: send,
     read: (on) => (on ? stream.resume() : stream.pause()),
     reset: () => {
-      stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      closeStream(stream, constants.NGHTTP2_ENHANCE_YOUR_CALM);
     },
   });
   let ended = false;
@@ -94,7 +95,7 @@ export function serveSessionStream(
     const end = reason === undefined ? { metadata } : { metadata, error: toConnectError(reason, logger) };
     stream.end(enveloped(endSerialization.serialize(end), endStreamFlag));
     // Nobody reads what the client still sends.
-    stream.close(constants.NGHTTP2_NO_ERROR);
+    closeStream(stream, constants.NGHTTP2_NO_ERROR);
   }
 
   function receive(message: Buffer, flags: number): void {

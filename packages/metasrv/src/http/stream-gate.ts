@@ -6,13 +6,17 @@ export type NewStream = readonly [stream: ServerHttp2Stream, headers: IncomingHt
 export interface StreamGateOptions {
   /** How many streams of one connection may be open. */
   readonly maxStreams: number;
-  readonly serve: (...stream: NewStream) => void;
+  /** Returns whether that took long, as it does for all but the busiest calls. */
+  readonly serve: (...stream: NewStream) => boolean;
   /** Answers a stream of a connection that has too many. */
-  readonly refuse: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
+  readonly refuse: (...stream: NewStream) => void;
 }
 
 /** How many new streams are looked at in one turn of the event loop. A turn with so many takes some ten milliseconds. */
 const perTurn = 128;
+
+/** For how many a stream counts that takes long. */
+const longAs = 8;
 
 const ignore = (): void => undefined;
 
@@ -96,9 +100,9 @@ export class StreamGate {
     this.#passed++;
     const [{ destroyed, closed }] = stream;
     if (client.open > this.#options.maxStreams && !destroyed && !closed) {
-      this.#options.refuse(stream[0], stream[1]);
-    } else {
-      this.#options.serve(...stream);
+      this.#options.refuse(...stream);
+    } else if (this.#options.serve(...stream)) {
+      this.#passed += longAs - 1;
     }
   }
 }

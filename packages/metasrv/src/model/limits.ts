@@ -20,11 +20,7 @@ export interface Limits {
   readonly maxSessionCommands: number;
   /** How many sessions that Attach opened one node serves. */
   readonly maxAttached: number;
-  /** How many streams of one HTTP/2 connection may be open: calls without an answer, sessions and watches. */
-  readonly maxConnectionStreams: number;
-  /** How many watches one connection may have. */
-  readonly maxConnectionWatches: number;
-  /** How many watches one node serves. */
+  /** How many watches one node serves. One connection may have a tenth of them. */
   readonly maxWatches: number;
   /** How often each side of a session sends something, in milliseconds. */
   readonly heartbeatMs: number;
@@ -46,8 +42,6 @@ export const defaultLimits: Limits = {
   maxMessageBytes: 1024 * 1024,
   maxSessionCommands: 1_000_000,
   maxAttached: 10_000,
-  maxConnectionStreams: 10_000,
-  maxConnectionWatches: 1_000,
   maxWatches: 10_000,
   heartbeatMs: 2_000,
   sessionTimeoutMs: 6_000,
