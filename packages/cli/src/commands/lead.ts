@@ -30,7 +30,7 @@ export async function lead(
 ): Promise<number> {
   const meta = context.client();
   const attempt = { context, names: [name], argv, flags };
-  using signals = new Signals();
+  const signals = new Signals();
   for (let isFirst = true; ; isFirst = false) {
     let end: RunEnd | undefined;
     try {

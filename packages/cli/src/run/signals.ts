@@ -12,16 +12,18 @@ export function isEnding(signal: HandledSignal): boolean {
   return ending.includes(signal);
 }
 
-/** Gives the signals of this process to one listener at a time. Before there is one, they have no effect. */
-export class Signals implements Disposable {
+/**
+ * Gives the signals of this process to one listener at a time. Where there is none, they have no effect, until the process
+ * ends: the exit code is known before the client is closed, and a signal must not replace it.
+ */
+export class Signals {
   #listener: (signal: HandledSignal) => void = () => undefined;
-  readonly #receive = (signal: NodeJS.Signals): void => {
-    this.#listener(signal as HandledSignal);
-  };
 
   constructor() {
     for (const signal of handled) {
-      process.on(signal, this.#receive);
+      process.on(signal, () => {
+        this.#listener(signal);
+      });
     }
   }
 
@@ -30,10 +32,9 @@ export class Signals implements Disposable {
     this.#listener = listener;
   }
 
-  [Symbol.dispose](): void {
-    for (const signal of handled) {
-      process.off(signal, this.#receive);
-    }
+  /** From now on, nobody is told. */
+  ignore(): void {
+    this.#listener = () => undefined;
   }
 }
 

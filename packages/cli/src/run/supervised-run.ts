@@ -68,6 +68,8 @@ export async function runUnderLock(
     await stop(child, lock, options.graceMs);
   }
   const end = await child.ended;
+  // What it has left in its group in the background is not told of them either.
+  signals.ignore();
   child.dismissGuard();
   return { ...end, lost: first === "lost" ? lock.signal.reason : undefined };
 }
