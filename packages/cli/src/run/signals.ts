@@ -31,11 +31,6 @@ export class Signals {
   giveTo(listener: (signal: HandledSignal) => void): void {
     this.#listener = listener;
   }
-
-  /** From now on, nobody is told. */
-  ignore(): void {
-    this.#listener = () => undefined;
-  }
 }
 
 /** A signal that aborts with a {@link SignalError} when this process is asked to end. SIGTSTP stops it meanwhile. */
