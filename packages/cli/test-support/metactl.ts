@@ -51,12 +51,17 @@ export class Metactl implements AsyncDisposable {
 
   /** Starts it without a terminal. */
   static start(options: MetactlOptions): Metactl {
-    return Metactl.#spawn(process.execPath, [bin, ...options.args], options);
+    return Metactl.startOther(process.execPath, { ...options, args: [bin, ...options.args] });
   }
 
   /** Starts it at a terminal of its own. What it writes is {@link stdout}, and {@link write} types. */
   static startAtTerminal(options: MetactlOptions): Metactl {
     return Metactl.startOtherAtTerminal(process.execPath, { ...options, args: [bin, ...options.args] });
+  }
+
+  /** Starts another program, such as a shell that calls `metactl`. */
+  static startOther(program: string, options: MetactlOptions): Metactl {
+    return Metactl.#spawn(program, options.args, options);
   }
 
   /** Starts another program at a terminal, such as a shell in which `metactl` is typed. */
