@@ -16,6 +16,7 @@ import type { Logger } from "pino";
 import type { Access } from "../api/access.js";
 import { type FarEnd, farEndKey } from "../api/caller.js";
 import { toConnectError } from "../api/rpc-errors.js";
+import { dropEndlessTimeouts } from "./endless-timeouts.js";
 import { type HttpHandler, type HttpRequest, type HttpResponse, sendText } from "./http-exchange.js";
 import { withPlainIntegers } from "./json-integers.js";
 import { Origins } from "./origins.js";
@@ -111,6 +112,7 @@ async function serve(
   const values = createContextValues().set(farEndKey, farEnd);
   const unary = handler.method.methodKind === "unary";
   let call: UniversalServerRequest = { ...universalRequestFromNodeRequest(request, response, undefined, values), body };
+  dropEndlessTimeouts(call.header);
   if (unary && isPlainJson(request)) {
     // Its length may be another.
     call.header.delete("content-length");
