@@ -60,7 +60,11 @@ export class Prometheus implements AsyncDisposable {
     return this.#child.tail;
   }
 
-  /** The first value of what is asked for; undefined if there is none, or while it starts. */
+  /**
+   * The first value of what is asked for; undefined if there is none, or while it starts.
+   *
+   * @throws Error when it does not understand
+   */
   async query(promql: string): Promise<unknown> {
     const data = await this.#get<{ result: { value: unknown[] }[] }>(`query?query=${encodeURIComponent(promql)}`);
     return data?.result[0]?.value[1];
@@ -80,6 +84,9 @@ export class Prometheus implements AsyncDisposable {
   async #get<T>(path: string): Promise<T | undefined> {
     const url = `http://${this.#address}/api/v1/${path}`;
     const response = await fetch(url, { headers: { connection: "close" } }).catch(() => undefined);
+    if (response?.status === 400) {
+      throw new Error(await response.text());
+    }
     return response?.ok === true ? ((await response.json()) as { data: T }).data : undefined;
   }
 }
