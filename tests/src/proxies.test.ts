@@ -2,9 +2,18 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { type ClientEvents, MetaClient } from "@metasrv/meta-client";
-import { Child, findOrInstall, freePorts, leakCheck, startMetasrv, until } from "@metasrv/testing";
+import {
+  type Certificate,
+  Child,
+  createSelfSignedCertificate,
+  findOrInstall,
+  freePorts,
+  leakCheck,
+  startMetasrv,
+  until,
+} from "@metasrv/testing";
 
 type ProxyName = "nginx" | "haproxy";
 
@@ -19,8 +28,17 @@ async function shown(name: ProxyName): Promise<string> {
   return new RegExp(`\`\`\`${name}\n([^]*?)\`\`\``).exec(guide)?.[1] ?? "";
 }
 
+let certificate: Certificate;
+
+beforeAll(async () => {
+  certificate = await createSelfSignedCertificate({ hosts: ["127.0.0.1"] });
+});
+
 const nginxByDefault = (listen: string): string =>
   `server { listen ${listen}; location / { proxy_pass http://127.0.0.1:3002; } }`;
+
+/** What a listener of nginx needs for TLS. */
+const nginxTls = "ssl; ssl_certificate certificate.pem; ssl_certificate_key certificate.pem";
 
 const haproxyByDefault = (bind: string): string => `defaults
   mode http
@@ -57,13 +75,20 @@ async function withProxy(
   const file = join(folder, "config");
   const own = config.replaceAll("127.0.0.1:3000", `127.0.0.1:${port}`).replaceAll("127.0.0.1:3002", server.address);
   await writeFile(file, name === "nginx" ? nginxFile(folder, own) : own);
-  const args = name === "nginx" ? ["-c", file, "-p", folder, "-e", join(folder, "error.log")] : ["-f", file, "-db"];
+  await writeFile(join(folder, "certificate.pem"), certificate.cert + certificate.key);
+  const args =
+    name === "nginx" ? ["-c", file, "-p", folder, "-e", join(folder, "error.log")] : ["-C", folder, "-f", file, "-db"];
   const proxy = await Child.start({ command: program, args, env: process.env });
   try {
     await until(() => opens(port), { what: `${name} to listen` });
     const carriers: ClientEvents["connected"][] = [];
-    const endpoints = [`http://127.0.0.1:${port}`];
-    await using meta = new MetaClient({ endpoints, discover: false });
+    const at = `://127.0.0.1:${port}`;
+    await using meta = new MetaClient({
+      ...(config.includes(" ssl")
+        ? { endpoints: [`https${at}`], tls: { ca: certificate.cert } }
+        : { endpoints: [`http${at}`] }),
+      discover: false,
+    });
     meta.on("connected", (carrier) => carriers.push(carrier));
     await body(meta, carriers);
     if (name === "nginx") {
@@ -102,6 +127,18 @@ const cases: [string, ProxyName, () => string | Promise<string>, Partial<ClientE
     "nginx",
     () => nginxByDefault("127.0.0.1:3000"),
     { carrier: "attach", httpVersion: "1.1" },
+  ],
+  [
+    "nginx by default, HTTP/1.1 over TLS to clients",
+    "nginx",
+    () => nginxByDefault(`127.0.0.1:3000 ${nginxTls}`),
+    { carrier: "attach", httpVersion: "1.1", why: "TLS offers no HTTP/2 there" },
+  ],
+  [
+    "HAProxy by default, HTTP/1.1 over TLS to clients",
+    "haproxy",
+    () => haproxyByDefault("127.0.0.1:3000 ssl crt certificate.pem proto h1"),
+    { carrier: "attach", httpVersion: "1.1", why: "the endpoint answers HTTP/2 in HTTP/1.1" },
   ],
   [
     "HAProxy by default, HTTP/2 to clients",

@@ -94,11 +94,13 @@ export class LockTable {
       }
     };
     const groups: TicketGroup[] = [];
-    for (const ticket of tickets) {
-      append(ticket);
-      if (ticket.content.extras !== undefined) {
-        this.#split(ticket).forEach(append);
-        groups.push(...(ticket.group === undefined ? [] : [ticket.group]));
+    for (const part of this.#queues.inParts(tickets, ({ name }) => name)) {
+      for (const ticket of part) {
+        append(ticket);
+        if (ticket.content.extras !== undefined) {
+          this.#split(ticket).forEach(append);
+          groups.push(...(ticket.group === undefined ? [] : [ticket.group]));
+        }
       }
     }
     for (const queue of unsorted) {
