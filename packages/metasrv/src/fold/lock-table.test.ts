@@ -142,21 +142,22 @@ describe("a table", () => {
     }
   });
 
-  test("keeps the smallest of very many limits, as one who holds it goes", () => {
+  test("keeps the smallest of very many limits, as those who hold them go one by one", () => {
     const table = new LockTable();
-    const holders = 200_000;
+    const holders = 150_000;
     const tickets = Array.from({ length: holders }, (_, at) => {
       return ticket(at + 1, "a", at + 1, { permits: 1, limit: holders + at });
     });
     tickets.forEach((each) => {
       table.add(each);
     });
-    const [first] = tickets;
-    if (first === undefined) {
-      throw new Error("there is no ticket");
+    for (const [at, each] of tickets.entries()) {
+      if (at % 10_000 === 0) {
+        expect(table.queue(nameOf("a"))).toMatchObject({ limit: holders + at, holders: holders - at });
+      }
+      table.remove(each);
     }
-    expect(table.remove(first)).toEqual([]);
-    expect(table.queue(nameOf("a"))).toMatchObject({ limit: holders + 1, holders: holders - 1 });
+    expect(table.queue(nameOf("a"))).toBeUndefined();
   });
 
   test("refuses to remove a ticket twice, or one that it never had, and stays as it was", () => {
