@@ -132,7 +132,7 @@ describe("what the guides show is what happens:", () => {
       const cwd = await mkdtemp(join(root, "examples", "tutorial-"));
       const run = new TranscriptRun({
         substitutions: { "127.0.0.1:3002": metasrv.address },
-        env: { ...process.env, NODE_OPTIONS: "" },
+        env: { ...process.env, NODE_OPTIONS: "", npm_config_loglevel: "error", METASRV_ENDPOINTS: metasrv.url },
         cwd,
       });
       let holder: Child | undefined;

@@ -256,10 +256,19 @@ export class Queue {
     }
     this.#limits.delete(limit);
     if (limit === this.limit) {
-      this.limit = Math.min(...this.#limits.keys());
+      this.limit = smallest(this.#limits.keys());
     }
     if (this.#limits.size === 1) {
       this.#limits = undefined;
     }
   }
+}
+
+/** Not by `Math.min(...)`: its arguments go onto the stack, where there is room for some 100,000 only. */
+function smallest(limits: Iterable<number>): number {
+  let least = Infinity;
+  for (const limit of limits) {
+    least = Math.min(least, limit);
+  }
+  return least;
 }
