@@ -31,13 +31,15 @@ describeLockConformance("client with a session by gRPC, on etcd with another pre
 });
 
 describeLockConformance("client through a proxy of HTTP/1.1, in memory", {
-  open: () => openMetaClient({ protocol: "connect" }, "memory", (url) => proxy.to(url)),
+  open: () => openMetaClient({ protocol: "connect" }, "memory", (url) => ({ url: proxy.to(url) })),
   without: { ...clientIsWithout, ...memory },
 });
 
 describeLockConformance("client by gRPC through a proxy of HTTP/1.1, on etcd", {
   open: () =>
-    openMetaClient({ protocol: "grpc" }, { endpoint: etcd.endpoint, prefix: "attached" }, (url) => proxy.to(url)),
+    openMetaClient({ protocol: "grpc" }, { endpoint: etcd.endpoint, prefix: "attached" }, (url) => ({
+      url: proxy.to(url),
+    })),
   without: clientIsWithout,
 });
 

@@ -102,6 +102,15 @@ describe("who it is", () => {
     expect(access.of(nobody).identity?.principal).toBe("guest");
     expect(await reason(() => access.of({ ...nobody, authorization: "Bearer wrong" }))).toBe("unauthenticated");
   });
+
+  test.each(["constructor", "toString", "hasOwnProperty"])(
+    "a principal may be called %s; it has no rights by that",
+    async (name) => {
+      guard({ principals: [{ name, tokenSha256: [sha256(name)] }], roles: {} });
+      expect(as(name).identity?.principal).toBe(name);
+      expect(await reason(() => ask(name, "a"))).toBe("permission-denied");
+    },
+  );
 });
 
 describe("the right to lock", () => {

@@ -9,7 +9,7 @@ import { EtcdView } from "./etcd-side.js";
 export type WireStore = "memory" | { readonly endpoint: string; readonly prefix?: string };
 
 /** Makes a driver that uses a node. */
-export type OpenDriver = (node: WireNode) => LockDriver;
+export type OpenDriver = (node: WireNode) => LockDriver | Promise<LockDriver>;
 
 /** A server process, looked at by a client of its own. */
 export class WireNode implements AsyncDisposable {
