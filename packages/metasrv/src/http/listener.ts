@@ -45,6 +45,12 @@ export interface ListenerOptions {
   readonly random?: () => number;
 }
 
+/**
+ * How many connections may wait until this process accepts them; the system may allow fewer. With Node's 511, many clients that
+ * come at once, as after a restart, would have theirs dropped, and send again after one second, three and seven.
+ */
+const backlog = 4_096;
+
 /** How long an HTTP/1 client may take for a whole request, in milliseconds. */
 const requestTimeoutMs = 60_000;
 
@@ -144,7 +150,7 @@ export class Listener {
         reject(cannotListen(bind, error));
       };
       this.#server.once("error", refused);
-      this.#server.listen(bind.port, bind.host, () => {
+      this.#server.listen({ port: bind.port, host: bind.host, backlog }, () => {
         this.#server.off("error", refused);
         resolve();
       });
