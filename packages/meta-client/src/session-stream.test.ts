@@ -31,7 +31,15 @@ async function openStream(terms: MessageInitShape<typeof SessionTermsSchema> = {
   const holdProcess = (hold: boolean): unknown => held.push(hold);
   const disconnect = (): void => undefined;
   const onDraining = (): unknown => drained.push(stream.draining);
-  const stream = new SessionStream({ endpoint: "http://a", openWire, clock, gather, holdProcess, disconnect, onDraining });
+  const stream = new SessionStream({
+    endpoint: "http://a",
+    openWire,
+    clock,
+    gather,
+    holdProcess,
+    disconnect,
+    onDraining,
+  });
   await stream.open();
   return { stream, clock, held, drained, server: await sessions.opened.next() };
 }
