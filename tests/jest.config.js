@@ -1,3 +1,5 @@
 import preset from "../jest.preset.js";
 
-export default { ...preset, displayName: "tests", testTimeout: 30_000 };
+// These tests wait more than they compute, for processes, etcd and TTLs. Each file ends with leakCheck, which finds what it
+// leaves open where a worker process would hide that.
+export default { ...preset, displayName: "tests", testTimeout: 30_000, maxWorkers: 2 };

@@ -29,8 +29,8 @@ const startedMs = performance.now();
 const log = (text: string): void => {
   console.log(`[${((performance.now() - startedMs) / 1000).toFixed(0).padStart(4)} s] ${text}`);
 };
-const { only, quick, scale, soakMinutes } = options;
-const full = !quick && only === undefined && scale === 1 && soakMinutes === undefined;
+const { only, update, quick, scale, soakMinutes } = options;
+const full = !quick && (only === undefined || update) && scale === 1 && soakMinutes === undefined;
 const out = options.out === undefined ? resolve(root, full ? "docs" : "bench/results") : resolve(options.out);
 const { signal } = interrupt;
 try {

@@ -1,10 +1,10 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Options } from "./options.js";
 import { chart } from "./report/chart.js";
 import { describeMachine, machineLines } from "./report/machine.js";
 import { markdownReport } from "./report/markdown.js";
-import { Results } from "./report/results.js";
+import { type Measured, Results } from "./report/results.js";
 import { figuresTable, rowsTable, verdictsTable } from "./report/tables.js";
 import { judge } from "./report/targets.js";
 import { textTable } from "./report/text-table.js";
@@ -31,12 +31,13 @@ export async function runBenchmark({ options, out, signal, log }: RunOptions): P
   const machine = await describeMachine();
   console.log(`${machineLines(machine).join("\n")}\n`);
   const workloads = allWorkloads.filter(({ id, quick }) => options.only?.includes(id) ?? (!plan.quick || quick));
-  const results = new Results();
+  const path = join(out, "benchmarks.json");
+  const results = new Results(options.update ? await readOutcomes(path) : []);
   for (const workload of workloads) {
     signal.throwIfAborted();
     log(workload.title);
     const outcome = await workload.run({ plan, signal, log });
-    results.add(workload.id, outcome);
+    results.add(workload.id, { ...outcome, machine });
     if (outcome.rows.length > 0) {
       console.log(`\n${textTable(rowsTable(outcome.rows, results))}\n`);
     }
@@ -48,15 +49,20 @@ export async function runBenchmark({ options, out, signal, log }: RunOptions): P
   console.log(`\n${textTable(verdictsTable(verdicts))}\n`);
 
   await mkdir(out, { recursive: true });
-  const { rows, figures } = results;
-  const files = {
-    "benchmarks.json": `${JSON.stringify({ machine, plan, verdicts, rows, figures }, undefined, 2)}\n`,
-    "benchmarks.md": markdownReport({ machine, plan, workloads, results, verdicts }),
-    "benchmarks.svg": chart(results),
-  };
-  for (const [name, content] of Object.entries(files)) {
-    await writeFile(join(out, name), content);
-  }
-  log(`written: ${Object.keys(files).join(", ")} in ${out}`);
+  const outcomes = Object.fromEntries(results.outcomes);
+  const measured = allWorkloads.filter(({ id }) => results.outcomes.has(id));
+  await writeFile(path, `${JSON.stringify({ plan, verdicts, outcomes }, undefined, 2)}\n`);
+  await writeFile(
+    join(out, "benchmarks.md"),
+    markdownReport({ machine, plan, workloads: measured, results, verdicts }),
+  );
+  await writeFile(join(out, "benchmarks.svg"), chart(results));
+  log(`written: benchmarks.json, benchmarks.md and benchmarks.svg in ${out}`);
   return !verdicts.some(({ outcome }) => outcome === "miss");
+}
+
+/** What earlier runs have found, by the ids of their workloads. */
+async function readOutcomes(path: string): Promise<[string, Measured][]> {
+  const { outcomes } = JSON.parse(await readFile(path, "utf8")) as { outcomes: Record<string, Measured> };
+  return Object.entries(outcomes);
 }

@@ -25,13 +25,17 @@ export function transcriptSteps(transcript: string): Step[] {
 // transcript shows it.
 const named = String.raw`(?<=")[A-Za-z0-9+/]{20,}={0,2}(?=")|(?<![\da-f])[\da-f]{16}(?:[\da-f]{16})?(?![\da-f])|(?<!\d)\d{12,}(?!\d)`;
 // And times, which are different whenever they are shown.
+const date = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`;
 const measured = String.raw`\d+(?:\.\d+)?`;
 const variable = new RegExp(
-  String.raw`(?<named>${named})|\d+\.\d+|(?<=(?:held|age|expiresIn|oldestWait)Ms":"|for at least )\d+`,
+  String.raw`(?<named>${named})|(?<date>${date})|\d+\.\d+|(?<=(?:held|age|expiresIn|oldestWait)Ms":"|for at least )\d+|\b\d+(?=[smhd]\b)`,
   "gu",
 );
 
-/** Runs the commands of a transcript and compares what they print, apart from white space, with what it says. */
+/**
+ * Runs the commands of a transcript and compares what they print with what it says. White space counts as one space, and not
+ * at all in JSON, which guides wrap.
+ */
 export class TranscriptRun {
   readonly #substitutions: ReadonlyMap<string, string>;
   readonly #env: NodeJS.ProcessEnv;
@@ -55,7 +59,7 @@ export class TranscriptRun {
     const shell = ["-c", `exec 2>&1\n${real}\ntrue`];
     const { stdout } = await promisify(execFile)("bash", shell, { env: this.#env, cwd: this.#cwd, timeout: 30_000 });
     const expected = substitute(output, this.#substitutions);
-    if (!this.#accepts(withoutSpace(expected), withoutSpace(stdout))) {
+    if (!this.#accepts(withLessSpace(expected), withLessSpace(stdout))) {
       throw new Error(`$ ${real}\nexpected:\n${substitute(expected, this.#actual)}\ngot:\n${stdout}`);
     }
   }
@@ -67,7 +71,8 @@ export class TranscriptRun {
     for (const match of expected.matchAll(variable)) {
       pattern += escapeRegExp(expected.slice(end, match.index));
       end = match.index + match[0].length;
-      pattern += match.groups?.named === undefined ? measured : this.#patternOf(match[0], groups);
+      const time = match.groups?.date === undefined ? measured : date;
+      pattern += match.groups?.named === undefined ? time : this.#patternOf(match[0], groups);
     }
     pattern += escapeRegExp(expected.slice(end));
     const found = new RegExp(`^${pattern}$`, "u").exec(got);
@@ -95,8 +100,8 @@ function substitute(text: string, substitutions: ReadonlyMap<string, string>): s
   return [...substitutions].reduce((result, [from, to]) => result.replaceAll(from, to), text);
 }
 
-function withoutSpace(text: string): string {
-  return text.replace(/\s+/gu, "");
+function withLessSpace(text: string): string {
+  return text.trim().replace(/\s+/gu, text.trimStart().startsWith("{") ? "" : " ");
 }
 
 function escapeRegExp(text: string): string {

@@ -14,6 +14,8 @@ export interface MetasrvOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Endpoints of an etcd, as host:port, several separated by commas; absent: it keeps its locks in memory. */
   readonly store?: string;
+  /** Path of the program; absent: the one that is built here. */
+  readonly program?: string;
   /** Where it runs, on a free port of the host's address; absent: here. */
   readonly host?: Host | undefined;
 }
@@ -59,7 +61,7 @@ export async function startMetasrv(options: MetasrvOptions = {}): Promise<Metasr
   const log = new Log();
   const child = await Child.start({
     command: process.execPath,
-    args: [BIN, ...args],
+    args: [options.program ?? BIN, ...args],
     env: { ...environment(), ...options.env },
     host: options.host,
     onStdoutLine: (line) => {

@@ -1,41 +1,24 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "@jest/globals";
 import { MetaClient } from "@metasrv/meta-client";
-import { Child, findOrInstall, freePorts, leakCheck, startEtcd, startMetasrv, until } from "@metasrv/testing";
-
-const rules = fileURLToPath(new URL("../../ops/prometheus/", import.meta.url));
-
-/** Time for apt-get to download Prometheus, where it is not installed. */
-const installMs = 180_000;
+import { findOrInstall, leakCheck, startEtcd, startMetasrv, until } from "@metasrv/testing";
+import { installMs, Prometheus, rulesFolder } from "./prometheus.js";
 
 afterAll(leakCheck());
 
-/** A process that ends with its block. */
-class Running implements AsyncDisposable {
-  readonly child: Child;
-
-  constructor(child: Child) {
-    this.child = child;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.child.kill();
-  }
-}
-
-async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {
-  const path = await mkdtemp(join(tmpdir(), "metasrv-prometheus-"));
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
-}
-
 async function pageOf(url: string, headers: Record<string, string> = {}): Promise<Response> {
   return fetch(`${url}/metrics`, { headers: { connection: "close", ...headers } });
+}
+
+/** What the dashboard asks for, of all clusters and families. */
+async function dashboardQueries(): Promise<string[]> {
+  const file = join(rulesFolder, "../grafana/metasrv.json");
+  const { panels } = JSON.parse(await readFile(file, "utf8")) as { panels: { targets: { expr: string }[] }[] };
+  const queries = panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
+  return queries.map((expr) => expr.replaceAll(/\$(?:job|family)/gu, ".*").replaceAll("$__rate_interval", "10s"));
 }
 
 describe("/metrics", () => {
@@ -77,74 +60,39 @@ describe("/metrics", () => {
   test(
     "of three servers is read by a Prometheus with the alerts of ops/",
     async () => {
-      const prometheus = await findOrInstall("prometheus");
       await using etcd = await startEtcd();
       await using one = await startMetasrv({ store: etcd.endpoint });
       await using two = await startMetasrv({ store: etcd.endpoint });
       await using three = await startMetasrv({ store: etcd.endpoint });
       const started = [one, two, three];
-      await using folder = await temporaryFolder();
-      const config = {
-        global: { scrape_interval: "1s", evaluation_interval: "1s" },
-        rule_files: [join(rules, "alerts.yaml")],
-        scrape_configs: [{ job_name: "metasrv", static_configs: [{ targets: started.map(({ address }) => address) }] }],
-      };
-      // JSON is YAML.
-      await writeFile(join(folder.path, "prometheus.yaml"), JSON.stringify(config));
-      const [port] = await freePorts(1);
-      const address = `127.0.0.1:${port}`;
       await using meta = new MetaClient({ endpoints: started.map(({ url }) => url) });
       await using held = await meta.lock("orders/42");
-      await using running = new Running(
-        await Child.start({
-          command: prometheus,
-          args: [
-            `--config.file=${join(folder.path, "prometheus.yaml")}`,
-            `--storage.tsdb.path=${join(folder.path, "data")}`,
-            `--web.listen-address=${address}`,
-          ],
-          env: process.env,
-        }),
-      );
-      const query = async (promql: string): Promise<unknown> => {
-        const url = `http://${address}/api/v1/query?query=${encodeURIComponent(promql)}`;
-        const response = await fetch(url, { headers: { connection: "close" } }).catch(() => undefined);
-        if (response?.ok !== true) {
-          // It has not started yet.
-          return undefined;
-        }
-        const { data } = (await response.json()) as { data: { result: { value: unknown[] }[] } };
-        return data.result[0]?.value[1];
-      };
+      await using prometheus = await Prometheus.start({
+        targets: started.map(({ address }) => address),
+        rules: join(rulesFolder, "alerts.yaml"),
+      });
       const locksHeld = 'max(metasrv_locks_held{family="orders"})';
-      await until(async () => (await query('count(up{job="metasrv"} == 1)')) === "3", {
+      await until(async () => (await prometheus.query('count(up{job="metasrv"} == 1)')) === "3", {
         what: "Prometheus to have read all servers",
         timeoutMs: 30_000,
       });
-      await until(async () => (await query(locksHeld)) === "1", {
+      await until(async () => (await prometheus.query(locksHeld)) === "1", {
         what: "Prometheus to see the lock",
         timeoutMs: 30_000,
       });
       expect(held.name).toBe("orders/42");
-      expect(await query("sum(metasrv_leader)")).toBe("1");
-      expect(await query('sum(metasrv_requests_total{family="orders",outcome="granted"})')).toBe("1");
-      expect(await query('count(ALERTS{alertstate="firing"})')).toBeUndefined();
-      expect(running.child.tail).toContain("Server is ready");
+      expect(await prometheus.query("sum(metasrv_leader)")).toBe("1");
+      expect(await prometheus.query('sum(metasrv_requests_total{family="orders",outcome="granted"})')).toBe("1");
+      expect(await prometheus.query('count(ALERTS{alertstate="firing"})')).toBeUndefined();
+      expect(prometheus.tail).toContain("Server is ready");
+      // No certificate is there, and nothing was denied. Of etcd's database the leader tells once a minute only.
+      const mayBeEmpty = /tls_cert_expiry|denied_total|etcd_database_bytes/u;
+      for (const promql of await dashboardQueries()) {
+        // A rate needs a second sample. What Prometheus does not understand is an error.
+        const isThere = async () => (await prometheus.query(promql)) !== undefined || mayBeEmpty.test(promql);
+        await until(isThere, { what: promql, timeoutMs: 30_000 });
+      }
     },
     installMs + 90_000,
-  );
-});
-
-describe("the alerts of ops/", () => {
-  test(
-    "are rules, and fire when they should",
-    async () => {
-      const promtool = await findOrInstall("promtool");
-      const run = promisify(execFile);
-      const { stdout } = await run(promtool, ["check", "rules", "alerts.yaml"], { cwd: rules });
-      expect(stdout).toContain("10 rules found");
-      expect((await run(promtool, ["test", "rules", "alerts.test.yaml"], { cwd: rules })).stdout).toContain("SUCCESS");
-    },
-    installMs,
   );
 });

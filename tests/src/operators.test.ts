@@ -189,11 +189,11 @@ test("leaders follow each other when one is killed by force or resigns, and an o
     return client.lead("boss", { value, ttlMs: 2_000, rejoinMs: 50, signal: end.signal }, async (term) => {
       expect(++leading).toBe(1);
       tokens.push(term.token);
-      await new Promise<void>((resolve) => {
-        term.signal.addEventListener("abort", () => {
-          resolve();
+      if (!term.signal.aborted) {
+        await new Promise((resolve) => {
+          term.signal.addEventListener("abort", resolve);
         });
-      });
+      }
       leading--;
     });
   };

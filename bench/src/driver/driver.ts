@@ -7,6 +7,7 @@ import { KeptLocks } from "./kept-locks.js";
 import { LockWatches } from "./lock-watches.js";
 import { MixedLoad } from "./mixed-load.js";
 import { Rush } from "./rush.js";
+import { runShortClients } from "./short-clients.js";
 import { SteadyLoad } from "./steady-load.js";
 import { Tries } from "./tries.js";
 
@@ -31,6 +32,7 @@ const jobs: { readonly [Name in JobName]: (argument: JobArgument<Name>) => Promi
   "rush-open": ({ url, lock, clients }) => rush.open(url, lock, clients),
   rush: ({ requests }) => rush.start(requests),
   "rush-end": () => rush.end(),
+  "short-clients": ({ url, count }) => runShortClients(url, count),
   try: ({ url, lock, everyMs }) => {
     tries.start(url, lock, everyMs);
     return Promise.resolve();

@@ -1,6 +1,7 @@
 import type { LatencySummary } from "../measure/latency.js";
 import type { Mark } from "../measure/rate.js";
 import type { ClientSpec } from "../peers/lock-client.js";
+import type { ShortClientsDone } from "./short-clients.js";
 import type { Pace } from "./steady-load.js";
 
 /** Runs lock+unlock cycles for a while, as many at a time as there are callers. */
@@ -91,6 +92,9 @@ export interface Jobs {
   rush: (argument: { readonly requests: number }) => void;
   /** Cancels what waits. */
   "rush-end": (argument: null) => void;
+
+  /** Takes one lock by a client of its own, and by two calls over a connection of their own, so many times in turns. */
+  "short-clients": (argument: { readonly url: string; readonly count: number }) => ShortClientsDone;
 
   /** Starts to try for a lock, at equal intervals. */
   try: (argument: { readonly url: string; readonly lock: string; readonly everyMs: number }) => void;

@@ -6,8 +6,10 @@ import type { Verdict } from "./targets.js";
 import { markdownTable } from "./text-table.js";
 
 export interface Report {
+  /** Of the last run. */
   readonly machine: Machine;
   readonly plan: Plan;
+  /** Those that were measured, in their order. */
   readonly workloads: readonly Workload[];
   readonly results: Results;
   readonly verdicts: readonly Verdict[];
@@ -16,7 +18,7 @@ export interface Report {
 /** The report as a page of documentation. */
 export function markdownReport({ machine, plan, workloads, results, verdicts }: Report): string {
   const { rounds, roundMs } = plan;
-  const sections = workloads.map((workload) => section(workload, results));
+  const sections = workloads.map((workload) => section(workload, results, machine));
   return `<!-- Written by \`npm run bench\`; do not edit. -->
 
 # Benchmarks
@@ -51,8 +53,8 @@ and none of the Redis locks has a queue or a fencing token. Floors are no locks:
 a store or a transport is left out.
 
 Again: \`npm run bench\` (all, and this page, in about an hour), \`npm run bench -- --quick\` (the main workloads in two
-to three minutes), \`npm run bench -- --only free-64\`, \`npm run bench -- --soak 30\`. Other versions of etcd and Redis are
-named by \`ETCD_BIN\` and \`REDIS_BIN\`.
+to three minutes), \`npm run bench -- --only free-64\`, with \`--update\` into this page, \`npm run bench -- --soak 30\`. Other
+versions of etcd and Redis are named by \`ETCD_BIN\` and \`REDIS_BIN\`.
 
 ## Machine and versions
 
@@ -74,11 +76,12 @@ function warmUp({ warmUpMs, warmUpSteps }: Plan): string {
     : `each for as long as it gets faster, as code of Node does while it is compiled, for ${stepSeconds * warmUpSteps} s at most`;
 }
 
-function section({ id, title, method }: Workload, results: Results): string {
-  const { rows, figures } = results.outcomeOf(id);
+function section({ id, title, method }: Workload, results: Results, machine: Machine): string {
+  const { rows, figures, machine: own } = results.outcomes.get(id) ?? { rows: [], figures: [], machine };
+  const others = machineLines(own).filter((line) => !machineLines(machine).includes(line));
   return [
     `### ${title}`,
-    `${method} Alone: \`--only ${id}\`.`,
+    `${method} Alone: \`--only ${id}\`.${others.length > 0 ? ` In an earlier run: ${others.join("; ")}.` : ""}`,
     ...(rows.length > 0 ? [markdownTable(rowsTable(rows, results))] : []),
     ...(figures.length > 0 ? [markdownTable(figuresTable(figures))] : []),
   ].join("\n\n");

@@ -1,14 +1,30 @@
 import type { Figure } from "../measure/figure.js";
 import { pairedRatio, perSecond, type Row, type Sample } from "../measure/sample.js";
 import type { Outcome } from "../workloads/workload.js";
+import type { Machine } from "./machine.js";
 
-/** Everything that a run has found. */
+/** What a workload found, and on what. */
+export interface Measured extends Outcome {
+  readonly machine: Machine;
+}
+
+/** What workloads have found, of one run or of several. */
 export class Results {
-  readonly #outcomes = new Map<string, Outcome>();
+  readonly #outcomes: Map<string, Measured>;
 
-  /** Adds what a workload, by its id, found. */
-  add(workload: string, outcome: Outcome): void {
+  /** @param outcomes - of earlier runs, by the ids of their workloads */
+  constructor(outcomes: Iterable<readonly [string, Measured]> = []) {
+    this.#outcomes = new Map(outcomes);
+  }
+
+  /** Adds what a workload, by its id, found, in place of what it found before. */
+  add(workload: string, outcome: Measured): void {
     this.#outcomes.set(workload, outcome);
+  }
+
+  /** By the ids of the workloads. */
+  get outcomes(): ReadonlyMap<string, Measured> {
+    return this.#outcomes;
   }
 
   get rows(): readonly Row[] {
@@ -17,10 +33,6 @@ export class Results {
 
   get figures(): readonly Figure[] {
     return [...this.#outcomes.values()].flatMap(({ figures }) => figures);
-  }
-
-  outcomeOf(workload: string): Outcome {
-    return this.#outcomes.get(workload) ?? { rows: [], figures: [] };
   }
 
   row(workload: string, contender: string): Row | undefined {

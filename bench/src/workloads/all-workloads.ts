@@ -5,6 +5,7 @@ import { keptAlive } from "./kept-alive.js";
 import { list } from "./list.js";
 import { lockCycles } from "./lock-cycles.js";
 import { lockKinds } from "./lock-kinds.js";
+import { oneLock } from "./one-lock.js";
 import { queue } from "./queue.js";
 import { snapshot } from "./snapshot.js";
 import { start } from "./start.js";
@@ -17,6 +18,7 @@ import type { Workload } from "./workload.js";
 export const allWorkloads: readonly Workload[] = [
   ...lockCycles,
   ...lockKinds,
+  oneLock,
   queue,
   tryBurst,
   keptAlive,

@@ -248,11 +248,17 @@ export class Worker {
       ...(others.length > 0 && { otherFloors: others.map(String) }),
       untilUs: sharedUs(lock.expiresAtMs),
     });
-    lock.signal.addEventListener("abort", () => {
+    const over = (): void => {
       const reason: unknown = lock.signal.reason;
       const why = reason instanceof Error ? reason.message : String(reason);
       journal.write({ kind: "over", atUs: nowUs(), ask, why, untilUs: sharedUs(lock.expiresAtMs) });
-    });
+    };
+    // Grant and loss may come together, and a signal that has aborted tells nobody.
+    if (lock.signal.aborted) {
+      over();
+    } else {
+      lock.signal.addEventListener("abort", over);
+    }
   }
 
   #done({ ask, lock }: AnyHold<Pick<HeldLock, "expiresAtMs">>): void {

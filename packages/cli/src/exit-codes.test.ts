@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { leakCheck, type Metasrv, startMetasrv } from "@metasrv/testing";
-import { Metactl, metactl } from "../test-support/metactl.js";
+import { bin, Metactl, metactl } from "../test-support/metactl.js";
 
 const checkLeaks = leakCheck();
 const timeoutMs = 60_000;
@@ -166,7 +166,7 @@ test(
       "outer",
       "--",
       process.execPath,
-      binOf(),
+      bin,
       "run",
       "--name",
       "inner",
@@ -185,10 +185,6 @@ test(
   },
   timeoutMs,
 );
-
-function binOf(): string {
-  return join(import.meta.dirname, "../bin/metactl.js");
-}
 
 afterAll(async () => {
   await server[Symbol.asyncDispose]();

@@ -123,6 +123,25 @@ test(
   timeoutMs,
 );
 
+test.each([
+  ["while its command is stopped", "lost", "trap '' TERM; "],
+  ["before its next term", "exited", ""],
+])(
+  "a signal that comes to lead %s ends it",
+  async (_when, event, deaf) => {
+    const script = `${deaf}echo "term <$METASRV_LOCK_TOKEN>"; while :; do sleep 0.1; done`;
+    const args = ["lead", `head-${event}`, "--ttl", "10s", "--grace", "1s", "--json", "--", "sh", "-c", script];
+    await using lead = Metactl.start({ args, url: server.url });
+    const [, token = ""] = await lead.written(/<(\d+)>/);
+    const force = ["release", `head-${event}`, "--token", token, "--reason", "test", "--yes"];
+    expect(await call(...force)).toMatchObject({ code: 0 });
+    await lead.written(new RegExp(`"event":"${event}"`), 2);
+    lead.kill("SIGTERM");
+    expect(await lead.ended).toMatchObject({ code: 143, stdout: expect.stringMatching(/^term <\d+>\n$/) as unknown });
+  },
+  timeoutMs,
+);
+
 test(
   "a profile names the servers, and an unknown key is an error",
   async () => {

@@ -25,7 +25,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   const start = async (flags: GlobalFlags, work: (context: CommandContext) => Promise<number> | number) => {
     output = openOutput(flags, env);
     let meta: MetaClient | undefined;
-    const client = (): MetaClient => (meta ??= openClient(completeReach(flags, env)));
+    const warn = (text: string): void => output?.note(text);
+    const client = (): MetaClient => (meta ??= openClient(completeReach(flags, env), warn));
     try {
       exitCode = await work({ output, env, owner: ownerText(), client });
     } finally {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { leakCheck, type Metasrv, startMetasrv, until } from "@metasrv/testing";
+import { leakCheck, type Metasrv, startMetasrv, startTcpProxy, until } from "@metasrv/testing";
 import { isAlive, Metactl, metactl } from "../test-support/metactl.js";
 
 const checkLeaks = leakCheck();
@@ -56,6 +56,42 @@ describe("without a terminal", () => {
       expect(await waiting.ended).toMatchObject({ code: codes[signal], stdout: "" });
       const shown = await metactl({ args: ["show", name, "--json"], url: server.url });
       expect(JSON.parse(shown.stdout)).toMatchObject({ holderCount: 1, waiters: 0 });
+    },
+    timeoutMs,
+  );
+
+  test(
+    "signals after the end of the child change nothing, also while metactl takes leave of a silent server",
+    async () => {
+      // The client cannot go around the proxy.
+      await using own = await startMetasrv({ args: ["--server-addr", "127.0.0.1:9"] });
+      await using proxy = await startTcpProxy({ target: own.address });
+      // It leaves a process of its group in the background, which is not asked to end either.
+      const leaving = 'sleep 300 </dev/null >/dev/null 2>&1 & echo "left <$!>"; read -r line; exit 3';
+      const args = ["run", "--name", "leave", "--ttl", "2s", "--grace", "0s", "--json", "--", "sh", "-c", leaving];
+      await using running = Metactl.start({ args, url: proxy.url });
+      const [, left] = await running.written(/<(\d+)>/);
+      try {
+        proxy.pause("toTarget");
+        proxy.pause("toClient");
+        running.write("\n");
+        await running.written(/"event":"exited","code":3/, 2);
+        const signals = ["SIGTERM", "SIGINT", "SIGHUP", "SIGCONT"] as const;
+        let sent = 0;
+        const sending = setInterval(() => {
+          running.kill(signals[sent++ % signals.length] ?? "SIGTERM");
+        }, 10);
+        const ended = await running.ended.finally(() => {
+          clearInterval(sending);
+        });
+        expect(sent).toBeGreaterThan(signals.length);
+        expect(ended).toMatchObject({ code: 3, signal: null });
+        expect(isAlive(Number(left))).toBe(true);
+      } finally {
+        if (isAlive(Number(left))) {
+          process.kill(Number(left), "SIGKILL");
+        }
+      }
     },
     timeoutMs,
   );

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { join } from "node:path";
 import { MetaClient } from "@metasrv/meta-client";
@@ -50,23 +50,29 @@ export function completeReach(flags: GlobalFlags, env: NodeJS.ProcessEnv): Reach
   };
 }
 
-/** Makes the client of a command. Does no I/O but reading files. @throws ExitError (78) for a bad setting */
-export function openClient({ endpoints = [defaultEndpoint], tokenFile, insecureToken, ...files }: Reach): MetaClient {
+/**
+ * Makes the client of a command. Does no I/O but reading files.
+ *
+ * @param warn - is told of settings that endanger a secret
+ * @throws ExitError (78) for a bad setting
+ */
+export function openClient(
+  { endpoints = [defaultEndpoint], tokenFile, insecureToken, ...files }: Reach,
+  warn: (text: string) => void,
+): MetaClient {
   const { ca, cert, key } = files;
   const tls = {
     ...(ca === undefined ? {} : { ca: readSetting("--ca", ca) }),
     ...(cert === undefined ? {} : { cert: readSetting("--cert", cert) }),
     ...(key === undefined ? {} : { key: readSetting("--key", key) }),
   };
-  const readToken = tokenFile === undefined ? undefined : () => readSetting("--token-file", tokenFile).trim();
-  // A file that cannot be read is said at once.
-  readToken?.();
+  const token = tokenFile === undefined ? undefined : openToken(tokenFile, warn);
   try {
     return new MetaClient({
       endpoints,
       owner: ownerText(),
       tls: Object.keys(tls).length === 0 ? undefined : tls,
-      token: readToken,
+      token,
       allowInsecureToken: insecureToken,
     });
   } catch (error) {
@@ -92,6 +98,25 @@ function readSetting(flag: string, file: string): string {
     const problem = error instanceof Error ? error.message : String(error);
     throw new ExitError(exitCodes.config, `${flag}: the file cannot be read: ${problem}`, { cause: error });
   }
+}
+
+/** Looks once at the file, so that one that is of no use is said at once. @returns reads the token that is there now */
+function openToken(file: string, warn: (text: string) => void): () => string {
+  const read = (): string => {
+    const token = readSetting("--token-file", file).trim();
+    // The client takes a wrong token for a wrong use that no other try mends, but a file may be just about to be replaced.
+    if (!/^[\x21-\x7e]+$/.test(token)) {
+      const found = token === "" ? "is empty" : "has other characters, or several words";
+      throw new ExitError(exitCodes.config, `--token-file: ${file} ${found}; expected one token in ASCII`);
+    }
+    return token;
+  };
+  read();
+  const othersRead = 0o004;
+  if ((statSync(file).mode & othersRead) !== 0) {
+    warn(`--token-file: every user of this machine can read ${file}. Take that right away: chmod o-r`);
+  }
+  return read;
 }
 
 function listOf(text: string): string[] {

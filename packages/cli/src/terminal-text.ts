@@ -38,7 +38,8 @@ export function table(heads: readonly string[], rows: readonly (readonly string[
   return [heads, ...rows].map((row) =>
     row
       .map((cell, at) => cell + " ".repeat(at === row.length - 1 ? 0 : Math.max(0, (widths[at] ?? 0) - width(cell))))
-      .join("  "),
+      .join("  ")
+      .trimEnd(),
   );
 }
 

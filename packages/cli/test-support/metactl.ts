@@ -4,7 +4,8 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { until } from "@metasrv/testing";
 
-const bin = fileURLToPath(new URL("../bin/metactl.js", import.meta.url));
+/** The program `metactl`. */
+export const bin = fileURLToPath(new URL("../bin/metactl.js", import.meta.url));
 
 /** How to start `metactl`. */
 export interface MetactlOptions {
@@ -50,12 +51,22 @@ export class Metactl implements AsyncDisposable {
 
   /** Starts it without a terminal. */
   static start(options: MetactlOptions): Metactl {
-    return Metactl.#spawn(process.execPath, [bin, ...options.args], options);
+    return Metactl.startOther(process.execPath, { ...options, args: [bin, ...options.args] });
   }
 
   /** Starts it at a terminal of its own. What it writes is {@link stdout}, and {@link write} types. */
   static startAtTerminal(options: MetactlOptions): Metactl {
-    const words = [process.execPath, bin, ...options.args].map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`);
+    return Metactl.startOtherAtTerminal(process.execPath, { ...options, args: [bin, ...options.args] });
+  }
+
+  /** Starts another program, such as a shell that calls `metactl`. */
+  static startOther(program: string, options: MetactlOptions): Metactl {
+    return Metactl.#spawn(program, options.args, options);
+  }
+
+  /** Starts another program at a terminal, such as a shell in which `metactl` is typed. */
+  static startOtherAtTerminal(program: string, options: MetactlOptions): Metactl {
+    const words = [program, ...options.args].map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`);
     return Metactl.#spawn("script", ["-q", "-e", "-c", `exec ${words.join(" ")}`, "/dev/null"], options);
   }
 

@@ -23,19 +23,18 @@ export function describeCarrier(endpoint: string, kind: CarrierKind, why: string
 const protocolError = -505;
 
 /**
- * Whether an error shows that the other side speaks HTTP/1.1 only. Of a connection on which HTTP/2 was spoken before, the
- * first of these says something else.
+ * How an error shows that the other side speaks HTTP/1.1 only; undefined when it does not. Of a connection on which HTTP/2 was
+ * spoken before, the first of these says something else.
  */
-export function showsHttp1(error: unknown): boolean {
+export function signOfHttp1(error: unknown): string | undefined {
   for (let cause: unknown = error; typeof cause === "object" && cause !== null; cause = (cause as Error).cause) {
     const { errno, code, message } = cause as NodeJS.ErrnoException;
-    if (
-      (code === "ERR_HTTP2_ERROR" && errno === protocolError) ||
-      code === "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL" ||
-      message.includes("HTTP_1_1_REQUIRED")
-    ) {
-      return true;
+    if (code === "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL") {
+      return "TLS offers no HTTP/2 there";
+    }
+    if ((code === "ERR_HTTP2_ERROR" && errno === protocolError) || message.includes("HTTP_1_1_REQUIRED")) {
+      return "the endpoint answers HTTP/2 in HTTP/1.1";
     }
   }
-  return false;
+  return undefined;
 }

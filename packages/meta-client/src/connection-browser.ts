@@ -11,6 +11,7 @@ export class Connection {
   readonly transport: Transport;
   readonly protocol = "connect";
   readonly carrier = "attach-http1";
+  readonly http1Why = "browsers stream one way only";
   readonly connected = true;
   readonly #credentials: Credentials;
   #calls = new AbortController();
@@ -21,9 +22,13 @@ export class Connection {
     this.transport = createConnectTransport({
       baseUrl: endpoint,
       useBinaryFormat: true,
-      fetch: (input, init) => {
+      fetch: async (input, init) => {
         const signals = [this.#calls.signal, ...(init?.signal ? [init.signal] : [])];
-        return fetch(input, { ...init, signal: AbortSignal.any(signals) });
+        try {
+          return readable(await fetch(input, { ...init, signal: AbortSignal.any(signals) }));
+        } catch (error) {
+          throw unreached(error);
+        }
       },
     });
   }
@@ -70,6 +75,45 @@ export class Connection {
     this.#ended = true;
     this.close();
   }
+}
+
+/** The response, whose body fails as {@link unreached} says. */
+function readable(response: Response): Response {
+  const reader = (response.body as ReadableStream<Uint8Array> | null)?.getReader();
+  if (reader === undefined) {
+    return response;
+  }
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read();
+        if (done) {
+          controller.close();
+        } else {
+          controller.enqueue(value);
+        }
+      } catch (error) {
+        controller.error(unreached(error));
+      }
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+  return new Response(body, response);
+}
+
+/**
+ * Browsers tell a page by a TypeError that a server cannot be reached, and not why. By its type it looks like a mistake in code,
+ * after which no other server would be asked.
+ */
+function unreached(error: unknown): unknown {
+  if (!(error instanceof TypeError)) {
+    return error;
+  }
+  return new ConnectError(
+    `the browser has no answer (${error.message}); its console says whether nobody listens there, its certificate is ` +
+      "not trusted, or the page's origin is not among its --cors-origins",
+    Code.Unavailable,
+  );
 }
 
 function closed(): ConnectError {

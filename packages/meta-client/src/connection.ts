@@ -5,7 +5,7 @@ import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import type { Clock } from "@metasrv/wire";
 import { type Cancellation, settledOrCancelled } from "./cancellation.js";
-import { type CarrierKind, showsHttp1 } from "./carrier.js";
+import { type CarrierKind, signOfHttp1 } from "./carrier.js";
 import type { Credentials } from "./credentials.js";
 import { Http1Sockets } from "./http1-sockets.js";
 import type { TlsParameters, TlsSource } from "./tls-options.js";
@@ -53,6 +53,7 @@ export class Connection {
   readonly #http1: Http1Sockets;
   readonly #transports: Readonly<Record<CarrierKind, () => Transport>>;
   #carrier: CarrierKind = "stream";
+  #http1Why = "";
   #opening: Promise<void> | undefined;
   #holds = 0;
   #ended = false;
@@ -121,11 +122,18 @@ export class Connection {
    * failed call reached a server.
    */
   foundHttp1(error: unknown): boolean {
-    if (this.#carrier === "attach-http1" || this.#sessions.spoken || !showsHttp1(error)) {
+    const sign = signOfHttp1(error);
+    if (this.#carrier === "attach-http1" || this.#sessions.spoken || sign === undefined) {
       return false;
     }
     this.#carrier = "attach-http1";
+    this.#http1Why = sign;
     return true;
+  }
+
+  /** Why HTTP/1.1 is used, where it is. */
+  get http1Why(): string {
+    return this.#http1Why;
   }
 
   /** Whether the connection of HTTP/2 is there, in use or not. */

@@ -2,7 +2,9 @@ import { create } from "@bufbuild/protobuf";
 import { describe, expect, test } from "@jest/globals";
 import { WatchLockResponseSchema } from "@metasrv/proto/metasrv/v1";
 import { settled } from "@metasrv/wire/testing";
-import type { LeadOptions, Term } from "./election.js";
+import { Elections, type LeadOptions, type Term } from "./election.js";
+import { LockHandle } from "./lock-handle.js";
+import type { LockInspector } from "./lock-inspector.js";
 import { InvalidArgumentError, LeaderStuckError, LockLostError } from "./meta-errors.js";
 import { type ScriptedClient, scriptedClient } from "./testing/scripted-client.js";
 
@@ -122,6 +124,45 @@ describe("lead", () => {
     await settled();
     expect(body.terms).toHaveLength(2);
     expect(body.mostRunning).toBe(1);
+  });
+
+  test("does not begin where the lock is over when the grant arrives, and comes back", async () => {
+    const client = scriptedClient();
+    const { a, clock } = client;
+    const body = new Body();
+    void client.meta.lead("boss", { rejoinMs: 1_000 }, body.run);
+    const call = await a.locks.next();
+    await clock.advance(8_900);
+    call.answer(granted(1n));
+    (await a.unlocks.next()).answer(unlocked());
+    await settled();
+    expect(body.terms).toEqual([]);
+    await clock.advance(2_000);
+    await elect(client, 2n);
+    await settled();
+    expect(body.terms).toMatchObject([{ token: 2n }]);
+  });
+
+  test("does not begin where the process was stopped between the grant and the term", async () => {
+    const client = scriptedClient();
+    const { a, clock } = client;
+    const asked = client.meta.lock("boss", { keepAlive: false });
+    await elect(client);
+    const lost = await asked;
+    await clock.advance(9_000);
+    const handles = lost instanceof LockHandle ? [lost] : [];
+    const body = new Body();
+    const elections = new Elections({
+      clock,
+      random: () => 0.5,
+      inspector: undefined as unknown as LockInspector,
+      acquire: () => Promise.resolve(handles.shift() ?? new Promise<never>(() => undefined)),
+      run: (_, __, run) => run(),
+    });
+    void elections.lead("boss", {}, body.run);
+    (await a.unlocks.next()).answer(unlocked());
+    await settled();
+    expect(body.terms).toEqual([]);
   });
 
   test("ends with the error of a callback that fails, and gives the lock back", async () => {

@@ -229,11 +229,16 @@ export class Elections {
 
   /**
    * @param isFirst - whether the candidate has not waited before: then it is told when no server can be reached
-   * @returns undefined when the candidate has lost its place in the queue, and is to come back
+   * @returns undefined when the candidate has lost its place in the queue, or the lock before it could lead, and is to come back
    */
   async #win(name: LockName, { lock, value, signal }: Candidate, isFirst: boolean): Promise<OwnTerm | undefined> {
     try {
-      return new OwnTerm(await this.#parts.acquire(name, lock, value), name, signal);
+      const handle = await this.#parts.acquire(name, lock, value);
+      if (handle.held) {
+        return new OwnTerm(handle, name, signal);
+      }
+      await handle[Symbol.asyncDispose]();
+      return undefined;
     } catch (error) {
       if (error instanceof LockLostError || (error instanceof UnavailableError && !isFirst)) {
         return undefined;
@@ -267,10 +272,16 @@ class OwnTerm implements Term {
     this.handle = handle;
     this.name = name;
     this.#signal = signal;
-    handle.signal.addEventListener("abort", () => {
-      this.stop(handle.signal.reason);
-    });
+    const held = handle.signal;
+    const onLost = (): void => {
+      this.stop(held.reason);
+    };
+    held.addEventListener("abort", onLost);
     signal?.addEventListener("abort", this.#onAbort);
+    // A signal that has aborted already tells nobody.
+    if (held.aborted) {
+      onLost();
+    }
     if (signal?.aborted === true) {
       this.#onAbort();
     }

@@ -53,7 +53,7 @@ export class Holding {
   servedAs = 0;
   /** Whether renewals ask for a shared lock, because its holder needs it no more for itself alone. */
   downgraded = false;
-  /** What renewals publish, until one of them was answered. */
+  /** What renewals publish, until one of them has. */
   value: Uint8Array | undefined;
   #listener: NewsListener | undefined;
   #unheard: LockNews | undefined;

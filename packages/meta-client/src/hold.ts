@@ -28,6 +28,9 @@ export interface HoldOptions {
   readonly onOver: (hold: Hold) => void;
 }
 
+/** What a renewal may ask for beside time. */
+export type RenewalAsk = Pick<Holding, "downgraded" | "value">;
+
 // For this long after a lock is over by our clock, it is still given back, because the server may keep it a little
 // longer.
 const lateReleaseMs = 1_000;
@@ -138,9 +141,16 @@ export class Hold implements HeldKey, Forgettable, NewsListener, CancelListener,
     return this.#validity.signal;
   }
 
-  /** @param ttlMs - absent: as before */
-  async renew(ttlMs?: number): Promise<RenewOutcome> {
-    const renew = (): Promise<RenewOutcome> => this.#renew(ttlMs ?? this.#validity.ttlMs);
+  /**
+   * @param ttlMs - absent: as before
+   * @param ask - what else to ask for. As long as it is not known whether a server did it, each later renewal asks for it, too.
+   */
+  async renew(ttlMs?: number, ask?: Partial<RenewalAsk>): Promise<RenewOutcome> {
+    const renew = (): Promise<RenewOutcome> => {
+      const { downgraded, value } = this.holding;
+      Object.assign(this.holding, ask);
+      return this.#renew(ttlMs ?? this.#validity.ttlMs, { downgraded, value });
+    };
     const outcome = this.#renewals === undefined ? renew() : this.#renewals.then(renew);
     this.#renewals = outcome.catch(() => undefined);
     return outcome;
@@ -194,7 +204,8 @@ export class Hold implements HeldKey, Forgettable, NewsListener, CancelListener,
     return this.renew();
   }
 
-  async #renew(ttlMs: number): Promise<RenewOutcome> {
+  /** @param before - what renewals asked for before this one */
+  async #renew(ttlMs: number, before: RenewalAsk): Promise<RenewOutcome> {
     if (this.#isOver()) {
       return "lost";
     }
@@ -212,6 +223,7 @@ export class Hold implements HeldKey, Forgettable, NewsListener, CancelListener,
         this.#validity.doubt(ttlMs);
       }
       this.#validity.confirm(renewed.sentAtMs, renewed.ttlMs);
+      this.holding.value = undefined;
       this.#lastTrouble = undefined;
       return this.#isOver() ? "lost" : "renewed";
     } catch (error) {
@@ -229,6 +241,8 @@ export class Hold implements HeldKey, Forgettable, NewsListener, CancelListener,
         this.#validity.doubt(ttlMs);
       } else {
         this.#validity.dismiss();
+        // It was refused. Later renewals would be, too, if they asked for the same.
+        Object.assign(this.holding, before);
       }
       if (error instanceof Error) {
         this.#options.events.of("renewalFailed")?.({ ...this.#told, error, remainingMs: this.#validity.leftMs });

@@ -2,7 +2,7 @@ import type { HeldLock as HeldLockMessage, LockPart, LockRequest, LockState } fr
 import { type Clock, Roster } from "@metasrv/wire";
 import { CallScope, type Cancellation } from "./cancellation.js";
 import type { Call, Failover } from "./failover.js";
-import type { Granted, Holding, LockOutcome, Renewed } from "./grant.js";
+import { type Granted, type Holding, type LockOutcome, marginMs, type Renewed } from "./grant.js";
 import { type AskedLock, describeLocks, exclusive } from "./lock-arguments.js";
 import { EndpointFailure, type Inspecting, type LockChannel } from "./lock-channel.js";
 import type { LockTraces, TracedAsk } from "./lock-traces.js";
@@ -335,7 +335,7 @@ export class LockCalls {
 
   // A grant that came when the lock was not wanted any more, or whose time is over, must not reach the caller.
   #checkWanted(ask: LockAsk, { holding, grantedAtMs, ttlMs }: Granted, scope: CallScope): void {
-    const over = grantedAtMs + ttlMs <= this.#parts.clock.now();
+    const over = grantedAtMs + ttlMs - marginMs(ttlMs) <= this.#parts.clock.now();
     if (!over && !scope.cancelled) {
       return;
     }

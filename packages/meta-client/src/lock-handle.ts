@@ -129,18 +129,12 @@ export class LockHandle implements HeldLock, HeldLocks {
         `The ${this.#hold.described} is held as permits of a semaphore, and only an exclusive lock can be downgraded.`,
       );
     }
-    this.#hold.holding.downgraded = true;
-    return this.renew();
+    return this.#hold.renew(undefined, { downgraded: true });
   }
 
   /** Lets others read another value while the lock is held. It gets its full TTL again. */
-  async publish(value: Uint8Array): Promise<RenewOutcome> {
-    this.#hold.holding.value = value;
-    const outcome = await this.renew();
-    if (outcome === "renewed" && this.#hold.holding.value === value) {
-      this.#hold.holding.value = undefined;
-    }
-    return outcome;
+  publish(value: Uint8Array): Promise<RenewOutcome> {
+    return this.#hold.renew(undefined, { value });
   }
 
   release(): Promise<void> {

@@ -38,6 +38,8 @@ export class SessionLedger {
   #awaited = 0;
   #over: { readonly message: string; readonly cause: unknown } | undefined;
   #leaving: { readonly moving: boolean; readonly onLeft: () => void } | undefined;
+  /** Whether the server was sent something that it does not answer, so that it may not have read it yet. */
+  #unheard = false;
   /** How many waits are asked for at another server, while this server has not yet said that they are over here. */
   #moved = 0;
   readonly #withdraw = (pending: PendingCommand): void => {
@@ -57,6 +59,11 @@ export class SessionLedger {
   /** Whether there is a command to be sent. */
   get hasOutgoing(): boolean {
     return this.#left < this.#outgoing.length;
+  }
+
+  /** Whether a session that breaks now leaves nothing at the server, and nobody without an answer. */
+  get idle(): boolean {
+    return this.#inUse.size === 0 && !this.hasOutgoing && !this.#unheard;
   }
 
   lock(request: LockRequest, scope: Cancellation): Promise<LockOutcome> {
@@ -113,7 +120,7 @@ export class SessionLedger {
       }
     } else if (event.case === "granted") {
       // The grant and the withdrawal of its request crossed on the way. Nobody wants the lock, so it is released.
-      this.#send(new OutgoingCommand(this.#inUse.next(), unlockCommand(0, event.value.key)));
+      this.#tell(unlockCommand(0, event.value.key));
     }
     this.#checkLeft();
   }
@@ -232,6 +239,12 @@ export class SessionLedger {
     this.#options.onOutgoing(command.command.case === "unlock");
   }
 
+  /** Sends a command whose outcome nobody waits for. */
+  #tell(command: SessionCommand["command"]): void {
+    this.#unheard = true;
+    this.#send(new OutgoingCommand(this.#inUse.next(), command));
+  }
+
   /** Nobody waits for the command's answer any more. */
   #letGo(pending: PendingCommand): void {
     pending.to.scope.unlisten(pending);
@@ -253,7 +266,7 @@ export class SessionLedger {
       this.#inUse.delete(number);
     }
     if (sentAtMs !== undefined && command.case === "lock") {
-      this.#send(new OutgoingCommand(this.#inUse.next(), { case: "cancel", value: number }));
+      this.#tell({ case: "cancel", value: number });
     }
     to.reject(to.scope.reason);
     this.#checkLeft();

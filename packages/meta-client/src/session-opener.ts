@@ -3,7 +3,7 @@ import { ErrorDetailSchema } from "@metasrv/proto/metasrv/v1";
 import type { BackoffOptions, Clock, Gather } from "@metasrv/wire";
 import { openAttachWire } from "./attach-wire.js";
 import { Cancellation } from "./cancellation.js";
-import { type CarrierKind, describeCarrier, showsHttp1 } from "./carrier.js";
+import { type CarrierKind, describeCarrier, signOfHttp1 } from "./carrier.js";
 import type { EndpointConnection } from "./connection.js";
 import type { ChannelListener } from "./lock-channel.js";
 import { SessionStream } from "./session-stream.js";
@@ -97,7 +97,7 @@ export class SessionOpener {
     if (outcome === undefined) {
       return this.#found(attempt, passes);
     }
-    if (showsHttp1(outcome.error)) {
+    if (signOfHttp1(outcome.error) !== undefined) {
       return await this.#overHttp1If(outcome.error);
     }
     if (!connection.connected || isOurs(outcome.error)) {
@@ -126,7 +126,7 @@ export class SessionOpener {
       this.#options.connection.use("stream");
       throw error;
     }
-    return this.#found(attempt, "the endpoint answers HTTP/2 in HTTP/1.1");
+    return this.#found(attempt, this.#options.connection.http1Why);
   }
 
   /**

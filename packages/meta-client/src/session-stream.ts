@@ -105,10 +105,10 @@ export class SessionStream {
 
   /**
    * Ends the stream, so that the server forgets what it does for this client. Pending calls reject. Resolves once the
-   * server has heard of it, or the stream is broken.
+   * server has heard of it, or the stream is broken; at once if there is nothing to forget.
    */
   async end(): Promise<void> {
-    if (this.#broken) {
+    if (this.#broken || this.#ledger.idle) {
       return;
     }
     this.#finish("the client was closed");

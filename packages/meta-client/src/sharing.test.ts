@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { LockMode } from "@metasrv/proto/metasrv/v1";
 import { settled } from "@metasrv/wire/testing";
-import { InvalidArgumentError } from "./meta-errors.js";
+import { InvalidArgumentError, UnexpectedError } from "./meta-errors.js";
 import { granted, refused, renewed, unlocked } from "./testing/scripted-channel.js";
 import { scriptedClient } from "./testing/scripted-client.js";
 
@@ -92,6 +92,36 @@ describe("a downgrade", () => {
     expect(again.request.downgraded).toBe(true);
     again.answer(renewed());
     expect(await later).toBe("renewed");
+  });
+
+  test("that is refused leaves an exclusive lock, which is renewed as such", async () => {
+    const { meta, a } = scriptedClient();
+    const asked = meta.lock("x");
+    (await a.locks.next()).answer(granted());
+    const lock = await asked;
+    const downgraded = lock.downgrade();
+    (await a.renewals.next()).reject(new UnexpectedError("a member of the cluster is too old"));
+    await expect(downgraded).rejects.toThrow("too old");
+    expect(lock.mode).toBe("exclusive");
+    const later = lock.renew();
+    const again = await a.renewals.next();
+    expect(again.request.downgraded).toBe(false);
+    again.answer(renewed());
+    expect(await later).toBe("renewed");
+  });
+
+  test("of which nobody knows whether a server did it counts as done, and is asked for again", async () => {
+    const { meta, a, b } = scriptedClient();
+    const asked = meta.lock("x");
+    (await a.locks.next()).answer(granted());
+    const lock = await asked;
+    const downgraded = lock.downgrade();
+    (await a.renewals.next()).fail();
+    (await b.renewals.next()).reject(new UnexpectedError("too many requests"));
+    await expect(downgraded).rejects.toThrow("too many requests");
+    expect(lock.mode).toBe("shared");
+    void lock.renew();
+    expect((await Promise.race([a.renewals.next(), b.renewals.next()])).request.downgraded).toBe(true);
   });
 
   test("of permits is refused, and nothing is asked", async () => {

@@ -2,6 +2,13 @@ const untrusted = "its certificate is of no authority that this client trusts; g
 const noTls = 'it does not speak TLS; begin the endpoint with "http://" if that is right';
 const unknownClient = "it asks for a certificate of this client; give tls.cert and tls.key";
 
+const insecure =
+  'it refuses connections like this; begin the endpoint with "https://", and give tls.cert and tls.key if it asks for a ' +
+  "certificate; its log says what was missing";
+
+/** What Node says of a GOAWAY with the code INADEQUATE_SECURITY. It does not tell the text that comes with it. */
+const inadequateSecurity = "Session closed with error code 12";
+
 // By the codes of Node and OpenSSL, whose texts say little to whoever does not know them.
 const meanings: Readonly<Record<string, string>> = {
   CERT_SIGNATURE_FAILURE: untrusted,
@@ -25,6 +32,9 @@ const meanings: Readonly<Record<string, string>> = {
 export function tlsTrouble(error: unknown): string | undefined {
   for (let cause: unknown = error; typeof cause === "object" && cause !== null; cause = (cause as Error).cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
+    if (message === inadequateSecurity) {
+      return insecure;
+    }
     if (typeof code === "string" && Object.hasOwn(meanings, code)) {
       const [line = ""] = message.split("\n");
       return `${meanings[code] ?? ""} (${line})`;

@@ -51,7 +51,8 @@ export async function main(argv: readonly string[]): Promise<void> {
       // Commander has printed the message already.
       process.exitCode = error.exitCode === 0 ? 0 : misused;
     } else if (error instanceof ConfigError) {
-      process.stderr.write(`error: ${flagOf(error.setting)}: ${error.problem}\nSee 'metasrv start --help'.\n`);
+      const problems = error.faults.map(({ setting, problem }) => `error: ${flagOf(setting)}: ${problem}\n`);
+      process.stderr.write(`${problems.join("")}See 'metasrv start --help'.\n`);
       process.exitCode = misused;
     } else if (error instanceof ConfigFileError) {
       process.stderr.write(`${error.message}\n`);

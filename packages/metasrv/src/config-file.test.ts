@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import type { ConfigInput } from "./config.js";
 import { configJsonSchema, readConfigFile, showSettings } from "./config-file.js";
 import { defaultLimits } from "./model/limits.js";
 import { readStartSettings } from "./start-settings.js";
@@ -151,6 +152,15 @@ describe("a config file", () => {
       "store:\n  keyPrefix: x",
       ["2:3: store.keyPrefix: means nothing to the backend memory; drop this, or give the addresses of etcd"],
     ],
+    [
+      "limits:\n  maxTickets: 0\n  minTtl: 0s\nmemberTtl: 5s\nserverAddr: node-1",
+      [
+        "2:3: limits.maxTickets: expected a whole number from 1 to 9007199254740991; got 0",
+        "3:3: limits.minTtl: expected a whole number from 1 to 2147483646 ms; got 0 ms",
+        "4:1: memberTtl: means nothing to the backend memory; drop this, or give the addresses of etcd",
+        '5:1: serverAddr: expected host:port, such as metasrv-1.example:3002; got "node-1"',
+      ],
+    ],
   ];
   test.each(wrong)("%j is refused, with its place", async (text, problems) => {
     expect(await problemsOf(text)).toEqual(problems);
@@ -173,6 +183,25 @@ describe("a config file", () => {
       store: { tls: { ca: "other.pem" }, username: undefined },
     });
     expect(merged.store).toEqual({ ...input.store, tls: { ...input.store.tls, ca: "other.pem" } });
+  });
+
+  test("gives way to the command line within a section, whichever it is", async () => {
+    await writeFile(path, "tls: { cert: own.pem, key: own.key, clientCa: ca.pem }\nmetrics: { families: [orders] }\n");
+    const given = {
+      tls: { key: "other.key", minVersion: "TLSv1.3", clientAuth: undefined },
+      metrics: { enabled: false },
+    };
+    const { input: merged } = await readStartSettings(path, given as ConfigInput);
+    expect(merged.tls).toEqual({ cert: "own.pem", key: "other.key", clientCa: "ca.pem", minVersion: "TLSv1.3" });
+    expect(merged.metrics).toEqual({ families: ["orders"], enabled: false });
+  });
+
+  test("and the command line that are wrong are both told of", async () => {
+    await writeFile(path, "drain: 1000h\nlimits: { maxTickets: 0 }\n");
+    const given = { serverAddr: "node-1", limits: { maxTickets: -1 } };
+    await expect(readStartSettings(path, given)).rejects.toThrow(
+      new RegExp(`^${path}:1:1: drain: .*\nserverAddr: .*\nmaxTickets: .* got -1$`),
+    );
   });
 
   test("says where it gives a certificate without a key", async () => {

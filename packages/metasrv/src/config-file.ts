@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
-import type { ConfigInput, Setting } from "./config.js";
-import { checkFile, type FileProblem, isSecret, type Path, showPath } from "./config/checked-file.js";
+import type { ConfigError, ConfigFault, ConfigInput, Setting } from "./config.js";
+import { checkFile, type FileProblem, inOrder, isSecret, type Path, showPath } from "./config/checked-file.js";
 import { duration, durationMs } from "./config/duration.js";
 import { corsSchema } from "./http/origins.js";
 import { etcdAccessSchema } from "./log/etcd/rpc/etcd-access.js";
@@ -91,8 +91,12 @@ export class ConfigFileError extends Error {
 export interface ReadConfigFile {
   readonly content: ConfigFile;
   readonly input: ConfigInput;
-  /** The error of a setting that the file gives and that cannot be used; undefined if the file does not give it. */
-  readonly problemWith: (setting: Setting, problem: string) => ConfigFileError | undefined;
+  /**
+   * The error with the places of settings that cannot be used; undefined if the file gives none of them.
+   *
+   * @param isGiven - whether the command line or the environment gives a setting, which then counts
+   */
+  readonly errorOf: (error: ConfigError, isGiven: (setting: Setting) => boolean) => ConfigFileError | undefined;
 }
 
 /**
@@ -116,9 +120,18 @@ export async function readConfigFile(path: string): Promise<ReadConfigFile> {
   return {
     content,
     input: inputOf(content),
-    problemWith: (setting, problem) => {
-      const place = placeOf(setting);
-      return isSet(content, place) ? new ConfigFileError(showProblem(path, locate(place, problem))) : undefined;
+    errorOf: ({ faults }, isGiven) => {
+      const isHere = ({ setting }: ConfigFault) => !isGiven(setting) && isSet(content, placeOf(setting));
+      const here = faults.filter(isHere).map(({ setting, problem }) => locate(placeOf(setting), problem));
+      const elsewhere = faults.filter((fault) => !isHere(fault));
+      return here.length === 0
+        ? undefined
+        : new ConfigFileError(
+            [
+              ...inOrder(here).map((problem) => showProblem(path, problem)),
+              ...elsewhere.map(({ setting, problem }) => `${setting}: ${problem}`),
+            ].join("\n"),
+          );
     },
   };
 }

@@ -134,8 +134,39 @@ describe("completeConfig", () => {
   test.each(invalid)("refuses %s of %j", (setting, input, message) => {
     const complete = () => completeConfig(input);
     expect(complete).toThrow(ConfigError);
-    expect(complete).toThrow(expect.objectContaining({ setting }));
+    expect(complete).toThrow(expect.objectContaining({ faults: [expect.objectContaining({ setting })] }));
     expect(complete).toThrow(message);
+  });
+
+  test("tells all that is wrong, and nothing that only follows from it", () => {
+    const problemsOf = (input: ConfigInput): string[] => {
+      try {
+        completeConfig(input);
+      } catch (error) {
+        return error instanceof ConfigError ? error.faults.map(({ setting }) => setting) : [String(error)];
+      }
+      return [];
+    };
+    const limits = { minTtlMs: 0, maxTtlMs: -1, heartbeatMs: 1, sessionTimeoutMs: 1, maxTickets: 0 };
+    expect(problemsOf({ serverAddr: "x", drainMs: -1, limits })).toEqual([
+      ...["serverAddr", "drainMs"],
+      ...["minTtlMs", "maxTtlMs", "heartbeatMs", "maxTickets", "sessionTimeoutMs"],
+    ]);
+    expect(
+      problemsOf({
+        storeAddrs: ["a", "b:2379"],
+        storeKeyPrefix: "",
+        memberTtlSeconds: 0,
+        storeQuotaBytes: 0,
+        store: { tls: { cert: "c", ca: "ca" }, username: "u" },
+      }),
+    ).toEqual([
+      ...["storeAddrs", "store.tls.cert", "store.username"],
+      ...["storeKeyPrefix", "memberTtlSeconds", "storeQuotaBytes"],
+    ]);
+    expect(problemsOf({ storeKeyPrefix: "x", memberTtlSeconds: 5 })).toEqual(["storeKeyPrefix", "memberTtlSeconds"]);
+    // That strangers could come in is not said of certificates that cannot be read.
+    expect(problemsOf({ bindAddr: "[::]:3002", tls: { cert: "", key: "" } })).toEqual(["tls.cert", "tls.key"]);
   });
 
   test.each([

@@ -97,17 +97,56 @@ export interface Config {
 /** A setting of {@link ConfigInput}; one in a section has the section's name before it. */
 export type Setting = Exclude<keyof ConfigInput, "limits"> | keyof Limits | `store.${string}` | `tls.${string}`;
 
-/** A setting cannot be used; the message says what was expected and what came. */
+/** A setting that cannot be used. */
+export interface ConfigFault {
+  readonly setting: Setting;
+  /** What was expected and what came. */
+  readonly problem: string;
+}
+
+/** Settings cannot be used. The message has a line for each. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
-  readonly setting: Setting;
-  /** The message without the setting's name. */
-  readonly problem: string;
+  /** All that is wrong. */
+  readonly faults: readonly ConfigFault[];
 
-  constructor(setting: Setting, problem: string) {
-    super(`${setting}: ${problem}`);
-    this.setting = setting;
-    this.problem = problem;
+  constructor(setting: Setting, problem: string, others: readonly ConfigFault[] = []) {
+    const faults = [{ setting, problem }, ...others];
+    super(faults.map((fault) => `${fault.setting}: ${fault.problem}`).join("\n"));
+    this.faults = faults;
+  }
+}
+
+/** Goes on after a setting that cannot be used, so that all that is wrong is told at once. */
+class Faults {
+  readonly #faults: ConfigFault[] = [];
+
+  get count(): number {
+    return this.#faults.length;
+  }
+
+  /** What a check yields. @param instead - stands in for what cannot be used, while the rest is looked at */
+  unless<T>(instead: T, check: () => T): T {
+    try {
+      return check();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) {
+        throw error;
+      }
+      this.#faults.push(...error.faults);
+      return instead;
+    }
+  }
+
+  /** @throws ConfigError if there are any */
+  throw(): void {
+    throwAll(this.#faults);
+  }
+}
+
+function throwAll([first, ...others]: readonly ConfigFault[]): void {
+  if (first !== undefined) {
+    throw new ConfigError(first.setting, first.problem, others);
   }
 }
 
@@ -131,39 +170,54 @@ const longestTimerMs = 2 ** 31 - 2;
  * @throws ConfigError
  */
 export function completeConfig(input: ConfigInput = {}): Config {
-  const { bindAddr = defaults.bindAddr, serverAddr } = input;
+  const faults = new Faults();
+  const bindAddr = input.bindAddr ?? defaults.bindAddr;
+  const bind = faults.unless({ host: "127.0.0.1", port: 0 }, () => requireAddress(bindAddr));
+  const tls = faults.unless(undefined, () => input.tls && completeTls(checkTls(input.tls)));
+  const security = faults.unless(undefined, () => completeSecurity(input));
+  const strangers = opensToStrangers({ bind, tls, security });
+  const insecureListen = input.insecureListen === true;
+  // Who is known cannot be said while that is wrong itself.
+  if (strangers && !insecureListen && faults.count === 0) {
+    faults.unless(undefined, () => {
+      throw new ConfigError(
+        "bindAddr",
+        `other machines reach ${bindAddr}, and whoever does could take any lock, and force others out of theirs; configure ` +
+          "principals (the section auth of --config), ask clients for certificates (--tls-client-ca), listen on 127.0.0.1, or " +
+          "allow it with --insecure-listen if the network keeps strangers out",
+      );
+    });
+  }
+  const config = {
+    bind,
+    serverAddr: faults.unless(undefined, () => checkServerAddr(input.serverAddr)),
+    store: faults.unless({ backend: "memory" }, () => completeStore(input)),
+    drainMs: faults.unless(0, () => checkNumber("drainMs", input.drainMs ?? defaults.drainMs, 0, longestTimerMs)),
+    metrics: faults.unless({ enabled: true, families: [] }, () => completeMetrics(input.metrics ?? {})),
+    tls,
+    console: input.console === "on" || (input.console === undefined && !strangers),
+    cors: faults.unless({ origins: [] }, () => completeCors(input.cors)),
+    limits: faults.unless(defaultLimits, () => completeLimits(input.limits ?? {})),
+    security,
+    insecureListen,
+  } satisfies Config;
+  faults.throw();
+  return config;
+}
+
+function requireAddress(bindAddr: string): Address {
   const bind = parseAddress(bindAddr);
   if (bind === undefined) {
     throw new ConfigError("bindAddr", `expected host:port, such as 0.0.0.0:3002; got "${bindAddr}"`);
   }
+  return bind;
+}
+
+function checkServerAddr(serverAddr: string | undefined): string | undefined {
   if (serverAddr !== undefined && (parseAddress(serverAddr)?.port ?? 0) === 0) {
     throw new ConfigError("serverAddr", `expected host:port, such as metasrv-1.example:3002; got "${serverAddr}"`);
   }
-  const tls = input.tls && completeTls(checkTls(input.tls));
-  const security = completeSecurity(input);
-  const strangers = opensToStrangers({ bind, tls, security });
-  const insecureListen = input.insecureListen === true;
-  if (strangers && !insecureListen) {
-    throw new ConfigError(
-      "bindAddr",
-      `other machines reach ${bindAddr}, and whoever does could take any lock, and force others out of theirs; configure ` +
-        "principals (the section auth of --config), ask clients for certificates (--tls-client-ca), listen on 127.0.0.1, or " +
-        "allow it with --insecure-listen if the network keeps strangers out",
-    );
-  }
-  return {
-    bind,
-    serverAddr,
-    store: completeStore(input),
-    drainMs: checkNumber("drainMs", input.drainMs ?? defaults.drainMs, 0, longestTimerMs),
-    metrics: completeMetrics(input.metrics ?? {}),
-    tls,
-    console: input.console === "on" || (input.console === undefined && !strangers),
-    cors: completeCors(input.cors),
-    limits: completeLimits(input.limits ?? {}),
-    security,
-    insecureListen,
-  };
+  return serverAddr;
 }
 
 /** The section of that name, checked. */
@@ -181,19 +235,17 @@ function section<T>(setting: Setting, schema: z.ZodType<T>, value: unknown): T {
 
 function completeSecurity({ auth, quotas, audit }: ConfigInput): SecurityConfig | undefined {
   if (auth === undefined) {
-    for (const [setting, value] of Object.entries({ quotas, audit })) {
-      if (value !== undefined) {
-        throw new ConfigError(setting as Setting, "means nothing without principals; drop this, or configure auth");
-      }
-    }
+    const problem = "means nothing without principals; drop this, or configure auth";
+    const given = (["quotas", "audit"] as const).filter((setting) => ({ quotas, audit })[setting] !== undefined);
+    throwAll(given.map((setting) => ({ setting, problem })));
     return undefined;
   }
   const checked = section("auth", authSchema, auth);
   const names = checked.principals.map(({ name }) => name);
   const bounds = section("quotas", quotasSchema, quotas ?? {});
-  const unknown = Object.keys(bounds).find((name) => !names.includes(name));
-  if (unknown !== undefined) {
-    throw new ConfigError("quotas", `${unknown}: expected one of the principals: ${names.join(", ")}`);
+  const unknown = Object.keys(bounds).filter((name) => !names.includes(name));
+  if (unknown.length > 0) {
+    throw new ConfigError("quotas", `${unknown.join(", ")}: expected one of the principals: ${names.join(", ")}`);
   }
   return {
     auth: checked,
@@ -210,11 +262,14 @@ export function opensToStrangers({ bind, tls, security }: Pick<Config, "bind" | 
 
 function checkTls(input: TlsInput): TlsInput {
   const { data, error } = tlsSchema.safeParse(input);
-  if (data === undefined) {
-    const [issue] = error.issues;
-    throw new ConfigError(["tls", ...(issue?.path ?? [])].join(".") as Setting, issue?.message ?? error.message);
-  }
-  return data;
+  throwAll(faultsIn("tls", error));
+  return data ?? input;
+}
+
+/** What a schema says of a section. */
+function faultsIn(section: Setting, error: z.ZodError | undefined): ConfigFault[] {
+  const issues = error?.issues ?? [];
+  return issues.map(({ path, message }) => ({ setting: [section, ...path].join(".") as Setting, problem: message }));
 }
 
 function completeCors(input: Cors = { origins: [] }): Cors {
@@ -238,37 +293,40 @@ export function advertisesWildcard({ serverAddr, bind }: Config): boolean {
 function completeStore(input: ConfigInput): StoreConfig {
   const { storeAddrs, backend = storeAddrs === undefined ? "memory" : "etcd" } = input;
   if (backend === "memory") {
-    for (const setting of etcdOnly) {
-      if (input[setting] !== undefined) {
-        throw new ConfigError(
-          setting,
+    const given = etcdOnly.filter((setting) => input[setting] !== undefined);
+    throwAll(
+      given.map((setting) => ({
+        setting,
+        problem:
           setting === "storeAddrs"
             ? "the backend is memory, which has no store; drop this, or choose the backend etcd"
             : "means nothing to the backend memory; drop this, or give the addresses of etcd",
-        );
-      }
-    }
+      })),
+    );
     return { backend };
   }
-  if (storeAddrs === undefined || storeAddrs.length === 0) {
-    throw new ConfigError("storeAddrs", "the backend etcd needs at least one address, such as 127.0.0.1:2379");
-  }
-  const { storeKeyPrefix: prefix = defaults.storeKeyPrefix } = input;
+  const faults = new Faults();
+  const store = {
+    backend,
+    ...faults.unless({ hosts: [], access: {} }, () => completeAccess(storeAddrs ?? [], input.store ?? {})),
+    prefix: faults.unless("", () => checkPrefix(input.storeKeyPrefix ?? defaults.storeKeyPrefix)),
+    connectTimeoutMs: faults.unless(0, () => etcdNumber(input, "storeConnectTimeoutMs", 1, longestTimerMs)),
+    requestTimeoutMs: faults.unless(0, () => etcdNumber(input, "storeRequestTimeoutMs", 1, longestTimerMs)),
+    memberTtlSeconds: faults.unless(0, () => etcdNumber(input, "memberTtlSeconds", 2, 3600)),
+    quotaBytes: faults.unless(0, () => etcdNumber(input, "storeQuotaBytes", 1, Number.MAX_SAFE_INTEGER)),
+  };
+  faults.throw();
+  return store;
+}
+
+function checkPrefix(prefix: string): string {
   if (!/^\/?[\w.-]+(?:\/[\w.-]+)*$/.test(prefix) || /(?:^|\/)(?:locks|members)(?:\/|$)/.test(prefix)) {
     throw new ConfigError(
       "storeKeyPrefix",
       `expected letters, digits and _ . - in parts separated by /, no part being "locks" or "members"; got "${prefix}"`,
     );
   }
-  return {
-    backend,
-    ...completeAccess(storeAddrs, input.store ?? {}),
-    prefix,
-    connectTimeoutMs: etcdNumber(input, "storeConnectTimeoutMs", 1, longestTimerMs),
-    requestTimeoutMs: etcdNumber(input, "storeRequestTimeoutMs", 1, longestTimerMs),
-    memberTtlSeconds: etcdNumber(input, "memberTtlSeconds", 2, 3600),
-    quotaBytes: etcdNumber(input, "storeQuotaBytes", 1, Number.MAX_SAFE_INTEGER),
-  };
+  return prefix;
 }
 
 const etcdOnly = [
@@ -285,16 +343,31 @@ function completeAccess(
   storeAddrs: readonly string[],
   input: EtcdAccess,
 ): { readonly hosts: readonly string[]; readonly access: EtcdAccess } {
-  const { data: access, error } = etcdAccessSchema.safeParse(input);
-  if (access === undefined) {
-    const [issue] = error.issues;
-    const setting = ["store", ...(issue?.path ?? [])].join(".") as Setting;
-    throw new ConfigError(setting, issue?.message ?? error.message);
-  }
+  const faults = new Faults();
+  const { data: access = {}, error } = etcdAccessSchema.safeParse(input);
+  faults.unless(undefined, () => {
+    throwAll(faultsIn("store", error));
+  });
   const { tls, username, passwordFile } = access;
-  checkPair("store.tls.cert", tls?.cert, "store.tls.key", tls?.key);
-  checkPair("store.username", username, "store.passwordFile", passwordFile);
-  return { hosts: storeAddrs.map((addr) => storeHost(addr, tls !== undefined)), access };
+  const hosts = faults.unless([], () => storeHosts(storeAddrs, tls !== undefined));
+  faults.unless(undefined, () => {
+    checkPair("store.tls.cert", tls?.cert, "store.tls.key", tls?.key);
+  });
+  faults.unless(undefined, () => {
+    checkPair("store.username", username, "store.passwordFile", passwordFile);
+  });
+  faults.throw();
+  return { hosts, access };
+}
+
+function storeHosts(storeAddrs: readonly string[], isTls: boolean): string[] {
+  if (storeAddrs.length === 0) {
+    throw new ConfigError("storeAddrs", "the backend etcd needs at least one address, such as 127.0.0.1:2379");
+  }
+  const faults = new Faults();
+  const hosts = storeAddrs.map((addr) => faults.unless("", () => storeHost(addr, isTls)));
+  faults.throw();
+  return hosts;
 }
 
 function checkPair(one: Setting, oneValue: unknown, other: Setting, otherValue: unknown): void {
@@ -344,14 +417,17 @@ function completeMetrics(input: MetricsInput): MetricsConfig {
 }
 
 function completeLimits(input: NonNullable<ConfigInput["limits"]>): Limits {
+  const faults = new Faults();
   const limit = (setting: keyof Limits, min: number, max: number) =>
-    checkNumber(setting, input[setting] ?? defaultLimits[setting], min, max);
+    faults.unless(defaultLimits[setting], () =>
+      checkNumber(setting, input[setting] ?? defaultLimits[setting], min, max),
+    );
   const minTtlMs = limit("minTtlMs", 1, longestTimerMs);
   const maxTtlMs = limit("maxTtlMs", minTtlMs, longestTimerMs);
   const heartbeatMs = limit("heartbeatMs", 10, longestTimerMs / 2);
   const maxNameBytes = limit("maxNameBytes", 1, 65_536);
   const maxOwnerBytes = limit("maxOwnerBytes", 0, 65_536);
-  return {
+  const limits = {
     maxNameBytes,
     maxOwnerBytes,
     minTtlMs,
@@ -367,4 +443,6 @@ function completeLimits(input: NonNullable<ConfigInput["limits"]>): Limits {
     sessionTimeoutMs: limit("sessionTimeoutMs", 2 * heartbeatMs, longestTimerMs),
     waiterGraceMs: limit("waiterGraceMs", 0, longestTimerMs),
   };
+  faults.throw();
+  return limits;
 }

@@ -8,6 +8,7 @@ import { list } from "./log/etcd/listing.js";
 import { createEtcdClient } from "./log/etcd/rpc/connected-etcd-client.js";
 import type { EtcdAccess } from "./log/etcd/rpc/etcd-access.js";
 import { knownLevel } from "./model/command.js";
+import { terminalSafe } from "./model/terminal-safe.js";
 import { isExclusive, isShared } from "./model/ticket-content.js";
 import { showLockName } from "./model/ticket-ref.js";
 
@@ -74,5 +75,5 @@ export function ticketLine({ name, token, content, memberId, attempt, holds }: T
     : isShared(content)
       ? { ...common, mode: LockMode.SHARED }
       : { ...common, mode: LockMode.SEMAPHORE, permits, limit };
-  return JSON.stringify(toJson(TicketSchema, create(TicketSchema, shown)));
+  return terminalSafe(JSON.stringify(toJson(TicketSchema, create(TicketSchema, shown))));
 }

@@ -4,6 +4,7 @@ export {
   completeConfig,
   type Config,
   ConfigError,
+  type ConfigFault,
   type ConfigInput,
   type Setting,
   type StoreConfig,

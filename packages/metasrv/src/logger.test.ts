@@ -92,4 +92,12 @@ describe("the log", () => {
     );
     expect(lines[1]).toMatch(/Z WARN {2}watch failed\n {4}TypeError: broken\n {4} +at /);
   });
+
+  test("does not control the terminal on which people read it", () => {
+    const { lines, logger } = logged("info", "pretty");
+    logger.info({ owner: "\u009b2J\u202eroot" }, "lock expired");
+    logger.warn({ err: new Error("broken\u001b[2J") }, "watch failed");
+    expect(lines[0]).toMatch(/ owner="\\u009b2J\\u202eroot"\n$/);
+    expect(lines[1]).toMatch(/Error: broken\\u001b\[2J\n {4} +at /);
+  });
 });

@@ -1,4 +1,5 @@
 import { pino } from "pino";
+import { terminalSafe } from "./model/terminal-safe.js";
 
 /** Fields that have a place of their own, or that only programs need. */
 const shown = new Set(["level", "time", "msg", "pid", "hostname", "err"]);
@@ -20,7 +21,7 @@ export function prettyLine(line: string): string {
       ([key, value]) =>
         ` ${key}=${typeof value === "string" && /^[\w./:-]+$/.test(value) ? value : JSON.stringify(value)}`,
     );
-  return `${at} ${name} ${String(msg)}${rest.join("")}\n${stackOf(err)}`;
+  return terminalSafe(`${at} ${name} ${String(msg)}${rest.join("")}\n${stackOf(err)}`);
 }
 
 function stackOf(err: unknown): string {

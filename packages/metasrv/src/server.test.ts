@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect, type IncomingHttpHeaders } from "node:http2";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { afterEach, describe, expect, test } from "@jest/globals";
@@ -122,6 +124,40 @@ test("many waits share one connection", async () => {
   await server.stop();
   expect(new Set(await Promise.all(waiting))).toEqual(new Set(["Unavailable"]));
 });
+
+test.each(["application/grpc", "application/grpc-web", "application/json", "application/proto"])(
+  "of %s, a stranger's request is refused before it has come, and nothing of it is kept",
+  async (contentType) => {
+    server = await startServer({
+      bindAddr: "127.0.0.1:0",
+      auth: { principals: [{ name: "billing", tokenSha256: ["0".repeat(64)] }] },
+    });
+    const session = connect(`http://${server.address}`);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": `/${LockService.typeName}/Lock`,
+      "content-type": contentType,
+      authorization: "Bearer none",
+    });
+    // The beginning of a message of 1,000 bytes.
+    stream.write(Buffer.from([0, 0, 0, 0x03, 0xe8, 0x0a]));
+    stream.resume();
+    const trailers: IncomingHttpHeaders[] = [];
+    stream.on("trailers", (headers: IncomingHttpHeaders) => trailers.push(headers));
+    const [headers] = (await once(stream, "response")) as [IncomingHttpHeaders];
+    if (contentType.startsWith("application/grpc")) {
+      expect(headers[":status"]).toBe(200);
+    } else {
+      expect(headers[":status"]).toBe(401);
+    }
+    await once(stream, "close");
+    if (contentType === "application/grpc") {
+      expect([headers, ...trailers].find((fields) => "grpc-status" in fields)).toMatchObject({ "grpc-status": "16" });
+    }
+    session.close();
+    await once(session, "close");
+  },
+);
 
 test("stop can be repeated, and frees the port", async () => {
   const { address } = (await start(), server);

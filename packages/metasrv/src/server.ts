@@ -156,6 +156,7 @@ export async function startServer(
     });
   const handler = createHttpHandler({
     routes: createRoutes(dependencies),
+    access: dependencies.access,
     probes: createProbes(readiness),
     pages: new Map(
       exposition && [

@@ -22,45 +22,31 @@ export async function readStartSettings(path: string | undefined, given: ConfigI
   try {
     completeConfig(input);
   } catch (error) {
-    if (error instanceof ConfigError && !isGiven(given, error.setting)) {
-      throw file?.problemWith(error.setting, error.problem) ?? error;
-    }
-    throw error;
+    throw error instanceof ConfigError ? (file?.errorOf(error, (setting) => isGiven(given, setting)) ?? error) : error;
   }
   return { input, file: file?.content ?? {} };
 }
 
 function isGiven({ limits, ...given }: ConfigInput, setting: Setting): boolean {
-  const { store = {}, ...others } = given;
-  const { tls = {}, ...user } = store;
-  const access = { ...prefixed("store.tls.", tls), ...prefixed("store.", user) };
-  const values: Partial<Record<Setting, unknown>> = { ...limits, ...others, ...access };
-  return values[setting] !== undefined;
-}
-
-function prefixed(prefix: string, values: object): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [prefix + name, value]));
-}
-
-/** `over` wins where it has a value. Sections are taken as a whole, but for the store, the limits and the metrics. */
-function overlay(under: ConfigInput, over: ConfigInput): ConfigInput {
-  return {
-    ...under,
-    ...defined(over),
-    store: overlayStore(under.store, over.store),
-    limits: { ...under.limits, ...defined(over.limits ?? {}) },
-    metrics: under.metrics && over.metrics ? { ...under.metrics, ...over.metrics } : (over.metrics ?? under.metrics),
-  };
-}
-
-function overlayStore(under: ConfigInput["store"], over: ConfigInput["store"]): ConfigInput["store"] {
-  if (under === undefined || over === undefined) {
-    return over ?? under;
+  let value: unknown = { ...limits, ...given };
+  for (const part of setting.split(".")) {
+    value = isSection(value) ? value[part] : undefined;
   }
-  const tls = under.tls && over.tls ? { ...under.tls, ...defined(over.tls) } : (over.tls ?? under.tls);
-  return { ...under, ...defined(over), tls };
+  return value !== undefined;
 }
 
-function defined<T extends object>(values: T): Partial<T> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<T>;
+/** `over` wins where it has a value, in sections, too. Lists are taken as a whole. */
+function overlay(under: object, over: object): ConfigInput {
+  const both = new Map<string, unknown>(Object.entries(under));
+  for (const [name, value] of Object.entries(over) as [string, unknown][]) {
+    const below = both.get(name);
+    if (value !== undefined) {
+      both.set(name, isSection(below) && isSection(value) ? overlay(below, value) : value);
+    }
+  }
+  return Object.fromEntries(both);
+}
+
+function isSection(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -43,6 +43,7 @@ interface Stream {
 export class SimulatedConnection implements EndpointConnection {
   readonly protocol = "connect";
   readonly carrier = "stream";
+  readonly http1Why = "";
   readonly transport: Transport;
   readonly #options: SimulatedConnectionOptions;
   readonly #streams = new Set<Stream>();

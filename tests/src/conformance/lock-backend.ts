@@ -28,6 +28,6 @@ export interface LockBackend {
   open(): Promise<LockDriver>;
   /** The features that it does not have, each with the reason. Scenarios that need one of them are skipped. */
   readonly without?: Readonly<Partial<Record<Feature, string>>>;
-  /** TTLs are multiples of this, in milliseconds; 1 when absent. */
+  /** TTLs are multiples of this, in milliseconds, because shorter ones cannot be had or kept; 1 when absent. */
   readonly ttlStepMs?: number;
 }

@@ -78,11 +78,8 @@ export class DriverError extends Error {
   }
 }
 
-/**
- * One way to use locks. Scenarios are written against it, so that each backend and each way to reach it must behave
- * alike. Every call rejects with a {@link DriverError}.
- */
-export interface LockDriver extends AsyncDisposable {
+/** What a user of locks can call. Every call rejects with a {@link DriverError}. */
+export interface LockCalls {
   lock(name: Uint8Array, ask?: LockAsk): Promise<DriverGrant>;
   tryLock(name: Uint8Array, ask?: LockAsk): Promise<TryLockAnswer>;
   unlock(key: Uint8Array): Promise<"released" | "not-held">;
@@ -91,6 +88,13 @@ export interface LockDriver extends AsyncDisposable {
   downgrade(key: Uint8Array): Promise<"renewed" | "not-held">;
   /** Takes a lock away by force, by the token of a ticket. */
   force(name: Uint8Array, token: bigint): Promise<"released" | "not-held">;
+}
+
+/**
+ * One way to use locks. Scenarios are written against it, so that each backend and each way to reach it must behave
+ * alike.
+ */
+export interface LockDriver extends LockCalls, AsyncDisposable {
   /**
    * The lock as somebody else sees it, in a way of its own if the driver has none. If the holder's token is 0, the lock
    * is free.

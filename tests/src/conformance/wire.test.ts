@@ -2,6 +2,7 @@ import { afterAll, beforeAll } from "@jest/globals";
 import { type Etcd, leakCheck, startEtcd } from "@metasrv/testing";
 import { Http1Proxy } from "../http1-proxy.js";
 import { describeLockConformance } from "./describe-lock-conformance.js";
+import { clientIsWithout } from "./drivers/client-locks.js";
 import { openLockService } from "./drivers/lock-service-driver.js";
 import { openMetaClient } from "./drivers/meta-client-driver.js";
 import type { LockBackend } from "./lock-backend.js";
@@ -14,12 +15,6 @@ beforeAll(async () => {
   proxy = await Http1Proxy.start();
 });
 
-const client = {
-  "ticket-ids": "the client chooses them itself",
-  "refusal-state": "the client answers null",
-  "renewal-by-key": "the client renews by the handle of a lock that it holds",
-} satisfies LockBackend["without"];
-
 const memory = {
   durable: "memory is gone with the process",
   etcd: "there is no etcd below it",
@@ -27,23 +22,25 @@ const memory = {
 
 describeLockConformance("client with a session by Connect, on etcd", {
   open: () => openMetaClient({ protocol: "connect" }, { endpoint: etcd.endpoint }),
-  without: client,
+  without: clientIsWithout,
 });
 
 describeLockConformance("client with a session by gRPC, on etcd with another prefix", {
   open: () => openMetaClient({ protocol: "grpc" }, { endpoint: etcd.endpoint, prefix: "/teams/a.b/locking" }),
-  without: client,
+  without: clientIsWithout,
 });
 
 describeLockConformance("client through a proxy of HTTP/1.1, in memory", {
-  open: () => openMetaClient({ protocol: "connect" }, "memory", (url) => proxy.to(url)),
-  without: { ...client, ...memory },
+  open: () => openMetaClient({ protocol: "connect" }, "memory", (url) => ({ url: proxy.to(url) })),
+  without: { ...clientIsWithout, ...memory },
 });
 
 describeLockConformance("client by gRPC through a proxy of HTTP/1.1, on etcd", {
   open: () =>
-    openMetaClient({ protocol: "grpc" }, { endpoint: etcd.endpoint, prefix: "attached" }, (url) => proxy.to(url)),
-  without: client,
+    openMetaClient({ protocol: "grpc" }, { endpoint: etcd.endpoint, prefix: "attached" }, (url) => ({
+      url: proxy.to(url),
+    })),
+  without: clientIsWithout,
 });
 
 describeLockConformance("LockService by gRPC, in memory", {

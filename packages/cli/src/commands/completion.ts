@@ -29,21 +29,25 @@ interface Words {
 /** The script for one shell. */
 export function completionScript(shell: Shell, program: Command): string {
   const commands = program.commands.map((command): Words => {
-    const options = command.options.flatMap(({ long, short }) => long ?? short ?? []);
-    return { name: command.name(), description: command.description(), options: [...options, "--help"] };
+    return { name: command.name(), description: command.description(), options: optionsOf(command) };
   });
+  const globals = optionsOf(program);
   switch (shell) {
     case "bash":
-      return bash(commands);
+      return bash(commands, globals);
     case "zsh":
       // It understands the script for bash, and shows the same.
-      return `#compdef metactl\nautoload -U +X bashcompinit && bashcompinit\n${bash(commands)}`;
+      return `autoload -U +X bashcompinit && bashcompinit\n${bash(commands, globals)}`;
     case "fish":
-      return fish(commands);
+      return fish(commands, globals);
   }
 }
 
-function bash(commands: readonly Words[]): string {
+function optionsOf(command: Command): string[] {
+  return [...command.options.flatMap(({ long, short }) => long ?? short ?? []), "--help"];
+}
+
+function bash(commands: readonly Words[], globals: readonly string[]): string {
   const cases = commands.map(({ name, options }) => {
     const words = name === "completion" ? [...shells, ...options] : options;
     return `    ${name}) words=${quoted(words.join(" "))} ;;`;
@@ -57,27 +61,35 @@ function bash(commands: readonly Words[]): string {
   done
   case $command in
 ${cases.join("\n")}
-    *) words=${quoted(commands.map(({ name }) => name).join(" "))} ;;
+    *)
+      case $word in
+        -*) words=${quoted(globals.join(" "))} ;;
+        *) words=${quoted(commands.map(({ name }) => name).join(" "))} ;;
+      esac
+      ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$word"))
 }
 complete -o default -F _metactl metactl`;
 }
 
-function fish(commands: readonly Words[]): string {
-  const names = commands.map(({ name }) => name).join(" ");
-  return commands
-    .flatMap(({ name, description, options }) => [
-      `complete -c metactl -n "not __fish_seen_subcommand_from ${names}" -a ${name} -d ${quoted(description)}`,
-      ...options.map((option) => {
-        const word = option.startsWith("--") ? `-l ${option.slice(2)}` : `-s ${option.slice(1)}`;
-        return `complete -c metactl -n "__fish_seen_subcommand_from ${name}" ${word}`;
-      }),
-      ...(name === "completion"
-        ? [`complete -c metactl -f -n "__fish_seen_subcommand_from completion" -a "${shells.join(" ")}"`]
-        : []),
-    ])
+function fish(commands: readonly Words[], globals: readonly string[]): string {
+  const any = `-n "not __fish_seen_subcommand_from ${commands.map(({ name }) => name).join(" ")}"`;
+  const lines = commands.flatMap(({ name, description, options }) => {
+    const here = `-n "__fish_seen_subcommand_from ${name}"`;
+    return [
+      `${any} -f -a ${name} -d ${quoted(description)}`,
+      ...options.map((option) => `${here} ${fishOption(option)}`),
+      ...(name === "completion" ? [`${here} -f -a "${shells.join(" ")}"`] : []),
+    ];
+  });
+  return [...globals.map((option) => `${any} ${fishOption(option)}`), ...lines]
+    .map((line) => `complete -c metactl ${line}`)
     .join("\n");
+}
+
+function fishOption(option: string): string {
+  return option.startsWith("--") ? `-l ${option.slice(2)}` : `-s ${option.slice(1)}`;
 }
 
 function quoted(text: string): string {

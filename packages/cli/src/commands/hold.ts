@@ -20,7 +20,7 @@ export function addHold(command: Command): Command {
 export async function hold(context: CommandContext, name: string, flags: LockFlags): Promise<number> {
   const { output, owner } = context;
   const meta = context.client();
-  using signals = new Signals();
+  const signals = new Signals();
   const asked = abortedByEnd(signals);
   const endWait = showWait({ meta, output, name, owner });
   await using lock = await acquire(meta, [name], flags, { signal: asked }).finally(endWait);

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { CommandContext } from "../command-context.js";
 import { addCommandOptions, type CommandFlags } from "../run/command-line.js";
 import { addTtlOption, type LockFlags } from "../run/lock-options.js";
-import { Signals } from "../run/signals.js";
+import { abortedByEnd, Signals } from "../run/signals.js";
 import { messageOf, type RunEnd } from "../run/supervised-run.js";
 import { exitCodeOfEnd, runOnce } from "./run.js";
 
@@ -21,7 +21,10 @@ export function addLead(command: Command): Command {
   return addCommandOptions(addTtlOption(command));
 }
 
-/** @returns the exit code of the command, once it has ended in a term that goes on */
+/**
+ * @returns the exit code of the command, once it has ended in a term that goes on
+ * @throws SignalError when a signal ended the wait for a term
+ */
 export async function lead(
   context: CommandContext,
   name: string,
@@ -30,7 +33,7 @@ export async function lead(
 ): Promise<number> {
   const meta = context.client();
   const attempt = { context, names: [name], argv, flags };
-  using signals = new Signals();
+  const signals = new Signals();
   for (let isFirst = true; ; isFirst = false) {
     let end: RunEnd | undefined;
     try {
@@ -45,6 +48,9 @@ export async function lead(
     if (end !== undefined && end.lost === undefined) {
       return exitCodeOfEnd(end);
     }
-    await sleep(rejoinMs);
+    const asked = end?.asked ?? abortedByEnd(signals);
+    await sleep(rejoinMs, undefined, { signal: asked }).catch(() => {
+      asked.throwIfAborted();
+    });
   }
 }

@@ -41,7 +41,7 @@ export function addRun(command: Command): Command {
 export async function run(context: CommandContext, argv: readonly string[], flags: RunFlags): Promise<number> {
   try {
     const attempt = { context, names: flags.name, argv, flags };
-    using signals = new Signals();
+    const signals = new Signals();
     const end = await runOnce(context.client(), attempt, signals);
     return end.lost === undefined ? exitCodeOfEnd(end) : exitCodes.lost;
   } catch (error) {

@@ -12,28 +12,24 @@ export function isEnding(signal: HandledSignal): boolean {
   return ending.includes(signal);
 }
 
-/** Gives the signals of this process to one listener at a time. Before there is one, they have no effect. */
-export class Signals implements Disposable {
+/**
+ * Gives the signals of this process to one listener at a time. Where there is none, they have no effect, until the process
+ * ends: the exit code is known before the client is closed, and a signal must not replace it.
+ */
+export class Signals {
   #listener: (signal: HandledSignal) => void = () => undefined;
-  readonly #receive = (signal: NodeJS.Signals): void => {
-    this.#listener(signal as HandledSignal);
-  };
 
   constructor() {
     for (const signal of handled) {
-      process.on(signal, this.#receive);
+      process.on(signal, () => {
+        this.#listener(signal);
+      });
     }
   }
 
   /** From now on, this one is told instead. */
   giveTo(listener: (signal: HandledSignal) => void): void {
     this.#listener = listener;
-  }
-
-  [Symbol.dispose](): void {
-    for (const signal of handled) {
-      process.off(signal, this.#receive);
-    }
   }
 }
 

@@ -1,9 +1,10 @@
 import { closeSync, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HeldLocks } from "@metasrv/meta-client";
+import { SignalError } from "../exit-codes.js";
 import type { Output } from "../output.js";
 import { type ChildEnd, GuardedChild } from "./guarded-child.js";
-import { type HandledSignal, isEnding, type Signals, stopThisProcess } from "./signals.js";
+import { abortedByEnd, type HandledSignal, isEnding, type Signals, stopThisProcess } from "./signals.js";
 
 /**
  * How long before the end of the hold the child is killed, in milliseconds. It covers what it takes to be scheduled, and the
@@ -31,6 +32,8 @@ export interface RunOptions {
 export interface RunEnd extends ChildEnd {
   /** Why the child was stopped; undefined if it ended while the lock was held. */
   readonly lost: unknown;
+  /** Aborts with a SignalError when this process was asked to end after the loss or after the child's end, or will be. */
+  readonly asked: AbortSignal;
 }
 
 /**
@@ -47,7 +50,11 @@ export async function runUnderLock(
 ): Promise<RunEnd> {
   const ownGroup = options.group || !hasTerminal();
   const child = await GuardedChild.start({ ...options, ownGroup });
+  const askedWhileLost = new AbortController();
   signals.giveTo((signal) => {
+    if (lock.signal.aborted && isEnding(signal)) {
+      askedWhileLost.abort(new SignalError(signal));
+    }
     forward(signal, child, lock, ownGroup);
   });
   const lost = new Promise<"lost">((resolve) => {
@@ -68,8 +75,10 @@ export async function runUnderLock(
     await stop(child, lock, options.graceMs);
   }
   const end = await child.ended;
+  // What it has left in its group in the background is told of no more signals.
+  const asked = AbortSignal.any([askedWhileLost.signal, abortedByEnd(signals)]);
   child.dismissGuard();
-  return { ...end, lost: first === "lost" ? lock.signal.reason : undefined };
+  return { ...end, lost: first === "lost" ? lock.signal.reason : undefined, asked };
 }
 
 /** What an error says. */

@@ -69,7 +69,12 @@ export function checkFile<T extends z.ZodType>(text: string, schema: T): Checked
     }
     return [locate(issue.path, `expected ${issue.message}; found ${found(form, issue.path, content)}`)];
   });
-  return { problems: problems.sort((a, b) => a.line - b.line || a.column - b.column) };
+  return { problems: inOrder(problems) };
+}
+
+/** Problems as whoever goes through the file comes to them. */
+export function inOrder(problems: readonly FileProblem[]): readonly FileProblem[] {
+  return [...problems].sort((a, b) => a.line - b.line || a.column - b.column);
 }
 
 /** A path as people write it: `store.addrs[0]`. */

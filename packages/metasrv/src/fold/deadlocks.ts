@@ -1,8 +1,9 @@
 import type { Fold } from "./fold.js";
 import type { Ticket } from "./queue.js";
 
-/** How many tickets are looked at to find one deadlock. */
-const mostLooked = 1_000;
+/** How many tickets one search is about, and how often it looks at one of them. With more, it finds nothing. */
+const mostTickets = 1_000;
+const mostLooks = 10_000;
 
 type Table = Pick<Fold, "within" | "nested" | "queue">;
 
@@ -18,101 +19,159 @@ type Table = Pick<Fold, "within" | "nested" | "queue">;
  *   have to do with it
  */
 export function findDeadlock(table: Table, from: Ticket): readonly Ticket[] | undefined {
-  const stuck = new Set([from]);
-  for (const ticket of stuck) {
-    for (const other of waitsFor(table, ticket)) {
-      stuck.add(other);
-    }
-    if (stuck.size > mostLooked) {
-      return undefined;
-    }
-  }
-  keepStuck(table, stuck);
-  return stuck.has(from) ? circle(table, from, stuck) : undefined;
+  return new Search(table, from).run();
 }
 
-/** All deadlocks, each once. */
-export function* findDeadlocks(table: Table): Generator<readonly Ticket[]> {
+/** All deadlocks, each once, and undefined for each ticket that is in none: the table may change before the next is asked for. */
+export function* findDeadlocks(table: Table): Generator<readonly Ticket[] | undefined> {
   const seen = new Set<Ticket>();
-  for (const ticket of table.nested()) {
-    const found = seen.has(ticket) || ticket.holds ? undefined : findDeadlock(table, ticket);
-    if (found !== undefined) {
-      for (const member of found) {
-        seen.add(member);
+  for (const ticket of [...table.nested()]) {
+    const found = seen.has(ticket) || ticket.holds || !ticket.present ? undefined : findDeadlock(table, ticket);
+    for (const member of found ?? []) {
+      seen.add(member);
+    }
+    yield found;
+  }
+}
+
+/** Looks for the circle that one ticket is in. Whoever may ask for locks makes the table, so it bounds what it does. */
+class Search {
+  readonly #table: Table;
+  readonly #from: Ticket;
+  #looks = 0;
+
+  constructor(table: Table, from: Ticket) {
+    this.#table = table;
+    this.#from = from;
+  }
+
+  run(): readonly Ticket[] | undefined {
+    const stuck = this.#involved();
+    this.#keepStuck(stuck);
+    return !this.#isOver && stuck.has(this.#from) ? this.#circle(stuck) : undefined;
+  }
+
+  get #isOver(): boolean {
+    return this.#looks > mostLooks;
+  }
+
+  /** Counts a look at a ticket. @returns whether there may be more */
+  #look(): boolean {
+    return ++this.#looks <= mostLooks;
+  }
+
+  /** All tickets for which the ticket waits, and those for which these wait. */
+  #involved(): Set<Ticket> {
+    const involved = new Set([this.#from]);
+    const passed = new Set<Ticket>();
+    for (const ticket of involved) {
+      for (const other of this.#waitsFor(ticket, passed)) {
+        involved.add(other);
+        if (involved.size > mostTickets) {
+          this.#looks = Infinity;
+        }
       }
-      yield found;
     }
+    return involved;
   }
-}
 
-/** The tickets that one waits for, if it waits, or whose requesters hold it while they wait. */
-function* waitsFor(table: Table, ticket: Ticket): Generator<Ticket> {
-  if (ticket.holds) {
-    for (const inner of table.within(ticket.token)) {
-      if (!inner.holds) {
-        yield inner;
+  /**
+   * The tickets that one waits for, if it waits, or whose requesters hold it while they wait.
+   *
+   * @param passed - parts of which it was said before, and so of all before them in their queues: they are left out
+   */
+  *#waitsFor(ticket: Ticket, passed: Set<Ticket>): Generator<Ticket> {
+    if (ticket.holds) {
+      for (const inner of this.#table.within(ticket.token)) {
+        if (!this.#look()) {
+          return;
+        }
+        if (!inner.holds) {
+          yield inner;
+        }
+      }
+      return;
+    }
+    for (const part of ticket.parts) {
+      let before = part.admitted || passed.has(part) ? undefined : part.previous;
+      for (; before !== undefined && !passed.has(before); before = before.previous) {
+        if (!this.#look()) {
+          return;
+        }
+        passed.add(before);
+        yield before.main;
       }
     }
-    return;
   }
-  for (const part of ticket.parts) {
-    for (let before = part.admitted ? undefined : part.previous; before !== undefined; before = before.previous) {
-      yield before.main;
-    }
-  }
-}
 
-/** Takes those out that can go on once all that were taken out have gone. */
-function keepStuck(table: Table, stuck: Set<Ticket>): void {
-  for (let before = 0; before !== stuck.size;) {
-    before = stuck.size;
-    for (const ticket of stuck) {
-      if (
-        ticket.holds ? endsItsWork(table, ticket, stuck) : ticket.parts.every((part) => getsRoom(table, part, stuck))
-      ) {
-        stuck.delete(ticket);
+  /** Takes those out that can go on once all that were taken out have gone. */
+  #keepStuck(stuck: Set<Ticket>): void {
+    for (let before = 0; before !== stuck.size && !this.#isOver;) {
+      before = stuck.size;
+      // What was found last is waited for by what was found first.
+      for (const ticket of [...stuck].reverse()) {
+        if (
+          ticket.holds ? this.#endsItsWork(ticket, stuck) : ticket.parts.every((part) => this.#getsRoom(part, stuck))
+        ) {
+          stuck.delete(ticket);
+        }
       }
     }
   }
-}
 
-function endsItsWork(table: Table, { token }: Ticket, stuck: ReadonlySet<Ticket>): boolean {
-  return ![...table.within(token)].some((inner) => !inner.holds && stuck.has(inner));
-}
-
-/** Whether its queue admits it once only those before it are left that are stuck. */
-function getsRoom(table: Table, part: Ticket, stuck: ReadonlySet<Ticket>): boolean {
-  let { permits, limit } = part.content;
-  for (const before of part.admitted ? [] : table.queue(part.name)) {
-    if (before === part) {
-      break;
-    }
-    if (stuck.has(before.main)) {
-      if (!before.admitted) {
+  #endsItsWork({ token }: Ticket, stuck: ReadonlySet<Ticket>): boolean {
+    for (const inner of this.#table.within(token)) {
+      if (!this.#look() || (!inner.holds && stuck.has(inner))) {
         return false;
       }
-      permits += before.content.permits;
-      limit = Math.min(limit, before.content.limit);
     }
+    return true;
   }
-  return permits <= limit;
-}
 
-function circle(table: Table, from: Ticket, stuck: ReadonlySet<Ticket>): readonly Ticket[] | undefined {
-  const cameFrom = new Map<Ticket, Ticket | undefined>([[from, undefined]]);
-  const open: Ticket[] = [from];
-  for (let ticket = open.pop(); ticket !== undefined; ticket = open.pop()) {
-    for (const next of waitsFor(table, ticket)) {
-      if (next === from) {
-        return path(cameFrom, ticket);
+  /** Whether its queue admits it once only those before it are left that are stuck. */
+  #getsRoom(part: Ticket, stuck: ReadonlySet<Ticket>): boolean {
+    const { admitted, previous, name } = part;
+    if (admitted) {
+      return true;
+    }
+    // If one that waits can go on, so can all that wait before it.
+    if (previous?.admitted === false && stuck.has(previous.main)) {
+      return false;
+    }
+    let { permits, limit } = part.content;
+    for (const before of this.#table.queue(name)) {
+      if (!before.admitted) {
+        break;
       }
-      if (stuck.has(next) && !cameFrom.has(next)) {
-        cameFrom.set(next, ticket);
-        open.push(next);
+      if (!this.#look()) {
+        return false;
+      }
+      if (stuck.has(before.main)) {
+        permits += before.content.permits;
+        limit = Math.min(limit, before.content.limit);
       }
     }
+    return permits <= limit;
   }
-  return undefined;
+
+  #circle(stuck: ReadonlySet<Ticket>): readonly Ticket[] | undefined {
+    const from = this.#from;
+    const cameFrom = new Map<Ticket, Ticket | undefined>([[from, undefined]]);
+    const passed = new Set<Ticket>();
+    const open: Ticket[] = [from];
+    for (let ticket = open.pop(); ticket !== undefined; ticket = open.pop()) {
+      for (const next of this.#waitsFor(ticket, passed)) {
+        if (next === from) {
+          return path(cameFrom, ticket);
+        }
+        if (stuck.has(next) && !cameFrom.has(next)) {
+          cameFrom.set(next, ticket);
+          open.push(next);
+        }
+      }
+    }
+    return undefined;
+  }
 }
 
 /** The tickets on the way there that wait. Those that hold are what these wait for. */

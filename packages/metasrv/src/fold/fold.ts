@@ -357,8 +357,8 @@ export class Fold implements LogFold {
   }
 
   load({ tickets, writers, forced }: SnapshotPart): void {
-    for (const { name, id, token, content, memberId, attempt } of tickets) {
-      this.#loading.push(new Ticket({ name, id }, token, content, memberId, attempt));
+    for (const ticket of tickets) {
+      this.#loading.push(new Ticket(ticket, ticket.token, ticket.content, ticket.memberId, ticket.attempt));
     }
     for (const writer of writers) {
       this.#writers.restore(writer);

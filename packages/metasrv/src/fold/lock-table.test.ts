@@ -17,8 +17,8 @@ const steps = fc.array(
   { maxLength: 60 },
 );
 
-function ticket(token: number, lock = "a", id = token): Ticket {
-  const content = { ttlMs: 10, owner: `owner ${token}`, resumable: true, ...exclusive };
+function ticket(token: number, lock = "a", id = token, share = exclusive): Ticket {
+  const content = { ttlMs: 10, owner: `owner ${token}`, resumable: true, ...share };
   return new Ticket({ name: nameOf(lock), id: idOf(id) }, BigInt(token), content, "m1", 0);
 }
 
@@ -140,6 +140,24 @@ describe("a table", () => {
       }
       expect(table.size).toBe(0);
     }
+  });
+
+  test("keeps the smallest of very many limits, as those who hold them go one by one", () => {
+    const table = new LockTable();
+    const holders = 150_000;
+    const tickets = Array.from({ length: holders }, (_, at) => {
+      return ticket(at + 1, "a", at + 1, { permits: 1, limit: holders + at });
+    });
+    tickets.forEach((each) => {
+      table.add(each);
+    });
+    for (const [at, each] of tickets.entries()) {
+      if (at % 10_000 === 0) {
+        expect(table.queue(nameOf("a"))).toMatchObject({ limit: holders + at, holders: holders - at });
+      }
+      table.remove(each);
+    }
+    expect(table.queue(nameOf("a"))).toBeUndefined();
   });
 
   test("refuses to remove a ticket twice, or one that it never had, and stays as it was", () => {

@@ -1,3 +1,4 @@
+import sorted from "sorted-btree";
 import type { ForcedRecord } from "../model/command.js";
 import type { Share, TicketContent } from "../model/ticket-content.js";
 import type { LockName, TicketId, TicketRef } from "../model/ticket-ref.js";
@@ -91,6 +92,9 @@ export class Ticket implements TicketRef {
 
 const nobody: readonly Ticket[] = [];
 
+/** How many have a limit. In the order of limits, since the next smallest must be found when the smallest goes. */
+type Counts = InstanceType<typeof sorted.default<number, number>>;
+
 /**
  * The tickets of one lock, in the order of their places, and which of them are admitted: the rule of all kinds of locks.
  *
@@ -117,7 +121,7 @@ export class Queue {
   /** Counts its waiters; absent when nobody wants to know. */
   tally: QueueTally | undefined = undefined;
   /** How many of them have which limit; absent while all have the same. */
-  #limits: Map<number, number> | undefined = undefined;
+  #limits: Counts | undefined = undefined;
 
   constructor(name: LockName) {
     this.name = name;
@@ -232,7 +236,7 @@ export class Queue {
     if (this.#limits !== undefined) {
       this.#limits.set(limit, (this.#limits.get(limit) ?? 0) + 1);
     } else if (this.holders > 0 && limit !== this.limit) {
-      this.#limits = new Map([
+      this.#limits = new sorted.default([
         [this.limit, this.holders],
         [limit, 1],
       ]);
@@ -256,7 +260,7 @@ export class Queue {
     }
     this.#limits.delete(limit);
     if (limit === this.limit) {
-      this.limit = Math.min(...this.#limits.keys());
+      this.limit = this.#limits.minKey() ?? Infinity;
     }
     if (this.#limits.size === 1) {
       this.#limits = undefined;

@@ -50,6 +50,15 @@ export class ShardedMap<Key extends string, Value> {
     this.#size = 0;
   }
 
+  /** Items by the parts that their keys belong to: adding many is faster part by part, since one fits the processor's cache. */
+  inParts<Item>(items: readonly Item[], keyOf: (item: Item) => Key): readonly (readonly Item[])[] {
+    const parts = this.#shards.map((): Item[] => []);
+    for (const item of items) {
+      parts[this.#hash(keyOf(item)) & (shardCount - 1)]?.push(item);
+    }
+    return parts;
+  }
+
   /** All values, in no particular order. Entries may be added and removed meanwhile. */
   *values(): Generator<Value> {
     for (const shard of this.#shards) {
@@ -104,8 +113,10 @@ export class TicketMap<Entry extends TicketRef> {
 
   /** Adds entries of different tickets to an empty map: without looking each up, unless some share an id. */
   addAll(entries: readonly Entry[]): void {
-    for (const entry of entries) {
-      this.#entries.set(entry.id, entry);
+    for (const part of this.#entries.inParts(entries, ({ id }) => id)) {
+      for (const entry of part) {
+        this.#entries.set(entry.id, entry);
+      }
     }
     if (this.#entries.size < entries.length) {
       this.#entries.clear();

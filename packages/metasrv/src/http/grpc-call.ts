@@ -106,6 +106,13 @@ export class GrpcCall implements Caller {
     stream.on("error", onError);
     stream.on("close", onClose);
     this.authorization = headers.authorization;
+    try {
+      // Before anything is kept of what a stranger sends.
+      this.#dependencies.access.of(this);
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
     if (headers["grpc-timeout"] !== undefined) {
       this.#setDeadline(timeoutOf(headers["grpc-timeout"]).timeoutMs ?? Number.POSITIVE_INFINITY);
     }

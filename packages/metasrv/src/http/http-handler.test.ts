@@ -128,6 +128,26 @@ describe("a caller that waits", () => {
   });
 
   test.each([
+    ["Connect", { "connect-timeout-ms": "9999999999" }],
+    ["gRPC-Web", { "grpc-timeout": "99999999H", "content-type": "application/grpc-web+json" }],
+  ])("and would wait for years is served as one that waits without end (%s)", async (_, headers) => {
+    const session = connectHttp2(url);
+    session.on("error", () => undefined);
+    const stream = session.request({ ":method": "POST", ":path": path, ...json, ...headers });
+    const message = Buffer.from(JSON.stringify({ name: "a", ticketId }));
+    const prefix = Buffer.from([0, 0, 0, 0, message.length]);
+    stream.end("grpc-timeout" in headers ? Buffer.concat([prefix, message]) : message);
+    const first = await Promise.race([
+      locks.claimed.then(() => "claimed"),
+      once(stream, "response").then(() => "answered"),
+    ]);
+    expect(first).toBe("claimed");
+    stream.on("error", () => undefined);
+    session.destroy();
+    expect(await locks.ended).toBe("detached");
+  });
+
+  test.each([
     ["Connect", { "connect-timeout-ms": "20" }],
     ["gRPC-Web", { "grpc-timeout": "20m", "content-type": "application/grpc-web+json" }],
   ])("and whose deadline passes has given up (%s)", async (_, headers) => {

@@ -13,11 +13,15 @@ import {
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
+import type { Access } from "../api/access.js";
 import { type FarEnd, farEndKey } from "../api/caller.js";
+import { toConnectError } from "../api/rpc-errors.js";
+import { dropEndlessTimeouts } from "./endless-timeouts.js";
 import { type HttpHandler, type HttpRequest, type HttpResponse, sendText } from "./http-exchange.js";
 import { withPlainIntegers } from "./json-integers.js";
 import { Origins } from "./origins.js";
 import type { Probe } from "./probes.js";
+import { publicServices } from "./routes.js";
 import type { StaticHandler } from "./static-files.js";
 
 /** JSON of requests is far shorter. */
@@ -25,6 +29,8 @@ const longestJson = 256 * 1024;
 
 export interface HttpHandlerOptions {
   readonly routes: (router: ConnectRouter) => void;
+  /** Says who is known; absent: everybody is. */
+  readonly access?: Access | undefined;
   /** The answers to GET and HEAD, by path. */
   readonly probes: ReadonlyMap<string, () => Probe>;
   /** What answers GET and HEAD of other paths, by path. */
@@ -47,6 +53,7 @@ export interface HttpHandlerOptions {
 export function createHttpHandler(options: HttpHandlerOptions): HttpHandler {
   const {
     routes,
+    access,
     probes,
     pages = new Map<string, HttpHandler>(),
     files,
@@ -70,7 +77,7 @@ export function createHttpHandler(options: HttpHandlerOptions): HttpHandler {
       if (!origins.admits(request, response)) {
         return;
       }
-      serve(handler, request, response, shutdownSignal).catch((error: unknown) => {
+      serve(handler, request, response, { access, shutdownSignal, logger }).catch((error: unknown) => {
         // Usually the caller has gone meanwhile.
         logger.debug({ err: error, path }, "an answer could not be sent");
       });
@@ -97,17 +104,28 @@ async function serve(
   handler: UniversalHandler,
   request: HttpRequest,
   response: HttpResponse,
-  shutdownSignal: AbortSignal,
+  { access, shutdownSignal, logger }: Pick<HttpHandlerOptions, "access" | "shutdownSignal" | "logger">,
 ): Promise<void> {
   const body = request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Uint8Array>;
   setPlainAuthority(request);
-  const values = createContextValues().set(farEndKey, farEndOf(request));
+  const farEnd = farEndOf(request);
+  const values = createContextValues().set(farEndKey, farEnd);
   const unary = handler.method.methodKind === "unary";
   let call: UniversalServerRequest = { ...universalRequestFromNodeRequest(request, response, undefined, values), body };
+  dropEndlessTimeouts(call.header);
   if (unary && isPlainJson(request)) {
     // Its length may be another.
     call.header.delete("content-length");
     call = { ...call, body: withIntegers(body, handler) };
+  }
+  if (handler.method.methodKind !== "bidi_streaming" && !publicServices.has(handler.service.typeName)) {
+    // Before anything is kept of what a stranger sends. What is not read to begin with is refused by the service.
+    try {
+      const method = `${handler.service.typeName}/${handler.method.name}`;
+      access?.of({ method, authorization: request.headers.authorization, connection: farEnd.connection });
+    } catch (error) {
+      call = { ...call, body: failing(toConnectError(error, logger)) };
+    }
   }
   if (!unary) {
     // Unary calls do not listen to the shutdown signal, although Connect would let them: the more listeners a signal
@@ -146,6 +164,11 @@ const noWebText =
 
 function isWebText({ headers }: HttpRequest): boolean {
   return /^application\/grpc-web-text\b/i.test(headers["content-type"] ?? "");
+}
+
+/** A body from which nothing but an error can be read. So the protocol of the call says how it is answered. */
+function failing(error: Error): AsyncIterable<Uint8Array> {
+  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) };
 }
 
 /** Whether a message is JSON, and not compressed. */

@@ -13,6 +13,11 @@ import type { ServiceDependencies } from "../session/service-dependencies.js";
 import { createLockService } from "./lock-service.js";
 import { createRequestInterceptor } from "./request-interceptor.js";
 
+/** The services that show nothing of locks, and serve those who show nothing of themselves. */
+export const publicServices: ReadonlySet<string> = new Set(
+  [ClusterService, Health, ServerReflection].map(({ typeName }) => typeName),
+);
+
 /** Registers every service of this server, for a listener or, in tests, for `createRouterTransport`. */
 export function createRoutes(dependencies: ServiceDependencies): (router: ConnectRouter) => void {
   const { access, cluster, readiness, limits } = dependencies;

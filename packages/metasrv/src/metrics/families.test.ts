@@ -45,6 +45,27 @@ describe("families", () => {
     expect(label("orders")).toBe("orders");
   });
 
+  test.each([
+    ["*", "", true],
+    ["a*a", "a", false],
+    ["a*a", "aa", true],
+    ["*b*b", "ab", false],
+    ["*b*b", "abb", true],
+    ["a*b*c", "a-b-b-c-c", true],
+    ["a*b*c", "a-c-b", false],
+    ["a.c", "abc", false],
+    ["*/é*", "x/é1", true],
+  ])("the pattern %s and the name %j", (pattern, text, matches) => {
+    expect(new Families([pattern]).of(name(text)).label === pattern).toBe(matches);
+  });
+
+  test("no name takes long to match", () => {
+    const families = new Families(["*/*/*/*/lock"]);
+    const beganAtMs = performance.now();
+    expect(families.of(name("/".repeat(1_024))).label).toBe("");
+    expect(performance.now() - beganAtMs).toBeLessThan(1_000);
+  });
+
   test("one name is always of the same family", () => {
     const families = new Families();
     expect(families.of(name("a/1"))).toBe(families.of(name("a/2")));

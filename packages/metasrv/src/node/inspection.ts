@@ -97,6 +97,9 @@ export interface InspectionParts {
 const namesAtOnce = 200;
 const lookedAtOnce = 1_000;
 
+/** For how long deadlocks are looked for at a time, in milliseconds. */
+const searchedAtOnceMs = 2;
+
 /**
  * Lists leave nine tenths of the time of the event loop to others, so that a list of a million locks does not hold up who wants
  * one of them: after each step, lists pause for so many times as long as it took.
@@ -170,14 +173,8 @@ export class Inspection {
     readonly deadlocks: readonly (readonly DeadlockedRequest[])[];
     readonly next: LockName | undefined;
   }> {
-    const { fold } = this.#parts;
     const { shown, next } = await this.#page(request, (name) => this.#blocked(name, request.minWaitMs));
-    const deadlocks = request.after === "" ? [...findDeadlocks(fold)] : [];
-    return {
-      locks: shown,
-      deadlocks: deadlocks.map((tickets) => tickets.map((ticket) => this.#deadlocked(ticket))),
-      next,
-    };
+    return { locks: shown, deadlocks: request.after === "" ? await this.#deadlocks() : [], next };
   }
 
   /**
@@ -333,6 +330,23 @@ export class Inspection {
       }
     }
     return undefined;
+  }
+
+  async #deadlocks(): Promise<readonly (readonly DeadlockedRequest[])[]> {
+    const { fold, clock } = this.#parts;
+    const deadlocks: (readonly DeadlockedRequest[])[] = [];
+    let beganAtMs = clock.now();
+    for (const found of findDeadlocks(fold)) {
+      if (found !== undefined) {
+        deadlocks.push(found.map((ticket) => this.#deadlocked(ticket)));
+      }
+      if (clock.now() - beganAtMs > searchedAtOnceMs) {
+        this.#worked(beganAtMs, 0);
+        await this.#pause();
+        beganAtMs = clock.now();
+      }
+    }
+    return deadlocks;
   }
 
   #deadlocked(ticket: Ticket): DeadlockedRequest {

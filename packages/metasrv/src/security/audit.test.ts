@@ -18,6 +18,14 @@ test("a line is JSON with the time, and a name cannot break out of it", () => {
   ]);
 });
 
+test("a line does not control the terminal on which it is read, and says the same", () => {
+  const { audit, lines, events } = startAudit();
+  const reason = "\u009b2Jstuck\u202e\u{e0001}\u007f";
+  audit.write("force", { reason });
+  expect(lines[0]).toContain('"reason":"\\u009b2Jstuck\\u202e\\udb40\\udc01\\u007f"');
+  expect(events()[0]).toMatchObject({ reason });
+});
+
 test("of many refusals, some are told, and how many were not; of each principal by itself", async () => {
   const { audit, clock, events } = startAudit();
   for (let count = 0; count < 1_000; count++) {

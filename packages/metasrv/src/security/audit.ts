@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "@metasrv/wire";
+import { terminalSafe } from "../model/terminal-safe.js";
 
 /** What a line says besides its time and event. What is undefined is left out. */
 export type AuditFields = Readonly<Record<string, string | number | undefined>>;
@@ -33,7 +34,8 @@ export class Audit {
   }
 
   write(event: string, fields: AuditFields = {}): void {
-    this.#write(`${JSON.stringify({ time: new Date(this.#unixMs()).toISOString(), event, ...fields })}\n`);
+    const line = JSON.stringify({ time: new Date(this.#unixMs()).toISOString(), event, ...fields });
+    this.#write(`${terminalSafe(line)}\n`);
   }
 
   /**

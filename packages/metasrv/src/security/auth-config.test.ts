@@ -43,6 +43,10 @@ test.each([
     "principals[0].tokenSha256[0]: expected the SHA-256 of a token, as 64 digits of 0-9 and a-f; found a value that is not shown",
   ],
   [{ principals: [billing], roles: { bling: [] } }, "roles.bling: expected one of the principals: billing"],
+  [
+    { principals: [{ name: "__proto__", tokenSha256: [digest] }] },
+    'principals[0].name: expected 1 to 64 letters, digits and _ . @ -, and not __proto__; found "__proto__"',
+  ],
   [{ principals: [billing], anonymous: "guest" }, "anonymous: expected one of the principals: billing"],
   [
     withRule({ prefix: "orders", allow: ["lock"] }),

@@ -9,7 +9,10 @@ export const rights = ["lock", "inspect", "force", "admin"] as const;
 export type Right = (typeof rights)[number];
 
 /** What principals are called in the configuration, in errors and in the audit. */
-export const principalName = z.string().regex(/^[\w.@-]{1,64}$/, "1 to 64 letters, digits and _ . @ -");
+export const principalName = z
+  .string()
+  // A map of names would lose that one.
+  .regex(/^(?!__proto__$)[\w.@-]{1,64}$/, "1 to 64 letters, digits and _ . @ -, and not __proto__");
 
 const lockName = z
   .string()

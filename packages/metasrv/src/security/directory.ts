@@ -46,11 +46,11 @@ export class Directory {
 
   /** Takes a new configuration over, as a whole. What proved a principal before, and does not now, becomes invalid. */
   replace(auth: AuthConfig, quotas: QuotasConfig): void {
-    const rights = new Map(auth.principals.map(({ name }) => [name, new Rights(auth.roles?.[name] ?? [])]));
+    const rights = new Map(auth.principals.map(({ name }) => [name, new Rights(ownOf(auth.roles ?? {}, name) ?? [])]));
     const before = { principals: this.#principals, identities: this.#identities };
     const principals = new Map<string, Principal>();
     for (const [name, its] of rights) {
-      const quota = quotas[name] ?? {};
+      const quota = ownOf(quotas, name) ?? {};
       const principal = before.principals.get(name) ?? new Principal(name, its, new Usage(name, quota, this.#clock));
       principal.usage.quota = quota;
       principals.set(name, principal);
@@ -73,6 +73,11 @@ export class Directory {
       principal.change(rights.get(name) ?? new Rights([]));
     }
   }
+}
+
+/** A principal may be called as what every object has, such as `constructor`. */
+function ownOf<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
 }
 
 interface Token {

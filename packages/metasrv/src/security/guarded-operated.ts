@@ -1,9 +1,11 @@
 import type { Operated } from "../api/locks.js";
+import type { LockError } from "../model/lock-errors.js";
 import type { LockName } from "../model/ticket-ref.js";
 import type { TicketInfo } from "../node/inspection.js";
 import type { LockChanges, ManyLocks } from "../node/table-watch.js";
 import { eitherAborts } from "./either-aborts.js";
 import type { Guard } from "./guard.js";
+import { deniedTogether } from "./refusals.js";
 
 /** What one caller sees of the locks, and may do with those of others. */
 export class GuardedOperated implements Operated {
@@ -28,8 +30,8 @@ export class GuardedOperated implements Operated {
   }
 
   /**
-   * Needs the right to inspect, too, because it shows the ticket; and both for all locks that the ticket takes at once. The
-   * principal is the first that the record says of who did it.
+   * Needs the right to inspect, too, because it shows the ticket; and the right to force for all locks that the ticket takes at
+   * once, of which a refusal names only those that may be seen. The principal is the first that the record says of who did it.
    */
   async force(...[name, token, by, dryRun]: Parameters<Operated["force"]>): Promise<TicketInfo> {
     const guard = this.#guard;
@@ -41,15 +43,19 @@ export class GuardedOperated implements Operated {
     const note = (outcome: string) => {
       guard.forced(name, token, by.reason, outcome);
     };
+    let refusal: LockError | undefined;
     try {
       const { parts } = await this.#operated.force(name, token, named, true);
+      if (parts.some((part) => !guard.permits("force", part) && !this.#seen(part))) {
+        refusal = deniedTogether(principal, "force", name);
+      }
       guard.requireAll("force", parts);
       const ticket = await this.#operated.force(name, token, named, dryRun);
       note(dryRun ? "dry run" : "done");
       return this.#shown(ticket);
     } catch (error) {
       note(error instanceof Error ? error.message : String(error));
-      throw error;
+      throw refusal ?? error;
     }
   }
 

@@ -19,6 +19,15 @@ export function denied(principal: string, right: Right, name: LockName): LockErr
   );
 }
 
+/** The same of a lock that is held together with others, which the principal may not see. */
+export function deniedTogether(principal: string, right: Right, name: LockName): LockError {
+  return new LockError(
+    "permission-denied",
+    `${JSON.stringify(shortName(name))} was asked for together with other locks, for which the principal "${principal}" does not ` +
+      `have the right "${right}"; ask somebody who has it for all of them`,
+  );
+}
+
 /** Nobody knows who asks. */
 export function unauthenticated(why: string): LockError {
   return new LockError(

@@ -52,7 +52,9 @@ describe("the end", () => {
     const client = new SessionClient(node);
     const waits = 50_000;
     await client.sent([1, lock("a")]);
-    client.send(...Array.from({ length: waits }, (_, n): [number, Command] => [n + 10, lock(`${n % 10}`)]));
+    for (let first = 10; first < waits; first += 10_000) {
+      client.send(...Array.from({ length: 10_000 }, (_, n): [number, Command] => [first + n, lock(`${n % 10}`)]));
+    }
     await client.since(0);
     client.reads = false;
     await node.node.store.stop();

@@ -70,6 +70,15 @@ describe("commands", () => {
     expect(await client.sent([2, lock("b")])).toEqual(["2 granted"]);
   });
 
+  test("too many commands in one message end the session, and none of them is executed", async () => {
+    const client = new SessionClient(await startSessionNode());
+    const unknown = (count: number) => Array.from({ length: count }, (): [number, Command] => [1, { case: undefined }]);
+    expect(await client.sent(...unknown(16_384))).toHaveLength(16_384);
+    expect(client.session.over).toBeUndefined();
+    expect(await client.sent(...unknown(16_385))).toEqual([]);
+    expect(client.session.over?.error).toMatchObject({ reason: "invalid-command" });
+  });
+
   test("what is wrong with a command fails it, and nothing else", async () => {
     const client = new SessionClient(await startSessionNode());
     const noTicket = lock("a");

@@ -43,6 +43,12 @@ export interface SessionEnd {
 const maxUnreadEvents = 16_384;
 
 /**
+ * Commands in one message. All of them are executed in one turn of the event loop, and those that say nothing sensible take 4
+ * bytes and as long as others: 262,000 of them, in 1 MiB, would hold everybody up for seconds.
+ */
+const mostCommands = 16_384;
+
+/**
  * Many locks of one client on one stream, whatever carries the stream. Events that come in one turn of the event loop
  * go out together. A grant waits only for the end of the callback that brought it. While the client is still being
  * written to, events are gathered, too. No event waits for another one.
@@ -147,6 +153,14 @@ export class Session implements SessionLockHost, OpenSession {
   /** Executes the commands of a message. */
   receive({ commands }: SessionRequest): void {
     this.#pulse.heard();
+    if (commands.length > mostCommands) {
+      this.break(
+        new LockError(
+          "invalid-command",
+          `a message has ${commands.length} commands; send at most ${mostCommands}, and the others in further messages`,
+        ),
+      );
+    }
     for (const command of commands) {
       if (this.#ending || this.#over !== undefined) {
         return;

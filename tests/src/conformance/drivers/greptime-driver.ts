@@ -1,29 +1,24 @@
 import { type Client, createClient } from "@connectrpc/connect";
 import { Lock } from "@metasrv/proto/greptime/v1/meta";
-import { openRpcClient, type RpcClient, type Wire } from "../../rpc-client.js";
-import { DriverError, type DriverGrant, type LockAsk, type LockDriver } from "../lock-driver.js";
-import type { EtcdView } from "./etcd-side.js";
+import { openRpcClient, type Wire } from "../../rpc-client.js";
+import { DriverError, type DriverGrant, type LockAsk, type LockCalls, type LockDriver } from "../lock-driver.js";
+import { WireDriver } from "./wire-driver.js";
 import { wireError } from "./wire-error.js";
 import { WireNode, type WireStore } from "./wire-node.js";
 
 /** The original contract, `greptime.v1.meta.Lock`, by a plain client. */
 export function openGreptimeLock(wire: Wire, store: WireStore): Promise<LockDriver> {
-  return WireNode.open(store, (node) => new GreptimeDriver(node, openRpcClient(wire, node.url)));
+  return WireNode.open(store, (node) => {
+    const rpc = openRpcClient(wire, node.url);
+    return new WireDriver(node, new GreptimeCalls(createClient(Lock, rpc.transport)), rpc);
+  });
 }
 
-class GreptimeDriver implements LockDriver {
-  readonly etcd?: EtcdView;
-  readonly #node: WireNode;
-  readonly #rpc: RpcClient;
+class GreptimeCalls implements LockCalls {
   readonly #client: Client<typeof Lock>;
 
-  constructor(node: WireNode, rpc: RpcClient) {
-    this.#node = node;
-    this.#rpc = rpc;
-    this.#client = createClient(Lock, rpc.transport);
-    if (node.etcd !== undefined) {
-      this.etcd = node.etcd;
-    }
+  constructor(client: Client<typeof Lock>) {
+    this.#client = client;
   }
 
   async lock(name: Uint8Array, { ttlMs = 0, signal }: LockAsk = {}): Promise<DriverGrant> {
@@ -59,22 +54,5 @@ class GreptimeDriver implements LockDriver {
 
   force(): Promise<never> {
     return Promise.reject(new DriverError("other", "the original contract has no operators"));
-  }
-
-  observe(name: Uint8Array) {
-    return this.#node.observe(name);
-  }
-
-  restart(): Promise<void> {
-    return this.#node.restart();
-  }
-
-  tickets(name?: Uint8Array): Promise<string[]> {
-    return this.#node.tickets(name);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#rpc[Symbol.dispose]();
-    await this.#node[Symbol.asyncDispose]();
   }
 }

@@ -1,41 +1,37 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type Client, createClient } from "@connectrpc/connect";
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import type { LockRequestSchema } from "@metasrv/proto/metasrv/v1";
 import { AdminService, LockMode, LockService } from "@metasrv/proto/metasrv/v1";
-import { openRpcClient, type RpcClient, type Wire } from "../../rpc-client.js";
+import { openRpcClient, type Wire } from "../../rpc-client.js";
 import {
   DriverError,
   type DriverGrant,
   type DriverShare,
   type LockAsk,
+  type LockCalls,
   type LockDriver,
   stateOf,
   type TryLockAnswer,
 } from "../lock-driver.js";
-import type { EtcdView } from "./etcd-side.js";
+import { WireDriver } from "./wire-driver.js";
 import { unlessNotHeld, wireError } from "./wire-error.js";
 import { WireNode, type WireStore } from "./wire-node.js";
 
 /** The contract `metasrv.v1.LockService`, by a plain client. */
 export function openLockService(wire: Wire, store: WireStore): Promise<LockDriver> {
-  return WireNode.open(store, (node) => new LockServiceDriver(node, openRpcClient(wire, node.url)));
+  return WireNode.open(store, (node) => {
+    const rpc = openRpcClient(wire, node.url);
+    return new WireDriver(node, new LockServiceCalls(rpc.transport), rpc);
+  });
 }
 
-class LockServiceDriver implements LockDriver {
-  readonly etcd?: EtcdView;
-  readonly #node: WireNode;
-  readonly #rpc: RpcClient;
+class LockServiceCalls implements LockCalls {
   readonly #client: Client<typeof LockService>;
   readonly #admin: Client<typeof AdminService>;
 
-  constructor(node: WireNode, rpc: RpcClient) {
-    this.#node = node;
-    this.#rpc = rpc;
-    this.#client = createClient(LockService, rpc.transport);
-    this.#admin = createClient(AdminService, rpc.transport);
-    if (node.etcd !== undefined) {
-      this.etcd = node.etcd;
-    }
+  constructor(transport: Transport) {
+    this.#client = createClient(LockService, transport);
+    this.#admin = createClient(AdminService, transport);
   }
 
   async lock(name: Uint8Array, ask: LockAsk = {}): Promise<DriverGrant> {
@@ -65,23 +61,6 @@ class LockServiceDriver implements LockDriver {
   force(name: Uint8Array, token: bigint): Promise<"released" | "not-held"> {
     const lock = { case: "nameBytes" as const, value: name };
     return unlessNotHeld("released", this.#admin.forceRelease({ lock, token, reason: "a scenario" }));
-  }
-
-  observe(name: Uint8Array) {
-    return this.#node.observe(name);
-  }
-
-  restart(): Promise<void> {
-    return this.#node.restart();
-  }
-
-  tickets(name?: Uint8Array): Promise<string[]> {
-    return this.#node.tickets(name);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#rpc[Symbol.dispose]();
-    await this.#node[Symbol.asyncDispose]();
   }
 
   async #ask(name: Uint8Array, ask: LockAsk): Promise<TryLockAnswer> {

@@ -1,194 +1,33 @@
-import {
-  type HeldLock,
-  type HeldLocks,
-  InvalidArgumentError,
-  LockLostError,
-  type LockPart,
-  MetaClient,
-  type MetaClientOptions,
-  MetaError,
-  type RenewOutcome,
-  WaitTimeoutError,
-} from "@metasrv/meta-client";
-import {
-  DriverError,
-  type DriverGrant,
-  type DriverShare,
-  type LockAsk,
-  type LockDriver,
-  noState,
-  type TryLockAnswer,
-} from "../lock-driver.js";
-import type { EtcdView } from "./etcd-side.js";
-import { wireError } from "./wire-error.js";
+import { MetaClient, type MetaClientOptions } from "@metasrv/meta-client";
+import type { LockDriver } from "../lock-driver.js";
+import { ClientLocks } from "./client-locks.js";
+import { WireDriver } from "./wire-driver.js";
 import { WireNode, type WireStore } from "./wire-node.js";
 
 /**
  * The TypeScript client, with options that say how it speaks.
  *
- * @param urlOf - where it reaches the server of that URL
+ * @param wayTo - where it reaches the server of that URL, and what is on the way, to be disposed of after the client
  */
 export function openMetaClient(
   options: Partial<MetaClientOptions>,
   store: WireStore,
-  urlOf = (url: string) => url,
+  wayTo: (url: string) => Way | Promise<Way> = (url) => ({ url }),
 ): Promise<LockDriver> {
-  return WireNode.open(
-    store,
-    (node) => new MetaClientDriver(node, new MetaClient({ ...options, endpoints: [urlOf(node.url)], discover: false })),
-  );
-}
-
-class MetaClientDriver implements LockDriver {
-  readonly etcd?: EtcdView;
-  readonly #node: WireNode;
-  readonly #client: MetaClient;
-  /** Handles by key, because the client renews by handle. */
-  readonly #handles = new Map<string, HeldLock | HeldLocks>();
-
-  constructor(node: WireNode, client: MetaClient) {
-    this.#node = node;
-    this.#client = client;
-    if (node.etcd !== undefined) {
-      this.etcd = node.etcd;
-    }
-  }
-
-  async lock(name: Uint8Array, ask: LockAsk = {}): Promise<DriverGrant> {
-    try {
-      const { share, others, ...asked } = ask;
-      // A scenario says itself when a lock is renewed.
-      const options = { ...asked, keepAlive: false };
-      if (others !== undefined) {
-        return this.#keepAll(await this.#client.lockAll([{ name, share }, ...others].map(partOf), options));
-      }
-      const lock =
-        typeof share === "object"
-          ? this.#client.semaphore(name, share).acquire({ ...options, permits: share.permits })
-          : this.#client.lock(name, { ...options, mode: share });
-      return this.#keep(await lock);
-    } catch (error) {
-      throw driverError(error, ask.signal);
-    }
-  }
-
-  async tryLock(name: Uint8Array, ask: LockAsk = {}): Promise<TryLockAnswer> {
-    try {
-      const { share, others, ...asked } = ask;
-      // A scenario says itself when a lock is renewed.
-      const options = { ...asked, keepAlive: false };
-      if (others !== undefined) {
-        const locks = await this.#client.tryLockAll([{ name, share }, ...others].map(partOf), options);
-        return locks === null ? { refused: noState } : { granted: this.#keepAll(locks) };
-      }
-      const lock =
-        typeof share === "object"
-          ? await this.#client.semaphore(name, share).tryAcquire({ ...options, permits: share.permits })
-          : await this.#client.tryLock(name, { ...options, mode: share });
-      if (lock !== null) {
-        return { granted: this.#keep(lock) };
-      }
-      return { refused: noState };
-    } catch (error) {
-      throw driverError(error, ask.signal);
-    }
-  }
-
-  async unlock(key: Uint8Array): Promise<"released" | "not-held"> {
-    try {
-      return (await this.#client.unlock({ key })).released ? "released" : "not-held";
-    } catch (error) {
-      throw driverError(error);
-    }
-  }
-
-  renew(key: Uint8Array, ttlMs?: number): Promise<"renewed" | "not-held"> {
-    return this.#renewal(key, (handle) => handle.renew(ttlMs));
-  }
-
-  downgrade(key: Uint8Array): Promise<"renewed" | "not-held"> {
-    return this.#renewal(key, async (handle) => {
-      if (!("downgrade" in handle)) {
-        throw new DriverError("invalid-mode", "several locks cannot be downgraded");
-      }
-      return handle.downgrade();
+  return WireNode.open(store, async (node) => {
+    const { url, proxy } = await wayTo(node.url);
+    const client = new MetaClient({ ...options, endpoints: [url], discover: false });
+    return new WireDriver(node, new ClientLocks(client), {
+      async [Symbol.asyncDispose]() {
+        await client.close();
+        await proxy?.[Symbol.asyncDispose]();
+      },
     });
-  }
-
-  async #renewal(
-    key: Uint8Array,
-    renew: (handle: HeldLock | HeldLocks) => Promise<RenewOutcome>,
-  ): Promise<"renewed" | "not-held"> {
-    const handle = this.#handles.get(Buffer.from(key).toString("hex"));
-    if (handle === undefined) {
-      throw new DriverError("invalid-key", "the client renews only what it holds");
-    }
-    try {
-      const outcome = await renew(handle);
-      if (outcome === "unknown") {
-        throw new Error("the outcome of the renewal is not known");
-      }
-      return outcome === "renewed" ? "renewed" : "not-held";
-    } catch (error) {
-      throw driverError(error);
-    }
-  }
-
-  async force(name: Uint8Array, token: bigint): Promise<"released" | "not-held"> {
-    try {
-      await this.#client.locks.force(name, token, { reason: "a scenario" });
-      return "released";
-    } catch (error) {
-      if (error instanceof LockLostError) {
-        return "not-held";
-      }
-      throw driverError(error);
-    }
-  }
-
-  observe(name: Uint8Array) {
-    return this.#node.observe(name);
-  }
-
-  restart(): Promise<void> {
-    return this.#node.restart();
-  }
-
-  tickets(name?: Uint8Array): Promise<string[]> {
-    return this.#node.tickets(name);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#client.close();
-    await this.#node[Symbol.asyncDispose]();
-  }
-
-  #keepAll(locks: HeldLocks): DriverGrant {
-    this.#handles.set(Buffer.from(locks.key).toString("hex"), locks);
-    const { key, token } = locks;
-    return { key, token, floors: locks.names.map((name) => locks.floorOf(name)) };
-  }
-
-  #keep(lock: HeldLock): DriverGrant {
-    this.#handles.set(Buffer.from(lock.key).toString("hex"), lock);
-    return lock;
-  }
+  });
 }
 
-function partOf({ name, share }: { readonly name: Uint8Array; readonly share?: DriverShare | undefined }): LockPart {
-  return { name, ...(typeof share === "object" ? share : { mode: share }) };
-}
-
-function driverError(error: unknown, signal?: AbortSignal): DriverError {
-  if (signal?.aborted === true && error === signal.reason) {
-    return new DriverError("aborted", error);
-  }
-  if (error instanceof WaitTimeoutError) {
-    const { holderOwner = "", holderToken = 0n, waiters = 0, holderCount = 0 } = error;
-    return new DriverError("wait-timed-out", error, { ...noState, holderOwner, holderToken, waiters, holderCount });
-  }
-  if (error instanceof InvalidArgumentError && error.cause === undefined) {
-    return new DriverError("invalid-argument", error);
-  }
-  return wireError(error instanceof MetaError ? error.cause : error);
+/** How a client reaches a server. */
+export interface Way {
+  readonly url: string;
+  readonly proxy?: AsyncDisposable;
 }

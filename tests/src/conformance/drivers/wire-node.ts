@@ -9,7 +9,7 @@ import { EtcdView } from "./etcd-side.js";
 export type WireStore = "memory" | { readonly endpoint: string; readonly prefix?: string };
 
 /** Makes a driver that uses a node. */
-export type OpenDriver = (node: WireNode) => LockDriver;
+export type OpenDriver = (node: WireNode) => LockDriver | Promise<LockDriver>;
 
 /** A server process, looked at by a client of its own. */
 export class WireNode implements AsyncDisposable {
@@ -28,14 +28,17 @@ export class WireNode implements AsyncDisposable {
     this.#observer = openRpcClient("connect", server.url);
     if (store !== "memory") {
       const { endpoint, prefix = "metasrv" } = store;
-      this.etcd = new EtcdView(endpoint, prefix, (other) => WireNode.open({ endpoint, prefix: other }, open));
+      const openOther = (other: string) => WireNode.open({ endpoint, prefix: other }, open, args);
+      this.etcd = new EtcdView(endpoint, prefix, openOther);
     }
   }
 
-  /** Starts a node and makes the driver that uses it. Disposing of the driver must dispose of the node. */
-  static async open(store: WireStore, open: OpenDriver): Promise<LockDriver> {
-    const prefix = store === "memory" ? undefined : store.prefix;
-    const args = prefix === undefined ? [] : ["--store-key-prefix", prefix];
+  /**
+   * Starts a node and makes the driver that uses it. Disposing of the driver must dispose of the node.
+   *
+   * @param args - more of its command line
+   */
+  static async open(store: WireStore, open: OpenDriver, args: readonly string[] = []): Promise<LockDriver> {
     return open(new WireNode(await start(store, args), store, args, open));
   }
 
@@ -70,5 +73,9 @@ export class WireNode implements AsyncDisposable {
 }
 
 function start(store: WireStore, args: readonly string[]): Promise<Metasrv> {
-  return startMetasrv(store === "memory" ? { args } : { args, store: store.endpoint });
+  if (store === "memory") {
+    return startMetasrv({ args });
+  }
+  const { endpoint, prefix } = store;
+  return startMetasrv({ store: endpoint, args: prefix === undefined ? args : ["--store-key-prefix", prefix, ...args] });
 }

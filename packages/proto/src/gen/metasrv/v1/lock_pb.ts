@@ -730,7 +730,7 @@ export const SendResponseSchema: GenMessage<SendResponse> = /*@__PURE__*/
   messageDesc(file_metasrv_v1_lock, 17);
 
 /**
- * SessionRequest carries what a client wants, many commands in one message. One without commands is a heartbeat.
+ * SessionRequest carries what a client wants, up to 16,384 commands in one message. One without commands is a heartbeat.
  *
  * @generated from message metasrv.v1.SessionRequest
  */
