@@ -1,21 +1,22 @@
+import type { SessionRequest } from "@metasrv/proto/metasrv/v1";
+import type { Clock } from "@metasrv/wire";
+import type { LockChannel } from "../../packages/meta-client/src/lock-channel.js";
 import type { Invariants } from "./invariants.js";
 import type { Network } from "./network.js";
 import type { Profile } from "./profile.js";
 import type { Random } from "./random.js";
 import type { SimulatedNode } from "./simulated-node.js";
 
-/** What a client does wrong on purpose. */
+/** What a client does wrong on purpose: it is the real one with a wrong part. */
 export interface ClientVariant {
-  /** Every attempt of a request is a new ticket. */
-  readonly freshIds?: boolean;
-  /** Every attempt of a request says that it is the first. */
-  readonly forgetsToCount?: boolean;
-  /** The validity counts from the answer. */
-  readonly countsFromAnswer?: boolean;
-  /** The client believes the node's measure of a wait, although the node's clock may be wrong after a long one. */
-  readonly trustsLongWaits?: boolean;
-  /** An answered renewal makes the client forget earlier attempts without an answer, although they may still arrive. */
-  readonly forgetsAttempts?: boolean;
+  /** Called for each endpoint. */
+  readonly wrapChannel?: (
+    channel: LockChannel,
+    parts: { readonly clock: Clock; readonly random: Random },
+  ) => LockChannel;
+  readonly wrapClock?: (clock: Clock) => Clock;
+  /** Called for each message of a session. */
+  readonly changeRequest?: (request: SessionRequest) => SessionRequest;
 }
 
 /** What all clients share. */

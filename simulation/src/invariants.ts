@@ -31,9 +31,11 @@ export class Invariants {
   readonly #beliefs: Beliefs;
   readonly #members = new Set<string>();
   readonly history: History;
-  /** Whether nothing fails in this run, so that everybody is told at once. */
-  readonly #inPeace: boolean;
+  /** Set if nothing fails in this run, so that everybody is told at once: how long a message may take. */
+  readonly #peaceMs: number | undefined;
   readonly #told = new Set<bigint>();
+  /** Requests that nobody wants any more, and since when. */
+  readonly #unwanted = new Map<string, number>();
   /** The tickets that an operator wants to be removed. */
   readonly #toForce = new Set<string>();
   /** The first violation. It is kept and not thrown, because the code under test might catch it. */
@@ -50,7 +52,7 @@ export class Invariants {
     believers: () => Iterable<Believer>,
     peace?: { readonly delayMs: number },
   ) {
-    this.#inPeace = peace !== undefined;
+    this.#peaceMs = peace?.delayMs;
     this.#trace = trace;
     this.#now = now;
     this.history = new History(now, this.#historyObserver);
@@ -93,7 +95,7 @@ export class Invariants {
       this.fail("I2", `${node} told of token ${token.toString()} of ${namesOf(life.parts)}, which has never held`);
     }
     const heldMs = this.#now() - (life.heldSinceMs ?? this.#now());
-    if (this.#inPeace && !this.#told.has(token) && heldMs > promptMs) {
+    if (this.#peaceMs !== undefined && !this.#told.has(token) && heldMs > promptMs) {
       this.fail(
         "I6",
         `${node} told of token ${token} of ${name} only ${Math.round(heldMs)} ms after it had begun to hold`,
@@ -193,6 +195,27 @@ export class Invariants {
   /** A node ends itself, because it can no longer know who holds which lock. */
   fatal(node: string, error: Error): void {
     this.fail("code", `${node} ended itself: ${error.message}`);
+  }
+
+  /** Nobody wants any more what was asked for as this owner: it is released, lost or given up. The node is told. */
+  unwanted(owner: string): void {
+    if (this.#peaceMs !== undefined) {
+      this.#unwanted.set(owner, this.#now());
+    }
+  }
+
+  /** Where nothing fails, what nobody wants is soon gone: it neither waits nor is held. */
+  checkUnwanted(): void {
+    for (const [owner, sinceMs] of this.#unwanted) {
+      if (this.#now() - sinceMs <= promptMs + (this.#peaceMs ?? 0)) {
+        return;
+      }
+      this.#unwanted.delete(owner);
+      const left = this.history.tickets().find((life) => life.owner === owner);
+      if (left !== undefined) {
+        this.fail("I7", `nobody wants ${namesOf(left.parts)} as ${owner} any more, but token ${left.token} is there`);
+      }
+    }
   }
 
   /** An unlock was answered with success. */

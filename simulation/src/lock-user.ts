@@ -1,62 +1,83 @@
-import { Holding } from "../../packages/meta-client/src/grant.js";
-import { isExclusive } from "../../packages/metasrv/src/model/ticket-content.js";
-import { ticketIdFrom } from "../../packages/metasrv/src/model/ticket-ref.js";
-import { type Belief, type Believer, namesOf } from "./beliefs.js";
-import type { AttemptOutcome, ClientCall, ClientGrant, ClientWay } from "./client-way.js";
+import { marginMs } from "../../packages/meta-client/src/grant.js";
+import type { HeldLock, HeldLocks, RenewOutcome } from "../../packages/meta-client/src/held-lock.js";
+import type { LockPart } from "../../packages/meta-client/src/lock-arguments.js";
+import type { LockHandle } from "../../packages/meta-client/src/lock-handle.js";
+import {
+  ClosedError,
+  InvalidArgumentError,
+  LimitExceededError,
+  LockLostError,
+  UnavailableError,
+  UnexpectedError,
+  WaitTimeoutError,
+} from "../../packages/meta-client/src/meta-errors.js";
+import { isExclusive, isShared, shared } from "../../packages/metasrv/src/model/ticket-content.js";
+import { checkKey } from "../../packages/metasrv/src/node/admission.js";
+import { type Belief, type BelievedPart, type Believer, namesOf } from "./beliefs.js";
 import type { ClientWorld } from "./client-world.js";
 import { forgedKey } from "./forged-key.js";
-import { Hold } from "./hold.js";
+import type { NodeRequest } from "./node-service.js";
 import type { Random } from "./random.js";
-import type { SimulatedNode } from "./simulated-node.js";
-import type { ProcessClock, SimulatedProcess } from "./simulated-process.js";
+import type { ClientLife } from "./simulated-client.js";
+import type { ProcessClock } from "./simulated-process.js";
 import { drawWish, type Wish } from "./wish.js";
 
-/** The client process that a user belongs to. */
+/** Whose user it is. */
 export interface LockUserOptions {
   readonly name: string;
-  readonly process: SimulatedProcess;
-  readonly way: ClientWay;
+  readonly life: ClientLife;
   readonly random: Random;
 }
 
-const attemptTimeoutMs = 2_000;
-const waitSlackMs = 500;
+/** The reason with which a user ends its own requests. */
+const changedMind = new Error("the user changed its mind");
 
-/**
- * Asks for locks one after the other, holds and renews them, moves between nodes, and changes its mind, as clients do.
- */
+const longestName = 1024;
+
+/** What a user holds, as its handle tells it. */
+interface UserHold {
+  readonly handle: LockHandle;
+  /** What it holds of each lock. A downgrade changes it. */
+  parts: readonly BelievedPart[];
+  /** Set once the user gives it back, or its signal has aborted. */
+  over: boolean;
+}
+
+/** Asks for locks one after the other, holds and renews them, and changes its mind, as users of the client do. */
 export class LockUser implements Believer {
   readonly name: string;
   readonly #world: ClientWorld;
-  readonly #process: SimulatedProcess;
-  readonly #way: ClientWay;
+  readonly #life: ClientLife;
   readonly #random: Random;
   readonly #clock: ProcessClock;
-  #node: SimulatedNode;
-  #hold: Hold | undefined;
+  #hold: UserHold | undefined;
   #requests = 0;
   #wake: () => void = () => undefined;
   /** What it does now, in words; undefined while it is idle. */
   doing: string | undefined;
   asksAs: string | undefined;
 
-  constructor(world: ClientWorld, { name, process, way, random }: LockUserOptions) {
+  constructor(world: ClientWorld, { name, life, random }: LockUserOptions) {
     this.#world = world;
     this.name = name;
-    this.#process = process;
-    this.#way = way;
+    this.#life = life;
     this.#random = random;
-    this.#clock = process.createClock();
-    this.#node = random.pick(world.nodes);
+    this.#clock = life.process.createClock();
   }
 
   get hears(): boolean {
-    return this.#way.hears;
+    return this.#life.hasSessions;
   }
 
   belief(): Belief | undefined {
     const hold = this.#hold;
-    return this.#process.alive && hold?.believed() === true ? hold.belief : undefined;
+    if (hold === undefined || hold.over || !this.#life.process.alive) {
+      return undefined;
+    }
+    // Looking at `held` would tell the client of the time. It must find out by itself.
+    const { handle, parts } = hold;
+    const keptMs = this.#world.profile.drift > 0 ? marginMs(handle.ttlMs) : 0;
+    return this.#life.now() < handle.expiresAtMs - keptMs ? { token: handle.token, parts } : undefined;
   }
 
   async live(): Promise<void> {
@@ -65,7 +86,10 @@ export class LockUser implements Believer {
       await this.#sleep(this.#random.between(0, 2 * profile.thinkMs));
       if (!isCalm()) {
         if (this.#random.chance(profile.restlessness / 5)) {
-          this.#way.stir(this.#node);
+          this.#life.tear();
+        }
+        if (this.#random.chance(profile.fickleness / 5)) {
+          this.#life.renew();
         }
         await (this.#random.chance(0.05) ? this.#forge() : this.#use());
       }
@@ -74,253 +98,224 @@ export class LockUser implements Believer {
   }
 
   async #use(): Promise<void> {
-    const hold = await this.#ask(drawWish(this.#world.profile, this.#random));
+    const wish = drawWish(this.#world.profile, this.#random);
+    const handle = await this.#ask(wish);
     this.asksAs = undefined;
-    if (hold !== undefined) {
-      await this.#keep(hold);
+    if (handle !== undefined) {
+      const hold = this.#begin(handle, wish);
+      await this.#keep(hold, wish);
       await this.#release(hold);
+      this.#hold = undefined;
+    }
+    if (this.hears) {
+      this.#world.invariants.unwanted(`${this.name}#${this.#requests}`);
     }
   }
 
-  /** Asks until a node grants or refuses, as long as the lock is wanted. All attempts have the same ticket id. */
-  async #ask(wish: Wish): Promise<Hold | undefined> {
-    const { profile, variant } = this.#world;
-    const { name, share, others, parts, waitMs, ttlMs, value } = wish;
+  async #ask(wish: Wish): Promise<LockHandle | undefined> {
+    const { profile, invariants } = this.#world;
     const owner = `${this.name}#${++this.#requests}`;
-    const knowsId = this.#way.needsIds || this.#random.chance(0.85);
-    let ticketId = this.#random.bytes(16);
-    const startedAtMs = this.#clock.now();
-    this.doing = `waits for ${namesOf(parts)} as ${owner}`;
+    this.doing = `waits for ${namesOf(wish.parts)} as ${owner}`;
     this.asksAs = owner;
-    for (let attempt = 0; ; attempt++) {
-      const leftMs =
-        waitMs === undefined ? undefined : Math.max(0, Math.ceil(startedAtMs + waitMs - this.#clock.now()));
-      if (variant.freshIds === true) {
-        ticketId = this.#random.bytes(16);
-      }
-      const request: ClientCall = {
-        kind: "lock",
-        name,
-        ticketId: knowsId ? ticketId : undefined,
-        attempt: variant.forgetsToCount === true ? 0 : attempt,
-        ttlMs,
-        waitMs: leftMs,
-        owner,
-        share,
-        others,
-        value,
-      };
-      const sentAtMs = this.#clock.now();
-      const askedAtMs = this.#world.invariants.nowMs;
-      const giveUpMs = leftMs === undefined ? undefined : leftMs + (leftMs === 0 ? attemptTimeoutMs : waitSlackMs);
-      const outcome = await this.#call(request, giveUpMs);
-      if (outcome.kind === "granted") {
-        const hold = this.#count(outcome.grant, wish, sentAtMs);
-        this.#check(hold, knowsId ? ticketId : undefined);
-        if (!knowsId || !this.#random.chance(profile.restlessness / 2)) {
-          this.#believe(hold);
-          return hold;
-        }
-        // It behaves as if the answer had been lost on the way.
-        hold.end();
-        this.#way.lose(this.#node);
-      } else if (outcome.kind !== "failed") {
-        if (outcome.kind === "refused") {
-          this.#world.invariants.refused(this.name, parts, askedAtMs);
-        }
+    const askedAtMs = invariants.nowMs;
+    const abort = new AbortController();
+    const timer = this.#random.chance(profile.fickleness)
+      ? this.#clock.after(this.#random.between(0, 4 * profile.clientDelayMs + 100), () => {
+          abort.abort(changedMind);
+        })
+      : undefined;
+    try {
+      const handle = await this.#acquire(wish, owner, abort.signal);
+      if (handle === null) {
+        invariants.refused(this.name, wish.parts, askedAtMs);
         return undefined;
       }
-      if (!knowsId) {
-        return undefined;
-      }
-      this.#moveOn();
-      await this.#sleep(this.#random.between(10, Math.min(1_000, 100 * 2 ** attempt)));
+      this.#check(handle, wish, owner);
+      return handle;
+    } catch (error) {
+      this.#failed(error);
+      return undefined;
+    } finally {
+      timer?.cancel();
     }
   }
 
-  #count(grant: ClientGrant, { parts }: Wish, sentAtMs: number): Hold {
-    const { profile, variant } = this.#world;
-    const waitedMs = grant.countsFromMs - sentAtMs;
-    const sinceMs = variant.countsFromAnswer === true ? this.#clock.now() : sentAtMs;
-    const uncertainMs = variant.trustsLongWaits === true ? 0 : 2 * profile.drift * waitedMs;
-    return new Hold(this.#clock, grant, parts, sinceMs + waitedMs - uncertainMs, profile.drift > 0);
+  async #acquire(wish: Wish, owner: string, signal: AbortSignal): Promise<LockHandle | null> {
+    const { client } = this.#life;
+    const { name, share, others, ttlMs } = wish;
+    const waitMs = wish.waitMs === undefined ? undefined : Math.ceil(wish.waitMs);
+    const options = { ttlMs, owner, signal, keepAlive: wish.keepAlive };
+    const all: readonly LockPart[] = [{ name, share }, ...others].map((part) => ({
+      name: part.name,
+      ...(isExclusive(part.share) ? {} : isShared(part.share) ? { mode: "shared" as const } : part.share),
+    }));
+    let asked: Promise<HeldLock | HeldLocks | null>;
+    if (others.length > 0) {
+      asked = waitMs === 0 ? client.tryLockAll(all, options) : client.lockAll(all, { ...options, waitMs });
+    } else if (isExclusive(share) || isShared(share)) {
+      const mode = isShared(share) ? ("shared" as const) : undefined;
+      asked =
+        waitMs === 0 ? client.tryLock(name, { ...options, mode }) : client.lock(name, { ...options, mode, waitMs });
+    } else {
+      const { permits, limit } = share;
+      const semaphore = client.semaphore(name, { limit });
+      asked =
+        waitMs === 0
+          ? semaphore.tryAcquire({ ...options, permits })
+          : semaphore.acquire({ ...options, permits, waitMs });
+    }
+    return (await asked) as LockHandle | null;
   }
 
   /** Checks that a grant answers what was asked for. */
-  #check({ lockKey, belief, floors }: Hold, ticketId: Uint8Array | undefined): void {
-    const [first] = belief.parts;
-    const isOther = lockKey.name !== first?.name || floors.length !== belief.parts.length;
-    if (isOther || (ticketId !== undefined && lockKey.id !== ticketIdFrom(ticketId))) {
-      this.#world.invariants.fail("I2", `${this.name} got a grant of ${lockKey.name} that it did not ask for`);
+  #check({ key, token, names }: LockHandle, { parts }: Wish, owner: string): void {
+    const { invariants } = this.#world;
+    const lockKey = checkKey(key, longestName);
+    const life = invariants.history.life(lockKey.name, token);
+    if (lockKey.name !== parts[0]?.name || names.length !== parts.length || life?.owner !== owner) {
+      invariants.fail("I2", `${this.name} got a grant of ${lockKey.name} that it did not ask for`);
     }
   }
 
-  #believe(hold: Hold): void {
-    this.doing = `holds ${namesOf(hold.belief.parts)}`;
-    if (hold.believed()) {
-      this.#hold = hold;
-      this.#world.invariants.believes(this.name, hold.belief, hold.floors);
+  #begin(handle: LockHandle, { parts }: Wish): UserHold {
+    const { invariants } = this.#world;
+    this.doing = `holds ${namesOf(parts)}`;
+    const hold: UserHold = { handle, parts, over: !handle.held };
+    this.#hold = hold;
+    const belief = this.belief();
+    if (belief !== undefined) {
+      const { names } = handle;
+      const floors = names.length === 1 ? [handle.floor] : names.map((name) => handle.floorOf(name));
+      invariants.believes(this.name, belief, floors);
     }
-  }
-
-  /** Keeps the lock for a while and renews it, perhaps at another node. */
-  async #keep(hold: Hold): Promise<void> {
-    const { profile, isCalm, invariants } = this.#world;
-    const renews = this.#random.chance(0.7);
-    const untilMs = this.#clock.now() + this.#random.between(0, profile.holdPart * hold.validity.ttlMs);
-    let unwatched = false as boolean;
-    hold.listen((news) => {
-      if (news === "unwatched") {
-        unwatched = true;
-      } else {
-        invariants.lost(
-          this.name,
-          hold.lockKey,
-          typeof news === "object" ? "forced" : news,
-          this.#hold === hold && hold.believed(),
-        );
-      }
-      if (this.#hold === hold) {
-        this.#wake();
-      }
+    handle.signal.addEventListener("abort", () => {
+      this.#lost(hold);
     });
-    while (hold.believed() && this.#clock.now() < untilMs && !isCalm()) {
+    return hold;
+  }
+
+  /** The signal has aborted. */
+  #lost(hold: UserHold): void {
+    const { invariants } = this.#world;
+    const { handle } = hold;
+    const { forced, message } = handle.signal.reason as LockLostError;
+    const believed = this.#hold === hold && this.belief() !== undefined;
+    hold.over = true;
+    if (forced !== undefined) {
+      invariants.lost(this.name, checkKey(handle.key, longestName), "forced", believed);
+    } else if (message.includes("at the server")) {
+      invariants.lost(this.name, checkKey(handle.key, longestName), "expired", believed);
+    } else if (message.includes("somebody else")) {
+      invariants.lost(this.name, checkKey(handle.key, longestName), "released", believed);
+    }
+    this.#wake();
+  }
+
+  /** Holds the lock for a while, and does with it what users do. */
+  async #keep(hold: UserHold, { keepAlive }: Wish): Promise<void> {
+    const { profile, isCalm } = this.#world;
+    const { handle } = hold;
+    const untilMs = this.#clock.now() + this.#random.between(0, profile.holdPart * handle.ttlMs);
+    while (handle.held && this.#clock.now() < untilMs && !isCalm()) {
       const leftMs = untilMs - this.#clock.now();
-      const pauseMs = (hold.validity.ttlMs / 3) * this.#random.between(0.5, 1.2);
-      if (!(renews && unwatched)) {
-        await this.#sleep(Math.min(leftMs, renews ? pauseMs : leftMs));
-      }
-      unwatched = false;
-      if (renews && hold.believed() && this.#clock.now() < untilMs) {
-        await this.#renew(hold);
+      const pauseMs = (handle.ttlMs / 3) * this.#random.between(0.5, 1.2);
+      await this.#sleep(keepAlive ? Math.min(leftMs, pauseMs) : leftMs);
+      this.#look(hold);
+      if (keepAlive && handle.remainingMs > 0 && this.#clock.now() < untilMs) {
+        await this.#renew(hold).catch((error: unknown) => {
+          this.#failed(error);
+        });
+        this.#look(hold);
       }
     }
   }
 
-  async #renew(hold: Hold): Promise<void> {
-    const { profile, nodes, invariants, variant, network } = this.#world;
-    const { validity, holding, lockKey } = hold;
-    const ttlMs = this.#random.chance(0.8) ? validity.ttlMs : this.#random.pick(profile.ttlsMs);
-    const moves = this.#random.chance(profile.roaming);
-    let unanswered = false;
-    const [first, ...others] = hold.belief.parts;
-    if (first !== undefined && isExclusive(first) && profile.shares.length > 1 && this.#random.chance(0.2)) {
-      if (others.length === 0) {
-        hold.downgrade();
-      } else {
-        await this.#downgradeSeveral(hold);
-      }
+  /** Whoever sees `held` may rely on it. */
+  #look({ handle, over }: UserHold): void {
+    const { history } = this.#world.invariants;
+    const { name } = checkKey(handle.key, longestName);
+    const life = history.life(name, handle.token);
+    if (!over && handle.held && life?.removedAtMs !== undefined && !life.forced) {
+      this.#world.invariants.fail("I4", `${this.name} sees that ${name} is held by ${handle.token}, which is gone`);
     }
+  }
+
+  async #renew(hold: UserHold): Promise<void> {
+    const { profile, invariants } = this.#world;
+    const { handle } = hold;
+    if (this.#random.chance(profile.restlessness / 3)) {
+      this.#life.tear();
+    }
+    const askedAtMs = invariants.nowMs;
+    const [first, ...others] = hold.parts;
+    let outcome: RenewOutcome;
     if (others.length > 0 && this.#random.chance(0.3)) {
-      holding.value = this.#random.bytes(4);
-    }
-    validity.ask(ttlMs);
-    for (let attempt = 0; attempt < nodes.length && hold.believed(); attempt++) {
-      if (moves || attempt > 0) {
-        this.#moveOn();
-      }
-      const reallySentAtMs = network.queue.nowMs;
-      const outcome = await this.#call({ kind: "renew", holding, ttlMs }, Math.max(1, hold.leftMs / 3));
-      if (outcome.kind === "renewed") {
-        invariants.renewed(this.name, lockKey, reallySentAtMs);
-        validity.confirm(variant.countsFromAnswer === true ? this.#clock.now() : outcome.sentAtMs, outcome.ttlMs);
-        if (unanswered && variant.forgetsAttempts !== true) {
-          // An earlier attempt may still arrive, after a later renewal for a longer TTL.
-          validity.ask(ttlMs);
-          validity.doubt(ttlMs);
-        }
-        return;
-      }
-      if (outcome.kind === "error" && outcome.reason === "not-held") {
-        hold.end();
-        return;
-      }
-      unanswered ||= outcome.kind !== "failed" || outcome.maybeApplied;
-    }
-    if (unanswered) {
-      validity.doubt(ttlMs);
+      outcome = await handle.publish(this.#random.bytes(4));
+    } else if (others.length === 0 && first !== undefined && isExclusive(first) && this.#downgrades()) {
+      hold.parts = [{ name: first.name, ...shared }];
+      outcome = await handle.downgrade();
     } else {
-      validity.dismiss();
+      outcome = await handle.renew(this.#random.chance(0.8) ? undefined : this.#random.pick(profile.ttlsMs));
+    }
+    if (outcome === "renewed") {
+      invariants.renewed(this.name, checkKey(handle.key, longestName), askedAtMs);
     }
   }
 
-  /** Asks for what several locks cannot have: to be shared from now on. */
-  async #downgradeSeveral({ holding, lockKey, validity }: Hold): Promise<void> {
-    const { ttlMs } = validity;
-    holding.downgraded = true;
-    validity.ask(ttlMs);
-    const outcome = await this.#call({ kind: "renew", holding, ttlMs }, attemptTimeoutMs);
-    holding.downgraded = false;
-    validity.doubt(ttlMs);
-    if (outcome.kind === "renewed") {
-      this.#world.invariants.fail("I9", `${this.name} was told that ${lockKey.name} is shared, one of several locks`);
-    }
+  #downgrades(): boolean {
+    return this.#world.profile.shares.length > 1 && this.#random.chance(0.2);
   }
 
-  async #release(hold: Hold): Promise<void> {
-    const { nodes, invariants } = this.#world;
-    hold.end();
-    this.#hold = undefined;
-    for (let attempt = 0; attempt < 2 * nodes.length && !hold.gone; attempt++) {
-      const outcome = await this.#call({ kind: "unlock", holding: hold.holding }, attemptTimeoutMs);
-      if (outcome.kind === "unlocked") {
-        invariants.unlocked(this.name, hold.lockKey);
+  async #release(hold: UserHold): Promise<void> {
+    const { handle } = hold;
+    // Whether the server holds it until it is told.
+    const ends = !hold.over;
+    hold.over = true;
+    this.doing = `releases ${namesOf(hold.parts)}`;
+    try {
+      await handle.release();
+      if (ends && !handle.signal.aborted && this.#life.now() < handle.expiresAtMs) {
+        this.#world.invariants.unlocked(this.name, checkKey(handle.key, longestName));
       }
-      if (outcome.kind === "unlocked" || (outcome.kind === "error" && outcome.reason === "not-held")) {
-        return;
-      }
-      this.#moveOn();
-      await this.#sleep(this.#random.between(10, 200));
+    } catch (error) {
+      this.#failed(error);
     }
   }
 
   /** Tries to unlock or renew with a key that nobody was given. */
   async #forge(): Promise<void> {
-    const { invariants } = this.#world;
+    const { invariants, network, nodes } = this.#world;
+    this.doing = "forges a key";
     const life = this.#random.pick([undefined, ...invariants.history.tickets()]);
     const forged = life === undefined ? undefined : forgedKey(life, this.#random);
-    const holding = new Holding(forged?.key ?? this.#random.bytes(40));
-    const unlocks = this.#random.chance(0.5);
-    const outcome = await this.#call(
-      unlocks ? { kind: "unlock", holding } : { kind: "renew", holding, ttlMs: 1_000 },
-      attemptTimeoutMs,
-    );
-    // If an answer was lost before, "released" may also mean that there was nothing to release.
-    const effective = outcome.kind === "renewed" || (outcome.kind === "unlocked" && life?.removedAtMs === undefined);
-    if (life !== undefined && forged?.id === life.id && effective) {
-      invariants.fail("I8", `${this.name} succeeded with a forged key: ${outcome.kind} of ${life.name}`);
+    const key = forged?.key ?? this.#random.bytes(40);
+    if (this.#random.chance(0.3)) {
+      // Where an answer was lost, it takes "not held" for its own doing. If it was, whoever held it believes in vain.
+      await this.#life.client.unlock({ key }).catch((error: unknown) => {
+        this.#failed(error, InvalidArgumentError);
+      });
+      return;
+    }
+    const request: NodeRequest = this.#random.chance(0.5)
+      ? { kind: "unlock", key }
+      : { kind: "renew", key, ttlMs: 1_000, downgrade: false, value: undefined };
+    const { kind } = await network.call(this.#life.process, this.#life.name, this.#random.pick(nodes), request).outcome;
+    if (life !== undefined && forged?.id === life.id && (kind === "renewed" || kind === "unlocked")) {
+      invariants.fail("I8", `${this.name} succeeded with a forged key: ${life.name} is ${kind}`);
     }
   }
 
-  /** Makes one attempt at one node. The connection may break, or the client may give it up, on the way. */
-  async #call(call: ClientCall, giveUpMs: number | undefined): Promise<AttemptOutcome> {
-    const { profile } = this.#world;
-    const attempt = this.#way.call(this.#node, call);
-    const timers = [];
-    if (giveUpMs !== undefined) {
-      timers.push(
-        this.#clock.after(giveUpMs, () => {
-          attempt.withdraw();
-        }),
-      );
+  /** A call failed. Only what its documentation names, and what this run may bring, is right. */
+  #failed(error: unknown, expected?: typeof InvalidArgumentError): void {
+    const isRight =
+      error === changedMind ||
+      (expected !== undefined && error instanceof expected) ||
+      rightErrors.some((kind) => error instanceof kind) ||
+      (error instanceof UnexpectedError && /upgrade/i.test(error.message));
+    if (!isRight) {
+      const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#world.invariants.fail("code", `a call of ${this.name} failed: ${what}`);
     }
-    if (this.#random.chance(profile.restlessness)) {
-      const drops = this.#random.chance(0.6);
-      timers.push(
-        this.#clock.after(this.#random.between(0, 4 * profile.clientDelayMs + 100), () => {
-          attempt[drops ? "drop" : "withdraw"]();
-        }),
-      );
-    }
-    const outcome = await attempt.outcome;
-    for (const timer of timers) {
-      timer.cancel();
-    }
-    return outcome;
-  }
-
-  #moveOn(): void {
-    this.#node = this.#random.pick(this.#world.nodes);
   }
 
   /** Ends early when {@link #wake} is called. */
@@ -334,3 +329,5 @@ export class LockUser implements Believer {
     });
   }
 }
+
+const rightErrors = [WaitTimeoutError, UnavailableError, LockLostError, LimitExceededError, ClosedError];

@@ -235,5 +235,5 @@ export class Call implements Connection {
 }
 
 function describeAnswer(answer: NodeAnswer): string {
-  return answer.kind === "error" ? answer.reason : answer.kind;
+  return answer.kind === "error" ? answer.error.reason : answer.kind;
 }

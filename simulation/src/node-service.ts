@@ -1,4 +1,4 @@
-import { LockError, type LockErrorReason } from "../../packages/metasrv/src/model/lock-errors.js";
+import { LockError } from "../../packages/metasrv/src/model/lock-errors.js";
 import type { Share } from "../../packages/metasrv/src/model/ticket-content.js";
 import type { LockName } from "../../packages/metasrv/src/model/ticket-ref.js";
 import type { ClaimPart, Grant } from "../../packages/metasrv/src/node/claim.js";
@@ -37,7 +37,7 @@ export type NodeAnswer =
   | { readonly kind: "unlocked" }
   | { readonly kind: "renewed"; readonly ttlMs: number }
   | { readonly kind: "forced" }
-  | { readonly kind: "error"; readonly reason: LockErrorReason };
+  | { readonly kind: "error"; readonly error: LockError };
 
 /** A request that a node works on. */
 export interface Served {
@@ -98,7 +98,7 @@ function serveLock(
     },
     failed: (error: LockError) => {
       settled = true;
-      respond({ kind: "error", reason: error.reason });
+      respond({ kind: "error", error });
     },
     lost: nothing,
   };
@@ -130,7 +130,7 @@ function serveLock(
       },
     };
   } catch (error) {
-    respond({ kind: "error", reason: reasonOf(error) });
+    respond({ kind: "error", error: lockErrorOf(error) });
     return { withdraw: nothing };
   }
 }
@@ -145,15 +145,15 @@ function answer<Result>(
       respond(describe(value));
     },
     (error: unknown) => {
-      respond({ kind: "error", reason: reasonOf(error) });
+      respond({ kind: "error", error: lockErrorOf(error) });
     },
   );
 }
 
 /** @throws any other error than a LockError: the code under test is wrong then */
-function reasonOf(error: unknown): LockErrorReason {
+function lockErrorOf(error: unknown): LockError {
   if (error instanceof LockError) {
-    return error.reason;
+    return error;
   }
   throw error;
 }

@@ -63,7 +63,7 @@ export class Operator {
     const node = this.#random.pick(nodes);
     const call = network.call(this.#process, "operator", node, { kind: "force", name, token, dryRun });
     const outcome: CallOutcome = await call.outcome;
-    if (outcome.kind === "error" && outcome.reason === "not-held") {
+    if (outcome.kind === "error" && outcome.error.reason === "not-held") {
       invariants.forced(name, token, false, askedAtMs);
     } else if (outcome.kind === "forced" && !dryRun) {
       invariants.forced(name, token, true, askedAtMs);

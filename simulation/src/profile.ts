@@ -56,9 +56,11 @@ export interface Profile {
   readonly groups: readonly (readonly string[])[];
   /** The average pause between two releases by force; 0: there are none. */
   readonly forceEveryMs: number;
-  /** How often a connection between client and node breaks during a call, or a client changes its mind. */
+  /** How often a connection between client and node breaks during a call. */
   readonly restlessness: number;
-  /** How often a renewal goes to another node than the one before. */
+  /** How often a user changes its mind while it waits, or closes its client. */
+  readonly fickleness: number;
+  /** How often a call that is a request of its own goes to another node than the client meant. */
   readonly roaming: number;
   /** Probability of each way to lose or repeat a request to the store. */
   readonly storeFaults: number;
@@ -87,7 +89,7 @@ export function drawProfile(random: Random): Profile {
     sessionTimeoutMs: random.pick([600, 1_500, 6_000]),
     drainMs: random.pick([0, 500, 3_000]),
     names: names.slice(0, random.pick([1, 1, 2, names.length])),
-    drift: random.pick([0, 0, 0.005]),
+    drift: random.pick([0, 0, 0.0005]),
     memberTtlSeconds: random.pick([2, 3, 5]),
     requestTimeoutMs: random.pick([500, 2_000, 5_000, 10_000]),
     waiterGraceMs: random.pick([200, 1_000, 3_000]),
@@ -98,6 +100,7 @@ export function drawProfile(random: Random): Profile {
     storeDelayMs: random.pick([1, 5, 40]),
     clientDelayMs: random.pick([1, 10, 80]),
     restlessness: random.pick([0, 0.1, 0.3]),
+    fickleness: random.pick([0, 0.1, 0.3]),
     roaming: random.pick([0.05, 0.5]),
     storeFaults: random.pick([0, 0, 0.01, 0.05]),
     logBytes: random.pick([500, 2_000, 10_000, 1_000_000]),

@@ -150,6 +150,7 @@ export class NodeRun {
   readonly #drainMs: number;
   /** A clock for the node and its sessions alone. A timer that is left on it at the end was forgotten by them. */
   readonly storeClock: ProcessClock;
+  readonly #address: string;
   #serves = false;
 
   constructor(world: NodeWorld, name: string, level: number, fatal: (error: Error) => void) {
@@ -190,6 +191,7 @@ export class NodeRun {
     };
     const log = new EtcdLog(variant.changeParts?.(parts) ?? parts);
     const [node = name] = name.split(".");
+    this.#address = `${node}:3002`;
     const fold = variant.createFold?.(node) ?? new Fold(undefined, level);
     const limits = {
       ...defaultLimits,
@@ -218,7 +220,7 @@ export class NodeRun {
   }
 
   async start(): Promise<void> {
-    await this.store.start({ address: this.process.name, version: "0.0.0", startedUnixMs: 0 });
+    await this.store.start({ address: this.#address, version: "0.0.0", startedUnixMs: 0 });
     this.#serves = true;
   }
 

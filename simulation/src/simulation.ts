@@ -206,13 +206,15 @@ class Simulation {
     }
     await settled();
     this.#invariants.checkBeliefs();
+    this.#invariants.checkUnwanted();
   }
 
   /** Whether nobody waits, and nothing is left: in the log, in the nodes, on their clocks. */
   #isQuiet(): boolean {
     return (
       this.#clients.every(
-        ({ users, process }) => process.responsive && users.every(({ doing }) => doing === undefined),
+        ({ users, process, timers }) =>
+          process.responsive && timers === 0 && users.every(({ doing }) => doing === undefined),
       ) &&
       !this.#operator.busy &&
       this.#invariants.history.tickets().length === 0 &&
@@ -224,6 +226,11 @@ class Simulation {
     for (const { name, doing } of this.#clients.flatMap(({ users }) => users)) {
       if (doing !== undefined) {
         this.#invariants.fail("I6", `${calmMs} ms after the last fault, ${name} ${doing}`);
+      }
+    }
+    for (const { name, timers } of this.#clients) {
+      if (timers > 0) {
+        this.#invariants.fail("I7", `${name} is closed, and still has ${timers} timers`);
       }
     }
     for (const { name, owner, token } of this.#invariants.history.tickets()) {

@@ -18,6 +18,9 @@ export const lostLeases: Partial<Profile> = {
   thinkMs: 200,
 };
 
+/** The same, and many still ask the nodes that are no members any more. */
+export const lostLeasesUnderLoad: Partial<Profile> = { ...lostLeases, clients: 7, sessions: 0, roaming: 0.5 };
+
 /** Nodes go, and come back after others have taken over their tickets. */
 export const lostNodes: Partial<Profile> = {
   nodes: 3,
@@ -95,13 +98,20 @@ export const delayedRenewals: Partial<Profile> = {
 
 /** Waits are so long that clocks at different rates disagree about them. */
 export const longWaits: Partial<Profile> = {
-  drift: 0.005,
-  clients: 7,
+  drift: 0.0005,
+  clients: 6,
   names: ["orders"],
-  ttlsMs: [400],
-  holdPart: 3,
+  shares: [exclusive],
+  grouping: 0,
+  forceEveryMs: 0,
+  ttlsMs: [100, 8_000],
+  holdPart: 1,
   thinkMs: 20,
+  clientDelayMs: 1,
+  storeDelayMs: 1,
   faults: [],
+  restlessness: 0,
+  fickleness: 0,
 };
 
 /** Snapshots are written all the time, by leaders that go away, and are read by nodes that come. */
@@ -157,3 +167,6 @@ export const groupedLocks: Partial<Profile> = {
 
 /** The same, and nothing fails. */
 export const groupedLocksInPeace: Partial<Profile> = { ...groupedLocks, ...peace };
+
+/** Nothing fails, but users change their minds and close their clients. */
+export const fickleInPeace: Partial<Profile> = { ...peace, sessions: 1, fickleness: 0.5, ttlsMs: [6_000], thinkMs: 20 };

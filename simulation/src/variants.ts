@@ -24,14 +24,13 @@ import {
   UnlockWithoutToken,
 } from "./broken-logs.js";
 import type { BrokenVariant } from "./broken-variant.js";
+import { clientVariants } from "./client-variants.js";
 import { groupVariants } from "./group-variants.js";
 import { unlocksTheLatest } from "./mistaken-commands.js";
 import {
-  delayedRenewals,
-  delayedRequests,
   lateFeeds,
-  longWaits,
   lostLeases,
+  lostLeasesUnderLoad,
   lostNodes,
   manySnapshots,
   onlySessions,
@@ -189,7 +188,7 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
   [
     "entries are written for members that are gone",
     {
-      create: () => ({ node: { changeParts: writesForGoneMembers }, profile: lostLeases }),
+      create: () => ({ node: { changeParts: writesForGoneMembers }, profile: lostLeasesUnderLoad }),
       breaks: ["I7"],
       withinSteps: 100_000,
     },
@@ -207,43 +206,6 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
     { create: () => ({ node: { wrapLog: (log) => new GhostsStay(log) } }), breaks: ["I6", "I7"], withinSteps: 200_000 },
   ],
   [
-    "a client's retry is a new ticket",
-    { create: () => ({ client: { freshIds: true } }), breaks: ["I7"], withinSteps: 20_000 },
-  ],
-  [
-    "a client does not count its attempts",
-    {
-      create: () => ({
-        client: { forgetsToCount: true },
-        profile: delayedRequests,
-      }),
-      breaks: ["I3", "I4"],
-      withinSteps: 800_000,
-    },
-  ],
-  [
-    "a client trusts a node's count of a long wait",
-    {
-      create: () => ({
-        client: { trustsLongWaits: true },
-        profile: longWaits,
-      }),
-      breaks: ["I4"],
-      withinSteps: 200_000,
-    },
-  ],
-  [
-    "a client forgets attempts that were not answered",
-    {
-      create: () => ({
-        client: { forgetsAttempts: true },
-        profile: delayedRenewals,
-      }),
-      breaks: ["I4"],
-      withinSteps: 100_000,
-    },
-  ],
-  [
     "holds end with their session, even those that have moved to another node",
     {
       create: () => ({
@@ -251,7 +213,7 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
         profile: onlySessions,
       }),
       breaks: ["I4"],
-      withinSteps: 20_000,
+      withinSteps: 100_000,
     },
   ],
   [
@@ -278,10 +240,7 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
       withinSteps: 50_000,
     },
   ],
-  [
-    "a client counts from the answer",
-    { create: () => ({ client: { countsFromAnswer: true } }), breaks: ["I3", "I4"], withinSteps: 20_000 },
-  ],
+  ...clientVariants,
   ...groupVariants,
 ]);
 

@@ -16,7 +16,8 @@ export interface Wish {
   /** In milliseconds; undefined: without end. */
   readonly waitMs: number | undefined;
   readonly ttlMs: number;
-  readonly value: Uint8Array;
+  /** Whether the client renews it by itself. */
+  readonly keepAlive: boolean;
 }
 
 /** Draws what a client wants next. */
@@ -29,10 +30,10 @@ export function drawWish({ names, groups, grouping, shares, ttlsMs }: Profile, r
   const others = (group ?? [])
     .filter((other) => other !== name)
     .map((other) => ({ name: Buffer.from(other), share: random.pick(shares) }));
-  const value = group !== undefined && random.chance(0.3) ? random.bytes(4) : new Uint8Array();
+  const keepAlive = random.chance(0.7);
   const own = { name: Buffer.from(name), share };
   const parts = [own, ...others].map(believedPart).sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { ...own, others, parts, waitMs, ttlMs, value };
+  return { ...own, others, parts, waitMs, ttlMs, keepAlive };
 }
 
 function believedPart({ name, share }: { readonly name: Uint8Array; readonly share: Share }): BelievedPart {

@@ -31,6 +31,9 @@ export interface ConnectionOptions {
   readonly pingTimeoutMs: number;
 }
 
+/** What a session and calls beside it need of a connection. */
+export type EndpointConnection = Omit<Pick<Connection, keyof Connection>, "openStream" | "heard">;
+
 /**
  * One HTTP/2 connection to an endpoint. It is made when it is first needed, and again whenever it was lost. Where HTTP/2 is
  * not spoken, a few connections of HTTP/1.1 take its place.

@@ -1,5 +1,5 @@
 import type { HeldLock as HeldLockMessage, LockPart, LockRequest, LockState } from "@metasrv/proto/metasrv/v1";
-import { type Clock, newTicketId, Roster } from "@metasrv/wire";
+import { type Clock, Roster } from "@metasrv/wire";
 import { CallScope, type Cancellation } from "./cancellation.js";
 import type { Call, Failover } from "./failover.js";
 import { type Granted, type Holding, type LockOutcome, marginMs, type Renewed } from "./grant.js";
@@ -30,6 +30,8 @@ export interface LockAsk extends TracedAsk {
 /** What the calls use. */
 export interface CallParts {
   readonly clock: Clock;
+  /** As in `ClientParts`. */
+  readonly newTicketId: () => Uint8Array;
   readonly failover: Failover;
   readonly timing: Timing;
   readonly unavailableAfterMs: number;
@@ -294,7 +296,7 @@ export class LockCalls {
     const { clock, failover, timing, unavailableAfterMs } = this.#parts;
     const startedAtMs = clock.now();
     // All attempts have the same id, so that a repeated request is the same ticket and never queues behind itself.
-    const ticketId = newTicketId();
+    const ticketId = this.#parts.newTicketId();
     let attempts = 0;
     let trouble: EndpointFailure | undefined;
     const asked = askedOf(ask);

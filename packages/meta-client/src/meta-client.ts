@@ -74,12 +74,13 @@ export class MetaClient implements AsyncDisposable, OriginalForm {
   constructor(options: MetaClientOptions, parts: Partial<ClientParts> = {}) {
     const config = checkClientOptions(options);
     const all = { ...systemParts, ...parts };
-    const { clock, random, timing } = all;
+    const { clock, random, newTicketId, timing } = all;
     this.#parts = all;
     this.#endpoints = new Endpoints(config, all, this.#events);
     const traces = config.tracer && new LockTraces(config.tracer, config.traceNames);
     this.#calls = new LockCalls({
       clock,
+      newTicketId,
       timing,
       failover: this.#endpoints.failover,
       unavailableAfterMs: config.unavailableAfterMs,

@@ -1,13 +1,14 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
 import type { LockService } from "@metasrv/proto/metasrv/v1";
-import { backgroundClock } from "@metasrv/wire";
+import { backgroundClock, gatherByEventLoop } from "@metasrv/wire";
 import { Cancellation } from "./cancellation.js";
 import { Connection, type Protocol } from "./connection.js";
 import { Credentials } from "./credentials.js";
 import { EndpointFailure, silent } from "./lock-channel.js";
 import { UnexpectedError } from "./meta-errors.js";
 import { SessionChannel, type SessionChannelOptions } from "./session-channel.js";
+import { openSessionWire } from "./session-wire.js";
 import { lockServer, silentServer, type TestServer } from "./testing/http2-server.js";
 import { grantEvent, lockRequest, ScriptedSessions } from "./testing/scripted-session.js";
 import { defaultTiming } from "./timing.js";
@@ -40,7 +41,9 @@ async function withChannel(
     pingIntervalMs: 20_000,
     pingTimeoutMs: 10_000,
   });
-  const channel = new SessionChannel({ endpoint, connection, clock: backgroundClock, ...defaults, ...options });
+  const openWire = openSessionWire.bind(undefined, connection);
+  const parts = { connection, openWire, clock: backgroundClock, gather: gatherByEventLoop };
+  const channel = new SessionChannel({ endpoint, ...parts, ...defaults, ...options });
   try {
     await body(channel, server);
   } finally {

@@ -19,7 +19,7 @@ export interface SessionLedgerOptions {
   /** Called whenever it changes whether somebody waits for an answer. */
   readonly onBusy: (busy: boolean) => void;
   /** The number before the one of the first command. Default: 0. */
-  readonly lastNumber?: number;
+  readonly lastNumber?: number | undefined;
 }
 
 const noBytes = new Uint8Array();

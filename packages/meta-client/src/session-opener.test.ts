@@ -1,12 +1,13 @@
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { ErrorDetailSchema, type LockService, Reason } from "@metasrv/proto/metasrv/v1";
-import { backgroundClock } from "@metasrv/wire";
+import { backgroundClock, gatherByEventLoop } from "@metasrv/wire";
 import type { ClientEvents } from "./client-events.js";
 import { Connection } from "./connection.js";
 import { Credentials } from "./credentials.js";
 import { SessionOpener } from "./session-opener.js";
 import type { SessionStream } from "./session-stream.js";
+import { openSessionWire } from "./session-wire.js";
 import { http1LockServer, lockServer, silentServer, streamServer, type TestServer } from "./testing/http2-server.js";
 import { Inbox } from "./testing/inbox.js";
 import { defaultTiming } from "./timing.js";
@@ -80,7 +81,9 @@ async function openerTo(starting: Promise<TestServer>, options: { readonly openT
     ...defaultTiming,
     endpoint,
     connection,
+    openWire: (listener) => openSessionWire(connection, listener),
     clock: backgroundClock,
+    gather: gatherByEventLoop,
     openTimeoutMs: 10_000,
     carrierPatienceMs: patienceMs,
     listener: {

@@ -1,18 +1,24 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorDetailSchema } from "@metasrv/proto/metasrv/v1";
-import type { BackoffOptions, Clock } from "@metasrv/wire";
+import type { BackoffOptions, Clock, Gather } from "@metasrv/wire";
 import { openAttachWire } from "./attach-wire.js";
 import { Cancellation } from "./cancellation.js";
 import { type CarrierKind, describeCarrier, signOfHttp1 } from "./carrier.js";
-import type { Connection } from "./connection.js";
+import type { EndpointConnection } from "./connection.js";
 import type { ChannelListener } from "./lock-channel.js";
 import { SessionStream } from "./session-stream.js";
-import { openSessionWire } from "./session-wire.js";
+import type { SessionWire, SessionWireListener } from "./session-wire.js";
 
 export interface SessionOpenerOptions {
   readonly endpoint: string;
-  readonly connection: Connection;
+  readonly connection: EndpointConnection;
+  /** Opens a stream both ways on the connection. */
+  readonly openWire: (listener: SessionWireListener) => Promise<SessionWire>;
   readonly clock: Clock;
+  /** As in `SessionStreamOptions`. */
+  readonly gather: Gather;
+  /** As in `SessionStreamOptions`. */
+  readonly lastNumber?: number | undefined;
   /** How long opening a session may take once there is a connection. */
   readonly openTimeoutMs: number;
   /** How long a stream both ways may remain without an answer until the other carrier is tried beside it. */
@@ -186,13 +192,14 @@ class Attempt {
   #lost = false;
 
   constructor(kind: CarrierKind, options: SessionOpenerOptions) {
-    const { endpoint, connection, clock, openTimeoutMs, sendTimeoutMs, backoff, listener } = options;
+    const { endpoint, connection, clock, gather, lastNumber, listener } = options;
+    const { openTimeoutMs, sendTimeoutMs, backoff } = options;
     this.kind = kind;
     this.stream = new SessionStream({
       endpoint,
       openWire: (listener) =>
         kind === "stream"
-          ? openSessionWire(connection, listener)
+          ? options.openWire(listener)
           : Promise.resolve(
               openAttachWire(connection.transportOf(kind), listener, {
                 ...{ clock, sendTimeoutMs, backoff },
@@ -201,6 +208,8 @@ class Attempt {
               }),
             ),
       clock,
+      gather,
+      lastNumber,
       holdProcess: (hold) => {
         if (hold) {
           connection.hold();

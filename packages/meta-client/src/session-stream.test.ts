@@ -2,6 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
 import { LossReason, type SessionTermsSchema } from "@metasrv/proto/metasrv/v1";
+import { gatherByEventLoop as gather } from "@metasrv/wire";
 import { ManualClock, settled } from "@metasrv/wire/testing";
 import { Cancellation } from "./cancellation.js";
 import type { LockNews } from "./grant.js";
@@ -30,7 +31,15 @@ async function openStream(terms: MessageInitShape<typeof SessionTermsSchema> = {
   const holdProcess = (hold: boolean): unknown => held.push(hold);
   const disconnect = (): void => undefined;
   const onDraining = (): unknown => drained.push(stream.draining);
-  const stream = new SessionStream({ endpoint: "http://a", openWire, clock, holdProcess, disconnect, onDraining });
+  const stream = new SessionStream({
+    endpoint: "http://a",
+    openWire,
+    clock,
+    gather,
+    holdProcess,
+    disconnect,
+    onDraining,
+  });
   await stream.open();
   return { stream, clock, held, drained, server: await sessions.opened.next() };
 }
@@ -170,6 +179,7 @@ describe("a session stream breaks", () => {
       endpoint: "http://a",
       openWire: routerWires({}),
       clock: new ManualClock(),
+      gather,
       holdProcess: () => undefined,
       disconnect: () => undefined,
       onDraining: () => undefined,
@@ -185,6 +195,7 @@ describe("a session stream breaks", () => {
       endpoint: "http://a",
       openWire: () => new Promise((resolve) => (onOpened = resolve)),
       clock: new ManualClock(),
+      gather,
       holdProcess: () => undefined,
       disconnect: () => undefined,
       onDraining: () => undefined,

@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { LockRequest, SessionResponse, SessionTerms } from "@metasrv/proto/metasrv/v1";
-import { type Clock, FieldWriter, gatherByEventLoop, type Timer, writeSessionCommand } from "@metasrv/wire";
+import { type Clock, FieldWriter, type Gather, type Timer, writeSessionCommand } from "@metasrv/wire";
 import type { Cancellation } from "./cancellation.js";
 import type { Holding, LockOutcome, Renewed } from "./grant.js";
 import { SessionLedger } from "./session-ledger.js";
@@ -10,6 +10,10 @@ export interface SessionStreamOptions {
   readonly endpoint: string;
   readonly openWire: (listener: SessionWireListener) => Promise<SessionWire>;
   readonly clock: Clock;
+  /** Gathers the requests that leave in one message. */
+  readonly gather: Gather;
+  /** As in `SessionLedgerOptions`. */
+  readonly lastNumber?: number | undefined;
   /** Called whenever it changes whether the process should stay alive for this stream. At first it should not. */
   readonly holdProcess: (hold: boolean) => void;
   /** Breaks the connection under the stream. */
@@ -62,6 +66,7 @@ export class SessionStream {
         this.#scheduleSend(urgent);
       },
       onBusy: options.holdProcess,
+      lastNumber: options.lastNumber,
     });
   }
 
@@ -175,7 +180,7 @@ export class SessionStream {
       return;
     }
     this.#sendScheduled = urgent ? "urgent" : "soon";
-    gatherByEventLoop(() => {
+    this.#options.gather(() => {
       this.#sendScheduled = "no";
       this.#send();
     }, urgent);

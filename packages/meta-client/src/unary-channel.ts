@@ -2,7 +2,7 @@ import { type Client, createClient } from "@connectrpc/connect";
 import { AdminService, ClusterService, InspectService, type LockRequest, LockService } from "@metasrv/proto/metasrv/v1";
 import type { Clock } from "@metasrv/wire";
 import { type Cancellation, settledOrCancelled } from "./cancellation.js";
-import type { Connection } from "./connection.js";
+import type { EndpointConnection } from "./connection.js";
 import { type LockOutcome, readOutcome } from "./grant.js";
 import { type CallSetup, EndpointFailure, type Inspecting, type Inspections } from "./lock-channel.js";
 import { type Member, readMember } from "./member.js";
@@ -19,13 +19,13 @@ interface Answer<T> {
  */
 export class UnaryChannel {
   readonly endpoint: string;
-  readonly #connection: Connection;
+  readonly #connection: EndpointConnection;
   readonly #clock: Clock;
   readonly #locks: Client<typeof LockService>;
   readonly #cluster: Client<typeof ClusterService>;
   readonly #inspections: Inspections;
 
-  constructor(endpoint: string, connection: Connection, clock: Clock) {
+  constructor(endpoint: string, connection: EndpointConnection, clock: Clock) {
     this.endpoint = endpoint;
     this.#connection = connection;
     this.#clock = clock;

@@ -4,21 +4,16 @@ import { Session } from "../../../packages/metasrv/src/session/session.js";
 import type { Invariants } from "../invariants.js";
 import type { NodeRun } from "../simulated-node.js";
 import { SessionBooks } from "./session-books.js";
+import type { NodeCarrier, NodeEnd } from "./stream-link.js";
 
-export interface NodeSessionOptions {
+export interface NodeSessionOptions extends NodeCarrier<SessionResponse> {
   readonly run: NodeRun;
   readonly client: string;
   readonly invariants: Invariants;
-  readonly writable: () => boolean;
-  readonly whenWritable: (callback: () => void) => void;
-  readonly send: (message: SessionResponse | "end") => void;
-  readonly read: (on: boolean) => void;
-  /** Called when nothing more comes from this end. */
-  readonly over: (how: "ended" | "reset" | "broken") => void;
 }
 
 /** The real session over a simulated stream. It does what `serveSessionStream` does around the session. */
-export class NodeSession {
+export class NodeSession implements NodeEnd<SessionRequest> {
   readonly #options: NodeSessionOptions;
   readonly #books: SessionBooks;
   readonly #session: Session;

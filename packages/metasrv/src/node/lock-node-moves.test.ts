@@ -40,6 +40,23 @@ describe("a ticket that another member adopts", () => {
     expect([node.store.size, node.clock.timers]).toEqual([0, 0]);
   });
 
+  test("is not taken back while its end here is on its way, which would then end it", async () => {
+    const node = await nodeOfThree();
+    const { grant } = await node.asked({ ticket: 1, ttlMs: 1_000 });
+    node.log.manual = true;
+    await node.clock.advance(1_000);
+    const removal = node.log.take("remove");
+    adoptElsewhere(node.log, 1, "n2");
+    node.log.deliver();
+    await expect(node.store.renew(grant.key)).rejects.toMatchObject({ reason: "superseded" });
+    expect(() => node.ask({ ticket: 1 })).toThrow(expect.objectContaining({ reason: "superseded" }));
+    removal.done();
+    node.log.manual = false;
+    expect(stored(node.log, 1).memberId).toBe("n2");
+    expect(await node.store.renew(grant.key)).toBe(1_000);
+    expect(stored(node.log, 1).memberId).toBe("n1");
+  });
+
   test("while its request here is still on its way: ends that too, once it is answered", async () => {
     const node = await nodeOfThree();
     await node.asked();

@@ -93,6 +93,12 @@ export class LockNode {
   readonly #unshown = new TicketMap<LocalTicket>();
   /** Tickets that hold. Their requesters are told once the membership is sure again. */
   readonly #heldBack = new Set<ServedTicket>();
+  /**
+   * Tickets whose removal, because their TTL has passed, is on its way to the log. Another member may serve them by then, so
+   * that the removal comes to nothing. Entries may overtake each other: if the ticket came back here before the removal,
+   * that would end it.
+   */
+  readonly #expiring = new TicketMap<TicketRef>();
   #size = 0;
   /** Called when the last ticket is gone. */
   #emptied: (() => void) | undefined;
@@ -388,6 +394,7 @@ export class LockNode {
     const { content, attempt, waitMs } = request;
     const existing = this.#find(request);
     if (existing === undefined) {
+      this.#checkNotExpiring(request);
       claim.local = this.#serveAnew(request, claim.listener);
       return;
     }
@@ -562,6 +569,7 @@ export class LockNode {
     if (local?.state === "removing" || local?.state === "leftOver" || local?.state === "replacing") {
       throw notHeld();
     }
+    this.#checkNotExpiring(key);
     local?.renewing();
     return new Promise((resolve, reject) => {
       this.#log.append(
@@ -606,6 +614,32 @@ export class LockNode {
   #requireKinds(): void {
     if (this.#fold.base.level < kindsLevel) {
       throw clusterTooOld();
+    }
+  }
+
+  /** Notes that a ticket's removal is on its way, until its outcome is known. */
+  #expiry({ name, id }: TicketRef, waiter: CommandWaiter): CommandWaiter {
+    const ref = { name, id };
+    this.#expiring.set(ref);
+    return {
+      settled: (outcome) => {
+        this.#expiring.delete(ref);
+        waiter.settled(outcome);
+      },
+      failed: (error) => {
+        this.#expiring.delete(ref);
+        waiter.failed(error);
+      },
+      overdue: (error) => {
+        waiter.overdue(error);
+      },
+    };
+  }
+
+  /** @throws LockError `superseded`, for which another member is asked, or this one later */
+  #checkNotExpiring(ticket: TicketRef): void {
+    if (this.#expiring.size > 0 && this.#expiring.get(ticket) !== undefined) {
+      throw superseded();
     }
   }
 
@@ -734,7 +768,8 @@ export class LockNode {
         this.#alarms.cancel(alarm);
       },
       append: (command, waiter, urgency) => {
-        this.#log.append(command, waiter, urgency);
+        const expires = command.kind === "remove" && command.cause === "expired";
+        this.#log.append(command, expires ? this.#expiry(command, waiter) : waiter, urgency);
       },
       isMember: (memberId) => memberId === this.#standing.memberId,
       mayGrant: () => this.#standing.mayGrant,

@@ -1,39 +1,58 @@
-import type { SessionRequest, SessionResponse } from "@metasrv/proto/metasrv/v1";
 import type { Network } from "../network.js";
 import type { NodeRun } from "../simulated-node.js";
 import type { SimulatedProcess } from "../simulated-process.js";
-import { NodeSession } from "./node-session.js";
 import { Pipe } from "./pipe.js";
 
 /** The client's end of a stream. */
-export interface ClientEnd {
-  receive(message: SessionResponse): void;
+export interface ClientEnd<Response> {
+  receive(message: Response): void;
   /** The server has ended the stream. */
   ended(): void;
   /** The stream broke. */
   broken(): void;
 }
 
+/** The node's end of a stream. */
+export interface NodeEnd<Request> {
+  receive(message: Request): void;
+  /** The client has ended its requests. */
+  end(): void;
+  /** The stream broke. */
+  broken(): void;
+}
+
+/** What the node's end of a stream writes to. */
+export interface NodeCarrier<Response> {
+  readonly writable: () => boolean;
+  readonly whenWritable: (callback: () => void) => void;
+  readonly send: (message: Response | "end") => void;
+  readonly read: (on: boolean) => void;
+  /** Called when nothing more comes from this end. */
+  readonly over: (how: "ended" | "reset" | "broken") => void;
+}
+
 /** What a link connects. */
-export interface SessionLinkOptions {
+export interface StreamLinkOptions<Request, Response> {
   readonly network: Network;
   readonly client: string;
   readonly clientProcess: SimulatedProcess;
   readonly node: string;
   readonly run: NodeRun;
-  readonly end: ClientEnd;
+  readonly end: ClientEnd<Response>;
+  /** The stream arrives at the node. */
+  readonly accept: (carrier: NodeCarrier<Response>) => NodeEnd<Request>;
 }
 
 /** One stream between a client and a node's process. Each side notices in its own time that it broke, or never. */
-export class SessionLink {
-  readonly #options: SessionLinkOptions;
-  readonly #toNode: Pipe<SessionRequest | "open" | "end">;
-  readonly #toClient: Pipe<SessionResponse | "end">;
-  #nodeEnd: NodeSession | undefined;
+export class StreamLink<Request, Response> {
+  readonly #options: StreamLinkOptions<Request, Response>;
+  readonly #toNode: Pipe<Request | "open" | "end">;
+  readonly #toClient: Pipe<Response | "end">;
+  #nodeEnd: NodeEnd<Request> | undefined;
   #clientGone = false;
   #nodeGone = false;
 
-  constructor(options: SessionLinkOptions) {
+  constructor(options: StreamLinkOptions<Request, Response>) {
     this.#options = options;
     const { network, client, node, clientProcess, run, end } = options;
     const between = { network, client, node };
@@ -69,15 +88,30 @@ export class SessionLink {
     this.#toNode.send("open");
   }
 
-  send(message: SessionRequest | "end"): void {
+  /** Whether the client should send more now. */
+  get writable(): boolean {
+    return this.#toNode.writable;
+  }
+
+  /** The client sends something. @param drained - called once it is {@link writable} again, if it is not after this */
+  send(message: Request | "end", drained?: () => void): void {
     this.#toNode.send(message);
+    if (drained !== undefined && !this.writable) {
+      const { clientProcess, network, run } = this.#options;
+      this.#toNode.whenWritable(() => {
+        clientProcess.arrive(network.delayMs(), `${run.process.name} has read`, drained);
+      });
+    }
   }
 
   /** The client breaks the stream off; the node notices some time later. */
   breakOff(): void {
-    this.#clientGone = true;
-    this.#toClient.close();
-    this.#tellNode();
+    if (!this.#clientGone) {
+      this.#clientGone = true;
+      this.#toClient.close();
+      this.#tellNode();
+      this.#closed();
+    }
   }
 
   /** The connection breaks; both notice some time later. */
@@ -100,12 +134,9 @@ export class SessionLink {
     }
   }
 
-  #accept(): NodeSession {
-    const { network, run, clientProcess } = this.#options;
-    return new NodeSession({
-      run,
-      client: clientProcess.name,
-      invariants: network.invariants,
+  #accept(): NodeEnd<Request> {
+    const { network, run, clientProcess, accept } = this.#options;
+    return accept({
       writable: () => this.#toClient.writable,
       whenWritable: (callback) => {
         this.#toClient.whenWritable(() => {
@@ -150,8 +181,8 @@ export class SessionLink {
         if (!this.#clientGone) {
           this.#clientGone = true;
           this.#toClient.close();
-          end.broken();
           this.#closed();
+          end.broken();
         }
       });
     });
