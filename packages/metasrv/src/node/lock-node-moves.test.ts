@@ -57,6 +57,25 @@ describe("a ticket that another member adopts", () => {
     expect(stored(node.log, 1).memberId).toBe("n1");
   });
 
+  test("neither while it waits, and a wait here was over before", async () => {
+    const node = await nodeOfThree();
+    const held = await node.asked();
+    const asked = await node.asked({ ticket: 1, waitMs: 1_000 });
+    node.log.manual = true;
+    await node.clock.advance(1_000);
+    const removal = node.log.take("remove");
+    adoptElsewhere(node.log, 1, "n2");
+    node.log.deliver();
+    expect(() => node.ask({ ticket: 1, attempt: 1 })).toThrow(expect.objectContaining({ reason: "superseded" }));
+    removal.done();
+    node.log.manual = false;
+    expect(stored(node.log, 1).memberId).toBe("n2");
+    const again = await node.asked({ ticket: 1, attempt: 1 });
+    await node.store.unlock(held.grant.key);
+    expect(stored(node.log, 1).memberId).toBe("n1");
+    expect([asked.told, again.told]).toEqual([["failed: wait-timed-out"], ["granted"]]);
+  });
+
   test("while its request here is still on its way: ends that too, once it is answered", async () => {
     const node = await nodeOfThree();
     await node.asked();

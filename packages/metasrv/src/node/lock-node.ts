@@ -94,11 +94,11 @@ export class LockNode {
   /** Tickets that hold. Their requesters are told once the membership is sure again. */
   readonly #heldBack = new Set<ServedTicket>();
   /**
-   * Tickets whose removal, because their TTL has passed, is on its way to the log. Another member may serve them by then, so
-   * that the removal comes to nothing. Entries may overtake each other: if the ticket came back here before the removal,
-   * that would end it.
+   * Tickets whose removal is on its way to the log, because their TTL or their wait is over. Another member may serve them by
+   * then, so that the removal comes to nothing. Entries may overtake each other: if the ticket came back here before the
+   * removal, that would end it.
    */
-  readonly #expiring = new TicketMap<TicketRef>();
+  readonly #removals = new TicketMap<TicketRef>();
   #size = 0;
   /** Called when the last ticket is gone. */
   #emptied: (() => void) | undefined;
@@ -394,7 +394,7 @@ export class LockNode {
     const { content, attempt, waitMs } = request;
     const existing = this.#find(request);
     if (existing === undefined) {
-      this.#checkNotExpiring(request);
+      this.#checkNoRemoval(request);
       claim.local = this.#serveAnew(request, claim.listener);
       return;
     }
@@ -569,7 +569,7 @@ export class LockNode {
     if (local?.state === "removing" || local?.state === "leftOver" || local?.state === "replacing") {
       throw notHeld();
     }
-    this.#checkNotExpiring(key);
+    this.#checkNoRemoval(key);
     local?.renewing();
     return new Promise((resolve, reject) => {
       this.#log.append(
@@ -618,16 +618,16 @@ export class LockNode {
   }
 
   /** Notes that a ticket's removal is on its way, until its outcome is known. */
-  #expiry({ name, id }: TicketRef, waiter: CommandWaiter): CommandWaiter {
+  #removal({ name, id }: TicketRef, waiter: CommandWaiter): CommandWaiter {
     const ref = { name, id };
-    this.#expiring.set(ref);
+    this.#removals.set(ref);
     return {
       settled: (outcome) => {
-        this.#expiring.delete(ref);
+        this.#removals.delete(ref);
         waiter.settled(outcome);
       },
       failed: (error) => {
-        this.#expiring.delete(ref);
+        this.#removals.delete(ref);
         waiter.failed(error);
       },
       overdue: (error) => {
@@ -637,8 +637,8 @@ export class LockNode {
   }
 
   /** @throws LockError `superseded`, for which another member is asked, or this one later */
-  #checkNotExpiring(ticket: TicketRef): void {
-    if (this.#expiring.size > 0 && this.#expiring.get(ticket) !== undefined) {
+  #checkNoRemoval(ticket: TicketRef): void {
+    if (this.#removals.size > 0 && this.#removals.get(ticket) !== undefined) {
       throw superseded();
     }
   }
@@ -768,8 +768,7 @@ export class LockNode {
         this.#alarms.cancel(alarm);
       },
       append: (command, waiter, urgency) => {
-        const expires = command.kind === "remove" && command.cause === "expired";
-        this.#log.append(command, expires ? this.#expiry(command, waiter) : waiter, urgency);
+        this.#log.append(command, command.kind === "remove" ? this.#removal(command, waiter) : waiter, urgency);
       },
       isMember: (memberId) => memberId === this.#standing.memberId,
       mayGrant: () => this.#standing.mayGrant,
