@@ -47,6 +47,20 @@ export const contenders = {
       return { load: { kind: "metasrv", urls: [server.url] }, pids: { server: [server.pid] } };
     },
   },
+  "metasrv-tls": {
+    label: "metasrv by TLS",
+    seat: async (arena) => {
+      const [{ url, pid, ca }, etcd] = [await arena.tlsMetasrv("etcd"), await arena.etcd()];
+      return { load: { kind: "metasrv", urls: [url], ca }, pids: { server: [pid], store: [etcd.pid] } };
+    },
+  },
+  "metasrv-memory-tls": {
+    label: "metasrv by TLS, in memory",
+    seat: async (arena) => {
+      const { url, pid, ca } = await arena.tlsMetasrv("memory");
+      return { load: { kind: "metasrv", urls: [url], ca }, pids: { server: [pid] } };
+    },
+  },
   "metasrv-grpc": {
     label: "metasrv, unary gRPC",
     seat: async (arena) => {

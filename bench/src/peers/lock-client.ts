@@ -25,7 +25,7 @@ export const cycleTtlMs = 10_000;
 
 /** Which client to open; data only, because it is sent to the load generator's process. */
 export type ClientSpec =
-  | { readonly kind: "metasrv"; readonly urls: readonly string[] }
+  | { readonly kind: "metasrv"; readonly urls: readonly string[]; readonly ca?: string }
   | { readonly kind: "v3lock"; readonly address: string }
   | { readonly kind: "etcd3-lock"; readonly address: string }
   | { readonly kind: "redlock"; readonly address: string }

@@ -1,9 +1,14 @@
 import { MetaClient } from "@metasrv/meta-client";
 import { cycleTtlMs, type LockClient } from "./lock-client.js";
 
-/** metasrv by its TypeScript client; with several nodes, the callers are spread over them. */
-export function openMetasrv(urls: readonly string[]): LockClient {
-  const clients = urls.map((url) => new MetaClient({ endpoints: [url], discover: false }));
+/**
+ * metasrv by its TypeScript client; with several nodes, the callers are spread over them.
+ *
+ * @param ca - the certificate of the authority that is trusted, in PEM; absent: without TLS
+ */
+export function openMetasrv(urls: readonly string[], ca?: string): LockClient {
+  const tls = ca === undefined ? undefined : { ca };
+  const clients = urls.map((url) => new MetaClient({ endpoints: [url], discover: false, tls }));
   return {
     caller: (index) => {
       const client = clients[index % clients.length];

@@ -22,7 +22,7 @@ import { openV3Lock } from "./v3lock.js";
 export async function openClient(spec: ClientSpec, occupancy: Occupancy): Promise<LockClient> {
   switch (spec.kind) {
     case "metasrv":
-      return openMetasrv(spec.urls);
+      return openMetasrv(spec.urls, spec.ca);
     case "v3lock":
       return openV3Lock(spec.address);
     case "etcd3-lock":

@@ -128,6 +128,14 @@ const targets: readonly Target[] = [
     measured: (results) => results.speedRatio("free-512", "metasrv-memory", "redlock"),
   },
   {
+    text: "512 free locks in flight by TLS, against without",
+    unit: "×",
+    better: "more",
+    must: 0.85,
+    aim: 0.95,
+    measured: (results) => results.speedRatio("tls-512", "metasrv-tls", "metasrv"),
+  },
+  {
     text: "CPU of the server a lock and unlock, 512 in flight",
     unit: "µs",
     better: "less",

@@ -3,6 +3,7 @@ import { startBenchEtcd } from "./etcd.js";
 import { type FloorServer, startFloorServer } from "./floor-server.js";
 import { startBenchMetasrv } from "./metasrv.js";
 import { type BenchRedis, type Durability, startRedis } from "./redis.js";
+import { startTlsMetasrv, type TlsMetasrv } from "./tls-metasrv.js";
 
 /** The servers of one workload. Each is started when it is first asked for. All end together, with their data. */
 export class Arena implements AsyncDisposable {
@@ -31,6 +32,12 @@ export class Arena implements AsyncDisposable {
   /** A metasrv that keeps its locks in memory. */
   memoryMetasrv(): Promise<Metasrv> {
     return this.#once("metasrv memory", () => startBenchMetasrv({}));
+  }
+
+  /** A metasrv that speaks TLS, over the shared etcd or in memory. */
+  async tlsMetasrv(backend: "etcd" | "memory"): Promise<TlsMetasrv> {
+    const store = backend === "etcd" ? { store: (await this.etcd()).endpoint, prefix: "tls" } : {};
+    return this.#once(`metasrv tls ${backend}`, () => startTlsMetasrv(store));
   }
 
   floor(program: Parameters<typeof startFloorServer>[0]): Promise<FloorServer> {

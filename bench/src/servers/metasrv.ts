@@ -7,6 +7,8 @@ export interface BenchMetasrvOptions {
   /** The etcd, as host:port; absent: it keeps its locks in memory. */
   readonly store?: string;
   readonly prefix?: string;
+  /** Flags of `metasrv start` besides. */
+  readonly args?: readonly string[];
   /** Variables set besides those of this process. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -22,9 +24,9 @@ function withNodeOptions(env: Readonly<Record<string, string>>): Record<string, 
 }
 
 /** Starts a server as a process of its own. */
-export function startBenchMetasrv({ store, prefix, env = {} }: BenchMetasrvOptions): Promise<Metasrv> {
+export function startBenchMetasrv({ store, prefix, args = [], env = {} }: BenchMetasrvOptions): Promise<Metasrv> {
   return startMetasrv({
-    args: [...limits, ...prefixArgs(prefix)],
+    args: [...limits, ...prefixArgs(prefix), ...args],
     env: withNodeOptions(env),
     ...(store !== undefined && { store }),
   });

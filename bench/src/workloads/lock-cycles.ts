@@ -60,6 +60,15 @@ export const lockCycles: readonly Workload[] = [
     others: ["etcd3-lock", "redis-semaphore", "redis-semaphore-aof", "stream-noop"],
   } satisfies Cycles,
   {
+    ...free,
+    id: "tls-512",
+    title: "Free locks by TLS, 512 in flight",
+    inFlight: 512,
+    main: ["metasrv", "metasrv-tls"],
+    others: ["metasrv-memory", "metasrv-memory-tls"],
+    quick: false,
+  } satisfies Cycles,
+  {
     ...hot,
     id: "hot-2",
     title: "One hot lock, 2 clients",
