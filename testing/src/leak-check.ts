@@ -17,6 +17,7 @@ const WATCHED = new Set([
  * which they are registered.
  */
 export function leakCheck(): () => Promise<void> {
+  openStandardStreams();
   const before = openResources();
   const leaked = (): string[] =>
     [...openResources()].flatMap(([type, count]) => {
@@ -29,6 +30,11 @@ export function leakCheck(): () => Promise<void> {
       throw new Error(`left open by this test file: ${leaked().join(", ")}`);
     });
   };
+}
+
+/** Node opens these when they are used first, be it by a warning. Where jest runs a file in a process of its own, they are pipes. */
+function openStandardStreams(): readonly NodeJS.WritableStream[] {
+  return [process.stdout, process.stderr];
 }
 
 function openResources(): Map<string, number> {

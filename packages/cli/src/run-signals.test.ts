@@ -42,6 +42,21 @@ describe("without a terminal", () => {
     timeoutMs,
   );
 
+  test(
+    "a signal that comes while the command is being started reaches it",
+    async () => {
+      for (let run = 0; run < 5; run++) {
+        const args = ["run", "--name", "early", "--json", "--", "sleep", "300"];
+        await using running = Metactl.start({ args, url: server.url });
+        // The command is started right after this was said.
+        await running.written(/"event":"granted"/, 2);
+        running.kill("SIGTERM");
+        expect(await running.ended).toMatchObject({ code: 143 });
+      }
+    },
+    timeoutMs,
+  );
+
   test.each(["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const)(
     "%s ends a wait, and nothing is left in the queue",
     async (signal) => {

@@ -49,14 +49,19 @@ export async function runUnderLock(
   options: RunOptions,
 ): Promise<RunEnd> {
   const ownGroup = options.group || !hasTerminal();
+  // The command runs before this process knows that it does.
+  const early: HandledSignal[] = [];
+  signals.giveTo((signal) => early.push(signal));
   const child = await GuardedChild.start({ ...options, ownGroup });
   const askedWhileLost = new AbortController();
-  signals.giveTo((signal) => {
+  const pass = (signal: HandledSignal): void => {
     if (lock.signal.aborted && isEnding(signal)) {
       askedWhileLost.abort(new SignalError(signal));
     }
     forward(signal, child, lock, ownGroup);
-  });
+  };
+  signals.giveTo(pass);
+  early.forEach(pass);
   const lost = new Promise<"lost">((resolve) => {
     const onLost = (): void => {
       resolve("lost");
