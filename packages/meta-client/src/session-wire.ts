@@ -166,7 +166,7 @@ class Http2Wire implements SessionWire {
       return;
     }
     this.#over = true;
-    this.#stream.close(constants.NGHTTP2_CANCEL);
+    this.#cancelStream();
   }
 
   #received(flags: number, message: Buffer): void {
@@ -201,8 +201,18 @@ class Http2Wire implements SessionWire {
       step();
     } catch (error) {
       this.#close(error instanceof MessageTooLargeError ? unreadable("too long") : ConnectError.from(error));
-      this.#stream.close(constants.NGHTTP2_CANCEL);
+      this.#cancelStream();
     }
+  }
+
+  /**
+   * Not in a handler, which runs while Node 20 reads frames: what is closed there is freed, and read again
+   * (https://github.com/nodejs/node/issues/64113). An immediate never runs while Node reads.
+   */
+  #cancelStream(): void {
+    setImmediate(() => {
+      this.#stream.close(constants.NGHTTP2_CANCEL);
+    });
   }
 
   #close(error: ConnectError | undefined): void {
