@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { connect } from "node:tls";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import type { Clock } from "@metasrv/wire";
+import { type Clock, closeOutsideOfReading, endOutsideOfReading } from "@metasrv/wire";
 import { type Cancellation, settledOrCancelled } from "./cancellation.js";
 import { type CarrierKind, signOfHttp1 } from "./carrier.js";
 import type { Credentials } from "./credentials.js";
@@ -296,11 +296,13 @@ class Sessions extends Http2SessionManager {
   ): ReturnType<Http2SessionManager["request"]> {
     await this.#prepare();
     const stream = await super.request(...args);
+    closeOutsideOfReading(stream);
     const session = stream.session;
     this.#current = session;
     this.updateHold();
     if (session !== undefined && !this.#guarded.has(session as ClientHttp2Session)) {
       this.#guarded.add(session as ClientHttp2Session);
+      endOutsideOfReading(session);
       this.spoken = false;
       session.once("remoteSettings", () => (this.spoken = true));
       session.on("error", () => undefined);

@@ -166,7 +166,7 @@ class Http2Wire implements SessionWire {
       return;
     }
     this.#over = true;
-    this.#cancelStream();
+    this.#stream.close(constants.NGHTTP2_CANCEL);
   }
 
   #received(flags: number, message: Buffer): void {
@@ -201,18 +201,8 @@ class Http2Wire implements SessionWire {
       step();
     } catch (error) {
       this.#close(error instanceof MessageTooLargeError ? unreadable("too long") : ConnectError.from(error));
-      this.#cancelStream();
-    }
-  }
-
-  /**
-   * Not in a handler, which runs while Node 20 reads frames: what is closed there is freed, and read again
-   * (https://github.com/nodejs/node/issues/64113). An immediate never runs while Node reads.
-   */
-  #cancelStream(): void {
-    setImmediate(() => {
       this.#stream.close(constants.NGHTTP2_CANCEL);
-    });
+    }
   }
 
   #close(error: ConnectError | undefined): void {

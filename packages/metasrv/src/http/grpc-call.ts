@@ -7,7 +7,6 @@ import { type Caller, canceled, type Connection, deadlinePassed } from "../api/c
 import { toConnectError } from "../api/rpc-errors.js";
 import type { LockError } from "../model/lock-errors.js";
 import type { ServiceDependencies } from "../session/service-dependencies.js";
-import { closeStream } from "./close-stream.js";
 import { compressedUnexpectedly, incompleteEnvelope } from "./connect-errors.js";
 import type { GrpcMethod } from "./grpc-methods.js";
 import type { RequestLog } from "./request-log.js";
@@ -230,7 +229,7 @@ export class GrpcCall implements Caller {
       stream.respond({ ...answerHeaders, ...status }, { endStream: true });
       if (!stream.readableEnded) {
         // Not every client ends its side of the stream when it gets an error.
-        closeStream(stream, constants.NGHTTP2_NO_ERROR);
+        stream.close(constants.NGHTTP2_NO_ERROR);
       }
     }
   }

@@ -17,7 +17,6 @@ import type { Access } from "../api/access.js";
 import { type Connection, type FarEnd, farEndKey } from "../api/caller.js";
 import { useOf } from "../api/connection-use.js";
 import { toConnectError } from "../api/rpc-errors.js";
-import { closeStream } from "./close-stream.js";
 import { dropEndlessTimeouts } from "./endless-timeouts.js";
 import { type HttpHandler, type HttpRequest, type HttpResponse, sendText } from "./http-exchange.js";
 import { withPlainIntegers } from "./json-integers.js";
@@ -163,7 +162,7 @@ async function serve(
     const { stream } = request;
     // The request is over when the answer has ended with its trailers, but not every client ends its side then.
     stream.once("wantTrailers", () => {
-      closeStream(stream, constants.NGHTTP2_NO_ERROR);
+      stream.close(constants.NGHTTP2_NO_ERROR);
     });
   }
   await universalResponseToNodeResponse(answer, response);
@@ -261,7 +260,7 @@ function farEndOf(request: HttpRequest): FarEnd {
       connection: session,
       disconnected: () => session === undefined || session.destroyed,
       reset: () => {
-        closeStream(stream, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+        stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
       },
     };
   }

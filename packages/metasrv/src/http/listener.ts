@@ -2,13 +2,12 @@ import { createServer as createHttp1Server, type Server as Http1Server } from "n
 import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from "node:http2";
 import { createServer, type Server, type Socket } from "node:net";
 import type { ConnectError } from "@connectrpc/connect";
-import type { Clock } from "@metasrv/wire";
+import { type Clock, closeOutsideOfReading, endOutsideOfReading } from "@metasrv/wire";
 import type { Logger } from "pino";
 import { endOf } from "../api/connection-end.js";
 import { toConnectError } from "../api/rpc-errors.js";
 import { type Address, formatAddress, isLoopback } from "../model/address.js";
 import { LockError } from "../model/lock-errors.js";
-import { endOutsideOfReading } from "./close-stream.js";
 import { FloodGuard } from "./flood-guard.js";
 import type { HttpHandler } from "./http-exchange.js";
 import { probeRegularly } from "./listener-probe.js";
@@ -231,6 +230,7 @@ export class Listener {
       },
     });
     server.on("stream", (...stream: NewStream) => {
+      closeOutsideOfReading(stream[0]);
       // The session of a stream that is closed already is gone.
       const { session } = stream[0];
       if (session === undefined) {

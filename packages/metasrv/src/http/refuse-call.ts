@@ -3,7 +3,6 @@ import type { ConnectError } from "@connectrpc/connect";
 import { createEndStreamSerialization, endStreamFlag, errorToJson } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { enveloped } from "@metasrv/wire";
-import { closeStream } from "./close-stream.js";
 import type { HttpRequest, HttpResponse } from "./http-exchange.js";
 
 const endSerialization = createEndStreamSerialization(undefined);
@@ -27,7 +26,7 @@ export function refuseCall(request: HttpRequest, response: HttpResponse, error: 
   }
   // What the client still sends is not read.
   if ("stream" in request) {
-    closeStream(request.stream, constants.NGHTTP2_NO_ERROR);
+    request.stream.close(constants.NGHTTP2_NO_ERROR);
   } else {
     request.resume();
   }

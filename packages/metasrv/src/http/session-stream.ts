@@ -17,7 +17,6 @@ import { toConnectError } from "../api/rpc-errors.js";
 import { LockError } from "../model/lock-errors.js";
 import type { ServiceDependencies } from "../session/service-dependencies.js";
 import { Session } from "../session/session.js";
-import { closeStream } from "./close-stream.js";
 import { compressedUnexpectedly, incompleteEnvelope } from "./connect-errors.js";
 import type { RequestLog } from "./request-log.js";
 
@@ -64,7 +63,7 @@ export function serveSessionStream(
     wake: send,
     read: (on) => (on ? stream.resume() : stream.pause()),
     reset: () => {
-      closeStream(stream, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     },
   });
   let ended = false;
@@ -95,7 +94,7 @@ export function serveSessionStream(
     const end = reason === undefined ? { metadata } : { metadata, error: toConnectError(reason, logger) };
     stream.end(enveloped(endSerialization.serialize(end), endStreamFlag));
     // Nobody reads what the client still sends.
-    closeStream(stream, constants.NGHTTP2_NO_ERROR);
+    stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
   function receive(message: Buffer, flags: number): void {

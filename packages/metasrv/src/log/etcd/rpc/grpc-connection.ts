@@ -7,7 +7,7 @@ import {
   type OutgoingHttpHeaders,
 } from "node:http2";
 import type { SecureContextOptions } from "node:tls";
-import { type Clock, enveloped, EnvelopeReader } from "@metasrv/wire";
+import { type Clock, closeOutsideOfReading, endOutsideOfReading, enveloped, EnvelopeReader } from "@metasrv/wire";
 
 /** A call with many messages both ways. */
 export interface GrpcStream {
@@ -77,7 +77,7 @@ export class GrpcConnection {
   unary(path: string, message: Buffer, timeoutMs: number, token?: string): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const session = this.#connected();
-      const stream = this.#takePrepared(path, token, session) ?? session.request(requestHeaders(path, token));
+      const stream = this.#takePrepared(path, token, session) ?? open(session, path, token);
       this.#underWay++;
       let answer: Buffer | undefined;
       let status: GrpcStatus | undefined;
@@ -139,7 +139,7 @@ export class GrpcConnection {
    */
   stream(path: string, listener: GrpcStreamListener, token?: string): GrpcStream {
     const session = this.#connected();
-    const stream = session.request(requestHeaders(path, token));
+    const stream = open(session, path, token);
     let status: GrpcStatus | undefined;
     follow(stream, {
       message: (bytes) => {
@@ -173,7 +173,7 @@ export class GrpcConnection {
   close(): void {
     this.#closed = true;
     if (this.#session !== undefined) {
-      destroySoon(this.#session);
+      this.#session.destroy();
       this.#session = undefined;
     }
   }
@@ -190,6 +190,7 @@ export class GrpcConnection {
       ...this.#tls?.(),
     });
     this.#session = session;
+    endOutsideOfReading(session);
     session.once("connect", () => {
       // Node tells of a connection also when the session was left before there was one.
       if (!session.destroyed) {
@@ -219,7 +220,7 @@ export class GrpcConnection {
       ) {
         return;
       }
-      const stream = session.request(requestHeaders(path, token));
+      const stream = open(session, path, token);
       const prepared = { path, token, stream };
       const drop = () => {
         if (this.#prepared === prepared) {
@@ -253,25 +254,22 @@ export class GrpcConnection {
     if (this.#session === session) {
       this.#session = undefined;
       this.#server = (this.#server + 1) % this.#urls.length;
-      destroySoon(session);
+      session.destroy();
     }
   }
-}
-
-/**
- * Not in the callback that is running: Node 20 frees the stream whose end it is reading, and reads on, when its session is
- * destroyed by what that end calls back, and the process ends with a corrupted heap.
- */
-function destroySoon(session: ClientHttp2Session): void {
-  setImmediate(() => {
-    session.destroy();
-  });
 }
 
 interface PreparedCall {
   readonly path: string;
   readonly token: string | undefined;
   readonly stream: ClientHttp2Stream;
+}
+
+/** @param token - by which the server knows the caller */
+function open(session: ClientHttp2Session, path: string, token: string | undefined): ClientHttp2Stream {
+  const stream = session.request(requestHeaders(path, token));
+  closeOutsideOfReading(stream);
+  return stream;
 }
 
 function requestHeaders(path: string, token: string | undefined): OutgoingHttpHeaders {
