@@ -124,6 +124,8 @@ export class Metactl implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#process.kill("SIGKILL");
+    // What it started may live on, and keep the pipes open.
+    this.#process.stdio.forEach((stream) => stream?.destroy());
     await this.ended;
   }
 }
