@@ -1,9 +1,10 @@
-import type { ClientHttp2Session, Http2Session } from "node:http2";
+import { type ClientHttp2Session, constants, type Http2Session } from "node:http2";
 import { isIP } from "node:net";
 import { connect } from "node:tls";
 import { Http2SessionManager } from "@connectrpc/connect-node";
 import { closeOutsideOfReading, endOutsideOfReading } from "@metasrv/wire";
 import type { TlsParameters, TlsSource } from "./tls-options.js";
+import { ConnectionRefusal } from "./tls-trouble.js";
 
 /** How long a connection without calls is kept, in milliseconds. */
 const idleConnectionTimeoutMs = 60_000;
@@ -20,6 +21,8 @@ export class Http2Sessions extends Http2SessionManager {
   #current: Http2Session | undefined;
   /** Whether the other side has said something in HTTP/2, on the newest connection. */
   spoken = false;
+  /** Why the server does not serve a connection, where it has said so. */
+  readonly #refusals = new WeakMap<Http2Session, ConnectionRefusal>();
   readonly #tls: TlsSource;
   /** What the next connection is made with, if it is with TLS. */
   #parameters: TlsParameters = {};
@@ -73,11 +76,21 @@ export class Http2Sessions extends Http2SessionManager {
     const session = stream.session;
     this.#current = session;
     this.updateHold();
+    // Node tells of the refusal of a connection only by a code, and of its streams by another. Whoever handles this error next
+    // finds the server's own words in it.
+    stream.once("error", (error: Error) => {
+      error.cause ??= session && this.#refusals.get(session);
+    });
     if (session !== undefined && !this.#guarded.has(session as ClientHttp2Session)) {
       this.#guarded.add(session as ClientHttp2Session);
       endOutsideOfReading(session);
       this.spoken = false;
       session.once("remoteSettings", () => (this.spoken = true));
+      session.once("goaway", (code: number, _lastStream: number, words?: Uint8Array) => {
+        if (code === constants.NGHTTP2_INADEQUATE_SECURITY) {
+          this.#refusals.set(session, new ConnectionRefusal(words));
+        }
+      });
       session.on("error", () => undefined);
     }
     return stream;

@@ -2,12 +2,19 @@ const untrusted = "its certificate is of no authority that this client trusts; g
 const noTls = 'it does not speak TLS; begin the endpoint with "http://" if that is right';
 const unknownClient = "it asks for a certificate of this client; give tls.cert and tls.key";
 
-const insecure =
-  'it refuses connections like this; begin the endpoint with "https://", and give tls.cert and tls.key if it asks for a ' +
-  "certificate; its log says what was missing";
+const advice = 'begin the endpoint with "https://", and give tls.cert and tls.key if it asks for a certificate';
 
-/** What Node says of a GOAWAY with the code INADEQUATE_SECURITY. It does not tell the text that comes with it. */
+/** What Node says of a GOAWAY with the code INADEQUATE_SECURITY if no stream was open. It does not tell the text. */
 const inadequateSecurity = "Session closed with error code 12";
+
+/** Why a server does not serve a connection, in its own words: the text of its GOAWAY. */
+export class ConnectionRefusal extends Error {
+  override readonly name = "ConnectionRefusal";
+
+  constructor(words: Uint8Array | undefined) {
+    super(new TextDecoder().decode(words));
+  }
+}
 
 // By the codes of Node and OpenSSL, whose texts say little to whoever does not know them.
 const meanings: Readonly<Record<string, string>> = {
@@ -32,8 +39,8 @@ const meanings: Readonly<Record<string, string>> = {
 export function tlsTrouble(error: unknown): string | undefined {
   for (let cause: unknown = error; typeof cause === "object" && cause !== null; cause = (cause as Error).cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    if (message === inadequateSecurity) {
-      return insecure;
+    if (cause instanceof ConnectionRefusal || message === inadequateSecurity) {
+      return `it refuses connections like this; ${advice} (${message})`;
     }
     if (typeof code === "string" && Object.hasOwn(meanings, code)) {
       const [line = ""] = message.split("\n");
