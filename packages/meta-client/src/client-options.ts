@@ -1,6 +1,6 @@
+import { checkBoolean, checkDurationMs, checkObject, checkText, invalid } from "./argument-checks.js";
 import type { Protocol } from "./connection.js";
 import { Credentials, type RequestHeaders, type Token } from "./credentials.js";
-import { checkBoolean, checkDurationMs, checkObject, checkText, invalid } from "./lock-arguments.js";
 import type { LockTracer } from "./lock-tracer.js";
 import { InvalidArgumentError } from "./meta-errors.js";
 import { processName, tracksCheaply } from "./platform.js";
