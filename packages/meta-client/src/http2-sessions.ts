@@ -3,8 +3,8 @@ import { isIP } from "node:net";
 import { connect } from "node:tls";
 import { Http2SessionManager } from "@connectrpc/connect-node";
 import { closeOutsideOfReading, endOutsideOfReading } from "@metasrv/wire";
+import { ConnectionRefusal } from "./connection-trouble.js";
 import type { TlsParameters, TlsSource } from "./tls-options.js";
-import { ConnectionRefusal } from "./tls-trouble.js";
 
 /** How long a connection without calls is kept, in milliseconds. */
 const idleConnectionTimeoutMs = 60_000;

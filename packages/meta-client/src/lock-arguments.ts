@@ -1,6 +1,7 @@
 import { LockMode } from "@metasrv/proto/metasrv/v1";
 import { checkBoolean, checkDurationMs, checkObject, checkText, invalid } from "./argument-checks.js";
-import { type LockName, toWireName, type WireName } from "./lock-name.js";
+import { describeLock, type LockName, toWireName, type WireName } from "./lock-name.js";
+import { InvalidArgumentError } from "./meta-errors.js";
 import { Buffer } from "./platform.js";
 
 // What callers say of a lock: how much of it they want, and how. Each part has its check.
@@ -95,12 +96,12 @@ const mostParts = 16;
  * @throws InvalidArgumentError unless they are 1 to 16 of different names
  */
 export function checkParts(parts: unknown): readonly AskedLock[] {
-  if (!Array.isArray(parts) || parts.length === 0 || parts.length > mostParts) {
-    throw invalid(
-      "locks",
-      `a list of 1 to ${mostParts} names, or of objects such as { name: "a", mode: "shared" }`,
-      parts,
-    );
+  const expected = `a list of 1 to ${mostParts} names, or of objects such as { name: "a", mode: "shared" }`;
+  if (!Array.isArray(parts) || parts.length === 0) {
+    throw invalid("locks", expected, parts);
+  }
+  if (parts.length > mostParts) {
+    throw new InvalidArgumentError(`locks must be ${expected}, but has ${parts.length}.`);
   }
   const asked = parts.map((part: unknown) => {
     const lock = typeof part === "string" || part instanceof Uint8Array ? checkPart({ name: part }) : checkPart(part);
@@ -109,7 +110,7 @@ export function checkParts(parts: unknown): readonly AskedLock[] {
   asked.sort((a, b) => Buffer.compare(a.bytes, b.bytes));
   const twice = asked.find(({ bytes }, at) => asked[at + 1]?.bytes.equals(bytes));
   if (twice !== undefined) {
-    throw invalid("locks", "of different names", twice.name);
+    throw new InvalidArgumentError(`locks must have different names, but has ${describeLock(twice.name)} twice.`);
   }
   return asked;
 }
