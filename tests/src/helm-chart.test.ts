@@ -8,17 +8,14 @@ import { afterAll, describe, expect, test } from "@jest/globals";
 import { leakCheck, startEtcd, startMetasrv } from "@metasrv/testing";
 import { parseAllDocuments } from "yaml";
 import { type Manifest, problemsOf } from "./kubernetes-types.js";
+import { testWith } from "./test-with.js";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const chart = "ops/helm/metasrv";
 
 const helm = process.env.HELM_BIN ?? "helm";
-const hasHelm = await run(helm, ["version"]).then(
-  () => true,
-  () => false,
-);
-const testWithHelm = hasHelm ? test : test.skip;
+const testWithHelm = await testWith(helm, "version");
 
 interface StatefulSet extends Manifest {
   readonly spec: {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { type ClientEvents, MetaClient } from "@metasrv/meta-client";
 import { type Certificate, createSelfSignedCertificate, leakCheck, startMetasrv, until } from "@metasrv/testing";
-import { plainConfig, type ProxyName, ProxyProgram, proxyPrograms, shownConfig } from "./proxy-program.js";
+import { plainConfig, type ProxyName, ProxyProgram, shownConfig } from "./proxy-program.js";
 
 let certificate: Certificate;
 
@@ -68,10 +68,7 @@ const cases: [string, ProxyName, string, Partial<ClientEvents["connected"]>][] =
 ];
 
 describe.each(cases)("%s", (_, name, config, carrier) => {
-  // Where neither the system nor its packages have the proxy, the test is shown as skipped.
-  const run = proxyPrograms[name] === undefined ? test.skip : test;
-
-  run("locks are had, waited for, refused, handed over and lost as without it", async () => {
+  test("locks are had, waited for, refused, handed over and lost as without it", async () => {
     await withProxy(name, config, async (meta, carriers) => {
       const startedAt = performance.now();
       const first = await meta.lock("a");

@@ -7,10 +7,10 @@ import { type Certificate, Child, findOrInstall, freePorts, until } from "@metas
 /** A proxy that people put before servers. */
 export type ProxyName = "nginx" | "haproxy";
 
-/** Where the programs are; undefined where neither the system nor its packages have one. */
-export const proxyPrograms: Readonly<Record<ProxyName, string | undefined>> = {
-  nginx: await findOrInstall("nginx").catch(() => undefined),
-  haproxy: await findOrInstall("haproxy").catch(() => undefined),
+// Before any test, because installing one takes longer than a test may.
+const programs: Readonly<Record<ProxyName, string>> = {
+  nginx: await findOrInstall("nginx"),
+  haproxy: await findOrInstall("haproxy"),
 };
 
 /** The configuration that the guide shows. It listens at 127.0.0.1:3000 and passes to 127.0.0.1:3002, as all of these do. */
@@ -84,7 +84,7 @@ export class ProxyProgram implements AsyncDisposable {
       name === "nginx"
         ? ["-c", file, "-p", folder, "-e", join(folder, "error.log")]
         : ["-C", folder, "-f", file, "-db"];
-    const child = await Child.start({ command: proxyPrograms[name] ?? name, args, env: process.env });
+    const child = await Child.start({ command: programs[name], args, env: process.env });
     const proxy = new ProxyProgram(address, child, folder);
     try {
       await until(() => opens(port), { what: `${name} to listen` });

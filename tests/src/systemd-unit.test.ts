@@ -5,16 +5,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "@jest/globals";
+import { testWith } from "./test-with.js";
 
 const run = promisify(execFile);
 const path = fileURLToPath(new URL("../../ops/systemd/metasrv.service", import.meta.url));
 const unit = await readFile(path, "utf8");
 
-const hasSystemd = await run("systemd-analyze", ["--version"]).then(
-  () => true,
-  () => false,
-);
-const testWithSystemd = hasSystemd ? test : test.skip;
+const testWithSystemd = await testWith("systemd-analyze", "--version");
 
 testWithSystemd("systemd finds no fault in the unit", async () => {
   const folder = await mkdtemp(join(tmpdir(), "metasrv-unit-"));

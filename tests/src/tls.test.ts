@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { MetaClient, type MetaClientOptions } from "@metasrv/meta-client";
+import { MetaClient, type MetaClientOptions, UnavailableError } from "@metasrv/meta-client";
 import {
   type Certificate,
   type CertificateAuthority,
@@ -158,6 +158,29 @@ test("connections that become old are left without a lock or a wait being lost",
   await (await granted).release();
   await load.stop();
 }, 60_000);
+
+describe.each(["connect", "grpc"] as const)("a client by %s that is refused", (protocol) => {
+  test.each([
+    ["without TLS", "http", undefined, "This port speaks TLS only: use https:// instead of http://."],
+    ["without a certificate", "https", {}, "This server serves only clients with a certificate that it trusts"],
+  ])("%s is told why by the server", async (_, scheme, tls, why) => {
+    const node = await start();
+    const meta = connect(node, {
+      endpoints: [`${scheme}://${node.address}`],
+      tls: tls && { ca: authority.cert },
+      protocol,
+      unavailableAfterMs: 200,
+    });
+    for (const call of [() => meta.lock("a"), () => meta.members()]) {
+      const error = await call().catch((refused: unknown) => refused);
+      expect(error).toBeInstanceOf(UnavailableError);
+      expect(String(error)).toContain(
+        'it refuses connections like this; begin the endpoint with "https://", and give tls.',
+      );
+      expect(String(error)).toContain(why);
+    }
+  });
+});
 
 describe("a server that does not start", () => {
   test.each([

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { leakCheck, type Metasrv, startMetasrv } from "@metasrv/testing";
+import { createSelfSignedCertificate, leakCheck, type Metasrv, startMetasrv } from "@metasrv/testing";
 import { bin, Metactl, metactl } from "../test-support/metactl.js";
 
 const checkLeaks = leakCheck();
@@ -52,6 +52,9 @@ describe("metactl run ends", () => {
     [["--name", "x", "--try", "--wait", "3s", "true"], "cannot be used with option"],
     [["--name", "x", "--permits", "2", "true"], "--permits needs --limit"],
     [["--name", "x", "--ttl", "10s", "--grace", "5s", "true"], "must be half of --ttl (10000 ms) at most"],
+    [["--name", "x", "--ttl", "10s", "--grace", "5s", "true"], "Give --ttl 11000ms or more, or a shorter --grace"],
+    [["--name", "x", "--limit", "4294967295", "true"], "Expected a whole number from 1 to 4294967294."],
+    [["--name", "x", "--name", "x", "true"], 'locks must have different names, but has lock "x" twice.'],
     [["--name", "x", "--events-fd", "200", "true"], "descriptor 200 is not open"],
     [["--name", "x".repeat(1025), "true"], "1024"],
     [["--name", "x", "--nonsense", "true"], "unknown option '--nonsense'"],
@@ -65,8 +68,28 @@ describe("metactl run ends", () => {
     timeoutMs,
   );
 
+  test(
+    "with 78 and its own options in the client's words",
+    async () => {
+      const { cert } = await createSelfSignedCertificate({ hosts: ["127.0.0.1"] });
+      const file = join(folder, "certificate.pem");
+      await writeFile(file, cert);
+      const alone = await run("--name", "x", "--endpoints", "https://x", "--cert", file, "--", "true");
+      expect(alone.stderr).toContain("--cert is given without --key");
+      expect(alone.code).toBe(78);
+      const plaintext = await run("--name", "x", "--ca", file, "--", "true");
+      expect(plaintext.stderr).toContain("--ca, --cert or --key is given, but no endpoint uses TLS");
+      expect(plaintext.code).toBe(78);
+    },
+    timeoutMs,
+  );
+
   test.each([
-    [["--endpoints", "127.0.0.1:1"], 'write "http://127.0.0.1:1"'],
+    [
+      ["--endpoints", "127.0.0.1:1"],
+      '--endpoints must be a URL such as "http://127.0.0.1:3002" (write "http://127.0.0.1:1")',
+    ],
+    [["--ca", bin], "metactl.js is no PEM file"],
     [["--ca", "/nonexistent/ca.pem"], "--ca: the file cannot be read"],
     [["--token-file", "/nonexistent/token"], "--token-file: the file cannot be read"],
     [["--profile", "none"], 'no profile "none"'],

@@ -2,9 +2,9 @@ import type { MetaClient } from "@metasrv/meta-client";
 import { CommanderError } from "commander";
 import type { CommandContext } from "./command-context.js";
 import { exitCodeOf, exitCodes, SignalError } from "./exit-codes.js";
+import { messageOf } from "./message-of.js";
 import type { Output } from "./output.js";
 import { createProgram } from "./program.js";
-import { messageOf } from "./run/supervised-run.js";
 import { completeReach, type GlobalFlags, openClient, openOutput, ownerText } from "./settings.js";
 
 /**

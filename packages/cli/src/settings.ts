@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { MetaClient } from "@metasrv/meta-client";
 import { type Command, Option } from "commander";
 import { exitCodes, ExitError } from "./exit-codes.js";
+import { messageOf } from "./message-of.js";
 import { Output } from "./output.js";
 import { type Reach, readProfile } from "./profiles.js";
 
@@ -62,9 +63,9 @@ export function openClient(
 ): MetaClient {
   const { ca, cert, key } = files;
   const tls = {
-    ...(ca === undefined ? {} : { ca: readSetting("--ca", ca) }),
-    ...(cert === undefined ? {} : { cert: readSetting("--cert", cert) }),
-    ...(key === undefined ? {} : { key: readSetting("--key", key) }),
+    ...(ca === undefined ? {} : { ca: readPem("--ca", ca) }),
+    ...(cert === undefined ? {} : { cert: readPem("--cert", cert) }),
+    ...(key === undefined ? {} : { key: readPem("--key", key) }),
   };
   const token = tokenFile === undefined ? undefined : openToken(tokenFile, warn);
   try {
@@ -76,7 +77,7 @@ export function openClient(
       allowInsecureToken: insecureToken,
     });
   } catch (error) {
-    throw new ExitError(exitCodes.config, error instanceof Error ? error.message : String(error), { cause: error });
+    throw new ExitError(exitCodes.config, messageOf(error), { cause: error });
   }
 }
 
@@ -98,6 +99,14 @@ function readSetting(flag: string, file: string): string {
     const problem = error instanceof Error ? error.message : String(error);
     throw new ExitError(exitCodes.config, `${flag}: the file cannot be read: ${problem}`, { cause: error });
   }
+}
+
+function readPem(flag: string, file: string): string {
+  const text = readSetting(flag, file);
+  if (!text.includes("-----BEGIN ")) {
+    throw new ExitError(exitCodes.config, `${flag}: ${file} is no PEM file, which has a line "-----BEGIN …"`);
+  }
+  return text;
 }
 
 /** Looks once at the file, so that one that is of no use is said at once. @returns reads the token that is there now */

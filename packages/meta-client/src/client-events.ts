@@ -1,5 +1,6 @@
+import { invalid } from "./argument-checks.js";
 import type { FencingToken } from "./held-lock.js";
-import { invalid, type LockName } from "./lock-arguments.js";
+import type { LockName } from "./lock-name.js";
 import type { LockLostError } from "./meta-errors.js";
 
 /** What a client tells of to those who listen, by name. */

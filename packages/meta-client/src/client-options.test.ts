@@ -43,7 +43,7 @@ describe("checkClientOptions", () => {
     [{ endpoints: ["ftp://a"] }, "endpoints[0] must be a URL"],
     [{ endpoints: ["http://"] }, "endpoints[0] must be a URL"],
     [{ endpoints: [7] }, "endpoints[0] must be a URL"],
-    [{ endpoints: ["http://a/?x=1"] }, "endpoints[0] must be a URL without user, query and fragment"],
+    [{ endpoints: ["http://a/?x=1"] }, "without user, password, query and fragment, but http://a/ came with a query."],
     [{ endpoints, protocol: "http" }, 'protocol must be "connect" or "grpc"'],
     [{ endpoints, owner: 7 }, "owner must be a text, but is 7."],
     [{ endpoints, unavailableAfterMs: 0 }, "unavailableAfterMs must be a whole number of milliseconds, 1 or more"],
@@ -78,6 +78,6 @@ describe("checkClientOptions", () => {
 
   test("does not repeat a password", () => {
     const check = (): unknown => checkClientOptions({ endpoints: ["http://me:secret@a"] });
-    expect(check).toThrow("but is 'http://a/'.");
+    expect(check).toThrow("but http://a/ came with a user and a password.");
   });
 });

@@ -1,6 +1,6 @@
+import { checkBoolean, checkDurationMs, checkObject, checkText, invalid } from "./argument-checks.js";
 import type { Protocol } from "./connection.js";
 import { Credentials, type RequestHeaders, type Token } from "./credentials.js";
-import { checkBoolean, checkDurationMs, checkObject, checkText, invalid } from "./lock-arguments.js";
 import type { LockTracer } from "./lock-tracer.js";
 import { InvalidArgumentError } from "./meta-errors.js";
 import { processName, tracksCheaply } from "./platform.js";
@@ -152,8 +152,18 @@ function checkEndpoint(argument: string, endpoint: unknown): string {
     throw invalid(argument, `a URL such as ${example}${hint}`, endpoint);
   }
   const url = new URL(text);
-  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
-    throw invalid(argument, "a URL without user, query and fragment", `${url.protocol}//${url.host}${url.pathname}`);
+  const surplus = Object.entries({
+    "a user": url.username,
+    "a password": url.password,
+    "a query": url.search,
+    "a fragment": url.hash,
+  }).filter(([, part]) => part !== "");
+  if (surplus.length > 0) {
+    // They are not shown: they may be secret.
+    throw new InvalidArgumentError(
+      `${argument} must be a URL without user, password, query and fragment, but ${url.protocol}//${url.host}${url.pathname} ` +
+        `came with ${surplus.map(([part]) => part).join(" and ")}. Leave that out.`,
+    );
   }
   return url.href.replace(/\/+$/, "");
 }

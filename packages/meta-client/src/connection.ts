@@ -1,14 +1,13 @@
-import type { ClientHttp2Session, ClientHttp2Stream, Http2Session } from "node:http2";
-import { isIP } from "node:net";
-import { connect } from "node:tls";
+import type { ClientHttp2Stream } from "node:http2";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
-import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { type Clock, closeOutsideOfReading, endOutsideOfReading } from "@metasrv/wire";
+import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import type { Clock } from "@metasrv/wire";
 import { type Cancellation, settledOrCancelled } from "./cancellation.js";
 import { type CarrierKind, signOfHttp1 } from "./carrier.js";
 import type { Credentials } from "./credentials.js";
 import { Http1Sockets } from "./http1-sockets.js";
-import type { TlsParameters, TlsSource } from "./tls-options.js";
+import { Http2Sessions } from "./http2-sessions.js";
+import type { TlsSource } from "./tls-options.js";
 
 /** The wire protocol over HTTP/2: Connect's own, or gRPC. Where HTTP/2 does not go all the way, it is Connect's. */
 export type Protocol = "connect" | "grpc";
@@ -49,7 +48,7 @@ export class Connection {
   readonly #credentials: Credentials;
   readonly #clock: Clock;
   readonly #connectTimeoutMs: number;
-  readonly #sessions: Sessions;
+  readonly #sessions: Http2Sessions;
   readonly #http1: Http1Sockets;
   readonly #transports: Readonly<Record<CarrierKind, () => Transport>>;
   #carrier: CarrierKind = "stream";
@@ -64,7 +63,7 @@ export class Connection {
     this.#credentials = options.credentials;
     this.#clock = options.clock;
     this.#connectTimeoutMs = options.connectTimeoutMs;
-    this.#sessions = new Sessions(
+    this.#sessions = new Http2Sessions(
       options.endpoint,
       { pingIntervalMs: options.pingIntervalMs, pingTimeoutMs: options.pingTimeoutMs },
       options.tls,
@@ -232,89 +231,4 @@ function once<T>(create: () => T): () => T {
 
 function closed(): ConnectError {
   return new ConnectError("the client was closed", Code.Canceled);
-}
-
-/** How long a connection without calls is kept, in milliseconds. */
-const idleConnectionTimeoutMs = 60_000;
-
-/**
- * The session manager of connect-node 2.1.2 takes its error listener off a session that it has destroyed, although Node
- * emits that error later. Closing just after a ping timed out would then end the process with an unhandled error.
- */
-class Sessions extends Http2SessionManager {
-  readonly #guarded = new WeakSet<ClientHttp2Session>();
-  readonly #holds: () => boolean;
-  #current: Http2Session | undefined;
-  /** Whether the other side has said something in HTTP/2, on the newest connection. */
-  spoken = false;
-  readonly #tls: TlsSource;
-  /** What the next connection is made with, if it is with TLS. */
-  #parameters: TlsParameters = {};
-
-  /** @param holds - whether open calls should keep the process alive; without this class they all would, watches too */
-  constructor(
-    url: string,
-    pings: { readonly pingIntervalMs: number; readonly pingTimeoutMs: number },
-    tls: TlsSource,
-    holds: () => boolean,
-  ) {
-    const { protocol, hostname, port } = new URL(url);
-    const host = hostname.replace(/^\[(.*)\]$/, "$1");
-    const createConnection = () =>
-      connect({
-        host,
-        port: Number(port) || 443,
-        ALPNProtocols: ["h2"],
-        // An address is no name that TLS could ask for. It is checked against the certificate all the same.
-        ...(isIP(host) === 0 ? { servername: host } : {}),
-        ...this.#parameters,
-      });
-    // By default, connect-node keeps a closed connection for as long as it may be idle, which is fifteen minutes.
-    super(url, { ...pings, idleConnectionTimeoutMs }, protocol === "https:" ? { createConnection } : undefined);
-    this.#tls = tls;
-    this.#holds = holds;
-  }
-
-  override async connect(): ReturnType<Http2SessionManager["connect"]> {
-    await this.#prepare();
-    return super.connect();
-  }
-
-  updateHold(): void {
-    if (this.#current === undefined || this.#current.destroyed) {
-      return;
-    }
-    if (this.#holds()) {
-      this.#current.ref();
-    } else {
-      this.#current.unref();
-    }
-  }
-
-  override async request(
-    ...args: Parameters<Http2SessionManager["request"]>
-  ): ReturnType<Http2SessionManager["request"]> {
-    await this.#prepare();
-    const stream = await super.request(...args);
-    closeOutsideOfReading(stream);
-    const session = stream.session;
-    this.#current = session;
-    this.updateHold();
-    if (session !== undefined && !this.#guarded.has(session as ClientHttp2Session)) {
-      this.#guarded.add(session as ClientHttp2Session);
-      endOutsideOfReading(session);
-      this.spoken = false;
-      session.once("remoteSettings", () => (this.spoken = true));
-      session.on("error", () => undefined);
-    }
-    return stream;
-  }
-
-  /** Asks for the certificates if there will be a new connection: they are replaced while a client lives. */
-  async #prepare(): Promise<void> {
-    const state = this.state();
-    if (state === "closed" || state === "error" || this.#current?.closed === true) {
-      this.#parameters = await this.#tls();
-    }
-  }
 }

@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { invalid } from "./lock-arguments.js";
+import { invalid } from "./argument-checks.js";
 import { InvalidArgumentError } from "./meta-errors.js";
 
 /** Proves who a client is: a secret text, or a function that returns the one to use now. */

@@ -1,17 +1,11 @@
 import type { Clock } from "@metasrv/wire";
+import { checkDurationMs, checkObject, invalid } from "./argument-checks.js";
 import { CallScope, sleep } from "./cancellation.js";
 import type { FencingToken, HeldLock } from "./held-lock.js";
-import {
-  checkDurationMs,
-  type CheckedLockOptions,
-  checkLockOptions,
-  checkObject,
-  describeLock,
-  invalid,
-  type LockName,
-} from "./lock-arguments.js";
+import { type CheckedLockOptions, checkLockOptions } from "./lock-arguments.js";
 import type { LockHandle } from "./lock-handle.js";
 import type { LockInspector } from "./lock-inspector.js";
+import { describeLock, type LockName } from "./lock-name.js";
 import { LeaderStuckError, LockLostError, UnavailableError } from "./meta-errors.js";
 import { Buffer } from "./platform.js";
 

@@ -1,4 +1,5 @@
-import type { LockName, Mode } from "./lock-arguments.js";
+import type { Mode } from "./lock-arguments.js";
+import type { LockName } from "./lock-name.js";
 
 /**
  * A number that rises strictly with every grant of a lock. Hand it to whatever the lock guards, and let that refuse

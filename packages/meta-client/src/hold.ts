@@ -5,8 +5,9 @@ import type { Forgettable, ForgottenHandles } from "./forgotten-handles.js";
 import { type Granted, type Holding, type LockNews, type NewsListener, Validity } from "./grant.js";
 import type { FencingToken, RenewOutcome } from "./held-lock.js";
 import { KeepAlive } from "./keep-alive.js";
-import { type AskedLock, describeLocks, type LockName } from "./lock-arguments.js";
+import type { AskedLock } from "./lock-arguments.js";
 import type { HeldKey, LockCalls } from "./lock-calls.js";
+import { describeLocks, type LockName } from "./lock-name.js";
 import { LockLostError, UnavailableError } from "./meta-errors.js";
 
 export interface HoldOptions {

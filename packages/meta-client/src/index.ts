@@ -4,7 +4,7 @@ export type { Protocol } from "./connection.js";
 export type { RequestHeaders, Token } from "./credentials.js";
 export type { CampaignOptions, Leader, LeadOptions, ObserveOptions, Term } from "./election.js";
 export type { FencingToken, HeldLock, HeldLocks, RenewOutcome } from "./held-lock.js";
-export type { LockName, LockOptions, LockPart, Mode, TryLockOptions } from "./lock-arguments.js";
+export type { LockOptions, LockPart, Mode, TryLockOptions } from "./lock-arguments.js";
 export type { BlockedLock, Deadlock, ForcedRelease, LockInfo, LockSummary, TicketInfo } from "./lock-info.js";
 export type {
   BlockedOptions,
@@ -16,6 +16,7 @@ export type {
   WatchLockOptions,
   WatchLocksOptions,
 } from "./lock-inspector.js";
+export type { LockName } from "./lock-name.js";
 export type { LockSpan, LockTracer, SpanPlace } from "./lock-tracer.js";
 export type { Member } from "./member.js";
 export { MetaClient } from "./meta-client.js";

@@ -1,63 +1,10 @@
-import { LockMode, type LockRequest } from "@metasrv/proto/metasrv/v1";
+import { LockMode } from "@metasrv/proto/metasrv/v1";
+import { checkBoolean, checkDurationMs, checkObject, checkText, invalid } from "./argument-checks.js";
+import { describeLock, type LockName, toWireName, type WireName } from "./lock-name.js";
 import { InvalidArgumentError } from "./meta-errors.js";
-import { Buffer, inspect } from "./platform.js";
+import { Buffer } from "./platform.js";
 
-// What callers say of a lock: its name, how much of it they want, and how. Each part has its check; the checks that other
-// arguments need as well are at the end.
-
-/** A lock's name, 1 to 1024 bytes: a text, or any bytes. A text and its UTF-8 bytes name the same lock. */
-export type LockName = string | Uint8Array;
-
-/** A name as requests carry it. */
-export type WireName = Exclude<LockRequest["lock"], { case: undefined }>;
-
-const longestShownName = 80;
-
-/**
- * The name as requests carry it.
- *
- * @throws InvalidArgumentError for what can name no lock on any server; the server checks the length
- */
-export function toWireName(name: unknown): WireName {
-  if (typeof name === "string") {
-    if (name === "") {
-      throw invalid("name", "a text or bytes of at least 1 byte", name);
-    }
-    // In UTF-8, every lone surrogate becomes U+FFFD, so two different texts would be one lock.
-    if (/\p{Surrogate}/u.test(name)) {
-      throw invalid("name", "a well-formed text (no lone surrogates), or bytes", name);
-    }
-    return { case: "name", value: name };
-  }
-  if (name instanceof Uint8Array) {
-    if (name.length === 0) {
-      throw invalid("name", "a text or bytes of at least 1 byte", name);
-    }
-    // A copy, because a retry must ask for the same lock whatever the caller does to its buffer meanwhile.
-    return { case: "nameBytes", value: Uint8Array.from(name) };
-  }
-  throw invalid("name", "a text or bytes", name);
-}
-
-/** Whether both name the same lock: a text and its UTF-8 bytes do. */
-export function isSameLock(one: WireName, other: WireName): boolean {
-  return one.value === other.value || Buffer.from(one.value).equals(Buffer.from(other.value));
-}
-
-/** The lock's name in messages: quoted text, or bytes in hexadecimal; shortened when it is long. */
-export function describeLock(name: LockName): string {
-  const shown = typeof name === "string" ? name : Buffer.from(name).toString("hex");
-  const cut = shown.length > longestShownName ? `${shown.slice(0, longestShownName)}…` : shown;
-  return typeof name === "string" ? `lock ${JSON.stringify(cut)}` : `lock 0x${cut}`;
-}
-
-/** Several locks in messages. */
-export function describeLocks(names: readonly LockName[]): string {
-  const [first = "", ...others] = names;
-  return others.length === 0
-    ? describeLock(first)
-    : `group of locks ${names.map((name) => describeLock(name).slice(5)).join(", ")}`;
-}
+// What callers say of a lock: how much of it they want, and how. Each part has its check.
 
 /** How a lock is held: alone; with others that share it; or as so many of a number of permits. */
 export type Mode = "exclusive" | "shared" | "semaphore";
@@ -149,12 +96,12 @@ const mostParts = 16;
  * @throws InvalidArgumentError unless they are 1 to 16 of different names
  */
 export function checkParts(parts: unknown): readonly AskedLock[] {
-  if (!Array.isArray(parts) || parts.length === 0 || parts.length > mostParts) {
-    throw invalid(
-      "locks",
-      `a list of 1 to ${mostParts} names, or of objects such as { name: "a", mode: "shared" }`,
-      parts,
-    );
+  const expected = `a list of 1 to ${mostParts} names, or of objects such as { name: "a", mode: "shared" }`;
+  if (!Array.isArray(parts) || parts.length === 0) {
+    throw invalid("locks", expected, parts);
+  }
+  if (parts.length > mostParts) {
+    throw new InvalidArgumentError(`locks must be ${expected}, but has ${parts.length}.`);
   }
   const asked = parts.map((part: unknown) => {
     const lock = typeof part === "string" || part instanceof Uint8Array ? checkPart({ name: part }) : checkPart(part);
@@ -163,7 +110,7 @@ export function checkParts(parts: unknown): readonly AskedLock[] {
   asked.sort((a, b) => Buffer.compare(a.bytes, b.bytes));
   const twice = asked.find(({ bytes }, at) => asked[at + 1]?.bytes.equals(bytes));
   if (twice !== undefined) {
-    throw invalid("locks", "of different names", twice.name);
+    throw new InvalidArgumentError(`locks must have different names, but has ${describeLock(twice.name)} twice.`);
   }
   return asked;
 }
@@ -294,56 +241,12 @@ function checkLabels(labels: unknown): Readonly<Record<string, string>> {
   return { ...labels };
 }
 
-/** An error that says what an argument should be and what came instead. */
-export function invalid(argument: string, expected: string, got: unknown): InvalidArgumentError {
-  const shown = inspect(got, { depth: 1, maxArrayLength: 8, maxStringLength: 80, breakLength: Infinity });
-  return new InvalidArgumentError(`${argument} must be ${expected}, but is ${shown}.`);
-}
-
-/**
- * A number of milliseconds, or undefined when absent.
- *
- * @throws InvalidArgumentError unless it is a whole number, `leastMs` at least
- */
-export function checkDurationMs(argument: string, value: unknown, leastMs: 0 | 1): number | undefined {
-  if (value === undefined) {
-    return undefined;
-  }
-  if (typeof value === "number" && Number.isSafeInteger(value) && value >= leastMs) {
-    return value;
-  }
-  throw invalid(argument, `a whole number of milliseconds, ${leastMs} or more`, value);
-}
-
-/** @throws InvalidArgumentError unless it is a boolean or absent */
-export function checkBoolean(argument: string, value: unknown): boolean | undefined {
-  if (value === undefined || typeof value === "boolean") {
-    return value;
-  }
-  throw invalid(argument, "true or false", value);
-}
-
-/** @throws InvalidArgumentError unless it is a text or absent */
-export function checkText(argument: string, value: unknown): string | undefined {
-  if (value === undefined || typeof value === "string") {
-    return value;
-  }
-  throw invalid(argument, "a text", value);
-}
-
 /** @throws InvalidArgumentError unless it is an AbortSignal or absent */
 function checkSignal(argument: string, value: unknown): AbortSignal | undefined {
   if (value === undefined || value instanceof AbortSignal) {
     return value;
   }
   throw invalid(argument, "an AbortSignal", value);
-}
-
-/** @throws InvalidArgumentError unless it is an object */
-export function checkObject(argument: string, value: unknown, expected: string): asserts value is object {
-  if (typeof value !== "object" || value === null) {
-    throw invalid(argument, expected, value);
-  }
 }
 
 /** The last two arguments of `withLock` and its kin, of which the first may be left out. */

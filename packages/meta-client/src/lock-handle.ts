@@ -1,20 +1,9 @@
+import { checkDurationMs, invalid } from "./argument-checks.js";
 import type { Granted } from "./grant.js";
 import type { FencingToken, HeldLock, HeldLocks, RenewOutcome } from "./held-lock.js";
 import type { Hold, HoldOptions } from "./hold.js";
-import {
-  type AskedLock,
-  checkDurationMs,
-  describeLocks,
-  exclusive,
-  invalid,
-  isSameLock,
-  type LockName,
-  type Mode,
-  modeOf,
-  type Share,
-  toWireName,
-  type WireName,
-} from "./lock-arguments.js";
+import { type AskedLock, exclusive, type Mode, modeOf, type Share } from "./lock-arguments.js";
+import { describeLocks, isSameLock, type LockName, toWireName, type WireName } from "./lock-name.js";
 import { InvalidArgumentError } from "./meta-errors.js";
 import { inspect } from "./platform.js";
 

@@ -7,7 +7,8 @@ import {
   type LockSummary as SummaryMessage,
   type TicketInfo as TicketMessage,
 } from "@metasrv/proto/metasrv/v1";
-import { type LockName, type Mode, modeOf } from "./lock-arguments.js";
+import { type Mode, modeOf } from "./lock-arguments.js";
+import type { LockName } from "./lock-name.js";
 import { type HolderInfo, UnexpectedError } from "./meta-errors.js";
 
 /** What one row says of a lock. Times are in milliseconds, as far as the server that was asked has seen: they may be longer. */

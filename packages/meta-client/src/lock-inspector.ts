@@ -1,4 +1,4 @@
-import { checkBoolean, checkObject, checkText, invalid, type LockName, toWireName } from "./lock-arguments.js";
+import { checkBoolean, checkObject, checkText, invalid } from "./argument-checks.js";
 import type { LockCalls } from "./lock-calls.js";
 import {
   type BlockedLock,
@@ -15,6 +15,7 @@ import {
   readTicket,
   type TicketInfo,
 } from "./lock-info.js";
+import { type LockName, toWireName } from "./lock-name.js";
 import { UnexpectedError } from "./meta-errors.js";
 import { Buffer } from "./platform.js";
 

@@ -1,5 +1,6 @@
 import type { Granted, LockOutcome } from "./grant.js";
-import { type AskedLock, type LockName, modeOf } from "./lock-arguments.js";
+import { type AskedLock, modeOf } from "./lock-arguments.js";
+import type { LockName } from "./lock-name.js";
 import type { LockTracer, SpanPlace } from "./lock-tracer.js";
 import { ClosedError, LockLostError, WaitTimeoutError } from "./meta-errors.js";
 

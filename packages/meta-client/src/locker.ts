@@ -1,10 +1,11 @@
 import { type Clock, Roster } from "@metasrv/wire";
+import { invalid } from "./argument-checks.js";
 import type { EventListeners } from "./client-events.js";
 import type { ClientConfig } from "./client-options.js";
 import { ForgottenHandles } from "./forgotten-handles.js";
 import type { Granted } from "./grant.js";
 import { Hold } from "./hold.js";
-import { type AskedLock, type CheckedLockOptions, invalid } from "./lock-arguments.js";
+import type { AskedLock, CheckedLockOptions } from "./lock-arguments.js";
 import type { LockAsk, LockCalls } from "./lock-calls.js";
 import { LockHandle } from "./lock-handle.js";
 import type { LockTraces } from "./lock-traces.js";

@@ -149,6 +149,17 @@ describe("arguments", () => {
     ["expireSecs", (meta) => meta.lock({ name, expireSecs: 0 }), "expireSecs must be a positive number of seconds"],
     ["a request without a name", (meta) => meta.lock({ expireSecs: 1 } as never), "name must be a text or bytes"],
     ["waiting tryLock", (meta) => meta.tryLock(name, { waitMs: 5 } as never), "waitMs must be absent, because tryLock"],
+    ["no locks", (meta) => meta.lockAll([]), "locks must be a list of 1 to 16 names, or of objects such as"],
+    [
+      "too many locks",
+      (meta) => meta.lockAll(Array.from({ length: 17 }, (_, n) => `x${n}`)),
+      'or of objects such as { name: "a", mode: "shared" }, but has 17.',
+    ],
+    [
+      "a lock twice",
+      (meta) => meta.tryLockAll(["b", name, "b"]),
+      'locks must have different names, but has lock "b" twice.',
+    ],
     ["no body", (meta) => meta.withLock(name, "body" as never), "body must be a function that is called with the lock"],
     ["no key", (meta) => meta.unlock({} as never), "key must be the bytes that lock() answered with, but is of type"],
     ["an empty key", (meta) => meta.unlock({ key: new Uint8Array() }), "but is no bytes at all."],

@@ -19,7 +19,6 @@ import {
   checkParts,
   checkTryLockOptions,
   exclusive,
-  type LockName,
   type LockOptions,
   type LockPart,
   optionsAndBody,
@@ -28,6 +27,7 @@ import {
 } from "./lock-arguments.js";
 import { LockCalls } from "./lock-calls.js";
 import { LockInspector } from "./lock-inspector.js";
+import type { LockName } from "./lock-name.js";
 import { LockTraces } from "./lock-traces.js";
 import { Locker } from "./locker.js";
 import type { Member } from "./member.js";

@@ -1,7 +1,7 @@
 import type { HeldLock as HeldLockMessage } from "@metasrv/proto/metasrv/v1";
-import type { AskedLock, LockName } from "./lock-arguments.js";
-import { describeLocks, toWireName } from "./lock-arguments.js";
+import type { AskedLock } from "./lock-arguments.js";
 import type { LockHandle } from "./lock-handle.js";
+import { describeLocks, type LockName, toWireName } from "./lock-name.js";
 import { SelfDeadlockError } from "./meta-errors.js";
 import { AsyncLocalStorage, fileURLToPath } from "./platform.js";
 

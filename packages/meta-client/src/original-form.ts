@@ -1,4 +1,5 @@
-import { checkObject, invalid, type LockName } from "./lock-arguments.js";
+import { checkObject, invalid } from "./argument-checks.js";
+import type { LockName } from "./lock-name.js";
 import { InvalidArgumentError } from "./meta-errors.js";
 
 /** The original form of locks, apart from handles: a lock is a key, is never renewed, and nothing tells when it is over. */

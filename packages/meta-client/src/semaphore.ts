@@ -1,19 +1,18 @@
+import { checkObject } from "./argument-checks.js";
 import type { HeldLock } from "./held-lock.js";
 import {
   askedOf,
   type CheckedLockOptions,
   checkLimit,
   checkLockOptions,
-  checkObject,
   checkPermits,
   checkTryLockOptions,
-  type LockName,
   type LockOptions,
   optionsAndBody,
-  toWireName,
   type TryLockOptions,
   withoutMode,
 } from "./lock-arguments.js";
+import { type LockName, toWireName } from "./lock-name.js";
 import type { Asked, Locker } from "./locker.js";
 
 /** How many permits a semaphore has. */

@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
 import { inspect } from "node:util";
-import { checkText, invalid } from "./lock-arguments.js";
+import { checkText, invalid } from "./argument-checks.js";
 import { InvalidArgumentError } from "./meta-errors.js";
 
 /** Certificates or a key in PEM: text, or the bytes of a file. */

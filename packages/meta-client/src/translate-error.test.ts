@@ -108,4 +108,36 @@ describe("translateError", () => {
     const error = ConnectError.from(Object.assign(new TypeError("bad"), { code: "ERR_HTTP2_INVALID_SESSION" }));
     expect(translateError(error, call)).toBeInstanceOf(EndpointFailure);
   });
+
+  test.each([
+    [
+      "no answer to a ping",
+      new ConnectError("PING timed out", Code.Unavailable),
+      "it does not answer on the connection (",
+    ],
+    [
+      "a stream that is cancelled",
+      new ConnectError("http/2 stream closed with error code CANCEL (0x8)", Code.Canceled),
+      "it ended the call without an answer (",
+    ],
+    [
+      "what is no HTTP",
+      ConnectError.from(Object.assign(new Error("Parse Error: Expected HTTP/"), { code: "HPE_INVALID_CONSTANT" })),
+      "it speaks neither HTTP/2 nor HTTP/1.1 (Parse Error: Expected HTTP/)",
+    ],
+    [
+      "TLS to a server without it",
+      ConnectError.from(
+        Object.assign(new Error("80EC:error:0A00010B:SSL routines:ssl3_get_record:wrong version number:x.c:350:\n"), {
+          code: "ERR_SSL_WRONG_VERSION_NUMBER",
+          reason: "wrong version number",
+        }),
+      ),
+      'it does not speak TLS; begin the endpoint with "http://" if that is right (wrong version number)',
+    ],
+    ["a code of Object's own", ConnectError.from(Object.assign(new Error("odd"), { code: "toString" })), "odd"],
+  ])("an endpoint's failure says what it means: %s", (_, error, says) => {
+    expect(translateError(error, call)).toBeInstanceOf(EndpointFailure);
+    expect(translateError(error, call).message).toContain(says);
+  });
 });

@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type ErrorDetail, ErrorDetailSchema, Reason, type SessionFailure } from "@metasrv/proto/metasrv/v1";
+import { connectionTrouble } from "./connection-trouble.js";
 import { EndpointFailure } from "./lock-channel.js";
 import {
   InvalidArgumentError,
@@ -11,7 +12,6 @@ import {
   UnexpectedError,
   WaitTimeoutError,
 } from "./meta-errors.js";
-import { tlsTrouble } from "./tls-trouble.js";
 
 /** The call that failed. */
 export interface FailedCall {
@@ -107,7 +107,7 @@ export function translateError(error: unknown, call: FailedCall): EndpointFailur
     case "denied":
       return new PermissionDeniedError(message, { cause: error });
     case "endpoint": {
-      const why = tlsTrouble(error) ?? (message || Code[rpcError.code]);
+      const why = connectionTrouble(error) ?? (message || Code[rpcError.code]);
       return new EndpointFailure(call.endpoint, why, call.sent, { cause: error });
     }
     case "too-old":

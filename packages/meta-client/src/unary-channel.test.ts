@@ -140,7 +140,7 @@ describe.each<Protocol>(["connect", "grpc"])("UnaryChannel over %s", (protocol) 
     await withServer(silentServer(), { protocol, pingIntervalMs: 50, pingTimeoutMs: 50 }, async (channel) => {
       const error = await failureOf(channel.lockAlone(lockRequest, noEnd));
       expect(error).toBeInstanceOf(EndpointFailure);
-      expect(error).toMatchObject({ message: "PING timed out", maybeApplied: true });
+      expect(error).toMatchObject({ message: expect.stringContaining("PING timed out"), maybeApplied: true });
     });
   });
 

@@ -26,7 +26,7 @@ export type Feature =
 /** A way to use locks, on which the scenarios run. */
 export interface LockBackend {
   open(): Promise<LockDriver>;
-  /** The features that it does not have, each with the reason. Scenarios that need one of them are skipped. */
+  /** The features that it does not have, each with the reason. Scenarios that need one of them do not run. */
   readonly without?: Readonly<Partial<Record<Feature, string>>>;
   /** TTLs are multiples of this, in milliseconds, because shorter ones cannot be had or kept; 1 when absent. */
   readonly ttlStepMs?: number;

@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, test } from "@jest/globals";
+import { afterAll, beforeAll } from "@jest/globals";
 import { type Etcd, leakCheck, startEtcd } from "@metasrv/testing";
-import { plainConfig, type ProxyName, ProxyProgram, proxyPrograms, shownConfig } from "../proxy-program.js";
+import { plainConfig, type ProxyName, ProxyProgram, shownConfig } from "../proxy-program.js";
 import { describeLockConformance } from "./describe-lock-conformance.js";
 import { clientIsWithout } from "./drivers/client-locks.js";
 import { openMetaClient } from "./drivers/meta-client-driver.js";
@@ -17,12 +17,6 @@ const cases: [string, ProxyName, string, string][] = [
 ];
 
 for (const [title, name, config, prefix] of cases) {
-  if (proxyPrograms[name] === undefined) {
-    describe(`client through ${title}`, () => {
-      test.skip("neither the system nor its packages have it", () => undefined);
-    });
-    continue;
-  }
   describeLockConformance(`client through ${title}, on etcd`, {
     open: () =>
       openMetaClient({}, { endpoint: etcd.endpoint, prefix }, async (url) => {

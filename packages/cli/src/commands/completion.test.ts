@@ -13,7 +13,10 @@ const timeoutMs = 60_000;
 
 const searched = (process.env.PATH ?? "").split(delimiter);
 
-/** `test`, or `test.skip` with what is missing in the title. */
+/**
+ * `test`, or `test.skip` with what is missing in the title. A shell must be installed: it looks for its functions at fixed places,
+ * and so cannot be unpacked elsewhere, as other programs of tests are.
+ */
 function testWith(shell: string) {
   const isThere = searched.some((folder) => existsSync(join(folder, shell)));
   return (title: string, body: () => Promise<void>) => {

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import type { Command } from "commander";
 import type { CommandContext } from "../command-context.js";
 import { exitCodes } from "../exit-codes.js";
+import { messageOf } from "../message-of.js";
 import { acquire, addLockOptions, type LockFlags } from "../run/lock-options.js";
 import { abortedByEnd, Signals } from "../run/signals.js";
-import { messageOf } from "../run/supervised-run.js";
 import { showWait } from "../run/wait-progress.js";
 
 /** `metactl hold`: holds a lock until a signal. */

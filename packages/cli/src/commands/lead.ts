@@ -2,10 +2,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { UnavailableError } from "@metasrv/meta-client";
 import type { Command } from "commander";
 import type { CommandContext } from "../command-context.js";
+import { messageOf } from "../message-of.js";
 import { addCommandOptions, type CommandFlags } from "../run/command-line.js";
 import { addTtlOption, type LockFlags } from "../run/lock-options.js";
 import { abortedByEnd, Signals } from "../run/signals.js";
-import { messageOf, type RunEnd } from "../run/supervised-run.js";
+import type { RunEnd } from "../run/supervised-run.js";
 import { exitCodeOfEnd, runOnce } from "./run.js";
 
 /** How long a candidate stays away after its term, in milliseconds: others that wait come first. */

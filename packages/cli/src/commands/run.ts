@@ -3,11 +3,12 @@ import type { MetaClient } from "@metasrv/meta-client";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { CommandContext } from "../command-context.js";
 import { exitCodeOf, exitCodeOfSignal, exitCodes, ExitError } from "../exit-codes.js";
+import { messageOf } from "../message-of.js";
 import type { Output } from "../output.js";
 import { addCommandOptions, argvOf, type CommandFlags, endMarginOf, environmentOf } from "../run/command-line.js";
 import { acquire, addLockOptions, type LockFlags } from "../run/lock-options.js";
 import { abortedByEnd, Signals } from "../run/signals.js";
-import { messageOf, type RunEnd, runUnderLock } from "../run/supervised-run.js";
+import { type RunEnd, runUnderLock } from "../run/supervised-run.js";
 import { showWait } from "../run/wait-progress.js";
 import { shownName } from "../terminal-text.js";
 
@@ -119,6 +120,9 @@ function checkOpen(fd: number): void {
     isOpen = false;
   }
   if (!isOpen) {
-    throw new ExitError(exitCodes.usage, `--events-fd: descriptor ${fd} is not open`);
+    throw new ExitError(
+      exitCodes.usage,
+      `--events-fd: descriptor ${fd} is not open: open it in your shell, such as ${fd}>events.json`,
+    );
   }
 }

@@ -51,7 +51,8 @@ export function endMarginOf({ grace }: CommandFlags, ttlMs: number): number {
     throw new ExitError(
       exitCodes.usage,
       `--grace (${grace} ms) and ${killMarginMs} ms more must be half of --ttl (${ttlMs} ms) at most: ` +
-        "the command must be dead before the lock can be anyone else's",
+        "the command must be dead before the lock can be anyone else's. " +
+        `Give --ttl ${2 * endMarginMs}ms or more, or a shorter --grace`,
     );
   }
   return endMarginMs;

@@ -15,6 +15,9 @@ export interface LockFlags {
 
 const defaultTtlMs = 30_000;
 
+/** As many as a lock can have. */
+const mostPermits = 2 ** 32 - 2;
+
 /** Adds the options that say how locks are asked for. */
 export function addLockOptions(command: Command): Command {
   return addTtlOption(command)
@@ -68,8 +71,8 @@ function partOf(name: string, { shared, permits, limit }: LockFlags): LockPart {
 }
 
 function parseCount(text: string): number {
-  if (!/^[1-9]\d{0,9}$/.test(text)) {
-    throw new InvalidArgumentError("Expected a whole number, 1 or more.");
+  if (!/^[1-9]\d{0,9}$/.test(text) || Number(text) > mostPermits) {
+    throw new InvalidArgumentError(`Expected a whole number from 1 to ${mostPermits}.`);
   }
   return Number(text);
 }

@@ -2,6 +2,7 @@ import { closeSync, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HeldLocks } from "@metasrv/meta-client";
 import { SignalError } from "../exit-codes.js";
+import { messageOf } from "../message-of.js";
 import type { Output } from "../output.js";
 import { type ChildEnd, GuardedChild } from "./guarded-child.js";
 import { abortedByEnd, type HandledSignal, isEnding, type Signals, stopThisProcess } from "./signals.js";
@@ -84,11 +85,6 @@ export async function runUnderLock(
   const asked = AbortSignal.any([askedWhileLost.signal, abortedByEnd(signals)]);
   child.dismissGuard();
   return { ...end, lost: first === "lost" ? lock.signal.reason : undefined, asked };
-}
-
-/** What an error says. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function forward(signal: HandledSignal, child: GuardedChild, lock: HeldLocks, ownGroup: boolean): void {

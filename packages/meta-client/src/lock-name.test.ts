@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { describeLock, toWireName } from "./lock-arguments.js";
+import { describeLock, toWireName } from "./lock-name.js";
 import { InvalidArgumentError } from "./meta-errors.js";
 
 describe("toWireName", () => {
