@@ -21,7 +21,7 @@ while :; do wait; kill -0 $! 2>/dev/null || break; done
 const pids = /pids (\d+) (\d+)/;
 
 const gone = async (...all: number[]) => {
-  await until(() => !all.some(isAlive), { what: `${all.join(", ")} to be gone`, timeoutMs: 10_000 });
+  await until(() => !all.some(isAlive), { what: `${all.join(", ")} to be gone` });
 };
 
 describe("without a terminal", () => {
