@@ -114,7 +114,7 @@ class Holder implements Disposable {
 const clients: Disposable[] = [];
 
 function openClient(url: string, principal: string) {
-  const client = openRpcClient("connect", url, principal);
+  const client = openRpcClient("connect", url, { token: principal });
   clients.push(client);
   return client;
 }
