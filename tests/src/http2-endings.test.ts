@@ -144,11 +144,3 @@ test("a lost connection ends a stream with the code that Node has for that", asy
   await closes;
   expect(stream.rstCode).toBe(constants.NGHTTP2_CANCEL);
 });
-
-test("a call that a GOAWAY refuses fails with the reason of that", async () => {
-  await open((accepted) => {
-    accepted.session?.goaway(constants.NGHTTP2_INADEQUATE_SECURITY, 0);
-  });
-  const [error] = (await once(stream, "error")) as [Error];
-  expect(error.message).toBe(`Session closed with error code ${constants.NGHTTP2_INADEQUATE_SECURITY}`);
-});

@@ -1,4 +1,4 @@
-import { constants, type Http2Session, type Http2Stream } from "node:http2";
+import type { Http2Session, Http2Stream } from "node:http2";
 
 // Handlers, and the promises that they resolve, run while Node reads frames. When a stream is closed or reset then, Node sends
 // what is due in the middle of that; nghttp2 frees the stream, and goes on reading for it in freed memory. So whoever is at the
@@ -6,20 +6,9 @@ import { constants, type Http2Session, type Http2Stream } from "node:http2";
 // https://github.com/nodejs/node/issues/64113, in Node 20 and 22.23. The same goes for a session that ends with its streams.
 // An immediate never runs while Node reads.
 
-/** With what sessions that are about to end will end. */
-const reasons = new WeakMap<Http2Session, Error>();
-
 /** Makes a stream close as soon as Node does not read, whoever asks for it and when. */
 export function closeOutsideOfReading(stream: Http2Stream): void {
   const close = stream.close.bind(stream);
-  const destroy = stream.destroy.bind(stream);
-  const { session } = stream;
-  // A GOAWAY refuses the streams that its sender has not begun with. What it says of all comes before their end, but the session,
-  // which would end them with that, ends later.
-  stream.destroy = (error) => {
-    const isRefused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM && session !== undefined;
-    return destroy(error ?? (isRefused ? reasons.get(session) : undefined));
-  };
   stream.close = (code, callback) => {
     if (callback !== undefined) {
       // Now: the stream may have ended by itself before it is closed.
@@ -48,9 +37,6 @@ export function endOutsideOfReading(session: Http2Session): void {
     setImmediate(close);
   };
   session.destroy = (error, code) => {
-    if (error !== undefined) {
-      reasons.set(session, error);
-    }
     setImmediate(destroy, error, code);
   };
 }
