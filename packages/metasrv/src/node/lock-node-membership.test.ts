@@ -9,6 +9,7 @@ import {
   scriptedNode,
   stored,
 } from "../../test-support/node-fixture.js";
+import { notAMember } from "../model/lock-errors.js";
 import { encodeLockKey } from "../model/ticket-ref.js";
 
 describe("a grant is told only while the node is surely a member", () => {
@@ -112,6 +113,19 @@ describe("when the membership is lost", () => {
     node.log.take("renew").done();
     await expect(renewal).rejects.toMatchObject({ reason: "not-a-member" });
     expect(stored(node.log, 1).token).toBe(grant.token);
+  });
+
+  test("a release on its way may come to nothing, so its holder is told that other members serve the lock", async () => {
+    const node = await scriptedNode();
+    const asked = await node.asked({ ticket: 1 });
+    node.log.manual = true;
+    const release = asked.claim.release().catch((error: unknown) => error);
+    const removal = node.log.take("remove");
+    node.log.membership.lost();
+    removal.fail(notAMember());
+    expect(await release).toMatchObject({ reason: "not-a-member" });
+    expect(asked.told).toEqual(["granted", "lost: moved"]);
+    expect(stored(node.log, 1).token).toBe(asked.grant.token);
   });
 
   test("a held ticket's repeated request on its way fails, and asks for nothing as the member that was", async () => {

@@ -74,9 +74,12 @@ describe("the states of a ticket", () => {
 
   test("tell a holder of the loss whenever the hold ends without its wish", () => {
     const losses: readonly TicketEffect[] = ["tellReleased", "tellExpired", "tellMoved"];
-    for (const { event, to, effects } of all.filter((each) => each.from === "held")) {
+    const isHold: readonly TicketState[] = ["held", "releasing"];
+    for (const { from, event, to, effects } of all.filter((each) => isHold.includes(each.from))) {
       const told = effects.filter((effect) => losses.includes(effect)).length;
-      expect([event, told]).toEqual([event, to === "held" || to === "releasing" ? 0 : 1]);
+      // Its wish is done when its release is, or when it asks for the lock again.
+      const isWish = event === "done" || event === "askAgain";
+      expect([from, event, told]).toEqual([from, event, isHold.includes(to) || isWish ? 0 : 1]);
     }
   });
 

@@ -235,7 +235,7 @@ export const transitions: Readonly<Record<TicketState, Readonly<Partial<Record<T
     moved: go("gone", "tellMoved", "forget"),
     askAgain: go("replacing"),
     timeOver: go("removing", "tellExpired"),
-    abandon: go("gone", "forget"),
+    abandon: go("gone", "tellMoved", "forget"),
   },
   removing: {
     failed: go("leftOver", "removeLater"),
