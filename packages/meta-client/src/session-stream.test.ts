@@ -1,14 +1,14 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
-import { LossReason, type SessionTermsSchema } from "@metasrv/proto/metasrv/v1";
+import { LossReason, SessionResponseSchema, type SessionTermsSchema } from "@metasrv/proto/metasrv/v1";
 import { gatherByEventLoop as gather } from "@metasrv/wire";
 import { ManualClock, settled } from "@metasrv/wire/testing";
 import { Cancellation } from "./cancellation.js";
 import type { LockNews } from "./grant.js";
 import { EndpointFailure } from "./lock-channel.js";
 import { SessionStream } from "./session-stream.js";
-import type { SessionWire } from "./session-wire.js";
+import type { SessionWire, SessionWireListener } from "./session-wire.js";
 import { routerWires } from "./testing/router-wire.js";
 import { grantEvent, lockRequest, type ScriptedSession, ScriptedSessions } from "./testing/scripted-session.js";
 
@@ -43,6 +43,83 @@ async function openStream(terms: MessageInitShape<typeof SessionTermsSchema> = {
   await stream.open();
   return { stream, clock, held, drained, server: await sessions.opened.next() };
 }
+
+describe("messages that come together", () => {
+  /** A stream that has asked for 128 locks, and is told of 64 by each of two messages. It is in the hands of the test when a turn ends. */
+  async function openCrowded(): Promise<{
+    granted: Promise<unknown>[];
+    written: number[];
+    listener: SessionWireListener;
+    endTurn: () => void;
+    stream: SessionStream;
+  }> {
+    const turns: (() => void)[] = [];
+    const written: number[] = [];
+    let listener: SessionWireListener | undefined;
+    const stream = new SessionStream({
+      endpoint: "http://a",
+      openWire: (given) => {
+        listener = given;
+        return Promise.resolve({
+          writable: true,
+          write: (message) => written.push(message.length),
+          end: () => undefined,
+          cancel: () => undefined,
+        });
+      },
+      clock: new ManualClock(),
+      gather: (done, urgent) => {
+        if (urgent) {
+          queueMicrotask(done);
+        } else {
+          turns.push(done);
+        }
+      },
+      holdProcess: () => undefined,
+      disconnect: () => undefined,
+      onDraining: () => undefined,
+    });
+    const endTurn = (): void => {
+      for (const done of turns.splice(0)) {
+        done();
+      }
+    };
+    const opening = stream.open();
+    await settled();
+    if (listener === undefined) {
+      throw new Error("no wire was opened");
+    }
+    listener.message(create(SessionResponseSchema, { terms: { heartbeatMs: 1_000n, timeoutMs: 6_000n } }));
+    await opening;
+    const granted = Array.from({ length: 128 }, async (_, index) => {
+      const outcome = await stream.lock(lockRequest(`orders/${index}`), noEnd);
+      return outcome.kind === "granted" && stream.unlock(outcome.grant.holding, noEnd).catch(() => undefined);
+    });
+    endTurn();
+    written.length = 0;
+    for (const first of [1, 65]) {
+      const events = Array.from({ length: 64 }, (_, index) => ({ number: first + index, event: grantEvent() }));
+      listener.message(create(SessionResponseSchema, { events }));
+    }
+    return { granted, written, listener, endTurn, stream };
+  }
+
+  test("have turns of their own if they tell much, and what one led to leaves before the next", async () => {
+    const { written, endTurn, stream } = await openCrowded();
+    await settled();
+    expect(written).toHaveLength(1);
+    endTurn();
+    await settled();
+    expect(written).toHaveLength(2);
+    stream.close();
+  });
+
+  test("are all handled before the stream is over", async () => {
+    const { granted, listener } = await openCrowded();
+    listener.closed(undefined);
+    await expect(Promise.all(granted)).resolves.toHaveLength(128);
+  });
+});
 
 describe("an open session stream", () => {
   test("carries what was asked for within one turn in one message", async () => {

@@ -28,6 +28,9 @@ export interface SessionStreamOptions {
 /** When a message has become this long, the next one begins. That keeps messages far below what a server refuses. */
 const messageBytes = 64 * 1024;
 
+/** To handle so many events takes longer than a turn of the event loop costs. */
+const manyEvents = 64;
+
 /**
  * One session, for any number of calls at a time. Requests of one turn of the event loop leave in one message.
  * If an unlock is among them, the message leaves right after the callback that asked for the unlock. A stream that is
@@ -39,6 +42,10 @@ export class SessionStream {
   readonly #writer = new FieldWriter();
   #heartbeatDue = false;
   #receivedAtMs: number;
+  /** Messages that are still to be handled. */
+  readonly #waiting: SessionResponse[] = [];
+  /** Whether nothing more is handled in this turn of the event loop. */
+  #turnTaken = false;
   #timer: Timer | undefined;
   /** Set while the stream is open. */
   #wire: SessionWire | undefined;
@@ -156,6 +163,7 @@ export class SessionStream {
           this.#send();
         },
         closed: (error) => {
+          this.#handleWaiting(Infinity);
           this.#break(error ?? new ConnectError("the server ended the session", Code.Unavailable));
         },
       });
@@ -213,7 +221,8 @@ export class SessionStream {
     return this.#writer.take();
   }
 
-  #hear({ events, terms, draining }: SessionResponse): void {
+  #hear(message: SessionResponse): void {
+    const { terms, draining } = message;
     this.#receivedAtMs = this.#options.clock.now();
     if (this.#opening !== undefined) {
       if (terms === undefined) {
@@ -225,6 +234,35 @@ export class SessionStream {
       this.#opening = undefined;
       return;
     }
+    this.#waiting.push(message);
+    if (!this.#turnTaken) {
+      this.#handleWaiting();
+    }
+  }
+
+  /**
+   * Handles the messages that wait, until one has so many events. The others wait for a turn of their own: what it led to
+   * leaves first, and the server works on that meanwhile.
+   */
+  #handleWaiting(mostEvents = manyEvents): void {
+    this.#turnTaken = false;
+    try {
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+        this.#handle(next);
+        if (next.events.length >= mostEvents) {
+          this.#turnTaken = true;
+          this.#options.gather(() => {
+            this.#handleWaiting();
+          }, false);
+          return;
+        }
+      }
+    } catch (error) {
+      this.#giveUp(ConnectError.from(error));
+    }
+  }
+
+  #handle({ events, draining }: SessionResponse): void {
     for (const event of events) {
       this.#ledger.handle(event);
     }
@@ -266,6 +304,7 @@ export class SessionStream {
       return;
     }
     this.#broken = true;
+    this.#waiting.length = 0;
     this.#timer?.cancel();
     this.#wire?.cancel();
     this.#wire = undefined;

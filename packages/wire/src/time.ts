@@ -228,7 +228,8 @@ class SystemTimer implements Timer, RosterMember {
 
 /** Calls back once `clock.now()` has reached `atMs`, however far away that is, and never before this returns. */
 export function callAt(clock: Clock, atMs: number, callback: () => void): Timer {
-  return new DistantTimer(clock, atMs, callback);
+  const delayMs = Math.max(atMs - clock.now(), 0);
+  return delayMs <= longestTimerMs ? clock.after(delayMs, callback) : new DistantTimer(clock, atMs, callback);
 }
 
 class DistantTimer implements Timer {

@@ -1,9 +1,10 @@
 import type { LockState, SessionEvent } from "@metasrv/proto/metasrv/v1";
 
 /**
- * How many events, and about how many bytes, go into one message, so that no message becomes too large for its reader.
+ * How many events, and about how many bytes, go into one message, so that no message becomes too large for its reader, and a
+ * client can ask for what is next while it still reads.
  */
-const eventsPerMessage = 500;
+const eventsPerMessage = 256;
 const bytesPerMessage = 65_536;
 
 /** The events of a session that wait for their client to read them, gathered into messages. */
