@@ -1,4 +1,3 @@
-import { generateKeyPairSync } from "node:crypto";
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { MetaClient } from "@metasrv/meta-client";
 import { type Etcd, leakCheck, type Metasrv, startEtcd, startMetasrv, until } from "@metasrv/testing";
-import { EtcdUsers } from "./etcd-users.js";
+import { authentications, EtcdUsers, lapsingTokens, type TokenKind } from "./etcd-users.js";
 import { probe } from "./http-probe.js";
 import { LockLoad } from "./lock-load.js";
 import { PlainLocks, rpcFailure } from "./plain-locks.js";
@@ -44,27 +43,11 @@ async function startEtcdWithUser(...extraArgs: string[]): Promise<void> {
 
 const startNode = (...args: string[]) => startMetasrv({ store: etcd.endpoint, args: [...account, ...args] });
 
-/** How often etcd was asked for a token. */
-async function authentications(): Promise<number> {
-  const { text } = await probe(`http://${etcd.endpoint}/metrics`);
-  const counts = text.matchAll(/^grpc_server_handled_total\{[^}]*grpc_method="Authenticate"[^}]*\} (\d+)$/gm);
-  return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
-}
-
 const problemOf = async (node: Metasrv) => (await probe(`${node.url}/readyz`)).text;
 
-describe.each(["simple", "jwt"])("tokens (%s) that lapse after 5 s, and changes of users,", (kind) => {
+describe.each<TokenKind>(["simple", "jwt"])("tokens (%s) that lapse after 5 s, and changes of users,", (kind) => {
   test("disturb nobody in 20 s of load, of holds and of waits", async () => {
-    const { privateKey, publicKey } = generateKeyPairSync("rsa", {
-      modulusLength: 2048,
-      publicKeyEncoding: { type: "spki", format: "pem" },
-      privateKeyEncoding: { type: "pkcs8", format: "pem" },
-    });
-    const [pub, priv] = [join(folder, "jwt.pub"), join(folder, "jwt.key")];
-    await writeFile(pub, publicKey);
-    await writeFile(priv, privateKey);
-    const token = kind === "simple" ? kind : `jwt,pub-key=${pub},priv-key=${priv},sign-method=RS256,ttl=5s`;
-    await startEtcdWithUser(`--auth-token=${token}`, ...(kind === "simple" ? ["--auth-token-ttl=5"] : []));
+    await startEtcdWithUser(...(await lapsingTokens(kind, folder)));
     await users.turnOn();
     await using one = await startNode();
     await using other = await startNode();
@@ -73,7 +56,7 @@ describe.each(["simple", "jwt"])("tokens (%s) that lapse after 5 s, and changes 
     const held = await client.lock("held", { ttlMs: 5_000 });
     using locks = new PlainLocks(other.url);
     const waiter = await locks.queueUp("held", { ttlMs: 60_000 });
-    const before = await authentications();
+    const before = await authentications([etcd.endpoint]);
 
     const startedAt = performance.now();
     const at = async (ms: number) => {
@@ -96,7 +79,7 @@ describe.each(["simple", "jwt"])("tokens (%s) that lapse after 5 s, and changes 
     await locks.unlock(await waiter.granted);
     expect(await load.stop()).toEqual([]);
     expect(load.unavailable).toBe(0);
-    const asked = (await authentications()) - before;
+    const asked = (await authentications([etcd.endpoint])) - before;
     process.stdout.write(`${kind}: ${writes} writes, ${asked} authentications of servers\n`);
     // Of two servers, at each lapse and change once, not once for each call; twice where a change comes while one is asked.
     expect(asked).toBeGreaterThanOrEqual(kind === "jwt" ? 8 : 2);

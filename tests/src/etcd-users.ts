@@ -1,4 +1,34 @@
+import { generateKeyPairSync } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { Etcd3, type IOptions } from "etcd3";
+import { probe } from "./http-probe.js";
+
+/** The tokens by which etcd knows its clients: in the memory of each member, or signed by all with one key. */
+export type TokenKind = "simple" | "jwt";
+
+/** Flags of etcd for tokens that lapse after 5 s: simple ones when nobody uses them for so long. @param folder - for keys */
+export async function lapsingTokens(kind: TokenKind, folder: string): Promise<string[]> {
+  if (kind === "simple") {
+    return ["--auth-token=simple", "--auth-token-ttl=5"];
+  }
+  const { privateKey, publicKey } = generateKeyPairSync("rsa", {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: "spki", format: "pem" },
+    privateKeyEncoding: { type: "pkcs8", format: "pem" },
+  });
+  const [pub, priv] = [join(folder, "jwt.pub"), join(folder, "jwt.key")];
+  await writeFile(pub, publicKey);
+  await writeFile(priv, privateKey);
+  return [`--auth-token=jwt,pub-key=${pub},priv-key=${priv},sign-method=RS256,ttl=5s`];
+}
+
+/** How often members of etcd were asked for a token since they were started. */
+export async function authentications(endpoints: readonly string[]): Promise<number> {
+  const pages = await Promise.all(endpoints.map((endpoint) => probe(`http://${endpoint}/metrics`)));
+  const count = /^grpc_server_handled_total\{[^}]*grpc_method="Authenticate"[^}]*\} (\d+)$/gm;
+  return pages.flatMap(({ text }) => [...text.matchAll(count)]).reduce((sum, [, times]) => sum + Number(times), 0);
+}
 
 /** What a user may do with the keys under a prefix. */
 export interface EtcdRight {

@@ -421,6 +421,26 @@ describe.each(ways.filter(({ by }) => by === "certificate"))("by $wire, a certif
   });
 });
 
+test.each(wires)("by %s, a token counts more than the certificate of its connection", async (wire) => {
+  const of = (certificate: Principal) => {
+    const shown = createClient(InspectService, transportOf({ wire, by: "certificate" }, certificate));
+    return (token?: string) =>
+      codeOf(
+        shown.getLock(
+          byBytes(Buffer.from("orders/42")),
+          token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } },
+        ),
+      );
+  };
+  const [byViewer, byWorker] = [of("viewer"), of("worker")];
+  expect(await byViewer()).toBe("ok");
+  expect(await byViewer(tokenOf("worker"))).toBe("PermissionDenied");
+  expect(await byViewer("wrong")).toBe("Unauthenticated");
+  expect(await byViewer()).toBe("ok");
+  expect(await byWorker()).toBe("PermissionDenied");
+  expect(await byWorker(tokenOf("viewer"))).toBe("ok");
+});
+
 test("the pages of health need nobody", async () => {
   for (const path of ["/healthz", "/readyz", "/"]) {
     const { status } = await fetch(`http://${servers.token.address}${path}`);

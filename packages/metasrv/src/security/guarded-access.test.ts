@@ -5,6 +5,7 @@ import { lock, type NodeFixture, scriptedNode } from "../../test-support/node-fi
 import { Recorder } from "../../test-support/recorder.js";
 import type { ScriptedLog } from "../../test-support/scripted-log.js";
 import type { Permitted } from "../api/access.js";
+import type { Connection } from "../api/caller.js";
 import { defaultLimits } from "../model/limits.js";
 import { LockError, type LockErrorReason } from "../model/lock-errors.js";
 import { exclusive } from "../model/ticket-content.js";
@@ -101,6 +102,23 @@ describe("who it is", () => {
     const nobody = { method: "a.B/C", authorization: undefined, connection: undefined };
     expect(access.of(nobody).identity?.principal).toBe("guest");
     expect(await reason(() => access.of({ ...nobody, authorization: "Bearer wrong" }))).toBe("unauthenticated");
+  });
+
+  test.each([
+    ["URI:spiffe://corp/other", "the client certificate is of URI:spiffe://corp/other, which is no principal here"],
+    [undefined, "the client certificate has no name that can be a principal's"],
+  ])("who shows a certificate with the names %s is not anonymous, but nobody", async (subjectaltname, why) => {
+    const billing = { name: "billing", certificateSan: "spiffe://corp/billing" };
+    guard({ principals: [billing, { name: "guest" }], anonymous: "guest", roles: { guest: lockOnly } });
+    const by = (names: string | undefined, authorized = true) => {
+      const socket = { destroyed: false, authorized, getPeerCertificate: () => ({ subjectaltname: names }) };
+      return access.of({ method: "a.B/C", authorization: undefined, connection: socket as unknown as Connection });
+    };
+    expect(by("URI:spiffe://corp/billing").identity?.principal).toBe("billing");
+    expect(by(undefined, false).identity?.principal).toBe("guest");
+    const error = await refusal(() => by(subjectaltname));
+    expect(error.reason).toBe("unauthenticated");
+    expect(error.message).toContain(why);
   });
 
   test.each(["constructor", "toString", "hasOwnProperty"])(

@@ -15,8 +15,8 @@ type Peer = Pick<Socket, "remoteAddress" | "remotePort"> &
 export class Identification {
   readonly #directory: Directory;
   readonly #plainTokens: boolean;
-  /** To read a certificate takes longer than to serve a request. */
-  readonly #certificates = new WeakMap<Connection, readonly CertificateName[]>();
+  /** To read a certificate takes longer than to serve a request; null for none. */
+  readonly #certificates = new WeakMap<Connection, readonly CertificateName[] | null>();
 
   /** @param plainTokens - whether tokens are taken that came over a network without TLS */
   constructor(directory: Directory, plainTokens: boolean) {
@@ -26,7 +26,7 @@ export class Identification {
 
   /**
    * Whom a request comes from. A token counts more than a certificate: a proxy has a certificate of its own, and its clients
-   * have tokens.
+   * have tokens. Who shows either is not anonymous, even if it is nobody's.
    *
    * @throws LockError `unauthenticated`
    */
@@ -34,14 +34,10 @@ export class Identification {
     if (authorization !== undefined) {
       return this.#byToken(authorization, connection);
     }
-    const names = connection === undefined ? [] : this.#certificateNames(connection);
-    const identity = this.#directory.byCertificate(names) ?? this.#directory.anonymous;
+    const names = connection === undefined ? null : this.#certificateNames(connection);
+    const identity = names === null ? this.#directory.anonymous : this.#directory.byCertificate(names);
     if (identity === undefined) {
-      throw unauthenticated(
-        names.length === 0
-          ? "the request shows neither a token nor a client certificate"
-          : `the client certificate is of ${names.join(", ")}, which is no principal here`,
-      );
+      throw unauthenticated(whyNobody(names));
     }
     return identity;
   }
@@ -64,16 +60,26 @@ export class Identification {
     return identity;
   }
 
-  #certificateNames(connection: Connection): readonly CertificateName[] {
+  /** The names in the client's certificate; null when it has shown none that is good. */
+  #certificateNames(connection: Connection): readonly CertificateName[] | null {
     let names = this.#certificates.get(connection);
     if (names === undefined) {
       const peer = peerOf(connection);
       const certificate = peer.authorized === true ? peer.getPeerCertificate?.() : undefined;
-      names = certificateNames(certificate?.subjectaltname ?? "");
+      names = certificate === undefined ? null : certificateNames(certificate.subjectaltname ?? "");
       this.#certificates.set(connection, names);
     }
     return names;
   }
+}
+
+function whyNobody(names: readonly CertificateName[] | null): string {
+  if (names === null) {
+    return "the request shows neither a token nor a client certificate";
+  }
+  return names.length === 0
+    ? "the client certificate has no name that can be a principal's: neither a URI, nor a DNS name, nor an email address"
+    : `the client certificate is of ${names.join(", ")}, which is no principal here`;
 }
 
 /** The address of a connection's other end, for people; undefined when it is closed. */
