@@ -9,6 +9,7 @@ export const foreignKeyScenarios: readonly Scenario[] = [
   {
     title: "keys put into etcd by hand, outside and inside the prefix, neither disturb nor are touched",
     needs: ["etcd"],
+    alone: true,
     async run({ driver, name }) {
       const etcd = requireEtcd(driver.etcd);
       const lock = name();
@@ -43,6 +44,7 @@ export const foreignKeyScenarios: readonly Scenario[] = [
   {
     title: "the bytes of an etcd key do not unlock it",
     needs: ["etcd"],
+    alone: true,
     async run({ driver, name }) {
       const etcd = requireEtcd(driver.etcd);
       const lock = name();

@@ -207,6 +207,7 @@ export const sharingScenarios: readonly Scenario[] = [
   {
     title: "shared holders outlive the node, and count still",
     needs: ["sharing", "durable"],
+    alone: true,
     async run({ driver, name }) {
       const lock = name();
       const readers = [
