@@ -50,7 +50,7 @@ export const foreignKeyScenarios: readonly Scenario[] = [
       const lock = name();
       const ours = `${etcd.prefix}/@/`;
       await using planted = await plant(etcd, ["foreign", `${ours}log/foreign`, `${ours}members/0`]);
-      const { key } = await driver.lock(lock);
+      const { key } = await driver.lock(lock, { ttlMs: 60_000 });
       const own = await etcd.client.getAll().prefix(ours).keys();
       expect(own.length).toBeGreaterThan(3);
       const unlocks = [...planted.keys, ...own, ours].map((bytes) => failureOf(driver.unlock(Buffer.from(bytes))));
