@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, join, relative } from "node:path";
 import { promisify } from "node:util";
 
 /** Runs a command that is found in the same PATH as the tools: jest gives tests a `process.env` of their own. */
@@ -136,8 +136,13 @@ async function wrapper(name: ToolName, { path: own }: Tool, root: string): Promi
   if (program === undefined) {
     throw new Error(`no program ${name} in the package`);
   }
-  const libraries = await readdir(join(root, "usr/lib")).catch(() => []);
-  const path = libraries.filter((directory) => directory.includes("-linux-")).map((d) => `$here/usr/lib/${d}`);
+  // Some libraries are in a folder below, which those that need them name by its path in the system.
+  const folders = await readdir(join(root, "usr/lib"), { withFileTypes: true, recursive: true }).catch(() => []);
+  const path = folders
+    .filter((entry) => entry.isDirectory())
+    .map(({ parentPath, name: folder }) => relative(root, join(parentPath, folder)))
+    .filter((folder) => /^usr\/lib\/[^/]+-linux-[^/]+(\/[^/]+)?$/u.test(folder))
+    .map((folder) => `$here/${folder}`);
   return [
     "#!/bin/sh",
     'here=$(cd "$(dirname "$0")" && pwd)',

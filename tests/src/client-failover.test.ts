@@ -88,7 +88,9 @@ test("a client that was given one server finds the others, spreads over them, an
       expect(Math.abs(Date.now() - startedAt.getTime())).toBeLessThan(60_000);
     }
 
-    const held = await Promise.all(clients.map((each, n) => each.lock(`found/${n}`, { keepAlive: true })));
+    const held = await Promise.all(
+      clients.map((each, n) => each.lock(`found/${n}`, { keepAlive: true, ttlMs: 60_000 })),
+    );
     await until(async () => (await membersInUse(clients)).size === 3, { what: "clients at all three servers" });
     await seed.kill();
     for (const lock of held) {

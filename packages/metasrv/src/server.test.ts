@@ -63,6 +63,14 @@ describe.each(transports)("%s", (_, createTransport) => {
     await client.unlock({ key });
   });
 
+  test("calls without a body are answered, however many come at once", async () => {
+    const client = createClient(Lock, createTransport(await start()));
+    const calls = Array.from({ length: 100 }, () => client.lock({}).catch((error: unknown) => error));
+    for (const error of await Promise.all(calls)) {
+      expect(error).toMatchObject({ code: Code.InvalidArgument });
+    }
+  });
+
   test("a message larger than allowed is refused", async () => {
     const client = createClient(LockService, createTransport(await start()));
     const call = client.lock({ lock: { case: "name", value: "a" }, owner: "x".repeat(2_000_000) });

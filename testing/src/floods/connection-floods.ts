@@ -39,7 +39,7 @@ const handshakes: Flood = async (target) => {
   const sockets = await openSockets(target, 10_000, await clientHello());
   const open = (): number => sockets.filter(({ closed }) => !closed).length;
   // The server lets the last ones be.
-  await until(() => open() <= mostUnfinished, { what: "the oldest to be ended", timeoutMs: 30_000 });
+  await until(() => open() <= mostUnfinished, { what: "the oldest to be ended", timeoutMs: 100_000 });
   const startedMs = performance.now();
   const socket = connectTls({ ...target, rejectUnauthorized: false });
   await once(socket, "secureConnect");

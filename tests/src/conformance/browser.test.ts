@@ -4,7 +4,7 @@ import type { Browser, Page } from "playwright-core";
 import { startChromium } from "../console-page.js";
 import { WebApp } from "../web-app.js";
 import { describeLockConformance } from "./describe-lock-conformance.js";
-import { clientIsWithout } from "./drivers/client-locks.js";
+import { clientIsWithout, clientTtlStepMs } from "./drivers/client-locks.js";
 import { openPageLocks } from "./drivers/page-driver.js";
 
 let etcd: Etcd;
@@ -21,8 +21,7 @@ beforeAll(async () => {
 
 describeLockConformance("client in a page of Chromium, on etcd", {
   open: () => openPageLocks(page, { endpoint: etcd.endpoint }),
-  // A renewal by way of a page that shares its machine with other tests does not fit into a third of a shorter one.
-  ttlStepMs: 1_000,
+  ttlStepMs: clientTtlStepMs,
   without: clientIsWithout,
 });
 

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, test } from "@jest/globals";
 import { LeftTickets } from "../left-tickets.js";
 import { allScenarios } from "./all-scenarios.js";
 import type { LockBackend } from "./lock-backend.js";
@@ -27,7 +27,6 @@ export function describeLockConformance(title: string, backend: LockBackend): vo
       await driver?.[Symbol.asyncDispose]();
     });
     const left = new LeftTickets(() => ticketsOf(opened()));
-    afterEach(() => left.gone());
 
     for (const [subject, scenarios] of Object.entries(allScenarios)) {
       const possible = scenarios.filter(({ needs = [] }) => needs.every((feature) => !missing.includes(feature)));
@@ -35,7 +34,12 @@ export function describeLockConformance(title: string, backend: LockBackend): vo
         continue;
       }
       describe(subject, () => {
-        test.each(possible)("$title", (scenario) => scenario.run(contextOf(opened(), backend)));
+        for (const scenario of possible) {
+          // Most wait more than they compute, so those of a subject run at the same time, each with locks of its own.
+          const run = scenario.alone === true ? test : test.concurrent;
+          run(scenario.title, () => scenario.run(contextOf(opened(), backend)));
+        }
+        afterAll(() => left.gone());
       });
     }
   });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll } from "@jest/globals";
 import { type Etcd, leakCheck, startEtcd } from "@metasrv/testing";
 import { plainConfig, type ProxyName, ProxyProgram, shownConfig } from "../proxy-program.js";
 import { describeLockConformance } from "./describe-lock-conformance.js";
-import { clientIsWithout } from "./drivers/client-locks.js";
+import { clientIsWithout, clientTtlStepMs } from "./drivers/client-locks.js";
 import { openMetaClient } from "./drivers/meta-client-driver.js";
 
 let etcd: Etcd;
@@ -23,6 +23,7 @@ for (const [title, name, config, prefix] of cases) {
         const proxy = await ProxyProgram.start(name, config, new URL(url).host);
         return { url: `http://${proxy.address}`, proxy };
       }),
+    ttlStepMs: clientTtlStepMs,
     without: clientIsWithout,
   });
 }

@@ -12,9 +12,11 @@ export interface ScenarioContext {
   readonly has: (feature: Feature) => boolean;
 }
 
-/** Something that every backend must do. A scenario must leave no ticket behind; the suite checks that. */
+/** Something that every backend must do. A scenario must leave no ticket behind; the suite checks that for each subject. */
 export interface Scenario {
   readonly title: string;
   readonly needs?: readonly Feature[];
+  /** It does something to the node, or to etcd, that others would notice. */
+  readonly alone?: boolean;
   run(context: ScenarioContext): Promise<void>;
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll } from "@jest/globals";
 import { type Etcd, leakCheck, startEtcd } from "@metasrv/testing";
 import { Http1Proxy } from "../http1-proxy.js";
 import { describeLockConformance } from "./describe-lock-conformance.js";
-import { clientIsWithout } from "./drivers/client-locks.js";
+import { clientIsWithout, clientTtlStepMs } from "./drivers/client-locks.js";
 import { openLockService } from "./drivers/lock-service-driver.js";
 import { openMetaClient } from "./drivers/meta-client-driver.js";
 import type { LockBackend } from "./lock-backend.js";
@@ -22,16 +22,19 @@ const memory = {
 
 describeLockConformance("client with a session by Connect, on etcd", {
   open: () => openMetaClient({ protocol: "connect" }, { endpoint: etcd.endpoint }),
+  ttlStepMs: clientTtlStepMs,
   without: clientIsWithout,
 });
 
 describeLockConformance("client with a session by gRPC, on etcd with another prefix", {
   open: () => openMetaClient({ protocol: "grpc" }, { endpoint: etcd.endpoint, prefix: "/teams/a.b/locking" }),
+  ttlStepMs: clientTtlStepMs,
   without: clientIsWithout,
 });
 
 describeLockConformance("client through a proxy of HTTP/1.1, in memory", {
   open: () => openMetaClient({ protocol: "connect" }, "memory", (url) => ({ url: proxy.to(url) })),
+  ttlStepMs: clientTtlStepMs,
   without: { ...clientIsWithout, ...memory },
 });
 
@@ -40,6 +43,7 @@ describeLockConformance("client by gRPC through a proxy of HTTP/1.1, on etcd", {
     openMetaClient({ protocol: "grpc" }, { endpoint: etcd.endpoint, prefix: "attached" }, (url) => ({
       url: proxy.to(url),
     })),
+  ttlStepMs: clientTtlStepMs,
   without: clientIsWithout,
 });
 

@@ -216,11 +216,16 @@ export class Listener {
         });
         return false;
       }
-      if (streamHandler(stream, headers)) {
-        return false;
+      const { readableEnded } = stream;
+      const taken = streamHandler(stream, headers);
+      if (!taken) {
+        requests.emit("stream", stream, headers, ...rest);
       }
-      requests.emit("stream", stream, headers, ...rest);
-      return true;
+      // Without a body, it ended while it waited for its turn, and nobody heard of that.
+      if (readableEnded) {
+        stream.emit("end");
+      }
+      return !taken;
     };
     const gate = new StreamGate({
       maxStreams,

@@ -28,6 +28,9 @@ export const clientIsWithout = {
   "renewal-by-key": "the client renews by the handle of a lock that it holds",
 } satisfies LockBackend["without"];
 
+/** A client does not take a lock whose TTL is over when it hears of the grant, which on a busy machine is late. */
+export const clientTtlStepMs = 1_000;
+
 /** The calls of scenarios by the TypeScript client. It uses nothing of Node, so that it runs in a page, too. */
 export class ClientLocks implements LockCalls {
   readonly #client: MetaClient;

@@ -9,6 +9,7 @@ export const foreignKeyScenarios: readonly Scenario[] = [
   {
     title: "keys put into etcd by hand, outside and inside the prefix, neither disturb nor are touched",
     needs: ["etcd"],
+    alone: true,
     async run({ driver, name }) {
       const etcd = requireEtcd(driver.etcd);
       const lock = name();
@@ -43,12 +44,13 @@ export const foreignKeyScenarios: readonly Scenario[] = [
   {
     title: "the bytes of an etcd key do not unlock it",
     needs: ["etcd"],
+    alone: true,
     async run({ driver, name }) {
       const etcd = requireEtcd(driver.etcd);
       const lock = name();
       const ours = `${etcd.prefix}/@/`;
       await using planted = await plant(etcd, ["foreign", `${ours}log/foreign`, `${ours}members/0`]);
-      const { key } = await driver.lock(lock);
+      const { key } = await driver.lock(lock, { ttlMs: 60_000 });
       const own = await etcd.client.getAll().prefix(ours).keys();
       expect(own.length).toBeGreaterThan(3);
       const unlocks = [...planted.keys, ...own, ours].map((bytes) => failureOf(driver.unlock(Buffer.from(bytes))));

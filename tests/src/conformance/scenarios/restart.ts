@@ -6,6 +6,7 @@ import type { Scenario } from "../scenario.js";
 export const restartScenarios: readonly Scenario[] = [
   {
     title: "tokens go on rising, and an old key opens its own grant if that outlived the node, and nothing else",
+    alone: true,
     async run({ driver, name, has }) {
       const [lock, held] = [name(), name()];
       const before = await driver.lock(lock);
@@ -32,6 +33,7 @@ export const restartScenarios: readonly Scenario[] = [
   {
     title: "a hold outlives its node, and does not end before its TTL",
     needs: ["durable"],
+    alone: true,
     async run({ driver, name, ttlMs }) {
       const lock = name();
       const ttl = ttlMs(800);

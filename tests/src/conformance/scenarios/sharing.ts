@@ -130,7 +130,8 @@ export const sharingScenarios: readonly Scenario[] = [
     needs: ["sharing"],
     async run({ driver, name, ttlMs }) {
       const lock = name();
-      await driver.lock(lock, { ...of(2, 5), ttlMs: ttlMs(300) });
+      // Long enough for the waiter to queue up meanwhile.
+      await driver.lock(lock, { ...of(2, 5), ttlMs: ttlMs(3_000) });
       const other = await driver.lock(lock, { ...of(2, 5), ttlMs: 60_000 });
       const waiter = await queueUp(driver, lock, of(3, 5));
       await unlockAll(driver, [await waiter.granted, other]);
@@ -207,6 +208,7 @@ export const sharingScenarios: readonly Scenario[] = [
   {
     title: "shared holders outlive the node, and count still",
     needs: ["sharing", "durable"],
+    alone: true,
     async run({ driver, name }) {
       const lock = name();
       const readers = [

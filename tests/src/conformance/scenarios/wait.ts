@@ -30,7 +30,8 @@ export const waitScenarios: readonly Scenario[] = [
     async run({ driver, name }) {
       const lock = name();
       const holder = await driver.lock(lock);
-      const failing = driver.lock(lock, { waitMs: 300 });
+      // Long enough for the next one to queue up meanwhile.
+      const failing = driver.lock(lock, { waitMs: 3_000 });
       const failure = failureOf(failing);
       await waitersAre(driver, lock, 1);
       const behind = await queueUp(driver, lock);
