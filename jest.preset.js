@@ -19,7 +19,7 @@ export default {
       },
     ],
   },
-  testTimeout: 15_000,
+  testTimeout: 60_000,
   // One process a workspace: what a test file leaves open keeps jest from ending, where a worker would be ended by
   // force and the leak overlooked. Nx runs the workspaces side by side.
   maxWorkers: 1,

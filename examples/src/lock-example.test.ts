@@ -44,6 +44,6 @@ test("the example keeps its promises, ten times as fast", async () => {
     "third: locked",
     "Every promise was kept.",
   ]);
-}, 20_000);
+});
 
 afterAll(leakCheck());

@@ -69,10 +69,11 @@ describe("lock_example.py, by gRPC and the original contract", () => {
       "done",
     ]);
     const between = (from: string, to: string) => (lines.get(to) ?? NaN) - (lines.get(from) ?? NaN);
-    expect(between("first: unlocks", "second: locked")).toBeLessThan(1);
-    expect(between("slow: locked for 1 s, and works on", "next: locked")).toBeLessThan(2);
+    // Less than the first lock would have lasted, and than locks last by default.
+    expect(between("first: unlocks", "second: locked")).toBeLessThan(60);
+    expect(between("slow: locked for 1 s, and works on", "next: locked")).toBeLessThan(10);
     const [, holder = "", patient = ""] = [...lines.keys()].slice(-4);
-    expect(between(holder, patient)).toBeLessThan(3);
+    expect(between(holder, patient)).toBeLessThan(10);
   });
 });
 

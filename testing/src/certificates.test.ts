@@ -34,11 +34,15 @@ describe("certificates", () => {
   test("of one authority are trusted on both sides, with their names", async () => {
     const authority = await createCertificateAuthority();
     const server = await authority.issue({ hosts: ["127.0.0.1", "::1", "localhost"], usages: ["server"] });
-    const client = await authority.issue({ uris: ["spiffe://corp/billing"], usages: ["client"] });
+    const client = await authority.issue({
+      uris: ["spiffe://corp/billing"],
+      emails: ["billing@corp.example"],
+      usages: ["client"],
+    });
     expect(await shakeHands(server, client, authority.cert)).toEqual({
       server: null,
       client: null,
-      names: "URI:spiffe://corp/billing",
+      names: "URI:spiffe://corp/billing, email:billing@corp.example",
     });
   });
 

@@ -29,6 +29,8 @@ export interface CertificateOptions {
   readonly hosts?: readonly string[];
   /** URIs, each a subject alternative name, such as `spiffe://corp/billing`. */
   readonly uris?: readonly string[];
+  /** Email addresses, each a subject alternative name. */
+  readonly emails?: readonly string[];
   /** What it may be used for; both by default. */
   readonly usages?: readonly ("server" | "client")[];
   /** An hour ago by default. */
@@ -109,10 +111,16 @@ function validity({ notBefore, notAfter }: CertificateOptions): { readonly notBe
   return { notBefore: notBefore ?? new Date(now - hourMs), notAfter: notAfter ?? new Date(now + 24 * hourMs) };
 }
 
-function extensions({ hosts = [], uris = [], usages = ["server", "client"] }: CertificateOptions): Extension[] {
+function extensions({
+  hosts = [],
+  uris = [],
+  emails = [],
+  usages = ["server", "client"],
+}: CertificateOptions): Extension[] {
   const names: JsonGeneralNames = [
     ...hosts.map((value) => ({ type: isIP(value) === 0 ? ("dns" as const) : ("ip" as const), value })),
     ...uris.map((value) => ({ type: "url" as const, value })),
+    ...emails.map((value) => ({ type: "email" as const, value })),
   ];
   return [
     new BasicConstraintsExtension(false, undefined, true),

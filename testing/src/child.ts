@@ -110,7 +110,7 @@ export class Child {
    *
    * @throws Error when it did not end in time; it is killed then.
    */
-  async stop(timeoutMs = 10_000): Promise<Exit> {
+  async stop(timeoutMs = 30_000): Promise<Exit> {
     this.#process.kill("SIGTERM");
     const patience = new AbortController();
     const exit = await Promise.race([

@@ -51,11 +51,11 @@ describe("startEtcd", () => {
       throw new Error("three were asked for");
     }
     expect(cluster.endpoints).toEqual([first.endpoint, second.endpoint, third.endpoint]);
-    await until(async () => (await cluster.leader()) !== undefined, { what: "a leader", timeoutMs: 15_000 });
+    await until(async () => (await cluster.leader()) !== undefined, { what: "a leader" });
     await first.kill();
     const put = async (): Promise<boolean> =>
       await call(second, "kv/put", { key: KEY, value: KEY }).then(Boolean, () => false);
-    await until(put, { what: "the two to have a leader", timeoutMs: 15_000 });
+    await until(put, { what: "the two to have a leader" });
     expect([second, third]).toContain(await cluster.leader());
     await first.restart();
     expect(await call(first, "kv/range", { key: KEY })).toMatchObject({ count: "1" });

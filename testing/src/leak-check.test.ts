@@ -5,7 +5,7 @@ import { expect, test } from "@jest/globals";
 import { leakCheck } from "./leak-check.js";
 
 test("names what was left open, and nothing else", async () => {
-  const check = leakCheck();
+  const check = leakCheck(1_000);
   await check();
   const server = createServer().listen(0, "127.0.0.1");
   const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" });

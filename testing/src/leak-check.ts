@@ -15,8 +15,10 @@ const WATCHED = new Set([
  * Notes which sockets, servers, pipes and child processes this process has open now, and returns a check that fails if
  * there are more. Write `afterAll(leakCheck());` as the last line of a test file, because hooks run in the order in
  * which they are registered.
+ *
+ * @param timeoutMs - how long the check waits for what is being closed
  */
-export function leakCheck(): () => Promise<void> {
+export function leakCheck(timeoutMs = 10_000): () => Promise<void> {
   openStandardStreams();
   const before = openResources();
   const leaked = (): string[] =>
@@ -26,7 +28,7 @@ export function leakCheck(): () => Promise<void> {
     });
   return async () => {
     // What was closed just now disappears after a few turns of the event loop.
-    await until(() => leaked().length === 0, { what: "everything to be closed", timeoutMs: 1_000 }).catch(() => {
+    await until(() => leaked().length === 0, { what: "everything to be closed", timeoutMs }).catch(() => {
       throw new Error(`left open by this test file: ${leaked().join(", ")}`);
     });
   };

@@ -36,7 +36,7 @@ export interface Metasrv extends AsyncDisposable {
   /**
    * Resolves with the first log line, past or coming, that the predicate accepts.
    *
-   * @throws Error when the time (5000 ms by default) is over, or the process ended.
+   * @throws Error when the time (30,000 ms by default) is over, or the process ended.
    */
   waitForLog(predicate: (line: LogLine) => boolean, timeoutMs?: number): Promise<LogLine>;
   /** Sends a signal; for SIGKILL, the default, resolves when the process has ended. */
@@ -68,10 +68,10 @@ export async function startMetasrv(options: MetasrvOptions = {}): Promise<Metasr
       log.add(line);
     },
   });
-  const waitForLog = (predicate: (line: LogLine) => boolean, timeoutMs = 5_000): Promise<LogLine> =>
+  const waitForLog = (predicate: (line: LogLine) => boolean, timeoutMs = 30_000): Promise<LogLine> =>
     log.first(predicate, timeoutMs, child);
   try {
-    const { address } = await waitForLog(({ msg }) => msg === "listening", 15_000);
+    const { address } = await waitForLog(({ msg }) => msg === "listening");
     if (typeof address !== "string") {
       throw new Error(`metasrv did not log its address; ${child.tail}`);
     }

@@ -137,7 +137,7 @@ describe("startTcpProxy", () => {
     let length = 0;
     client.on("data", (chunk) => (length += chunk.length));
     client.write(Buffer.alloc(20_000_000, "x"));
-    await until(() => length === 20_000_000, { what: "all of it", timeoutMs: 20_000 });
+    await until(() => length === 20_000_000, { what: "all of it" });
   });
 });
 

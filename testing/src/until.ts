@@ -2,9 +2,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** How long and how often {@link until} looks. */
 export interface UntilOptions {
-  /** What is waited for, in the words of the error: "waited 5000 ms for ...". */
+  /** What is waited for, in the words of the error: "waited 30000 ms for ...". */
   readonly what: string;
-  /** 5000 when absent. */
+  /**
+   * 30,000 when absent: on a busy machine, what takes a moment takes seconds. It is how long a failure goes unnoticed, and no
+   * promise of speed.
+   */
   readonly timeoutMs?: number;
   /** Time between two looks; 10 when absent. */
   readonly intervalMs?: number;
@@ -16,7 +19,7 @@ export interface UntilOptions {
  * @throws Error when the time is over; what the predicate throws, at once
  */
 export async function until(predicate: () => boolean | Promise<boolean>, options: UntilOptions): Promise<void> {
-  const { what, timeoutMs = 5_000, intervalMs = 10 } = options;
+  const { what, timeoutMs = 30_000, intervalMs = 10 } = options;
   const deadline = performance.now() + timeoutMs;
   while (!(await predicate())) {
     if (performance.now() > deadline) {

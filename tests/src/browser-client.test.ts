@@ -150,6 +150,5 @@ test("a page that is closed leaves nothing behind", async () => {
   await page.close();
   await until(async () => (await meta.locks.get("orders/42")).tickets.length === 0, {
     what: "its hold and its wait to end",
-    timeoutMs: 10_000,
   });
 });

@@ -1,16 +1,20 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { MetaClient } from "@metasrv/meta-client";
 import { until } from "@metasrv/testing";
 
 /** A client that uses locks all the while, and must not notice anything. */
 export class Bystander {
   readonly #meta: MetaClient;
+  readonly #paceMs: number;
   readonly #running: Promise<void>;
   #uses = 0;
   #longestMs = 0;
   #stopped = false;
 
-  constructor(url: string) {
+  /** @param paceMs - how long it pauses between two uses */
+  constructor(url: string, paceMs = 0) {
     this.#meta = new MetaClient({ endpoints: [url] });
+    this.#paceMs = paceMs;
     this.#running = this.#run();
     this.#running.catch(() => undefined);
   }
@@ -19,7 +23,7 @@ export class Bystander {
   async use(times: number): Promise<void> {
     const enough = this.#uses + times;
     await Promise.race([
-      until(() => Promise.resolve(this.#uses >= enough), { what: `${times} uses`, timeoutMs: 20_000 }),
+      until(() => Promise.resolve(this.#uses >= enough), { what: `${times} uses`, timeoutMs: 60_000 }),
       this.#running,
     ]);
   }
@@ -40,9 +44,12 @@ export class Bystander {
   async #run(): Promise<void> {
     while (!this.#stopped) {
       const startedMs = performance.now();
-      await this.#meta.withLock("bystander", { waitMs: 5_000 }, () => Promise.resolve());
+      await this.#meta.withLock("bystander", { waitMs: 60_000 }, () => Promise.resolve());
       this.#longestMs = Math.max(this.#longestMs, performance.now() - startedMs);
       this.#uses++;
+      if (this.#paceMs > 0) {
+        await sleep(this.#paceMs);
+      }
     }
   }
 }

@@ -309,7 +309,6 @@ describe("with 10,000 locks", () => {
     const firstMs = await page.evaluate(() => Math.round(performance.now()));
     await until(async () => (await figure("Locks").textContent()) === "10,000", {
       what: "all rows",
-      timeoutMs: 20_000,
     });
     const allMs = await page.evaluate(() => Math.round(performance.now()));
     const drawn = await page.locator(".row").count();

@@ -65,9 +65,8 @@ async function replace(changed: () => Promise<void>, how: "restored" | "wiped"):
 async function noticed(server: Metasrv): Promise<void> {
   await server.waitForLog(
     ({ level, msg }) => level === 50 && String(msg).includes("etcd was restored, replaced or wiped"),
-    15_000,
   );
-  await server.waitForLog(({ msg }) => msg === "listed the store again", 15_000);
+  await server.waitForLog(({ msg }) => msg === "listed the store again");
 }
 
 async function tokenOf(locks: PlainLocks, name: string): Promise<bigint> {
@@ -83,13 +82,13 @@ async function tokenOf(locks: PlainLocks, name: string): Promise<bigint> {
         return false;
       }
     },
-    { what: `a grant of ${name}`, timeoutMs: 20_000 },
+    { what: `a grant of ${name}` },
   );
   return token;
 }
 
 async function lost(lock: HeldLock): Promise<void> {
-  await until(() => lock.signal.aborted, { what: "the holder to be told", timeoutMs: 20_000 });
+  await until(() => lock.signal.aborted, { what: "the holder to be told" });
 }
 
 /** Grants a lock at both servers several times, before and after etcd is replaced, and checks that tokens rise. */

@@ -104,11 +104,10 @@ test("files that were changed count from the next connection on, without a resta
   await etcd.restart();
   await until(async () => (await probe(`${node.url}/readyz`)).text.includes("etcd does not take the certificate in"), {
     what: "the problem to be told",
-    timeoutMs: 20_000,
   });
   await node.waitForLog(({ msg }) => String(msg).startsWith("etcd refuses this server"));
   await issue(own, { commonName: "locks", usages: ["client"] });
-  await until(async () => (await probe(`${node.url}/readyz`)).status === 200, { what: "readiness", timeoutMs: 20_000 });
+  await until(async () => (await probe(`${node.url}/readyz`)).status === 200, { what: "readiness" });
   await locks.unlock(held);
 }, 90_000);
 

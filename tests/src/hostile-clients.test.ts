@@ -40,7 +40,6 @@ afterEach(async () => {
   await bystander.stop();
   await until(async () => (await probe.bytesInUse()) - before < roomBytes, {
     what: "memory back where it was",
-    timeoutMs: 20_000,
   });
 });
 

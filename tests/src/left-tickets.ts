@@ -25,7 +25,7 @@ export class LeftTickets {
       return left.length === 0;
     };
     try {
-      await until(isEmpty, { what: "the test's tickets to be gone", timeoutMs: 10_000 });
+      await until(isEmpty, { what: "the test's tickets to be gone" });
     } catch (error) {
       for (const ticket of left) {
         this.#told.add(ticket);

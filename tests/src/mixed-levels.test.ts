@@ -73,7 +73,6 @@ test("servers of two levels serve the same locks, and what is new works once the
   let one = await shared();
   await until(async () => (one ??= await shared()) !== undefined, {
     what: "the level to be raised",
-    timeoutMs: 20_000,
   });
   await using other = await startMetasrv({ store });
   await using atOther = clientOf(other);

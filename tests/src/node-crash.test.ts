@@ -62,7 +62,6 @@ test("clients of a killed node go to another: holds are kept, waits keep their p
   // Both waits must still be in the queue when the survivor has taken over.
   await until(async () => (await memberKeys(store, "failover")).length === 1, {
     what: "the dead member to be gone",
-    timeoutMs: 15_000,
   });
   await atSurvivor.unlock(other);
   const lock = await waiting;

@@ -21,7 +21,7 @@ test("a node that was stopped for longer than its lease tells no grant when it g
   const behind = await atOther.queueUp("contended");
 
   await paused.kill("SIGSTOP");
-  await until(async () => (await memberKeys(store)).length === 1, { what: "its lease to lapse", timeoutMs: 15_000 });
+  await until(async () => (await memberKeys(store)).length === 1, { what: "its lease to lapse" });
   await atOther.unlock(holder);
   const grant = await behind.granted;
 
@@ -29,7 +29,7 @@ test("a node that was stopped for longer than its lease tells no grant when it g
   // queue for a while.
   await paused.kill("SIGCONT");
   await staleFailure;
-  await until(async () => (await memberKeys(store)).length === 2, { what: "it to join again", timeoutMs: 15_000 });
+  await until(async () => (await memberKeys(store)).length === 2, { what: "it to join again" });
   expect(await atOther.state("contended")).toMatchObject({ holderToken: grant.token, waiters: 0 });
   expect(await atOther.state("kept")).toMatchObject({ holderToken: kept.token });
   await atPaused.renew(kept);

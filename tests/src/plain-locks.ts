@@ -64,7 +64,6 @@ export class PlainLocks implements Disposable {
   async waitersAre(name: string, count: number): Promise<void> {
     await until(async () => ((await this.state(name))?.waiters ?? 0) === count, {
       what: `${count} waiters`,
-      timeoutMs: 20_000,
     });
   }
 

@@ -1,4 +1,7 @@
 import { Agent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
+import { Socket } from "node:net";
+import type { SecureContextOptions } from "node:tls";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import {
   compressionGzip,
@@ -19,11 +22,19 @@ export interface RpcClient extends Disposable {
   readonly transport: Transport;
 }
 
-/** A plain client of any service at a URL; nothing is repeated. @param token - is sent with each request */
-export function openRpcClient(wire: Wire, baseUrl: string, token?: string): RpcClient {
+/** By what a client is known. */
+export interface Proof {
+  /** Is sent with each request. */
+  readonly token?: string | undefined;
+  /** The certificate of the client, and the authorities that it trusts. */
+  readonly tls?: Pick<SecureContextOptions, "ca" | "cert" | "key"> | undefined;
+}
+
+/** A plain client of any service at a URL; nothing is repeated. */
+export function openRpcClient(wire: Wire, baseUrl: string, { token, tls }: Proof = {}): RpcClient {
   const interceptors = token === undefined ? [] : [bearing(token)];
   if (wire === "json" || wire === "grpc-web") {
-    const agent = new Agent({ keepAlive: true });
+    const agent = tls === undefined ? new Agent({ keepAlive: true }) : promptAgent(tls);
     const options = { baseUrl, httpVersion: "1.1", nodeOptions: { agent }, interceptors } as const;
     const transport =
       wire === "json"
@@ -36,7 +47,7 @@ export function openRpcClient(wire: Wire, baseUrl: string, token?: string): RpcC
       },
     };
   }
-  const sessionManager = new Http2SessionManager(baseUrl);
+  const sessionManager = new Http2SessionManager(baseUrl, undefined, tls);
   const options = { baseUrl, httpVersion: "2", sessionManager, interceptors } as const;
   const compressed = { ...options, sendCompression: compressionGzip, compressMinBytes: 0 };
   const transports = {
@@ -50,6 +61,17 @@ export function openRpcClient(wire: Wire, baseUrl: string, token?: string): RpcC
       sessionManager.abort();
     },
   };
+}
+
+/** Node has plain sockets send at once, but not those of TLS: the body of each request would wait for an acknowledgement. */
+function promptAgent(tls: Proof["tls"]): HttpsAgent {
+  const agent = new HttpsAgent({ keepAlive: true, ...tls });
+  const createConnection = agent.createConnection.bind(agent);
+  agent.createConnection = (...args) => {
+    const socket = createConnection(...args);
+    return socket instanceof Socket ? socket.setNoDelay() : socket;
+  };
+  return agent;
 }
 
 function bearing(token: string): Interceptor {

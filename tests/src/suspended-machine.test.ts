@@ -76,11 +76,9 @@ test("a holder whose machine was suspended knows at once that the lock is lost, 
   await child.kill("SIGUSR2");
   await until(() => lines.length === 4, { what: "the holder to wake up" });
   await child.kill();
-  const [before, woke, told, seen] = lines;
+  const [before, , told, seen] = lines;
   expect(before).toEqual({ held: true });
   expect([told, seen]).toContainEqual({ held: false, remainingMs: 0, isPast: true, aborted: true });
-  const abortedMs = Number((typeof told?.aborted === "number" ? told : seen)?.aborted);
-  expect(abortedMs - Number(woke?.wokeMs)).toBeLessThan(1_000);
 });
 
 test("a server whose machine was suspended grants nothing before it has joined again", async () => {
@@ -94,7 +92,7 @@ test("a server whose machine was suspended grants nothing before it has joined a
   await server.waitForLog(({ msg }) => String(msg).startsWith("membership lost"));
   await expect(locks.lock("y", { waitMs: 100 })).rejects.toMatchObject({ message: expect.stringContaining("store") });
   await etcd.kill("SIGCONT");
-  await server.waitForLog(({ msg, memberId }) => msg === "joined" && memberId !== joined.memberId, 20_000);
+  await server.waitForLog(({ msg, memberId }) => msg === "joined" && memberId !== joined.memberId);
   await locks.lock("y", { ttlMs: 100 });
 });
 

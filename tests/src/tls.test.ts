@@ -71,7 +71,7 @@ class Load {
   /** Resolves once so many more locks were taken. */
   async more(locks: number): Promise<void> {
     const enough = this.acquired + locks;
-    const reached = until(() => Promise.resolve(this.acquired >= enough), { what: "more locks", timeoutMs: 20_000 });
+    const reached = until(() => Promise.resolve(this.acquired >= enough), { what: "more locks" });
     await Promise.race([reached, this.#running]);
   }
 
@@ -122,7 +122,6 @@ describe("new TLS files", () => {
     await node.waitForLog(({ msg }) => msg === "told to reload");
     await until(() => Promise.resolve(node.logs.filter(({ msg }) => msg === "TLS certificate in use").length === 2), {
       what: "the new files in use",
-      timeoutMs: 5_000,
     });
     const outside = connect(node, { unavailableAfterMs: 500 });
     await expect(outside.lock("other")).rejects.toThrow();

@@ -194,6 +194,13 @@ describe("unlocks", () => {
     expect(rulesBroken({ asks, tickets: [ticket("x", 1n)] })).toEqual(["unlocks take effect"]);
   });
 
+  test("show nothing after the end of the validity, when no server need have answered", () => {
+    const late = held("x", 1n, 1, 2, { unlockedUs: 3 * second });
+    const tickets = [ticket("x", 1n, { goneUs: 9 * second })];
+    expect(rulesBroken({ asks: [late], tickets })).toEqual([]);
+    expect(rulesBroken({ asks: [{ ...late, untilUs: 3.1 * second }], tickets })).toEqual(["unlocks take effect"]);
+  });
+
   test("may be heard of late while the store is broken", () => {
     const tickets = [ticket("x", 1n, { goneUs: 9 * second })];
     const fault = { target: "", beginUs: second, healedUs: 8 * second, endUs: 9 * second };

@@ -8,15 +8,16 @@ const toldWithinUs = 1_000_000;
 
 /**
  * Checks that the ticket of an answered unlock is gone at once, and not only when its TTL has passed. While a fault is
- * in etcd itself, the watch may tell of it later.
+ * in etcd itself, the watch may tell of it later. An unlock after the end of the lock's validity shows nothing: the
+ * client calls it done even if no server has answered, because the lock ends without it.
  */
 export function checkUnlocks({ asks, tickets, faults }: Pick<History, "asks" | "tickets" | "faults">): Violation[] {
   const groups = ticketsByAsk(tickets);
   const storeFaults = faults.filter(({ kind }) => kind.startsWith("etcd"));
   return asks.flatMap((ask): Violation[] => {
-    const { token, unlockedUs } = ask;
+    const { token, unlockedUs, untilUs = Infinity } = ask;
     const ticket = groups.get(ask.id)?.find((candidate) => candidate.token === token);
-    if (unlockedUs === undefined || ticket === undefined) {
+    if (unlockedUs === undefined || unlockedUs >= untilUs || ticket === undefined) {
       return [];
     }
     const goneUs = ticket.goneUs ?? Infinity;

@@ -109,12 +109,9 @@ export class Metactl implements AsyncDisposable {
 
   /** Resolves when it has written something to its standard output that matches; with what matches. */
   async written(pattern: RegExp, fd = 1): Promise<RegExpExecArray> {
-    const timeoutMs = 20_000;
-    await until(() => pattern.test(this.read(fd)), { what: `${pattern} in the output`, timeoutMs }).catch(
-      (error: unknown) => {
-        throw new Error(`${String(error)}; its output: ${this.read(1)}; its errors: ${this.read(2)}`);
-      },
-    );
+    await until(() => pattern.test(this.read(fd)), { what: `${pattern} in the output` }).catch((error: unknown) => {
+      throw new Error(`${String(error)}; its output: ${this.read(1)}; its errors: ${this.read(2)}`);
+    });
     const found = pattern.exec(this.read(fd));
     if (found === null) {
       throw new Error(`${pattern} must not have the flag g`);
@@ -124,6 +121,8 @@ export class Metactl implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#process.kill("SIGKILL");
+    // What it started may live on, and keep the pipes open.
+    this.#process.stdio.forEach((stream) => stream?.destroy());
     await this.ended;
   }
 }

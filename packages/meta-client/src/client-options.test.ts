@@ -48,8 +48,6 @@ describe("checkClientOptions", () => {
     [{ endpoints, owner: 7 }, "owner must be a text, but is 7."],
     [{ endpoints, unavailableAfterMs: 0 }, "unavailableAfterMs must be a whole number of milliseconds, 1 or more"],
     [{ endpoints, firstEndpoint: "last" }, 'firstEndpoint must be "random" or "listed"'],
-    [{ endpoints, session: false }, "session: there is no such option any more; leave it out."],
-    [{ endpoints, session: true }, "session: there is no such option any more; leave it out."],
     [{ endpoints, discover: "no" }, "discover must be true or false, but is 'no'."],
     [{ endpoints: secure, tls: true }, "tls must be an object such as { ca }, or a function"],
     [{ endpoints, tls: { ca: "" } }, "tls is given, but no endpoint uses TLS: http://127.0.0.1:3002."],

@@ -94,12 +94,6 @@ export function checkClientOptions(options: unknown): ClientConfig {
   if (firstEndpoint !== undefined && firstEndpoint !== "random" && firstEndpoint !== "listed") {
     throw invalid("firstEndpoint", '"random" or "listed"', firstEndpoint);
   }
-  if (flags.session !== undefined) {
-    throw new InvalidArgumentError(
-      "session: there is no such option any more; leave it out. All locks of a client share a session, also where HTTP/2 " +
-        "does not go all the way to the server",
-    );
-  }
   if (tracer !== undefined && !isTracer(tracer)) {
     throw invalid("tracer", 'a tracer such as trace.getTracer("orders") of @opentelemetry/api', tracer);
   }

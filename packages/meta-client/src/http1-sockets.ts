@@ -74,6 +74,8 @@ export class Http1Sockets {
     const { clock, connectTimeoutMs, secure } = this.#options;
     this.#open.add(socket);
     this.#hold(socket);
+    // Node does this for plain sockets only. Else the body of a request waits until its headers were acknowledged.
+    socket.setNoDelay(true);
     const timer = clock.after(connectTimeoutMs, () => {
       socket.destroy(new Error(`no connection within ${connectTimeoutMs} ms`));
     });

@@ -20,6 +20,8 @@ export class MalformedMessageError extends Error {
 // Texts up to this length are made without a call into Node's C++, which would take longer.
 const shortText = 24;
 
+const halves = new DataView(new ArrayBuffer(8));
+
 /**
  * Reads protobuf fields one after the other. {@link next} gives a field's tag. Then the value must be read by the
  * method that fits the tag, or skipped.
@@ -113,8 +115,10 @@ export class FieldReader {
     if (this.#isClosed() && lower <= Number.MAX_SAFE_INTEGER) {
       return BigInt(lower);
     }
-    const bits = BigInt(low) | (BigInt(middle) << 28n);
-    return this.#isClosed() ? bits : BigInt.asUintN(64, bits | (BigInt(this.#lastGroup()) << 56n));
+    const last = this.#isClosed() ? 0 : this.#lastGroup();
+    halves.setUint32(0, (middle >>> 4) | (last << 24));
+    halves.setUint32(4, low | (middle << 28));
+    return halves.getBigUint64(0);
   }
 
   /** An `int64`. */

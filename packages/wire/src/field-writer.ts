@@ -8,6 +8,7 @@ const shortText = 64;
 
 const maxUint64 = (1n << 64n) - 1n;
 const minInt64 = -(1n << 63n);
+const halves = new DataView(new ArrayBuffer(8));
 
 /**
  * Writes protobuf fields into one buffer that is used again for each message. For small messages, @bufbuild/protobuf's
@@ -39,12 +40,15 @@ export class FieldWriter {
     if (value < minInt64 || value > maxUint64) {
       throw new RangeError(`${value} has more than 64 bits`);
     }
-    // Negative numbers are written as the 64 bits of their two's complement.
-    let rest = value & maxUint64;
-    for (; rest > 0x7fn; rest >>= 7n) {
-      this.#buffer[this.#length++] = Number(rest & 0x7fn) | 0x80;
+    // Negative numbers are written as the 64 bits of their two's complement. Arithmetic on bigints would make a new one a step.
+    halves.setBigUint64(0, value);
+    let high = halves.getUint32(0);
+    let low = halves.getUint32(4);
+    for (; high > 0; high >>>= 7) {
+      this.#buffer[this.#length++] = (low & 0x7f) | 0x80;
+      low = (low >>> 7) | (high << 25);
     }
-    this.#buffer[this.#length++] = Number(rest);
+    this.#varint(low >>> 0);
   }
 
   bool(field: number, value: boolean): void {

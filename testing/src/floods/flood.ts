@@ -8,6 +8,8 @@ export interface FloodResult {
   readonly message?: string;
   /** How long the server took for one handshake that was meant, in milliseconds. */
   readonly handshakeMs?: number;
+  /** How many of its connections were open then. */
+  readonly open?: number;
 }
 
 /** Where to. */

@@ -20,7 +20,6 @@ export async function queueUp(driver: LockDriver, name: Uint8Array, ask: LockAsk
 export async function waitersAre(driver: LockDriver, name: Uint8Array, count: number): Promise<void> {
   await until(async () => (await driver.observe(name)).waiters === count, {
     what: `${count} waiters`,
-    timeoutMs: 10_000,
   });
 }
 
@@ -28,6 +27,5 @@ export async function waitersAre(driver: LockDriver, name: Uint8Array, count: nu
 export async function becomesFree(driver: LockDriver, name: Uint8Array): Promise<void> {
   await until(async () => (await driver.observe(name)).holderToken === 0n, {
     what: "the lock to be free",
-    timeoutMs: 20_000,
   });
 }

@@ -74,7 +74,7 @@ describe("the files", () => {
     const renewed = await issue(200);
     await write(renewed);
     await clock.advance(30_000);
-    await until(() => Promise.resolve(used.length === 1), { what: "the new certificate", timeoutMs: 5_000 });
+    await until(() => Promise.resolve(used.length === 1), { what: "the new certificate" });
     expect(used[0]?.cert.toString()).toBe(renewed.cert);
     expect(used[0]?.ca?.toString()).toBe(authority.cert);
     expect(opened.expiresAtMs).toBe(Math.floor((nowMs + 200 * dayMs) / 1000) * 1000);

@@ -14,6 +14,9 @@ async function takes(driver: LockDriver, lock: Uint8Array, ask: LockAsk = {}): P
   return "granted" in answer ? answer.granted : undefined;
 }
 
+/** A client knows that a lock was renewed only if the answer comes before the new TTL is over, on any machine. */
+const answeredWithinMs = 2_000;
+
 /** Several locks that are asked for at once. */
 export const severalScenarios: readonly Scenario[] = [
   {
@@ -133,7 +136,7 @@ export const severalScenarios: readonly Scenario[] = [
       const [a, b] = [name(), name()];
       const { key } = await driver.lock(a, { ...and(b), ttlMs: ttlMs(60_000) });
       expect(await driver.renew(key)).toBe("renewed");
-      expect(await driver.renew(key, ttlMs(50))).toBe("renewed");
+      expect(await driver.renew(key, ttlMs(answeredWithinMs))).toBe("renewed");
       await Promise.all([a, b].map((lock) => becomesFree(driver, lock)));
       expect(await driver.renew(key)).toBe("not-held");
     },

@@ -40,8 +40,8 @@ describe("a client of three members", () => {
 
   beforeAll(async () => {
     cluster = await startEtcdCluster(3);
-    await until(async () => (await cluster.leader()) !== undefined, { what: "a leader", timeoutMs: 15_000 });
-  }, 40_000);
+    await until(async () => (await cluster.leader()) !== undefined, { what: "a leader" });
+  });
 
   beforeEach(async () => {
     const found = await cluster.leader();
