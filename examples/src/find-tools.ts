@@ -1,9 +1,8 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
-import { unpackedDebianPackage } from "./debian-package.js";
+import { librariesIn, unpackedDebianPackage } from "@metasrv/testing";
 
 /** A Python that can `import grpc`. */
 export interface Python {
@@ -29,15 +28,11 @@ export async function findPython(): Promise<Python> {
     }
   }
   const root = await unpackedDebianPackage("python3-grpcio");
-  const libraries = await readdir(join(root, "usr/lib"));
   const python = {
     command: named ?? systemPython,
     env: {
       PYTHONPATH: join(root, "usr/lib/python3/dist-packages"),
-      LD_LIBRARY_PATH: libraries
-        .filter((folder) => folder.includes("-linux-"))
-        .map((folder) => join(root, "usr/lib", folder))
-        .join(delimiter),
+      LD_LIBRARY_PATH: (await librariesIn(root)).join(delimiter),
     },
   };
   if (await hasGrpc(python)) {

@@ -86,33 +86,29 @@ export class ExpiryEndsAnyHold extends WrappedLog {
   }
 }
 
-/** An unlock removes the ticket of that id, whatever its token is. */
-export class UnlockWithoutToken extends WrappedLog {
-  #fold: LogFold | undefined;
+/** Knows the fold that it fills. */
+class SeeingLog extends WrappedLog {
+  protected fold: Fold | undefined;
 
   override open(fold: LogFold, listener: LogListener): Promise<void> {
-    this.#fold = fold;
+    this.fold = fold instanceof Fold ? fold : undefined;
     return super.open(fold, listener);
   }
+}
 
+/** An unlock removes the ticket of that id, whatever its token is. */
+export class UnlockWithoutToken extends SeeingLog {
   override append(command: Command, waiter: CommandWaiter, urgency: Urgency): void {
-    const ticket = command.kind === "remove" && this.#fold instanceof Fold ? this.#fold.get(command) : undefined;
+    const ticket = command.kind === "remove" ? this.fold?.get(command) : undefined;
     const isRelease = command.kind === "remove" && command.cause === "released";
     super.append(isRelease && ticket !== undefined ? { ...command, token: ticket.token } : command, waiter, urgency);
   }
 }
 
 /** A release by force is of the ticket that is the first to have the lock, whichever was named. */
-export class ForcesTheFirst extends WrappedLog {
-  #fold: LogFold | undefined;
-
-  override open(fold: LogFold, listener: LogListener): Promise<void> {
-    this.#fold = fold;
-    return super.open(fold, listener);
-  }
-
+export class ForcesTheFirst extends SeeingLog {
   override append(command: Command, waiter: CommandWaiter, urgency: Urgency): void {
-    const first = command.kind === "force" && this.#fold instanceof Fold ? this.#fold.sharing(command.name) : undefined;
+    const first = command.kind === "force" ? this.fold?.sharing(command.name) : undefined;
     super.append(
       command.kind === "force" && first !== undefined ? { ...command, token: first.floor } : command,
       waiter,

@@ -2,6 +2,7 @@ export type { Certificate, CertificateAuthority, CertificateOptions } from "./ce
 export { createCertificateAuthority, createSelfSignedCertificate } from "./certificates.js";
 export type { ChildOptions, Exit } from "./child.js";
 export { Child } from "./child.js";
+export { librariesIn, unpackedDebianPackage } from "./debian-package.js";
 export type { Etcd, EtcdCluster, EtcdOptions, EtcdTlsFiles } from "./etcd.js";
 export { startEtcd, startEtcdCluster } from "./etcd.js";
 export type { FloodResult } from "./floods/flood.js";

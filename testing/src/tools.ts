@@ -1,14 +1,8 @@
-import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { accessSync, constants } from "node:fs";
-import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
-import { homedir, tmpdir } from "node:os";
+import { rename, writeFile } from "node:fs/promises";
 import { delimiter, join, relative } from "node:path";
-import { promisify } from "node:util";
-
-/** Runs a command that is found in the same PATH as the tools: jest gives tests a `process.env` of their own. */
-async function run(command: string, args: readonly string[]): Promise<void> {
-  await promisify(execFile)(command, args, { env: process.env });
-}
+import { librariesIn, unpackedDebianPackage } from "./debian-package.js";
 
 interface Tool {
   /** The environment variable that names the program if the user has one. */
@@ -35,8 +29,7 @@ export type ToolName = keyof typeof TOOLS;
 
 /**
  * Finds a program: the one that its environment variable names (`ETCD_BIN`, `NGINX_BIN` and so on), else the one in
- * the PATH, else the one of its Debian package, which is downloaded and unpacked into a cache folder of this user. That
- * needs no rights, changes nothing in the system and starts no service.
+ * the PATH, else the one of its Debian package, see {@link unpackedDebianPackage}.
  *
  * @throws Error that says what to install when there is neither such a program nor apt-get
  */
@@ -63,90 +56,38 @@ function isExecutable(path: string): boolean {
   }
 }
 
-async function installed(name: ToolName, tool: Tool): Promise<string> {
-  const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "metasrv-testing");
-  const folder = join(cache, name);
-  const program = join(folder, "run");
-  if (isExecutable(program)) {
-    return program;
-  }
-  // Everything happens in a folder of its own, which gets its final name when it is complete. So it does no harm if
-  // another process does the same at the same time.
-  const work = await mkdtemp(join(tmpdir(), `metasrv-install-${name}-`));
+async function installed(name: ToolName, { debianPackage, path, variable }: Tool): Promise<string> {
   try {
-    const root = join(work, "root");
-    await download(tool.debianPackage, work);
-    await unpack(join(work, "archives"), root);
-    await writeFile(join(root, "run"), await wrapper(name, tool, root));
-    await chmod(join(root, "run"), 0o755);
-    await mkdir(cache, { recursive: true });
-    const complete = await mkdtemp(join(cache, `.${name}-`));
-    await run("cp", ["-a", `${root}/.`, complete]);
-    await rename(complete, folder).catch(async (error: unknown) => {
-      await rm(complete, { recursive: true, force: true });
-      if (!isExecutable(program)) {
-        throw error;
-      }
-    });
-    return program;
+    const root = await unpackedDebianPackage(debianPackage);
+    const script = join(root, `run-${name}`);
+    if (!isExecutable(script)) {
+      const own = join(root, `.${randomUUID()}`);
+      await writeFile(own, await wrapper(name, root, path), { mode: 0o755 });
+      await rename(own, script);
+    }
+    return script;
   } catch (error) {
     throw new Error(
-      `${name} is needed: install it (Debian: apt-get install ${tool.debianPackage}) or set ${tool.variable} to its path`,
+      `${name} is needed: install it (Debian: apt-get install ${debianPackage}) or set ${variable} to its path`,
       { cause: error },
     );
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
-}
-
-/** Downloads the package, and those packages that it needs and that the system lacks. */
-async function download(debianPackage: string, work: string): Promise<void> {
-  const archives = join(work, "archives");
-  const lists = join(work, "lists");
-  await mkdir(join(archives, "partial"), { recursive: true });
-  await mkdir(join(lists, "partial"), { recursive: true });
-  const options = ["-q", "-o", "Debug::NoLocking=1", "-o", `Dir::Cache::archives=${archives}`];
-  options.push("-o", `Dir::Cache::pkgcache=`, "-o", `Dir::Cache::srcpkgcache=`);
-  // As root, apt would download as another user, who may not enter our folder.
-  options.push("-o", "APT::Sandbox::User=");
-  const install = ["install", "--download-only", "--yes", "--reinstall", "--no-install-recommends", debianPackage];
-  try {
-    await run("apt-get", [...options, ...install]);
-  } catch {
-    // The system has no package lists, or old ones, so lists of our own are used.
-    options.push("-o", `Dir::State::lists=${lists}`);
-    await run("apt-get", [...options, "update"]);
-    await run("apt-get", [...options, ...install]);
-  }
-}
-
-async function unpack(archives: string, root: string): Promise<void> {
-  const packages = (await readdir(archives)).filter((file) => file.endsWith(".deb"));
-  for (const file of packages) {
-    await run("dpkg", ["-x", join(archives, file), root]);
   }
 }
 
 /**
- * Writes a script that runs the program with the libraries that came with it. It replaces itself by the program, so its
- * pid is the program's.
+ * A script that runs the program with the libraries that came with it. It replaces itself by the program, so its pid is the
+ * program's.
  */
-async function wrapper(name: ToolName, { path: own }: Tool, root: string): Promise<string> {
-  const program = [own ?? join("usr/bin", name), join("usr/sbin", name)].find((path) => isExecutable(join(root, path)));
+async function wrapper(name: ToolName, root: string, own = join("usr/bin", name)): Promise<string> {
+  const program = [own, join("usr/sbin", name)].find((path) => isExecutable(join(root, path)));
   if (program === undefined) {
     throw new Error(`no program ${name} in the package`);
   }
-  // Some libraries are in a folder below, which those that need them name by its path in the system.
-  const folders = await readdir(join(root, "usr/lib"), { withFileTypes: true, recursive: true }).catch(() => []);
-  const path = folders
-    .filter((entry) => entry.isDirectory())
-    .map(({ parentPath, name: folder }) => relative(root, join(parentPath, folder)))
-    .filter((folder) => /^usr\/lib\/[^/]+-linux-[^/]+(\/[^/]+)?$/u.test(folder))
-    .map((folder) => `$here/${folder}`);
+  const libraries = (await librariesIn(root)).map((path) => `$here/${relative(root, path)}`);
   return [
     "#!/bin/sh",
     'here=$(cd "$(dirname "$0")" && pwd)',
-    ...(path.length > 0 ? [`export LD_LIBRARY_PATH="${path.join(":")}"`] : []),
+    ...(libraries.length > 0 ? [`export LD_LIBRARY_PATH="${libraries.join(":")}"`] : []),
     `exec "$here/${program}" "$@"`,
     "",
   ].join("\n");

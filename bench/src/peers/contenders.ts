@@ -64,8 +64,9 @@ export const contenders = {
   "metasrv-grpc": {
     label: "metasrv, unary gRPC",
     seat: async (arena) => {
-      const [server, etcd] = [(await arena.metasrv(1))[0], await arena.etcd()];
-      return { load: raw(server), pids: { server: pidsOf(server), store: [etcd.pid] } };
+      const [server] = await arena.metasrv(1);
+      const etcd = await arena.etcd();
+      return { load: raw(server), pids: { server: [server.pid], store: [etcd.pid] } };
     },
   },
   "metasrv-memory-grpc": {
@@ -177,8 +178,8 @@ async function oneOf(arena: Arena, count: number): Promise<Seat> {
   const [asked, ...followers] = await arena.metasrv(count);
   const etcd = await arena.etcd();
   return {
-    load: { kind: "metasrv", urls: asked === undefined ? [] : [asked.url] },
-    pids: { server: pidsOf(asked), follower: followers.map(({ pid }) => pid), store: [etcd.pid] },
+    load: { kind: "metasrv", urls: [asked.url] },
+    pids: { server: [asked.pid], follower: followers.map(({ pid }) => pid), store: [etcd.pid] },
   };
 }
 
@@ -187,10 +188,6 @@ async function onEtcd(arena: Arena, spec: (address: string) => ClientSpec): Prom
   return { load: spec(endpoint), pids: { store: [pid] } };
 }
 
-function raw(server: Metasrv | undefined): ClientSpec {
-  return { kind: "raw-grpc", address: server?.address ?? "" };
-}
-
-function pidsOf(server: Metasrv | undefined): readonly number[] {
-  return server === undefined ? [] : [server.pid];
+function raw({ address }: Metasrv): ClientSpec {
+  return { kind: "raw-grpc", address };
 }

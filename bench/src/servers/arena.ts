@@ -19,12 +19,14 @@ export class Arena implements AsyncDisposable {
   }
 
   /** The nodes of a metasrv cluster of its own over the shared etcd. */
-  async metasrv(nodes: number): Promise<readonly Metasrv[]> {
+  async metasrv(nodes: number): Promise<readonly [Metasrv, ...Metasrv[]]> {
     const { endpoint } = await this.etcd();
-    const cluster: Metasrv[] = [];
-    for (let node = 0; node < nodes; node++) {
-      const prefix = `cluster-of-${nodes}`;
-      cluster.push(await this.#once(`${prefix} ${node}`, () => startBenchMetasrv({ store: endpoint, prefix })));
+    const prefix = `cluster-of-${nodes}`;
+    const start = (node: number) =>
+      this.#once(`${prefix} ${node}`, () => startBenchMetasrv({ store: endpoint, prefix }));
+    const cluster: [Metasrv, ...Metasrv[]] = [await start(0)];
+    for (let node = 1; node < nodes; node++) {
+      cluster.push(await start(node));
     }
     return cluster;
   }

@@ -21,9 +21,6 @@ export const oneLock: Workload = {
 async function run({ plan, log }: Context): Promise<Outcome> {
   await using arena = new Arena();
   const [server] = await arena.metasrv(1);
-  if (server === undefined) {
-    throw new Error("there is no node");
-  }
   const { url } = server;
   await using driver = await DriverProcess.start();
   await driver.do("short-clients", { url, count: warmUp });

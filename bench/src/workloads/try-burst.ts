@@ -27,9 +27,6 @@ export const tryBurst: Workload = {
 async function run({ plan, signal, log }: Context): Promise<Outcome> {
   await using arena = new Arena();
   const [server] = await arena.metasrv(1);
-  if (server === undefined) {
-    throw new Error("there is no node");
-  }
   const { url } = server;
   await using crowd = await DriverProcess.start();
   await using single = await DriverProcess.start();

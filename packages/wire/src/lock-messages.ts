@@ -46,8 +46,8 @@ export function createTicketIds(fill: (bytes: Uint8Array) => void = fillRandomly
 /** 128 random bits that were never given out before. */
 export const newTicketId: () => Uint8Array = createTicketIds();
 
-// The messages of the unary calls, field by field as in lock.proto. Fields that are 0 or empty are not written, as in
-// proto3.
+// The messages of the unary calls, field by field as in lock.proto, as far as somebody writes or reads them by hand. Fields that
+// are 0 or empty are not written, as in proto3.
 
 const { varint, fixed64, bytes } = wireType;
 
@@ -286,24 +286,6 @@ export function writeLockResponse(writer: FieldWriter, { outcome }: LockResponse
   } else if (outcome.case === "refused") {
     writer.nested(2, outcome.value, writeRefusal);
   }
-}
-
-/** Reads a `LockResponse`. */
-export function readLockResponse(reader: FieldReader): LockResponse {
-  let outcome: LockResponse["outcome"] = { case: undefined };
-  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
-    switch (tag) {
-      case tagOf(1, bytes):
-        outcome = { case: "granted", value: reader.nested(readGrant, outcome.case) };
-        break;
-      case tagOf(2, bytes):
-        outcome = { case: "refused", value: reader.nested(readRefusal, outcome.case) };
-        break;
-      default:
-        reader.skip(tag, 2);
-    }
-  }
-  return { $typeName: "metasrv.v1.LockResponse", outcome };
 }
 
 /** Writes a `Grant`. */
@@ -560,13 +542,6 @@ function readHolder(reader: FieldReader): Holder {
   return holder;
 }
 
-/** Writes an `UnlockRequest`. */
-export function writeUnlockRequest(writer: FieldWriter, { key }: UnlockRequest): void {
-  if (key.length > 0) {
-    writer.bytes(1, key);
-  }
-}
-
 /** Reads an `UnlockRequest`. Its key is a view of the bytes that are read. */
 export function readUnlockRequest(reader: FieldReader): UnlockRequest {
   const request: UnlockRequest = { $typeName: "metasrv.v1.UnlockRequest", key: noBytes };
@@ -591,22 +566,6 @@ export function readUnlockResponse(reader: FieldReader): UnlockResponse {
     reader.skip(tag);
   }
   return { $typeName: "metasrv.v1.UnlockResponse" };
-}
-
-/** Writes a `RenewRequest`. */
-export function writeRenewRequest(writer: FieldWriter, { key, ttlMs, mode, value }: RenewRequest): void {
-  if (key.length > 0) {
-    writer.bytes(1, key);
-  }
-  if (ttlMs !== 0n) {
-    writer.bigint(2, ttlMs);
-  }
-  if (mode !== LockMode.UNSPECIFIED) {
-    writer.bigint(3, BigInt(mode));
-  }
-  if (value !== undefined) {
-    writer.bytes(4, value);
-  }
 }
 
 /** Reads a `RenewRequest`. Its key is a view of the bytes that are read. */

@@ -36,13 +36,6 @@ import {
 
 const { varint, bytes } = wireType;
 
-/** Writes a `SessionRequest`. */
-export function writeSessionRequest(writer: FieldWriter, { commands }: SessionRequest): void {
-  for (const command of commands) {
-    writeSessionCommand(writer, command);
-  }
-}
-
 /** Reads a `SessionRequest`. */
 export function readSessionRequest(reader: FieldReader): SessionRequest {
   const commands: SessionCommand[] = [];
@@ -414,7 +407,7 @@ function readErrorDetail(reader: FieldReader): ErrorDetail {
         detail.retryAfterMs = reader.int64();
         break;
       default:
-        reader.skip(tag, 3);
+        reader.skip(tag, 4);
     }
   }
   return detail;

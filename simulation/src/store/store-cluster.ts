@@ -39,10 +39,6 @@ export class StoreCluster {
     this.#lookForLapsed();
   }
 
-  get hasLeader(): boolean {
-    return this.#leads;
-  }
-
   /** Runs something that needs a leader: now, or when there is a leader again, unless it is lost before. */
   whenLed(run: () => void): void {
     if (this.#leads) {
