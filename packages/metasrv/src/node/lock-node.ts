@@ -512,11 +512,11 @@ export class LockNode {
   }
 
   /** Removes a ticket that holds. */
-  async #release(key: LockKey, local: LocalTicket | undefined): Promise<void> {
+  #release(key: LockKey, local: LocalTicket | undefined): Promise<void> {
     const { name, id, token } = key;
     const urgency = this.#fold.waiters(name) > 0 ? "now" : "soon";
     local?.dispatch("release");
-    await new Promise<void>((resolve, reject) => {
+    return new Promise<void>((resolve, reject) => {
       this.#log.append(
         { kind: "remove", name, id, token, cause: "released", memberId: "" },
         {
