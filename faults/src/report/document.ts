@@ -24,8 +24,9 @@ What happens to locks when processes are killed, machines pause and networks bre
 
 ## What is promised
 
-- At no time do two clients believe that they hold one lock. A client counts on its own monotonic clock, from before it
-  asked, and no server grants a lock to the next before the holder's time has passed on its own.
+- At no time do more clients believe that they hold a lock than it has room for: one, or as many as share it, or as its
+  permits allow. A client counts on its own monotonic clock, from before it asked, and no server grants a lock to the next
+  before the holder's time has passed on its own.
 - Fencing tokens of a lock rise with every grant, over restarts and failovers of servers and of etcd.
 - Who waits is served in the order of asking. A wait keeps its place when its server is killed, paused or cut off, if the
   client reaches another server within \`--waiter-grace-ms\`.
@@ -95,9 +96,9 @@ checks tokens.
 
 All write down what they do, by the machine's one monotonic clock; a watch on etcd tells of every ticket. At the end a checker
 holds all of it against the promises: beliefs must not overlap, tokens must rise in the order of grants, a grant must belong to a
-committed ticket which stays as long as its holder believes, unlocks must take effect, nothing must be left, no stale write be
-taken and no holder's write be refused. Several locks count as one hold of each. What was released by force is lost, and its
-client must be told within a second where nothing is broken; nothing else may go that way.
+committed ticket which stays as long as its holder believes, what is unlocked within its time must be free at once, nothing
+must be left, no stale write be taken and no holder's write be refused. Several locks count as one hold of each. What was
+released by force is lost, and its client must be told within a second where nothing is broken; nothing else may go that way.
 
 ${circumstances.map((line) => `- ${line}`).join("\n")}
 - Again: \`${command}\`
