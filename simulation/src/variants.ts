@@ -1,5 +1,7 @@
 import type { Locks } from "../../packages/metasrv/src/api/locks.js";
 import { Fold } from "../../packages/metasrv/src/fold/fold.js";
+import type { CreateQueue } from "../../packages/metasrv/src/fold/lock-table.js";
+import { knownLevel } from "../../packages/metasrv/src/model/command.js";
 import { losesChunks, trimsTooMuch, writesForGoneMembers } from "./broken-clients.js";
 import {
   BlurredFold,
@@ -23,6 +25,7 @@ import {
   TtlWhileWaiting,
   UnlockWithoutToken,
 } from "./broken-logs.js";
+import { FirstLimitQueue, NewestLimitQueue, ReadersFirstQueue } from "./broken-queues.js";
 import type { BrokenVariant } from "./broken-variant.js";
 import { clientVariants } from "./client-variants.js";
 import { groupVariants } from "./group-variants.js";
@@ -146,6 +149,36 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
     },
   ],
   [
+    "a reader overtakes a waiting writer",
+    {
+      create: () => ({
+        node: { createFold: () => foldOf((name) => new ReadersFirstQueue(name)) },
+        profile: sharedLocks,
+      }),
+      breaks: ["I2", "I5"],
+      withinSteps: 50_000,
+    },
+  ],
+  [
+    "the limit of the first ticket counts, not the smallest",
+    {
+      create: () => ({ node: { createFold: () => foldOf((name) => new FirstLimitQueue(name)) }, profile: sharedLocks }),
+      breaks: ["I2", "I4", "I5", "I9"],
+      withinSteps: 50_000,
+    },
+  ],
+  [
+    "the limit of the newest ticket counts, not the smallest",
+    {
+      create: () => ({
+        node: { createFold: () => foldOf((name) => new NewestLimitQueue(name)) },
+        profile: sharedLocks,
+      }),
+      breaks: ["I2", "I4", "I5", "I9"],
+      withinSteps: 50_000,
+    },
+  ],
+  [
     "the floor is a ticket's own token",
     {
       create: () => ({ node: { wrapLocks: (locks) => new OwnFloors(locks) }, profile: sharedLocks }),
@@ -243,6 +276,11 @@ export const variants: ReadonlyMap<string, BrokenVariant> = new Map<string, Brok
   ...clientVariants,
   ...groupVariants,
 ]);
+
+/** A fold that is right but for the queues of its locks. */
+function foldOf(createQueue: CreateQueue): Fold {
+  return new Fold(undefined, knownLevel, undefined, createQueue);
+}
 
 /** Tokens that one node counts alone. They rise at that node, and mean nothing at others. */
 function ownCount() {

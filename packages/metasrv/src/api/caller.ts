@@ -28,6 +28,8 @@ export interface Origin {
 
 /** Who waits for the answer to a call. */
 export interface Caller extends Pick<FarEnd, "disconnected">, Origin {
+  /** The header of that name: the span of the caller, as libraries of gRPC and HTTP send it. */
+  readonly traceparent: string | undefined;
   /** Why the caller does not wait any more; undefined while it waits. */
   gone(): LockError | undefined;
   /** Called once the caller is gone, unless it was gone before. There is one listener at a time. */
@@ -62,6 +64,7 @@ export function callerOf(context: HandlerContext): Caller {
   };
   return {
     ...originOf(context),
+    traceparent: context.requestHeader.get("traceparent") ?? undefined,
     disconnected: () => farEnd.disconnected(),
     gone: () => (signal.aborted ? reasonOf(signal) : undefined),
     get onGone() {

@@ -18,9 +18,10 @@ import type { ClaimRequest, Grant as NodeGrant, Renewal } from "../node/claim.js
 /**
  * Reads what a caller asks for. Numbers above 2^53 become inexact here; the node checks their range.
  *
+ * @param header - the traceparent that came beside the request; counts if the request has none and it is sampled
  * @throws LockError `invalid-mode`, `invalid-permits`, `invalid-parts`
  */
-export function claimRequest(request: LockRequest): ClaimRequest {
+export function claimRequest(request: LockRequest, header?: string): ClaimRequest {
   const { ticketId, attempt, ttlMs, waitMs, owner, parts, labels, within, value, traceparent } = request;
   const hasTicketId = ticketId.byteLength > 0;
   const [first, ...others] = parts.length === 0 ? [request] : severalOf(request);
@@ -38,12 +39,19 @@ export function claimRequest(request: LockRequest): ClaimRequest {
     labels: Object.keys(labels).length === 0 ? undefined : labels,
     within: within.length === 0 ? undefined : within.map(({ lock, token }) => ({ name: nameBytes(lock), token })),
     value: value.length === 0 ? undefined : value,
-    traceparent: traceparent !== undefined && traceparentForm.test(traceparent) ? traceparent : undefined,
+    traceparent: matching(traceparentForm, traceparent) ?? matching(sampledForm, header),
   };
 }
 
 /** Version 00 of W3C Trace Context. Who knows a later one must write that, too. */
 const traceparentForm = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** The same with the flag "sampled". As a header it is sent without it, too. */
+const sampledForm = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f][13579bdf]$/;
+
+function matching(form: RegExp, text: string | undefined): string | undefined {
+  return text !== undefined && form.test(text) ? text : undefined;
+}
 
 type Part = Pick<LockPart, "lock" | "mode" | "permits" | "limit">;
 

@@ -25,7 +25,7 @@ export interface LockCalls {
 export function createLockCalls(access: Access): LockCalls {
   return {
     async lock(request, caller) {
-      const outcome = await awaitClaim(access.of(caller).locks, claimRequest(request), caller);
+      const outcome = await awaitClaim(access.of(caller).locks, claimRequest(request, caller.traceparent), caller);
       return {
         $typeName: "metasrv.v1.LockResponse",
         outcome:

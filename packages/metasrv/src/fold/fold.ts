@@ -20,7 +20,7 @@ import { type Holder, holdersShown, type LockState, placesCounted } from "../mod
 import type { SnapshotPart } from "../model/snapshot.js";
 import { extrasOf, isExclusive, isShared, type Share, shared, type TicketContent } from "../model/ticket-content.js";
 import type { LockName, TicketRef } from "../model/ticket-ref.js";
-import { type GroupOf, LockTable } from "./lock-table.js";
+import { type CreateQueue, type GroupOf, LockTable } from "./lock-table.js";
 import type { NameOrder } from "./name-order.js";
 import { Ticket, type TicketFollower } from "./queue.js";
 import { SnapshotWalk } from "./snapshot-walk.js";
@@ -80,6 +80,7 @@ export class Fold implements LogFold {
   #walks = 0;
   readonly #knownLevel: number;
   readonly #groupOf: GroupOf | undefined;
+  readonly #createQueue: CreateQueue | undefined;
   /** See {@link isOutdated}. */
   #outdatedBefore = 0n;
   /** When the entry that is being folded was seen, by {@link nowMs}. */
@@ -95,11 +96,13 @@ export class Fold implements LogFold {
    * @param base - where the log begins; absent: an empty log
    * @param known - the highest level that this node reads; another one than its version's in tests only
    * @param groupOf - by what the locks are counted, see {@link tally}; absent: they are not
+   * @param createQueue - makes the queue of a lock; one with another rule in tests only
    */
-  constructor(base?: LogBase, known = knownLevel, groupOf?: GroupOf) {
+  constructor(base?: LogBase, known = knownLevel, groupOf?: GroupOf, createQueue?: CreateQueue) {
     this.#knownLevel = known;
     this.#groupOf = groupOf;
-    this.#table = new LockTable(groupOf);
+    this.#createQueue = createQueue;
+    this.#table = new LockTable(groupOf, createQueue);
     this.#base = base ?? { level: known, revision: 0n, revisionOffset: 0n };
     this.#checkLevel(this.#base.level);
     this.#revision = this.#base.revision;
@@ -274,7 +277,7 @@ export class Fold implements LogFold {
   }
 
   fresh(base: LogBase): Fold {
-    const fold = new Fold(base, this.#knownLevel, this.#groupOf);
+    const fold = new Fold(base, this.#knownLevel, this.#groupOf, this.#createQueue);
     fold.nowMs = this.nowMs;
     return fold;
   }

@@ -10,6 +10,9 @@ const { imul } = Math;
 /** Which group a lock is counted in; any object. */
 export type GroupOf = (name: LockName) => object;
 
+/** Makes the queue of a lock that has none. */
+export type CreateQueue = (name: LockName) => Queue;
+
 /** Who holds which lock, and who waits. No I/O, no clock, no randomness. */
 export class LockTable {
   readonly #tickets = new TicketMap<Ticket>();
@@ -22,9 +25,15 @@ export class LockTable {
   /** By their groups. */
   readonly #tallies = new Map<object, Tally>();
 
-  /** @param groupOf - absent: nothing is counted by groups */
-  constructor(groupOf?: GroupOf) {
+  readonly #createQueue: CreateQueue;
+
+  /**
+   * @param groupOf - absent: nothing is counted by groups
+   * @param createQueue - makes the queue of a lock; one with another rule in tests only
+   */
+  constructor(groupOf?: GroupOf, createQueue: CreateQueue = (name) => new Queue(name)) {
     this.#groupOf = groupOf;
+    this.#createQueue = createQueue;
   }
 
   /** Number of tickets. */
@@ -205,7 +214,7 @@ export class LockTable {
   #queueOf(name: LockName): Queue {
     let queue = this.#queues.get(name);
     if (queue === undefined) {
-      queue = new Queue(name);
+      queue = this.#createQueue(name);
       this.#queues.set(name, queue);
       this.#names?.add(name);
     }

@@ -128,8 +128,13 @@ export class Queue {
   }
 
   /** Whether a ticket that came now would be admitted at once. */
-  admits({ permits, limit }: Share): boolean {
-    return this.waiting === undefined && this.permits + permits <= Math.min(this.limit, limit);
+  admits(share: Share): boolean {
+    return this.waiting === undefined && this.hasRoom(share);
+  }
+
+  /** Whether there is room beside those that are admitted. */
+  protected hasRoom({ permits, limit }: Share): boolean {
+    return this.permits + permits <= Math.min(this.limit, limit);
   }
 
   /** Adds a ticket at the end. */
@@ -211,12 +216,12 @@ export class Queue {
   /** Admits those that there is room for now. */
   #settle(): readonly Ticket[] {
     const first = this.waiting;
-    if (first === undefined || !this.#hasRoom(first)) {
+    if (first === undefined || !this.hasRoom(first.content)) {
       return nobody;
     }
     const granted: Ticket[] = [];
     let ticket: Ticket | undefined = first;
-    while (ticket !== undefined && this.#hasRoom(ticket)) {
+    while (ticket !== undefined && this.hasRoom(ticket.content)) {
       this.#hold(ticket);
       this.tally?.waitsNoMore(ticket);
       granted.push(ticket);
@@ -224,10 +229,6 @@ export class Queue {
     }
     this.waiting = ticket;
     return granted;
-  }
-
-  #hasRoom({ content: { permits, limit } }: Ticket): boolean {
-    return this.permits + permits <= Math.min(this.limit, limit);
   }
 
   #hold(ticket: Ticket): void {

@@ -74,6 +74,7 @@ export class GrpcCall implements Caller {
   request: Message | undefined;
   onGone: Caller["onGone"];
   authorization: string | undefined;
+  traceparent: string | undefined;
   readonly #dependencies: ServiceDependencies;
   readonly #log: RequestLog;
   readonly #method: GrpcMethod;
@@ -106,6 +107,7 @@ export class GrpcCall implements Caller {
     stream.on("error", onError);
     stream.on("close", onClose);
     this.authorization = headers.authorization;
+    this.traceparent = headers.traceparent?.toString();
     try {
       // Before anything is kept of what a stranger sends.
       this.#dependencies.access.of(this);

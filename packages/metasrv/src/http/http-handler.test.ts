@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { type ClientHttp2Session, connect as connectHttp2, constants } from "node:http2";
 import { connect as connectTcp } from "node:net";
 import { text } from "node:stream/consumers";
@@ -211,6 +211,47 @@ test("a stream that is open is told when the server stops", async () => {
   session.close();
   await other.stop(1_000);
 });
+
+test.each(["application/connect+json", "application/connect+proto", "application/grpc", "application/grpc-web+proto"])(
+  "a caller that goes in the midst of its request is no fault of the server (%s)",
+  async (contentType) => {
+    const lines: { level: number; msg: string; code?: string }[] = [];
+    const ended = new EventEmitter();
+    const collecting = pino(
+      { level: "debug" },
+      {
+        write: (text: string) => {
+          const line = JSON.parse(text) as (typeof lines)[number];
+          lines.push(line);
+          ended.emit(line.msg, line.code);
+        },
+      },
+    );
+    const handler = createHttpHandler({
+      routes: createRoutes(dependenciesAround(locks, { clock, logger: collecting })),
+      probes: new Map(),
+      shutdownSignal: new AbortController().signal,
+      logger: collecting,
+    });
+    const other = await Listener.start({ bind: { host: "127.0.0.1", port: 0 }, handler, clock, logger: collecting });
+    try {
+      const session = connectHttp2(`http://${other.address}`);
+      session.on("error", () => undefined);
+      const watch = { ":method": "POST", ":path": "/metasrv.v1.ClusterService/WatchMembers" };
+      const stream = session.request({ ...watch, "content-type": contentType });
+      stream.on("error", () => undefined);
+      stream.write(Buffer.from([0]));
+      await once(session, "connect");
+      // The answer to a ping comes after what was sent before it has arrived.
+      await new Promise((resolve) => session.ping(resolve));
+      session.destroy();
+      expect(await once(ended, "request")).toEqual(["canceled"]);
+      expect(lines.filter(({ level }) => level > 20)).toEqual([]);
+    } finally {
+      await other.stop(0);
+    }
+  },
+);
 
 test.each([
   [path, "resource_exhausted"],

@@ -1,6 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { constants } from "node:http2";
-import { type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
+import { Code, ConnectError, type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
 import {
   createLinkedAbortController,
   type UniversalHandler,
@@ -118,7 +118,8 @@ async function serve(
   response: HttpResponse,
   { access, shutdownSignal, logger }: Pick<HttpHandlerOptions, "access" | "shutdownSignal" | "logger">,
 ): Promise<void> {
-  const body = request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Uint8Array>;
+  const received = request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Uint8Array>;
+  const body = untilGone(received);
   setPlainAuthority(request);
   const farEnd = farEndOf(request);
   const values = createContextValues().set(farEndKey, farEnd);
@@ -151,7 +152,7 @@ async function serve(
   if (unary && !request.readableEnded) {
     // The message may have been too large to be read. A request is over only when it was read to its end, so the rest
     // is dropped here.
-    await body.return?.();
+    await received.return?.();
     request.resume();
   }
   if (answer.status === 405 || answer.status === 415) {
@@ -166,6 +167,21 @@ async function serve(
     });
   }
   await universalResponseToNodeResponse(answer, response);
+}
+
+/** The body. That it breaks off is the caller's doing, and no fault of this server. */
+async function* untilGone(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* body;
+  } catch (error) {
+    throw new ConnectError(
+      "the client has gone before its request was complete",
+      Code.Canceled,
+      undefined,
+      undefined,
+      error,
+    );
+  }
 }
 
 /** The body, while its connection learns how much it brings. */

@@ -71,6 +71,26 @@ describe.each(ways)("%s", (_, open) => {
       expect(grant.waitedMs).toBeGreaterThanOrEqual(0);
     });
 
+    test("reads the header traceparent of a request that has none, if it is sampled", async () => {
+      const span = (digit: number, flags: string) => `00-${String(digit).repeat(32)}-${"a".repeat(16)}-${flags}`;
+      /** What the second of two requests is told of the first. */
+      const unblockedBy = async (header: string, request: MessageInitShape<typeof LockRequestSchema> = {}) => {
+        const first = granted(
+          await client.lock({ lock: named("a"), ...request }, { headers: { traceparent: header } }),
+        );
+        const next = client.lock({ lock: named("a") }, { headers: { traceparent: span(2, "01") } });
+        await waiters("a", 1);
+        await client.unlock({ key: first.key });
+        const second = granted(await next);
+        await client.unlock({ key: second.key });
+        return second.unblockedBy;
+      };
+      expect(await unblockedBy(span(1, "01"))).toBe(span(1, "01"));
+      expect(await unblockedBy(span(1, "01"), { traceparent: span(3, "01") })).toBe(span(3, "01"));
+      expect(await unblockedBy(span(1, "00"))).toBeUndefined();
+      expect(await unblockedBy("00-nothing")).toBeUndefined();
+    });
+
     test("uses the default TTL when none is asked for", async () => {
       expect(granted(await client.lock({ lock: named("a") })).ttlMs).toBe(10_000n);
     });

@@ -15,6 +15,18 @@ export interface GuardOptions {
   readonly onDenied?: ((reason: string) => void) | undefined;
 }
 
+/** What the audit says of a release by force, besides who was allowed to do it. */
+export interface ForcedNote {
+  readonly name: LockName;
+  readonly token: bigint;
+  /** What the request called its owner; undefined if there was no such request. */
+  readonly owner: string | undefined;
+  /** Who did it, as the caller says; may be empty. */
+  readonly actor: string;
+  readonly reason: string;
+  readonly outcome: string;
+}
+
 /** Decides what one caller may do. Each decision is by what is configured at that moment. */
 export class Guard {
   readonly #identity: ProvenIdentity;
@@ -71,10 +83,12 @@ export class Guard {
   }
 
   /** Writes down what came of taking a lock by force. */
-  forced(name: LockName, token: bigint, reason: string, outcome: string): void {
+  forced({ name, token, owner, actor, reason, outcome }: ForcedNote): void {
     this.#audit?.write("force", {
       ...this.#who("force", name),
       token: String(token),
+      owner,
+      actor: actor || undefined,
       reason,
       outcome,
     });

@@ -262,7 +262,7 @@ describe("what is shown", () => {
     guard(authOf({ ops: seesOrders, others: all }));
     await asked("others", "orders/1 secret/1");
     await asked("others", "secret/0");
-    await asked("others", "orders/1");
+    await asked("others", "orders/1", { owner: "nightly" });
     await asked("others", "zoo", { within: [{ name: Buffer.from("secret/0"), token: 1n }] });
     await asked("others", "orders/2", { within: [{ name: Buffer.from("secret/0"), token: 1n }] });
   });
@@ -303,8 +303,8 @@ describe("what is shown", () => {
     expect(lines).toMatchObject([
       { principal: "ops", right: "force", lock: "orders/1", outcome: expect.stringContaining("secret/1") },
       { outcome: expect.stringContaining("secret/1") },
-      { token: String(next?.token), reason: "stuck", outcome: "dry run" },
-      { token: String(next?.token), reason: "stuck", outcome: "done" },
+      { token: String(next?.token), owner: "nightly", actor: "night shift", reason: "stuck", outcome: "dry run" },
+      { token: String(next?.token), owner: "nightly", actor: "night shift", reason: "stuck", outcome: "done" },
     ]);
   });
 

@@ -40,12 +40,15 @@ export class GuardedOperated implements Operated {
     guard.require("inspect", name);
     usage.request();
     const named = { ...by, actor: by.actor === "" ? principal : `${principal}: ${by.actor}` };
+    let owner: string | undefined;
     const note = (outcome: string) => {
-      guard.forced(name, token, by.reason, outcome);
+      guard.forced({ name, token, owner, ...by, outcome });
     };
     let refusal: LockError | undefined;
     try {
-      const { parts } = await this.#operated.force(name, token, named, true);
+      const seen = await this.#operated.force(name, token, named, true);
+      const { parts } = seen;
+      owner = seen.owner;
       if (parts.some((part) => !guard.permits("force", part) && !this.#seen(part))) {
         refusal = deniedTogether(principal, "force", name);
       }
