@@ -103,11 +103,15 @@ describe("metactl run ends", () => {
     timeoutMs,
   );
 
-  test(
-    "with 69 when no server can be reached",
-    async () => {
-      const ended = await metactl({ args: ["run", "--name", "x", "--", "true"], url: "http://127.0.0.1:9" });
-      expect(ended.stderr).toContain("Check that metasrv runs");
+  test.each([
+    [[], "Check that metasrv runs"],
+    [["--try", "-E", "0"], "Check that metasrv runs"],
+    [["--wait", "100ms", "-E", "0"], "no server has answered by then"],
+  ])(
+    "with 69 when no server can be reached, %j",
+    async (args, message) => {
+      const ended = await metactl({ args: ["run", "--name", "x", ...args, "--", "true"], url: "http://127.0.0.1:9" });
+      expect(ended.stderr).toContain(message);
       expect(ended.code).toBe(69);
     },
     timeoutMs,

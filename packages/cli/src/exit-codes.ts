@@ -63,7 +63,7 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof InvalidArgumentError) {
     return exitCodes.usage;
   }
-  if (error instanceof UnavailableError || error instanceof ClosedError) {
+  if (error instanceof UnavailableError || error instanceof ClosedError || isUnanswered(error)) {
     return exitCodes.unavailable;
   }
   if (error instanceof UnauthenticatedError || error instanceof PermissionDeniedError) {
@@ -74,4 +74,9 @@ export function exitCodeOf(error: unknown): number {
     return exitCodes.notAcquired;
   }
   return exitCodes.fault;
+}
+
+/** A wait was over before any server had said so: whether the lock is taken is not known. */
+function isUnanswered(error: unknown): boolean {
+  return error instanceof WaitTimeoutError && error.unanswered !== undefined;
 }

@@ -2,7 +2,7 @@ import { Backoff, type BackoffOptions, type Clock } from "@metasrv/wire";
 import { CallScope, type Cancellation, sleep } from "./cancellation.js";
 import type { EndpointRing } from "./endpoint-ring.js";
 import { EndpointFailure, type LockChannel } from "./lock-channel.js";
-import { UnavailableError } from "./meta-errors.js";
+import { type EndpointTrouble, UnavailableError } from "./meta-errors.js";
 
 /** A call, and how persistent it is. */
 export interface Call<T> {
@@ -151,8 +151,13 @@ class Outage {
   sinceMs: number | undefined;
 }
 
+/** What errors say of endpoints that have failed. */
+export function troublesOf(failures: Iterable<EndpointFailure>): EndpointTrouble[] {
+  return [...failures].map(({ endpoint, message }) => ({ endpoint, reason: message }));
+}
+
 function unavailable(call: Call<unknown>, { failures }: Outage): UnavailableError {
-  const endpoints = [...failures].map(([endpoint, failure]) => ({ endpoint, reason: failure.message }));
+  const endpoints = troublesOf(failures.values());
   const persistence = "afterMs" in call.giveUp ? ` for ${call.giveUp.afterMs} ms` : "";
   const tried = endpoints.map(({ endpoint, reason }) => `${endpoint} (${reason})`).join(", ");
   return new UnavailableError(

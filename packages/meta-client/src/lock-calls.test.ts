@@ -109,6 +109,7 @@ describe("a wait that is bounded", () => {
       holderOwner: "bob",
       holderToken: 7n,
       waiters: 3,
+      unanswered: undefined,
     });
   });
 
@@ -143,6 +144,7 @@ describe("a wait that is bounded", () => {
     expect(call.signal.aborted).toBe(true);
     expect(await error).toBeInstanceOf(WaitTimeoutError);
     expect(await error).toMatchObject({ holderOwner: undefined, holderToken: undefined, waiters: undefined });
+    expect(await error).toMatchObject({ unanswered: [] });
     expect(clock.timers).toBe(0);
   });
 
@@ -160,6 +162,10 @@ describe("a wait that is bounded", () => {
       name: "WaitTimeoutError",
       message: expect.stringContaining("no server has answered by then; last, http://b:3002 failed: connect ETIMEDOUT"),
       cause: { name: "EndpointFailure" },
+      unanswered: [
+        { endpoint: "http://a:3002", reason: "connect ECONNREFUSED" },
+        { endpoint: "http://b:3002", reason: "connect ETIMEDOUT" },
+      ],
     });
   });
 

@@ -1,7 +1,7 @@
 import type { HeldLock as HeldLockMessage, LockPart, LockRequest, LockState } from "@metasrv/proto/metasrv/v1";
 import { type Clock, Roster } from "@metasrv/wire";
 import { CallScope, type Cancellation } from "./cancellation.js";
-import type { Call, Failover } from "./failover.js";
+import { type Call, type Failover, troublesOf } from "./failover.js";
 import { type Granted, type Holding, type LockOutcome, marginMs, type Renewed } from "./grant.js";
 import { type AskedLock, exclusive } from "./lock-arguments.js";
 import { EndpointFailure, type Inspecting, type LockChannel } from "./lock-channel.js";
@@ -299,10 +299,13 @@ export class LockCalls {
     // All attempts have the same id, so that a repeated request is the same ticket and never queues behind itself.
     const ticketId = this.#parts.newTicketId();
     let attempts = 0;
-    let trouble: EndpointFailure | undefined;
+    // By endpoint, the latest last.
+    let failures: Map<string, EndpointFailure> | undefined;
     const asked = askedOf(ask);
     if (ask.waitMs) {
-      scope.cancelAt(clock, startedAtMs + ask.waitMs + timing.waitSlackMs, () => noAnswerInTime(ask, trouble));
+      scope.cancelAt(clock, startedAtMs + ask.waitMs + timing.waitSlackMs, () =>
+        noAnswerInTime(ask, [...(failures?.values() ?? [])]),
+      );
     }
     const call: Call<LockOutcome> = {
       attempt: (channel, attemptScope) => {
@@ -328,7 +331,11 @@ export class LockCalls {
       },
       purpose: () => `acquire ${described(ask)}`,
       scope,
-      onFailure: (failure) => (trouble = failure),
+      onFailure: (failure) => {
+        failures ??= new Map();
+        failures.delete(failure.endpoint);
+        failures.set(failure.endpoint, failure);
+      },
       giveUp: ask.waitMs === 0 ? { rounds: tryLockRounds } : { afterMs: unavailableAfterMs },
     };
     return failover.call(ask.waitMs === 0 ? { ...call, attemptTimeoutMs: () => timing.attemptTimeoutMs } : call);
@@ -386,13 +393,13 @@ function describeState(state: LockState | undefined): string {
   return `${which} is held by ${holder} (token ${holderToken}${since})${others}, and ${waiters} wait for it`;
 }
 
-function noAnswerInTime(ask: LockAsk, trouble: EndpointFailure | undefined): WaitTimeoutError {
-  const last = trouble === undefined ? "" : `; last, ${trouble.endpoint} failed: ${trouble.message}`;
-  const options = trouble === undefined ? undefined : { cause: trouble };
+function noAnswerInTime(ask: LockAsk, failures: readonly EndpointFailure[]): WaitTimeoutError {
+  const last = failures.at(-1);
+  const trouble = last === undefined ? "" : `; last, ${last.endpoint} failed: ${last.message}`;
   return new WaitTimeoutError(
-    `${tooLong(ask)}, and no server has answered by then${last}. Check that metasrv can be reached.`,
+    `${tooLong(ask)}, and no server has answered by then${trouble}. Check that metasrv can be reached.`,
     {},
-    options,
+    { unanswered: troublesOf(failures), ...(last === undefined ? {} : { cause: last }) },
   );
 }
 

@@ -49,6 +49,12 @@ export interface HolderInfo {
   readonly reserves: boolean;
 }
 
+/** An endpoint that was tried, and why it could not serve. */
+export interface EndpointTrouble {
+  readonly endpoint: string;
+  readonly reason: string;
+}
+
 /** Who stood in the way of a lock, as far as a server could say. */
 export interface WaitTimeoutDetails {
   readonly holderOwner?: string | undefined;
@@ -81,8 +87,17 @@ export class WaitTimeoutError extends MetaError {
   readonly holderCount: number | undefined;
   /** At which place the request waited, 1 for the next to hold; undefined when that is not known. */
   readonly position: number | undefined;
+  /**
+   * Set when no server had answered by then: every endpoint that failed meanwhile, with its last trouble; empty when one
+   * was only silent. Undefined when a server said that the wait is over.
+   */
+  readonly unanswered: readonly EndpointTrouble[] | undefined;
 
-  constructor(message: string, details: WaitTimeoutDetails = {}, options?: ErrorOptions) {
+  constructor(
+    message: string,
+    details: WaitTimeoutDetails = {},
+    options?: ErrorOptions & { readonly unanswered?: readonly EndpointTrouble[] },
+  ) {
     super(message, options);
     this.holderOwner = details.holderOwner;
     this.holderToken = details.holderToken;
@@ -92,6 +107,7 @@ export class WaitTimeoutError extends MetaError {
     });
     this.holderCount = details.holderCount;
     this.position = details.position === 0 ? undefined : details.position;
+    this.unanswered = options?.unanswered;
   }
 }
 
@@ -131,12 +147,6 @@ export class LeaderStuckError extends MetaError {
   override readonly name = "LeaderStuckError";
   static readonly code = "LEADER_STUCK";
   readonly code = "LEADER_STUCK";
-}
-
-/** An endpoint that was tried, and why it could not serve. */
-export interface EndpointTrouble {
-  readonly endpoint: string;
-  readonly reason: string;
 }
 
 /** No endpoint could serve the call. Whether it took effect is not known. */
