@@ -160,9 +160,21 @@ test("connections that become old are left without a lock or a wait being lost",
 
 describe.each(["connect", "grpc"] as const)("a client by %s that is refused", (protocol) => {
   test.each([
-    ["without TLS", "http", undefined, "This port speaks TLS only: use https:// instead of http://."],
-    ["without a certificate", "https", {}, "This server serves only clients with a certificate that it trusts"],
-  ])("%s is told why by the server", async (_, scheme, tls, why) => {
+    [
+      "without TLS",
+      "http",
+      undefined,
+      'it refuses connections without TLS; begin the endpoint with "https://" (',
+      "This port speaks TLS only: use https:// instead of http://.",
+    ],
+    [
+      "without a certificate",
+      "https",
+      {},
+      "it refuses this client; give tls.cert and tls.key of a certificate that it trusts (",
+      "This server serves only clients with a certificate that it trusts",
+    ],
+  ])("%s is told why by the server", async (_, scheme, tls, advice, why) => {
     const node = await start();
     const meta = connect(node, {
       endpoints: [`${scheme}://${node.address}`],
@@ -173,9 +185,7 @@ describe.each(["connect", "grpc"] as const)("a client by %s that is refused", (p
     for (const call of [() => meta.lock("a"), () => meta.members()]) {
       const error = await call().catch((refused: unknown) => refused);
       expect(error).toBeInstanceOf(UnavailableError);
-      expect(String(error)).toContain(
-        'it refuses connections like this; begin the endpoint with "https://", and give tls.',
-      );
+      expect(String(error)).toContain(advice);
       expect(String(error)).toContain(why);
     }
   });

@@ -79,7 +79,12 @@ export interface Jobs {
   "count-renewals": (argument: { readonly durationMs: number }) => { readonly renewals: number; readonly lost: number };
 
   /** Takes locks that nobody renews or releases. */
-  hold: (argument: { readonly url: string; readonly count: number; readonly ttlSeconds: number }) => void;
+  hold: (argument: {
+    readonly url: string;
+    readonly count: number;
+    readonly ttlSeconds: number;
+    readonly families?: number;
+  }) => void;
 
   /** Takes a lock and lets others wait for it until the process ends. */
   queue: (argument: { readonly url: string; readonly lock: string; readonly waiters: number }) => void;

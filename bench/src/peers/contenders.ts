@@ -47,6 +47,13 @@ export const contenders = {
       return { load: { kind: "metasrv", urls: [server.url] }, pids: { server: [server.pid] } };
     },
   },
+  "metasrv-uncounted": {
+    label: "metasrv, `--metrics off`",
+    seat: async (arena) => {
+      const [{ url, pid }, etcd] = [await arena.uncountedMetasrv(), await arena.etcd()];
+      return { load: { kind: "metasrv", urls: [url] }, pids: { server: [pid], store: [etcd.pid] } };
+    },
+  },
   "metasrv-tls": {
     label: "metasrv by TLS",
     seat: async (arena) => {

@@ -136,6 +136,14 @@ const targets: readonly Target[] = [
     measured: (results) => results.speedRatio("tls-512", "metasrv-tls", "metasrv"),
   },
   {
+    text: "512 free locks in flight with metrics, against without",
+    unit: "×",
+    better: "more",
+    must: 0.98,
+    aim: 0.99,
+    measured: (results) => results.speedRatio("metrics-512", "metasrv", "metasrv-uncounted"),
+  },
+  {
     text: "CPU of the server a lock and unlock, 512 in flight",
     unit: "µs",
     better: "less",
@@ -270,6 +278,22 @@ const targets: readonly Target[] = [
     must: 60,
     aim: 20,
     measured: (results) => results.figure("watch/pause"),
+  },
+  {
+    text: "slowest of 50 scrapes with 1,000,000 held locks in 100 families",
+    unit: "ms",
+    better: "less",
+    must: 50,
+    aim: 25,
+    measured: (results) => results.figure("scrape/slowest-1000000"),
+  },
+  {
+    text: "longest pause of the event loop meanwhile",
+    unit: "ms",
+    better: "less",
+    must: 10,
+    aim: 5,
+    measured: (results) => results.figure("scrape/pause-1000000"),
   },
 ];
 

@@ -36,6 +36,14 @@ export class Arena implements AsyncDisposable {
     return this.#once("metasrv memory", () => startBenchMetasrv({}));
   }
 
+  /** A metasrv that counts nothing and has no page of metrics, over the shared etcd. */
+  async uncountedMetasrv(): Promise<Metasrv> {
+    const { endpoint } = await this.etcd();
+    return this.#once("metasrv without metrics", () =>
+      startBenchMetasrv({ store: endpoint, prefix: "uncounted", args: ["--metrics=off"] }),
+    );
+  }
+
   /** A metasrv that speaks TLS, over the shared etcd or in memory. */
   async tlsMetasrv(backend: "etcd" | "memory"): Promise<TlsMetasrv> {
     const store = backend === "etcd" ? { store: (await this.etcd()).endpoint, prefix: "tls" } : {};

@@ -27,8 +27,11 @@ export class FilledStore implements AsyncDisposable {
     this.server = server;
   }
 
-  /** @param env - variables of the server, besides its memory limit */
-  static async start(tickets: number, env: Readonly<Record<string, string>> = {}): Promise<FilledStore> {
+  /**
+   * @param env - variables of the server, besides its memory limit
+   * @param families - how many families of names the tickets are spread over
+   */
+  static async start(tickets: number, env: Readonly<Record<string, string>> = {}, families = 1): Promise<FilledStore> {
     const etcd = await startBenchEtcd();
     let store: FilledStore | undefined;
     try {
@@ -36,7 +39,7 @@ export class FilledStore implements AsyncDisposable {
       const server = await startBenchMetasrv({ store: etcd.endpoint, env: { ...env, NODE_OPTIONS: nodeOptions } });
       store = new FilledStore(etcd, server);
       await using filler = await DriverProcess.start();
-      await filler.do("hold", { url: server.url, count: tickets, ttlSeconds });
+      await filler.do("hold", { url: server.url, count: tickets, ttlSeconds, families });
       return store;
     } catch (error) {
       await (store ?? etcd)[Symbol.asyncDispose]();

@@ -7,6 +7,7 @@ import { lockCycles } from "./lock-cycles.js";
 import { lockKinds } from "./lock-kinds.js";
 import { oneLock } from "./one-lock.js";
 import { queue } from "./queue.js";
+import { scrape } from "./scrape.js";
 import { snapshot } from "./snapshot.js";
 import { start } from "./start.js";
 import { storeWrites } from "./store-writes.js";
@@ -30,4 +31,5 @@ export const allWorkloads: readonly Workload[] = [
   snapshot,
   list,
   watch,
+  scrape,
 ];

@@ -69,6 +69,15 @@ export const lockCycles: readonly Workload[] = [
     quick: false,
   } satisfies Cycles,
   {
+    ...free,
+    id: "metrics-512",
+    title: "Free locks with and without metrics, 512 in flight",
+    inFlight: 512,
+    main: ["metasrv", "metasrv-uncounted"],
+    others: [],
+    quick: false,
+  } satisfies Cycles,
+  {
     ...hot,
     id: "hot-2",
     title: "One hot lock, 2 clients",

@@ -2,9 +2,8 @@ const untrusted = "its certificate is of no authority that this client trusts; g
 const noTls = 'it does not speak TLS; begin the endpoint with "http://" if that is right';
 const unknownClient = "it asks for a certificate of this client; give tls.cert and tls.key";
 
-const refused =
-  'it refuses connections like this; begin the endpoint with "https://", and give tls.cert and tls.key if it asks for a ' +
-  "certificate";
+const refusedPlain = 'it refuses connections without TLS; begin the endpoint with "https://"';
+const refusedClient = "it refuses this client; give tls.cert and tls.key of a certificate that it trusts";
 
 /** Why a server does not serve a connection, in its own words: the text of its GOAWAY. */
 export class ConnectionRefusal extends Error {
@@ -34,9 +33,10 @@ const meaningsOfCodes: Readonly<Record<string, string>> = {
   ERR_SSL_PACKET_LENGTH_TOO_LONG: noTls,
 };
 
+/** What Node says of a GOAWAY with the code INADEQUATE_SECURITY if no stream was open. It does not tell the text. */
+const refusedWithoutWords = "Session closed with error code 12";
+
 const meaningsOfTexts: readonly (readonly [text: string, meaning: string])[] = [
-  // What Node says of a GOAWAY with the code INADEQUATE_SECURITY if no stream was open. It does not tell the text.
-  ["Session closed with error code 12", refused],
   ["PING timed out", "it does not answer on the connection"],
   ["http/2 stream closed with error code CANCEL", "it ended the call without an answer"],
   ["Parse Error: ", "it speaks neither HTTP/2 nor HTTP/1.1"],
@@ -50,18 +50,26 @@ interface Trouble extends NodeJS.ErrnoException {
   readonly rawMessage?: string;
 }
 
-/** What the failure of a connection means, in words for people; undefined when an error is none, or speaks for itself. */
-export function connectionTrouble(error: unknown): string | undefined {
+/**
+ * What the failure of a connection means, in words for people; undefined when an error is none, or speaks for itself.
+ *
+ * @param endpoint - the URL that was connected to
+ */
+export function connectionTrouble(error: unknown, endpoint: string): string | undefined {
   for (let cause: unknown = error; typeof cause === "object" && cause !== null; cause = (cause as Error).cause) {
     const trouble = cause as Trouble;
     const { reason, message, rawMessage = message } = trouble;
     // Connect's codes are numbers.
     const code = String(trouble.code);
     const known = Object.hasOwn(meaningsOfCodes, code) ? meaningsOfCodes[code] : undefined;
-    const meaning = known ?? meaningsOfTexts.find(([start]) => rawMessage.startsWith(start))?.[1];
-    if (cause instanceof ConnectionRefusal || meaning !== undefined) {
+    const isRefused = cause instanceof ConnectionRefusal || rawMessage.startsWith(refusedWithoutWords);
+    const refused = endpoint.startsWith("https:") ? refusedClient : refusedPlain;
+    const meaning = isRefused
+      ? refused
+      : (known ?? meaningsOfTexts.find(([start]) => rawMessage.startsWith(start))?.[1]);
+    if (meaning !== undefined) {
       const [line = ""] = rawMessage.split("\n");
-      return `${meaning ?? refused} (${code.startsWith("ERR_SSL_") ? (reason ?? line) : line})`;
+      return `${meaning} (${code.startsWith("ERR_SSL_") ? (reason ?? line) : line})`;
     }
   }
   return undefined;

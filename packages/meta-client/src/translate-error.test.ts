@@ -135,9 +135,21 @@ describe("translateError", () => {
       ),
       'it does not speak TLS; begin the endpoint with "http://" if that is right (wrong version number)',
     ],
+    [
+      "a refusal of a client that speaks no TLS",
+      new ConnectError("Session closed with error code 12", Code.Unavailable),
+      'it refuses connections without TLS; begin the endpoint with "https://" (Session closed with error code 12)',
+    ],
     ["a code of Object's own", ConnectError.from(Object.assign(new Error("odd"), { code: "toString" })), "odd"],
   ])("an endpoint's failure says what it means: %s", (_, error, says) => {
     expect(translateError(error, call)).toBeInstanceOf(EndpointFailure);
     expect(translateError(error, call).message).toContain(says);
+  });
+
+  test("a refusal of a client that speaks TLS is for its certificate", () => {
+    const error = new ConnectError("Session closed with error code 12", Code.Unavailable);
+    const { message } = translateError(error, { ...call, endpoint: "https://a:1" });
+    expect(message).toContain("it refuses this client; give tls.cert and tls.key of a certificate that it trusts (");
+    expect(message).not.toContain('https://"');
   });
 });

@@ -107,7 +107,7 @@ export function translateError(error: unknown, call: FailedCall): EndpointFailur
     case "denied":
       return new PermissionDeniedError(message, { cause: error });
     case "endpoint": {
-      const why = connectionTrouble(error) ?? (message || Code[rpcError.code]);
+      const why = connectionTrouble(error, call.endpoint) ?? (message || Code[rpcError.code]);
       return new EndpointFailure(call.endpoint, why, call.sent, { cause: error });
     }
     case "too-old":

@@ -29,6 +29,7 @@ test("the configuration is read every 30 s and when it is told to, one time afte
   reads[1]?.();
   await both[1];
   expect(logged).toEqual([]);
+  expect(reloading.warnings()).toEqual([]);
 
   fails = true;
   await clock.advance(30_000);
@@ -40,10 +41,20 @@ test("the configuration is read every 30 s and when it is told to, one time afte
       err: { message: "the file is wrong" },
     },
   ]);
-  await clock.advance(30_000);
-  expect(reads).toHaveLength(4);
-  reloading.stop();
+  const warning = "the configuration was not read again, the one before stays in force: the log says why";
+  expect(reloading.warnings()).toEqual([warning]);
+
+  fails = false;
+  const mended = reloading.now();
+  await settled();
   reads[3]?.();
+  await mended;
+  expect(reloading.warnings()).toEqual([]);
+
+  await clock.advance(30_000);
+  expect(reads).toHaveLength(5);
+  reloading.stop();
+  reads[4]?.();
   await settled();
   expect(clock.timers).toBe(0);
 });

@@ -17,6 +17,7 @@ export class Reloading {
   #last: Promise<void> = Promise.resolve();
   #timer: Timer | undefined;
   #stopped = false;
+  #refused = false;
 
   constructor(options: ReloadingOptions) {
     this.#options = options;
@@ -28,7 +29,9 @@ export class Reloading {
     this.#last = this.#last.then(async () => {
       try {
         await this.#options.reload();
+        this.#refused = false;
       } catch (error) {
+        this.#refused = true;
         this.#options.logger.warn(
           { err: error },
           "the configuration was not read again: the one before stays in force",
@@ -36,6 +39,13 @@ export class Reloading {
       }
     });
     return this.#last;
+  }
+
+  /** What somebody should see to, for people to read by whoever asks: nothing of what the configuration says. */
+  warnings(): readonly string[] {
+    return this.#refused
+      ? ["the configuration was not read again, the one before stays in force: the log says why"]
+      : [];
   }
 
   stop(): void {

@@ -174,3 +174,24 @@ test("stop can be repeated, and frees the port", async () => {
   server = await startServer({ bindAddr: address });
   expect(server.address).toBe(address);
 });
+
+test("a configuration that cannot be read again is a warning at /readyz, until it can be", async () => {
+  const input = { bindAddr: "127.0.0.1:0" };
+  let fault: Error | undefined = new Error("the file names the principal billing twice");
+  const reread = () => {
+    if (fault !== undefined) {
+      throw fault;
+    }
+    return input;
+  };
+  server = await startServer(input, { reread });
+  const ready = async () => (await fetch(`http://${server.address}/readyz`)).text();
+  expect(await ready()).toBe("ready\n");
+  await server.reload();
+  expect(await ready()).toBe(
+    "ready\nwarning: the configuration was not read again, the one before stays in force: the log says why\n",
+  );
+  fault = undefined;
+  await server.reload();
+  expect(await ready()).toBe("ready\n");
+});

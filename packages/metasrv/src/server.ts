@@ -116,7 +116,7 @@ export async function startServer(
   const readiness = new Readiness({
     clock,
     problems: () => [...locks.problems(), ...sessions.problems()],
-    warnings: () => credentials?.warnings() ?? [],
+    warnings: () => [...(credentials?.warnings() ?? []), ...reloading.warnings()],
   });
   const protection =
     config.security &&
@@ -133,6 +133,21 @@ export async function startServer(
           metrics.denied(reason);
         }),
     }));
+  const reloading = new Reloading({
+    clock,
+    logger,
+    reload: async () => {
+      protection?.reopen();
+      if (reread !== undefined) {
+        try {
+          changeRights(completeConfig(await reread()), { protection, sessions, logger });
+        } catch (error) {
+          protection?.notReplaced(error instanceof Error ? error.message : String(error));
+          throw error;
+        }
+      }
+    },
+  });
   const dependencies = {
     access: protection?.access ?? openAccess(locks, locks),
     cluster: locks.cluster,
@@ -174,6 +189,7 @@ export async function startServer(
       ],
     ),
     files: await createConsole(config),
+    folders: config.console ? [consoleRoot] : [],
     origins: new Origins({
       allowed: config.cors.origins,
       serverHost: config.serverAddr === undefined ? undefined : parseAddress(config.serverAddr)?.host,
@@ -198,6 +214,7 @@ export async function startServer(
     logger,
   }).catch(async (error: unknown) => {
     credentials?.stop();
+    reloading.stop();
     await protection?.close();
     throw error;
   });
@@ -209,21 +226,6 @@ export async function startServer(
       await drained;
     }
   };
-  const reloading = new Reloading({
-    clock,
-    logger,
-    reload: async () => {
-      protection?.reopen();
-      if (reread !== undefined) {
-        try {
-          changeRights(completeConfig(await reread()), { protection, sessions, logger });
-        } catch (error) {
-          protection?.notReplaced(error instanceof Error ? error.message : String(error));
-          throw error;
-        }
-      }
-    },
-  });
   let stopSendingAway: () => void = () => undefined;
   const stop = async () => {
     credentials?.stop();
@@ -281,12 +283,13 @@ function changeRights(
   }
 }
 
+const consoleRoot = "/console/";
+
 async function createConsole({ console }: Config): Promise<StaticHandler> {
-  const root = "/console/";
   return console
-    ? createStaticHandler({ root, ...(await readConsole()) })
+    ? createStaticHandler({ root: consoleRoot, ...(await readConsole()) })
     : createMissingHandler(
-        root,
+        consoleRoot,
         "The console is off. It is on by default where a server can be reached from its own machine only, or knows its clients.\n",
       );
 }

@@ -12,6 +12,7 @@ import { dependenciesAround } from "../../test-support/served.js";
 import { LockError } from "../model/lock-errors.js";
 import { createHttpHandler } from "./http-handler.js";
 import { Listener } from "./listener.js";
+import { createProbes } from "./probes.js";
 import { createRoutes } from "./routes.js";
 
 const logger = pino({ level: "silent" });
@@ -62,10 +63,12 @@ let url: string;
 
 beforeEach(async () => {
   locks = new TakenLocks();
-  const routes = createRoutes(dependenciesAround(locks, { clock, logger }));
+  const dependencies = dependenciesAround(locks, { clock, logger });
   const handler = createHttpHandler({
-    routes,
-    probes: new Map(),
+    routes: createRoutes(dependencies),
+    probes: createProbes(dependencies.readiness),
+    pages: new Map([["/metrics", () => undefined]]),
+    folders: ["/console/"],
     shutdownSignal: new AbortController().signal,
     logger,
   });
@@ -267,7 +270,11 @@ describe("what is not a call", () => {
   test("GET / says what this is", async () => {
     const response = await fetch(url);
     expect(response.status).toBe(200);
-    expect(await response.text()).toMatch(/metasrv, a lock service.*POST \/metasrv\.v1\.LockService\/Lock/s);
+    expect(await response.text()).toBe(
+      "This is metasrv, a lock service. It serves:\n" +
+        "  GET /console/\n  GET /healthz\n  GET /readyz\n  GET /metrics\n" +
+        "and calls by gRPC, gRPC-Web, Connect and JSON, such as\n  POST /metasrv.v1.LockService/Lock\n",
+    );
   });
 
   test("an unknown path gets 404 and the names of the services", async () => {

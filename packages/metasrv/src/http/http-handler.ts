@@ -12,6 +12,7 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
+import { LockService } from "@metasrv/proto/metasrv/v1";
 import type { Logger } from "pino";
 import type { Access } from "../api/access.js";
 import { type Connection, type FarEnd, farEndKey } from "../api/caller.js";
@@ -40,6 +41,8 @@ export interface HttpHandlerOptions {
   readonly pages?: ReadonlyMap<string, HttpHandler>;
   /** Gets what is no call and no probe; absent: there are no files. */
   readonly files?: StaticHandler | undefined;
+  /** Paths of them, for people to find. */
+  readonly folders?: readonly string[];
   /** Which web pages may make calls; absent: only those that come from this server. */
   readonly origins?: Origins;
   /** How many watches there may be; as many as come by default. */
@@ -50,8 +53,8 @@ export interface HttpHandlerOptions {
 }
 
 /**
- * Serves the routes by gRPC, gRPC-Web, Connect and HTTP/JSON. Any other request is answered with a list of what there
- * is.
+ * Serves the routes by gRPC, gRPC-Web, Connect and HTTP/JSON. `GET /` says what there is for people; a request of an unknown
+ * path is answered with all paths that there are.
  *
  * It replaces `connectNodeAdapter`, which throws for malformed Host headers and writes to the console.
  */
@@ -62,6 +65,7 @@ export function createHttpHandler(options: HttpHandlerOptions): HttpHandler {
     probes,
     pages = new Map<string, HttpHandler>(),
     files,
+    folders = [],
     origins = new Origins({ allowed: [] }),
     maxWatches = Number.POSITIVE_INFINITY,
     shutdownSignal,
@@ -73,7 +77,8 @@ export function createHttpHandler(options: HttpHandlerOptions): HttpHandler {
   const watches = new Watches(maxWatches, logger);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const list = (method: string, paths: Iterable<string>) => [...paths].map((path) => `  ${method} ${path}\n`).join("");
-  const paths = list("POST", handlers.keys()) + list("GET", [...probes.keys(), ...pages.keys()]);
+  const readable = list("GET", [...folders, ...probes.keys(), ...pages.keys()]);
+  const paths = list("POST", handlers.keys()) + readable;
 
   return (request, response) => {
     const [path = ""] = (request.url ?? "").split("?", 1);
@@ -100,7 +105,7 @@ export function createHttpHandler(options: HttpHandlerOptions): HttpHandler {
     } else if (files?.(path, request, response) === true) {
       return;
     } else if (path === "/") {
-      sendText(request, response, 200, `This is metasrv, a lock service. It serves:\n${paths}`);
+      sendText(request, response, 200, `This is metasrv, a lock service. It serves:\n${readable}${howToCall}`);
     } else {
       sendText(
         request,
@@ -195,6 +200,10 @@ async function* accountedFor(
     yield chunk;
   }
 }
+
+const howToCall = `and calls by gRPC, gRPC-Web, Connect and JSON, such as
+  POST /${LockService.typeName}/${LockService.method.lock.name}
+`;
 
 const whatToSend =
   "Send a POST with a Content-Type of application/json, application/proto, application/grpc or application/grpc-web.\n";
