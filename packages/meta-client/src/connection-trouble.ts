@@ -34,9 +34,19 @@ const meaningsOfCodes: Readonly<Record<string, string>> = {
   ERR_SSL_PACKET_LENGTH_TOO_LONG: noTls,
 };
 
+/** By these, a server says that it asks for a certificate, or does not accept the one that it was shown. */
+const refusalsOfCertificates: ReadonlySet<string> = new Set([
+  "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED",
+  "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE",
+  "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA",
+  "ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED",
+]);
+
+/** What Node says of a GOAWAY with the code INADEQUATE_SECURITY if no stream was open. It does not tell the text. */
+const inadequateSecurity = "Session closed with error code 12";
+
 const meaningsOfTexts: readonly (readonly [text: string, meaning: string])[] = [
-  // What Node says of a GOAWAY with the code INADEQUATE_SECURITY if no stream was open. It does not tell the text.
-  ["Session closed with error code 12", refused],
+  [inadequateSecurity, refused],
   ["PING timed out", "it does not answer on the connection"],
   ["http/2 stream closed with error code CANCEL", "it ended the call without an answer"],
   ["Parse Error: ", "it speaks neither HTTP/2 nor HTTP/1.1"],
@@ -52,17 +62,39 @@ interface Trouble extends NodeJS.ErrnoException {
 
 /** What the failure of a connection means, in words for people; undefined when an error is none, or speaks for itself. */
 export function connectionTrouble(error: unknown): string | undefined {
-  for (let cause: unknown = error; typeof cause === "object" && cause !== null; cause = (cause as Error).cause) {
-    const trouble = cause as Trouble;
-    const { reason, message, rawMessage = message } = trouble;
-    // Connect's codes are numbers.
-    const code = String(trouble.code);
+  for (const { code, text, reason, refusal } of troublesIn(error)) {
     const known = Object.hasOwn(meaningsOfCodes, code) ? meaningsOfCodes[code] : undefined;
-    const meaning = known ?? meaningsOfTexts.find(([start]) => rawMessage.startsWith(start))?.[1];
-    if (cause instanceof ConnectionRefusal || meaning !== undefined) {
-      const [line = ""] = rawMessage.split("\n");
+    const meaning = known ?? meaningsOfTexts.find(([start]) => text.startsWith(start))?.[1];
+    if (refusal || meaning !== undefined) {
+      const [line = ""] = text.split("\n");
       return `${meaning ?? refused} (${code.startsWith("ERR_SSL_") ? (reason ?? line) : line})`;
     }
   }
   return undefined;
+}
+
+/** Whether an endpoint failed because its server does not accept the certificate of this client, or its having none. */
+export function refusesCertificate(endpoint: string, error: unknown): boolean {
+  // A server refuses a connection with TLS for nothing else, and one without TLS for that alone.
+  const secure = endpoint.startsWith("https:");
+  for (const { code, text, refusal } of troublesIn(error)) {
+    if (refusalsOfCertificates.has(code) || (secure && (refusal || text.startsWith(inadequateSecurity)))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/** An error and its causes. */
+function* troublesIn(error: unknown): Generator<{
+  readonly code: string;
+  readonly text: string;
+  readonly reason: string | undefined;
+  readonly refusal: boolean;
+}> {
+  for (let cause: unknown = error; typeof cause === "object" && cause !== null; cause = (cause as Error).cause) {
+    const { code, reason, message, rawMessage = message } = cause as Trouble;
+    // Connect's codes are numbers.
+    yield { code: String(code), text: rawMessage, reason, refusal: cause instanceof ConnectionRefusal };
+  }
 }
