@@ -194,6 +194,31 @@ describe("metactl run ends", () => {
   );
 });
 
+const shell = (line: string) => Metactl.startOther("sh", { args: ["-c", line], url: server.url });
+const program = `"${process.execPath}" "${bin}"`;
+
+test.each(["ls --json", "members", "show none", "completion bash", "--help"])(
+  "%s ends with 74 when its output cannot be written",
+  async (args) => {
+    await whileHeld("shown", async () => {
+      await using running = shell(`exec ${program} ${args} >/dev/full`);
+      const { code, stderr } = await running.ended;
+      expect(stderr).toContain("the output cannot be written: ENOSPC");
+      expect(code).toBe(74);
+    });
+  },
+  timeoutMs,
+);
+
+test(
+  "who has read enough of its output is told nothing of that",
+  async () => {
+    await using running = shell(`{ ${program} members; echo "$?" >&2; } | true`);
+    expect(await running.ended).toMatchObject({ code: 0, stdout: "", stderr: "0\n" });
+  },
+  timeoutMs,
+);
+
 test(
   "events tell an exit code of the child from one of metactl",
   async () => {

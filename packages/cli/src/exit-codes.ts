@@ -18,6 +18,7 @@ export const exitCodes = {
   usage: 64,
   unavailable: 69,
   fault: 70,
+  notWritten: 74,
   notAcquired: 75,
   denied: 77,
   config: 78,
