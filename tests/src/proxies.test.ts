@@ -1,6 +1,14 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { type ClientEvents, MetaClient } from "@metasrv/meta-client";
-import { type Certificate, createSelfSignedCertificate, leakCheck, startMetasrv, until } from "@metasrv/testing";
+import {
+  type Certificate,
+  createSelfSignedCertificate,
+  leakCheck,
+  startEtcd,
+  startMetasrv,
+  until,
+} from "@metasrv/testing";
 import { plainConfig, type ProxyName, ProxyProgram, shownConfig } from "./proxy-program.js";
 
 let certificate: Certificate;
@@ -93,6 +101,83 @@ describe.each(cases)("%s", (_, name, config, carrier) => {
       expect(carriers).toMatchObject([carrier]);
     });
   });
+});
+
+// Above the 2 s in which both sides of a session send something.
+const limitMs = 5_000;
+
+/** The configuration with short time limits in place of long ones, those included that a proxy has by itself. */
+function withShortLimits(config: string): string {
+  const limit = `${limitMs / 1_000}s`;
+  const short = config.replaceAll(/\b(1h|60s)\b/g, limit);
+  const ofPassing = `proxy_read_timeout ${limit}; proxy_send_timeout ${limit}; client_body_timeout ${limit}; location`;
+  return short.includes("proxy_pass") ? short.replace("location", ofPassing) : short;
+}
+
+/** One of each proxy and carrier. */
+const fewer = cases.filter(([title]) =>
+  [
+    "nginx as the guide shows it",
+    "HAProxy as the guide shows it",
+    "nginx by default, HTTP/1.1 to clients",
+    "HAProxy by default, HTTP/2 to clients",
+  ].includes(title),
+);
+
+describe.each(fewer)("%s, with time limits of 5 s", (_, name, config) => {
+  test("a wait and a lock last longer than that, and the wait is granted", async () => {
+    await withProxy(name, withShortLimits(config), async (meta, carriers) => {
+      const troubles: unknown[] = [];
+      for (const kind of ["disconnected", "renewalFailed", "lost"] as const) {
+        meta.on(kind, (event) => troubles.push(event));
+      }
+      const first = await meta.lock("a", { ttlMs: limitMs });
+      const next = meta.lock("a");
+      await until(async () => (await meta.locks.get("a")).waiters === 1, { what: "a wait" });
+      // The proxy's clock cannot be moved.
+      await sleep(1.5 * limitMs);
+      expect(first.held).toBe(true);
+      await first.release();
+      await using second = await next;
+      expect(second.token).toBeGreaterThan(first.token);
+      expect(troubles).toEqual([]);
+      expect(carriers).toHaveLength(1);
+    });
+  }, 60_000);
+});
+
+describe.each(fewer)("%s, and a server that is silent behind it", (_, name, config) => {
+  test("the client goes on at another server long before the proxy gives up", async () => {
+    await using etcd = await startEtcd();
+    const pulse = ["--heartbeat-ms", "300", "--session-timeout-ms", "1000"];
+    await using silent = await startMetasrv({ store: etcd.endpoint, args: pulse });
+    await using other = await startMetasrv({ store: etcd.endpoint, args: pulse });
+    await using proxy = await ProxyProgram.start(name, config, silent.address);
+    const endpoints = [`http://${proxy.address}`, other.url];
+    await using meta = new MetaClient({ endpoints, discover: false, firstEndpoint: "listed" });
+    await using observer = new MetaClient({ endpoints: [other.url], discover: false });
+    const left = new Promise((resolve) => {
+      meta.on("disconnected", ({ endpoint }) => {
+        resolve(endpoint);
+      });
+    });
+    const ttlMs = 20_000;
+    const kept = await meta.lock("kept", { ttlMs });
+    const blocker = await observer.lock("waited for");
+    const waiting = meta.lock("waited for");
+    await until(async () => (await observer.locks.get("waited for")).waiters === 1, { what: "a wait" });
+
+    await silent.kill("SIGSTOP");
+    const silentAtMs = performance.now();
+    expect(await left).toBe(endpoints[0]);
+    await (await meta.lock("fresh")).release();
+    expect(performance.now() - silentAtMs).toBeLessThan(ttlMs);
+    expect(await kept.renew()).toBe("renewed");
+    await blocker.release();
+    await (await waiting).release();
+    expect(kept.held).toBe(true);
+    await kept.release();
+  }, 60_000);
 });
 
 afterAll(leakCheck());

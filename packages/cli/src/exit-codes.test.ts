@@ -2,7 +2,13 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { createSelfSignedCertificate, leakCheck, type Metasrv, startMetasrv } from "@metasrv/testing";
+import {
+  createCertificateAuthority,
+  createSelfSignedCertificate,
+  leakCheck,
+  type Metasrv,
+  startMetasrv,
+} from "@metasrv/testing";
 import { bin, Metactl, metactl } from "../test-support/metactl.js";
 
 const checkLeaks = leakCheck();
@@ -118,6 +124,33 @@ describe("metactl run ends", () => {
   );
 
   test(
+    "with 77 when the server does not accept the certificate, or there being none",
+    async () => {
+      const authority = await createCertificateAuthority();
+      const own = await authority.issue({ hosts: ["127.0.0.1"] });
+      const foreign = await (await createCertificateAuthority()).issue({ commonName: "somebody" });
+      const texts = { "ca.pem": authority.cert, "cert.pem": own.cert, "key.pem": own.key };
+      const files = { ...texts, "foreign.pem": foreign.cert, "foreign.key": foreign.key };
+      for (const [name, text] of Object.entries(files)) {
+        await writeFile(join(folder, name), text);
+      }
+      const at = (name: string) => join(folder, name);
+      await using secured = await startMetasrv({
+        args: ["--tls-cert", at("cert.pem"), "--tls-key", at("key.pem"), "--tls-client-ca", at("ca.pem")],
+      });
+      const url = `https://${secured.address}`;
+      const waits = ["run", "--name", "x", "--wait", "2s", "-E", "0", "--ca", at("ca.pem")];
+      const alone = await metactl({ args: [...waits, "--", "true"], url });
+      expect(alone.stderr).toContain("only clients with a certificate");
+      expect(alone.code).toBe(77);
+      const shown = ["--cert", at("foreign.pem"), "--key", at("foreign.key")];
+      expect(await metactl({ args: [...waits, ...shown, "--", "true"], url })).toMatchObject({ code: 77 });
+      expect(await metactl({ args: ["ls", "--ca", at("ca.pem")], url })).toMatchObject({ code: 77 });
+    },
+    timeoutMs,
+  );
+
+  test(
     "with 75, or with what -E says, when it was not granted",
     async () => {
       await whileHeld("taken", async () => {
@@ -160,6 +193,31 @@ describe("metactl run ends", () => {
     timeoutMs,
   );
 });
+
+const shell = (line: string) => Metactl.startOther("sh", { args: ["-c", line], url: server.url });
+const program = `"${process.execPath}" "${bin}"`;
+
+test.each(["ls --json", "members", "show none", "completion bash", "--help"])(
+  "%s ends with 74 when its output cannot be written",
+  async (args) => {
+    await whileHeld("shown", async () => {
+      await using running = shell(`exec ${program} ${args} >/dev/full`);
+      const { code, stderr } = await running.ended;
+      expect(stderr).toContain("the output cannot be written: ENOSPC");
+      expect(code).toBe(74);
+    });
+  },
+  timeoutMs,
+);
+
+test(
+  "who has read enough of its output is told nothing of that",
+  async () => {
+    await using running = shell(`{ ${program} members; echo "$?" >&2; } | true`);
+    expect(await running.ended).toMatchObject({ code: 0, stdout: "", stderr: "0\n" });
+  },
+  timeoutMs,
+);
 
 test(
   "events tell an exit code of the child from one of metactl",

@@ -1,6 +1,7 @@
 import { constants } from "node:os";
 import {
   ClosedError,
+  type EndpointTrouble,
   InvalidArgumentError,
   LimitExceededError,
   LockLostError,
@@ -17,6 +18,7 @@ export const exitCodes = {
   usage: 64,
   unavailable: 69,
   fault: 70,
+  notWritten: 74,
   notAcquired: 75,
   denied: 77,
   config: 78,
@@ -54,6 +56,7 @@ export function exitCodeOfSignal(signal: NodeJS.Signals): number {
 
 /** The exit code that tells of an error. */
 export function exitCodeOf(error: unknown): number {
+  const troubles = troublesOf(error);
   if (error instanceof ExitError) {
     return error.exitCode;
   }
@@ -63,11 +66,15 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof InvalidArgumentError) {
     return exitCodes.usage;
   }
-  if (error instanceof UnavailableError || error instanceof ClosedError || isUnanswered(error)) {
-    return exitCodes.unavailable;
-  }
   if (error instanceof UnauthenticatedError || error instanceof PermissionDeniedError) {
     return exitCodes.denied;
+  }
+  // To try again later helps only if one of them failed for something else.
+  if (troubles?.length && troubles.every(({ certificateRefused }) => certificateRefused)) {
+    return exitCodes.denied;
+  }
+  if (troubles !== undefined || error instanceof ClosedError) {
+    return exitCodes.unavailable;
   }
   // A grant that was over before it arrived is none.
   if (error instanceof WaitTimeoutError || error instanceof LimitExceededError || error instanceof LockLostError) {
@@ -76,7 +83,10 @@ export function exitCodeOf(error: unknown): number {
   return exitCodes.fault;
 }
 
-/** A wait was over before any server had said so: whether the lock is taken is not known. */
-function isUnanswered(error: unknown): boolean {
-  return error instanceof WaitTimeoutError && error.unanswered !== undefined;
+/** Why no server has answered; undefined when one has. A wait can be over before that, and says nothing of the lock then. */
+function troublesOf(error: unknown): readonly EndpointTrouble[] | undefined {
+  if (error instanceof UnavailableError) {
+    return error.endpoints;
+  }
+  return error instanceof WaitTimeoutError ? error.unanswered : undefined;
 }

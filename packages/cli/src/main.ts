@@ -19,8 +19,17 @@ export async function main(argv: readonly string[]): Promise<number> {
   const alive = setInterval(() => undefined, 60_000);
   let output: Output | undefined;
   let exitCode: number = exitCodes.ok;
-  // Who reads the output may have seen enough.
-  process.stdout.on("error", () => process.exit(exitCodes.ok));
+  const fail = (text: string, code: number): void => {
+    (output ?? openOutput({}, env)).error(text, code);
+  };
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    // Who reads the output may have seen enough.
+    if (error.code === "EPIPE") {
+      process.exit(exitCodes.ok);
+    }
+    fail(`the output cannot be written: ${error.message}`, exitCodes.notWritten);
+    process.exit(exitCodes.notWritten);
+  });
   process.stderr.on("error", () => undefined);
   const start = async (flags: GlobalFlags, work: (context: CommandContext) => Promise<number> | number) => {
     output = openOutput(flags, env);
@@ -43,10 +52,16 @@ export async function main(argv: readonly string[]): Promise<number> {
     }
     const failed = exitCodeOf(error);
     if (!(error instanceof SignalError)) {
-      (output ?? openOutput({}, env)).error(messageOf(error), failed);
+      fail(messageOf(error), failed);
     }
     return failed;
   } finally {
+    // The process ends as soon as this returns, and an error of the last write is told only later.
+    await new Promise<void>((resolve) => {
+      process.stdout.write("", () => {
+        resolve();
+      });
+    });
     clearInterval(alive);
   }
 }

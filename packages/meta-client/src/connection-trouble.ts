@@ -33,6 +33,14 @@ const meaningsOfCodes: Readonly<Record<string, string>> = {
   ERR_SSL_PACKET_LENGTH_TOO_LONG: noTls,
 };
 
+/** By these, a server says that it asks for a certificate, or does not accept the one that it was shown. */
+const refusalsOfCertificates: ReadonlySet<string> = new Set([
+  "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED",
+  "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE",
+  "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA",
+  "ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED",
+]);
+
 /** What Node says of a GOAWAY with the code INADEQUATE_SECURITY if no stream was open. It does not tell the text. */
 const refusedWithoutWords = "Session closed with error code 12";
 
@@ -56,21 +64,42 @@ interface Trouble extends NodeJS.ErrnoException {
  * @param endpoint - the URL that was connected to
  */
 export function connectionTrouble(error: unknown, endpoint: string): string | undefined {
-  for (let cause: unknown = error; typeof cause === "object" && cause !== null; cause = (cause as Error).cause) {
-    const trouble = cause as Trouble;
-    const { reason, message, rawMessage = message } = trouble;
-    // Connect's codes are numbers.
-    const code = String(trouble.code);
+  const refused = endpoint.startsWith("https:") ? refusedClient : refusedPlain;
+  for (const { code, text, reason, isRefusal } of troublesIn(error)) {
     const known = Object.hasOwn(meaningsOfCodes, code) ? meaningsOfCodes[code] : undefined;
-    const isRefused = cause instanceof ConnectionRefusal || rawMessage.startsWith(refusedWithoutWords);
-    const refused = endpoint.startsWith("https:") ? refusedClient : refusedPlain;
-    const meaning = isRefused
-      ? refused
-      : (known ?? meaningsOfTexts.find(([start]) => rawMessage.startsWith(start))?.[1]);
+    const meaning = isRefusal ? refused : (known ?? meaningsOfTexts.find(([start]) => text.startsWith(start))?.[1]);
     if (meaning !== undefined) {
-      const [line = ""] = rawMessage.split("\n");
+      const [line = ""] = text.split("\n");
       return `${meaning} (${code.startsWith("ERR_SSL_") ? (reason ?? line) : line})`;
     }
   }
   return undefined;
+}
+
+/** Whether an endpoint failed because its server does not accept the certificate of this client, or its having none. */
+export function refusesCertificate(endpoint: string, error: unknown): boolean {
+  // A server refuses a connection with TLS for nothing else, and one without TLS for that alone.
+  const secure = endpoint.startsWith("https:");
+  for (const { code, isRefusal } of troublesIn(error)) {
+    if (refusalsOfCertificates.has(code) || (secure && isRefusal)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/** An error and its causes. */
+function* troublesIn(error: unknown): Generator<{
+  readonly code: string;
+  readonly text: string;
+  readonly reason: string | undefined;
+  /** Whether the server has refused the connection by GOAWAY. */
+  readonly isRefusal: boolean;
+}> {
+  for (let cause: unknown = error; typeof cause === "object" && cause !== null; cause = (cause as Error).cause) {
+    const { code, reason, message, rawMessage: text = message } = cause as Trouble;
+    const isRefusal = cause instanceof ConnectionRefusal || text.startsWith(refusedWithoutWords);
+    // Connect's codes are numbers.
+    yield { code: String(code), text, reason, isRefusal };
+  }
 }

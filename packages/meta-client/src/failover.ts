@@ -1,5 +1,6 @@
 import { Backoff, type BackoffOptions, type Clock } from "@metasrv/wire";
 import { CallScope, type Cancellation, sleep } from "./cancellation.js";
+import { refusesCertificate } from "./connection-trouble.js";
 import type { EndpointRing } from "./endpoint-ring.js";
 import { EndpointFailure, type LockChannel } from "./lock-channel.js";
 import { type EndpointTrouble, UnavailableError } from "./meta-errors.js";
@@ -153,7 +154,10 @@ class Outage {
 
 /** What errors say of endpoints that have failed. */
 export function troublesOf(failures: Iterable<EndpointFailure>): EndpointTrouble[] {
-  return [...failures].map(({ endpoint, message }) => ({ endpoint, reason: message }));
+  return [...failures].map((failure) => {
+    const { endpoint, message } = failure;
+    return { endpoint, reason: message, certificateRefused: refusesCertificate(endpoint, failure) };
+  });
 }
 
 function unavailable(call: Call<unknown>, { failures }: Outage): UnavailableError {

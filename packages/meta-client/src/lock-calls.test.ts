@@ -163,8 +163,8 @@ describe("a wait that is bounded", () => {
       message: expect.stringContaining("no server has answered by then; last, http://b:3002 failed: connect ETIMEDOUT"),
       cause: { name: "EndpointFailure" },
       unanswered: [
-        { endpoint: "http://a:3002", reason: "connect ECONNREFUSED" },
-        { endpoint: "http://b:3002", reason: "connect ETIMEDOUT" },
+        { endpoint: "http://a:3002", reason: "connect ECONNREFUSED", certificateRefused: false },
+        { endpoint: "http://b:3002", reason: "connect ETIMEDOUT", certificateRefused: false },
       ],
     });
   });

@@ -53,6 +53,8 @@ export interface HolderInfo {
 export interface EndpointTrouble {
   readonly endpoint: string;
   readonly reason: string;
+  /** The server does not accept the certificate of this client, or asks for one that it did not get. */
+  readonly certificateRefused: boolean;
 }
 
 /** Who stood in the way of a lock, as far as a server could say. */
