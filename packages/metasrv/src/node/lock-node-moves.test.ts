@@ -16,6 +16,18 @@ function keyOf({ token }: { readonly token: bigint }): Uint8Array {
   return encodeLockKey({ name: orders, id: id(1), token: token });
 }
 
+/** The outcome of a request here was not known in time. Its requester was served by another member, and now renews its key here. */
+async function renewedUnheard() {
+  const node = await nodeOfThree();
+  node.log.manual = true;
+  const asked = node.ask({ ticket: 1 });
+  node.log.take("create").commit().late();
+  expect(asked.told).toEqual(["failed: store-unavailable"]);
+  const renewal = node.store.renew(keyOf(createElsewhere(node.log, 1, "n2", orders, 1)));
+  renewal.catch(() => undefined);
+  return { node, renewal, renew: node.log.take("renew") };
+}
+
 describe("a ticket that another member adopts", () => {
   test("ends a wait here, and stays in the log", async () => {
     const node = await nodeOfThree();
@@ -169,6 +181,29 @@ describe("a requester that comes over from another member", () => {
     expect(stored(node.log, 1).memberId).toBe("n1");
     await node.clock.advance(10_000);
     expect(node.log.tickets).toEqual([]);
+  });
+
+  test("renews its key here while an earlier request of its own, which nobody waits for, is still unheard of", async () => {
+    const { node, renewal, renew } = await renewedUnheard();
+    renew.commit();
+    node.log.deliver();
+    await expect(renewal).resolves.toBe(10_000);
+    expect(node.log.pending).toEqual([]);
+    expect(stored(node.log, 1).memberId).toBe("n1");
+    // It is served from then on.
+    await node.clock.advance(9_999);
+    expect(node.log.pending).toEqual([]);
+    await node.clock.advance(1);
+    expect(node.log.take("remove").done().command).toMatchObject({ cause: "expired" });
+    expect(node.log.tickets).toEqual([]);
+  });
+
+  test("and is removed after all if that renewal comes to nothing", async () => {
+    const { node, renewal, renew } = await renewedUnheard();
+    node.log.deliver(1);
+    renew.fail();
+    await expect(renewal).rejects.toMatchObject({ reason: "store-unavailable" });
+    expect(node.log.take("remove").command).toMatchObject({ cause: "cancelled" });
   });
 
   test("is told of a later loss", async () => {

@@ -4,8 +4,8 @@ import { findDeadlock } from "../fold/deadlocks.js";
 import { Fold } from "../fold/fold.js";
 import type { Ticket } from "../fold/queue.js";
 import { TicketMap } from "../fold/sharded-map.js";
-import type { CommandLog, CommandWaiter, LogFigures, MembershipListener } from "../log/command-log.js";
-import { kindsLevel, type Outcome } from "../model/command.js";
+import type { CommandLog, CommandWaiter, LogFigures, MembershipListener, Urgency } from "../log/command-log.js";
+import { kindsLevel, type Outcome, type RemoveCommand } from "../model/command.js";
 import type { Limits } from "../model/limits.js";
 import {
   asLockError,
@@ -99,6 +99,8 @@ export class LockNode {
    * removal, that would end it.
    */
   readonly #removals = new TicketMap<TicketRef>();
+  /** Renewals that are on their way to the log, by their tickets. */
+  readonly #renewals = new TicketMap<TicketRenewals>();
   #size = 0;
   /** Called when the last ticket is gone. */
   #emptied: (() => void) | undefined;
@@ -571,11 +573,13 @@ export class LockNode {
     }
     this.#checkNoRemoval(key);
     local?.renewing();
+    const renewals = this.#renewing(key);
     return new Promise((resolve, reject) => {
       this.#log.append(
         { kind: "renew", name, id, token, ttlMs: wanted, downgrade, value },
         {
           settled: ({ kind }) => {
+            this.#renewalEnded(renewals, kind === "done");
             const ticket = this.#fold.get(key);
             const stands = kind === "done" && ticket?.token === token;
             const serves = stands && !this.#standing.stopping && this.#host.isMember(ticket.memberId);
@@ -600,6 +604,7 @@ export class LockNode {
             }
           },
           failed: (error) => {
+            this.#renewalEnded(renewals, false);
             local?.renewalEnded(false);
             reject(error);
           },
@@ -608,6 +613,51 @@ export class LockNode {
         "soon",
       );
     });
+  }
+
+  /** A renewal is on its way to the log; {@link #renewalEnded} follows. */
+  #renewing({ name, id }: TicketRef): TicketRenewals {
+    let renewals = this.#renewals.get({ name, id });
+    if (renewals === undefined) {
+      renewals = { name, id, count: 0, onDecided: undefined };
+      this.#renewals.set(renewals);
+    }
+    renewals.count++;
+    return renewals;
+  }
+
+  #renewalEnded(renewals: TicketRenewals, renewed: boolean): void {
+    const isLast = --renewals.count === 0;
+    if (isLast) {
+      this.#renewals.delete(renewals);
+    }
+    if (renewed || isLast) {
+      const { onDecided } = renewals;
+      renewals.onDecided = undefined;
+      onDecided?.(renewed);
+    }
+  }
+
+  /**
+   * Removes a ticket that nobody here wants any more. The log may have more of the ticket than this node has read: that it went
+   * to another member, and that its requester holds it and has it renewed here. So a renewal that is on its way decides: who has
+   * the lock renewed keeps it.
+   */
+  #removeUnwanted(command: RemoveCommand, waiter: CommandWaiter, urgency: Urgency): void {
+    const renewals = this.#renewals.get(command);
+    if (renewals === undefined) {
+      this.#log.append(command, this.#removal(command, waiter), urgency);
+      return;
+    }
+    const { onDecided } = renewals;
+    renewals.onDecided = (renewed) => {
+      onDecided?.(renewed);
+      if (renewed) {
+        waiter.settled({ kind: "not-there" });
+      } else {
+        this.#removeUnwanted(command, waiter, urgency);
+      }
+    };
   }
 
   /** @throws LockError `cluster-too-old` while a member is there that knows exclusive locks only */
@@ -768,7 +818,11 @@ export class LockNode {
         this.#alarms.cancel(alarm);
       },
       append: (command, waiter, urgency) => {
-        this.#log.append(command, command.kind === "remove" ? this.#removal(command, waiter) : waiter, urgency);
+        if (command.kind === "remove") {
+          this.#removeUnwanted(command, waiter, urgency);
+        } else {
+          this.#log.append(command, waiter, urgency);
+        }
       },
       isMember: (memberId) => memberId === this.#standing.memberId,
       mayGrant: () => this.#standing.mayGrant,
@@ -825,6 +879,13 @@ export class LockNode {
       await new Promise<void>((resolve) => (this.#emptied = resolve));
     }
   }
+}
+
+/** The renewals of one ticket that are on their way to the log. */
+interface TicketRenewals extends TicketRef {
+  count: number;
+  /** Called once with true when one of them has taken effect, or with false when none has. */
+  onDecided: ((renewed: boolean) => void) | undefined;
 }
 
 /** From now on, the ticket counts for that account. */
