@@ -10,7 +10,7 @@ import { build } from "esbuild";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const packages = ["proto", "wire", "meta-client", "console", "metasrv"];
+const packages = ["proto", "wire", "meta-client", "console", "metasrv", "cli"];
 /** A project of somebody who has installed what would be published. */
 let project: string;
 let server: Metasrv;
@@ -120,6 +120,14 @@ describe("from what is packed", () => {
   test("the program of the server runs", async () => {
     const bin = join(project, "node_modules/@metasrv/metasrv/bin/metasrv.js");
     expect(await node(project, bin, "--version")).toBe(`${await versionOf(join(root, "packages/metasrv"))}\n`);
+  });
+
+  test("the command line runs a command under a lock", async () => {
+    const bin = join(project, "node_modules/@metasrv/cli/bin/metactl.js");
+    expect(await node(project, bin, "--version")).toBe(`${await versionOf(join(root, "packages/cli"))}\n`);
+    const command = [process.execPath, "-p", "process.env.METASRV_LOCK_NAME + process.env.METASRV_LOCK_TOKEN"];
+    const told = await node(project, bin, "--endpoints", server.url, "run", "--name", "orders/", "--", ...command);
+    expect(told).toMatch(/^orders\/\d+\n$/);
   });
 
   test.each([

@@ -22,7 +22,10 @@ const timeoutMs = 120_000;
 
 let folder: string;
 let args: string[];
-/** What each flood was seen to do, to be printed: how long others wait depends on the machine, so nothing here is a limit. */
+/**
+ * What each flood was seen to do, to be printed as rows of the table in docs/security.md: how long others wait depends on the
+ * machine, so nothing here is a limit.
+ */
 const figures: string[] = [];
 
 beforeAll(async () => {
