@@ -107,8 +107,11 @@ test("the server of the guide with TLS serves whoever shows a certificate, and n
   const shown = await authority.issue({ commonName: "a client", usages: ["client"] });
   await using client = new MetaClient({ endpoints, discover: false, tls: { ca: authority.cert, ...shown } });
   await (await client.lock("a")).release();
-  for (const stranger of [{ endpoints, tls: { ca: authority.cert } }, { endpoints: [`http://${server.address}`] }]) {
+  for (const [stranger, advice] of [
+    [{ endpoints, tls: { ca: authority.cert } }, "give tls.cert and tls.key"],
+    [{ endpoints: [`http://${server.address}`] }, 'begin the endpoint with "https://"'],
+  ] as const) {
     await using refused = new MetaClient({ ...stranger, discover: false, unavailableAfterMs: 300 });
-    await expect(refused.lock("a")).rejects.toThrow(/it refuses this client; give tls.cert and tls.key/);
+    await expect(refused.lock("a")).rejects.toThrow(advice);
   }
 });
