@@ -75,6 +75,9 @@ for (const [shell, args] of shells) {
       terminal.write(`${killLine}${text}`);
       await terminal.written(becomes);
     }
+    // It ends by itself, and has written its history by then.
+    terminal.write(`${killLine}exit\n`);
+    await terminal.ended;
   });
 }
 
