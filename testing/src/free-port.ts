@@ -32,14 +32,13 @@ export async function freePorts(count: number): Promise<number[]> {
 
 async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  const closed = once(server, "close");
+  server.listen({ port, host: "127.0.0.1", exclusive: true });
   try {
-    server.listen({ port, host: "127.0.0.1", exclusive: true });
     await once(server, "listening");
   } catch {
     return false;
   }
   server.close();
-  await closed;
+  await once(server, "close");
   return true;
 }
