@@ -8,8 +8,9 @@ import { createCertificateAuthority, type FloodResult, leakCheck, runFlood, star
 import { Bystander } from "./bystander.js";
 import { probe } from "./http-probe.js";
 
-// How much more memory a server may have needed at any time than before. One that keeps all that it is sent needs a gigabyte.
-const growthMb = 300;
+// How much more memory a server may have needed at any time than before: one that keeps all that it is sent needs a gigabyte.
+// What is served needs a fifth of it, and twice as much where V8 cannot collect in time, as when all processors are busy.
+const growthMb = 800;
 
 // Who is beside a flood does something that often.
 const paceMs = 20;
