@@ -2,6 +2,7 @@ export { Backoff, type BackoffOptions } from "./backoff.js";
 export { compressedFlag, enveloped, EnvelopeReader, MessageTooLargeError } from "./envelope.js";
 export { decode, FieldReader, MalformedMessageError, noBytes, tagOf, wireType } from "./field-reader.js";
 export { encode, encodeEnvelope, FieldWriter } from "./field-writer.js";
+export { HashTable } from "./hash-table.js";
 export { closeOutsideOfReading, endOutsideOfReading } from "./http2-endings.js";
 export {
   createTicketIds,

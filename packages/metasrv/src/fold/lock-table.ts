@@ -1,11 +1,9 @@
-import type { LockName, TicketRef } from "../model/ticket-ref.js";
+import { HashTable } from "@metasrv/wire";
+import { hashOfName, type LockName, type TicketRef } from "../model/ticket-ref.js";
 import { NameOrder } from "./name-order.js";
 import { Queue, Ticket, type TicketGroup } from "./queue.js";
-import { ShardedMap, TicketMap } from "./sharded-map.js";
 import { Tally } from "./tally.js";
-
-// Where code runs in a context of its own, as under Jest, looking up a global for each byte takes most of the time.
-const { imul } = Math;
+import { partsOfManyTickets, TicketMap } from "./ticket-map.js";
 
 /** Which group a lock is counted in; any object. */
 export type GroupOf = (name: LockName) => object;
@@ -16,7 +14,7 @@ export type CreateQueue = (name: LockName) => Queue;
 /** Who holds which lock, and who waits. No I/O, no clock, no randomness. */
 export class LockTable {
   readonly #tickets = new TicketMap<Ticket>();
-  readonly #queues = new ShardedMap<LockName, Queue>(hashOf);
+  readonly #queues = new HashTable<LockName, Queue>(hashOfName, partsOfManyTickets);
   /** Tickets whose requesters hold something meanwhile, by the tokens of what they hold. */
   readonly #within = new Map<bigint, Set<Ticket>>();
   /** Kept up to date once somebody asked for it. */
@@ -247,13 +245,4 @@ function holding(admitted: readonly Ticket[]): readonly Ticket[] {
     return admitted;
   }
   return admitted.filter(({ group }) => group === undefined || --group.waitsFor === 0).map(({ main }) => main);
-}
-
-/** Of the whole name: names of many shapes differ at any place. */
-function hashOf(name: LockName): number {
-  let hash = name.length;
-  for (let at = 0; at < name.length; at++) {
-    hash = imul(hash ^ name.charCodeAt(at), 0x0100_0193);
-  }
-  return hash ^ (hash >>> 15);
 }

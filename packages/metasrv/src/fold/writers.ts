@@ -1,11 +1,18 @@
+import { HashTable } from "@metasrv/wire";
 import type { Outcome } from "../model/command.js";
 import type { WriterProgress } from "../model/snapshot.js";
 
+/** An entry that was applied, and what became of its commands. */
+interface AppliedEntry {
+  readonly sequence: number;
+  readonly outcomes: readonly Outcome[];
+}
+
 /** Which entries of one member were applied. */
-interface Writer {
-  settled: number;
-  /** Those after `settled`, and what became of their commands. */
-  readonly entries: Map<number, readonly Outcome[]>;
+class Writer {
+  settled = 0;
+  /** Those after `settled`, by their sequences. */
+  readonly entries = new HashTable<number, AppliedEntry>((sequence) => sequence);
 }
 
 /**
@@ -25,7 +32,7 @@ export class Writers {
 
   /** What became of the commands of an entry; undefined if it was not applied, or its writer knows it. */
   outcomes(memberId: string, sequence: number): readonly Outcome[] | undefined {
-    return this.#writers.get(memberId)?.entries.get(sequence);
+    return this.#writers.get(memberId)?.entries.get(sequence)?.outcomes;
   }
 
   /** All entries up to this sequence were applied. */
@@ -42,15 +49,15 @@ export class Writers {
   applied(memberId: string, sequence: number, settled: number, outcomes: readonly Outcome[]): void {
     let writer = this.#writers.get(memberId);
     if (writer === undefined) {
-      writer = { settled: 0, entries: new Map() };
+      writer = new Writer();
       this.#writers.set(memberId, writer);
     }
-    writer.entries.set(sequence, outcomes);
+    writer.entries.set(sequence, { sequence, outcomes });
     if (settled > writer.settled) {
       writer.settled = settled;
-      for (const known of writer.entries.keys()) {
-        if (known <= settled) {
-          writer.entries.delete(known);
+      for (const known of writer.entries.values()) {
+        if (known.sequence <= settled) {
+          writer.entries.delete(known.sequence);
         }
       }
     }
@@ -75,14 +82,16 @@ export class Writers {
     return [...this.#writers].map(([memberId, { settled, entries }]) => ({
       memberId,
       settled,
-      entries: [...entries].map(([sequence, outcomes]) => ({ sequence, outcomes })),
+      entries: [...entries.values()].sort((a, b) => a.sequence - b.sequence),
     }));
   }
 
   restore({ memberId, settled, entries }: WriterProgress): void {
-    this.#writers.set(memberId, {
-      settled,
-      entries: new Map(entries.map(({ sequence, outcomes }) => [sequence, outcomes])),
-    });
+    const writer = new Writer();
+    writer.settled = settled;
+    for (const { sequence, outcomes } of entries) {
+      writer.entries.set(sequence, { sequence, outcomes });
+    }
+    this.#writers.set(memberId, writer);
   }
 }

@@ -1,4 +1,4 @@
-import { ticketIdLength } from "@metasrv/wire";
+import { HashTable, ticketIdLength } from "@metasrv/wire";
 import type { Fold } from "../fold/fold.js";
 import type { Limits } from "../model/limits.js";
 import { type ForcedBy, LockError } from "../model/lock-errors.js";
@@ -11,7 +11,7 @@ import {
   type Share,
   type TicketContent,
 } from "../model/ticket-content.js";
-import { decodeLockKey, type LockKey, type LockName, lockNameOf } from "../model/ticket-ref.js";
+import { decodeLockKey, hashOfName, type LockKey, type LockName, lockNameOf } from "../model/ticket-ref.js";
 import type { ClaimRequest } from "./claim.js";
 
 /** How many locks may be asked for at once. */
@@ -234,7 +234,7 @@ export class Admission {
   readonly #limits: Limits;
   readonly #fold: Pick<Fold, "waiters" | "room">;
   /** Number of tickets that were asked for and are not in the table yet, by lock. */
-  readonly #unseen = new Map<LockName, number>();
+  readonly #unseen = new HashTable<LockName, number>(hashOfName);
 
   constructor(limits: Limits, fold: Pick<Fold, "waiters" | "room">) {
     this.#limits = limits;

@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import { findDeadlock } from "../fold/deadlocks.js";
 import { Fold } from "../fold/fold.js";
 import type { Ticket } from "../fold/queue.js";
-import { TicketMap } from "../fold/sharded-map.js";
+import { TicketMap } from "../fold/ticket-map.js";
 import type { CommandLog, CommandWaiter, LogFigures, MembershipListener, Urgency } from "../log/command-log.js";
 import { kindsLevel, type Outcome, type RemoveCommand } from "../model/command.js";
 import type { Limits } from "../model/limits.js";

@@ -6,7 +6,7 @@ import type {
   SessionResponse,
   SessionUnlock,
 } from "@metasrv/proto/metasrv/v1";
-import { type Gather, gatherByEventLoop } from "@metasrv/wire";
+import { type Gather, gatherByEventLoop, HashTable } from "@metasrv/wire";
 import type { Identity, Permitted } from "../api/access.js";
 import { claimRequest, renewalOf } from "../api/claim-messages.js";
 import type { Locks } from "../api/locks.js";
@@ -61,9 +61,9 @@ export class Session implements SessionLockHost, OpenSession {
   readonly #carrier: SessionCarrier;
   readonly #gather: Gather;
   /** The locks asked for or held, by their numbers. */
-  readonly #locks = new Map<number, SessionLock>();
+  readonly #locks = new HashTable<number, SessionLock>((number) => number);
   /** Numbers of unlocks and renewals without an answer. */
-  readonly #unanswered = new Set<number>();
+  readonly #unanswered = new HashTable<number, true>((number) => number);
   readonly #outbox = new SessionOutbox();
   #termsDue = true;
   #heartbeatDue = false;
@@ -327,7 +327,7 @@ export class Session implements SessionLockHost, OpenSession {
     event: (value: T) => SessionEvent["event"],
     answered?: (value: T) => void,
   ): void {
-    this.#unanswered.add(number);
+    this.#unanswered.set(number, true);
     outcome.then(
       (value) => {
         this.#unanswered.delete(number);

@@ -122,7 +122,7 @@ export class Committer {
 
   /** The entry of this process, if it is under way. */
   find(memberId: string, sequence: number): EntryUnderWay | undefined {
-    return this.#writers.get(memberId)?.underWay.get(sequence);
+    return this.#writers.get(memberId)?.underWay.find((entry) => entry.sequence === sequence);
   }
 
   /** The outcomes of an entry's commands are known. */
@@ -140,7 +140,7 @@ export class Committer {
   memberGone(memberId: string): void {
     const writer = this.#writers.get(memberId);
     if (writer !== undefined) {
-      for (const entry of writer.underWay.values()) {
+      for (const entry of [...writer.underWay]) {
         this.#fail(entry, notAMember());
       }
       this.#writers.delete(memberId);
@@ -159,7 +159,7 @@ export class Committer {
     outcomes: (entry: EntryUnderWay) => readonly Outcome[] | undefined,
   ): void {
     for (const writer of [...this.#writers.values()]) {
-      for (const entry of [...writer.underWay.values()]) {
+      for (const entry of [...writer.underWay]) {
         if (revision === undefined) {
           entry.forgetSeen();
         }
@@ -182,7 +182,7 @@ export class Committer {
     this.#pauses.close();
     this.#failQueue(shuttingDown());
     for (const writer of this.#writers.values()) {
-      for (const entry of writer.underWay.values()) {
+      for (const entry of [...writer.underWay]) {
         this.#fail(entry, shuttingDown());
       }
     }
@@ -248,7 +248,7 @@ export class Committer {
     const { memberId } = writer;
     const where = { memberId, sequence, key: keys.entry(memberId, sequence) };
     const made = new EntryUnderWay(where, entry, pending);
-    writer.underWay.set(sequence, made);
+    writer.underWay.push(made);
     if (this.#first !== undefined) {
       this.#first = undefined;
       this.#firstEntry = made;
@@ -377,7 +377,7 @@ export class Committer {
     const { clock, hosts } = this.#options;
     const nowMs = clock.now();
     for (const writer of this.#writers.values()) {
-      for (const { pending } of writer.underWay.values()) {
+      for (const { pending } of writer.underWay) {
         for (const one of pending) {
           if (one.deadlineMs <= nowMs) {
             one.late(storeUnavailable(hosts, error));
@@ -409,7 +409,7 @@ export class Committer {
       return;
     }
     writer.end(entry);
-    if (writer.underWay.size === 0 && writer !== this.#writer) {
+    if (writer.underWay.length === 0 && writer !== this.#writer) {
       this.#writers.delete(writer.memberId);
     }
   }

@@ -90,8 +90,8 @@ export class LogWriter {
   readonly memberId: string;
   /** The revision at which its member key was put. */
   readonly joinedAtRevision: bigint;
-  /** By their sequences. */
-  readonly underWay = new Map<number, EntryUnderWay>();
+  /** In the order of their sequences; a handful. */
+  readonly underWay: EntryUnderWay[] = [];
   #sequence = 0;
   /** All up to this sequence are over. */
   #settled = 0;
@@ -116,7 +116,10 @@ export class LogWriter {
   /** Nothing more is to be done about an entry. */
   end(entry: EntryUnderWay): void {
     entry.over = true;
-    this.underWay.delete(entry.sequence);
+    const index = this.underWay.indexOf(entry);
+    if (index >= 0) {
+      this.underWay.splice(index, 1);
+    }
     this.#over.add(entry.sequence);
     while (this.#over.delete(this.#settled + 1)) {
       this.#settled++;

@@ -96,11 +96,11 @@ describe("a snapshot", () => {
   test("has the table as it was at its revision, whatever changes while it is written", async () => {
     const stage = await stageOf().start();
     await fill(stage, 25);
-    const tokens = [...stage.fold.tickets()].map(({ token }) => token);
+    const token = stage.fold.state(nameOf("lock-0")).holderToken;
     stage.etcd.behaviour = async (call, run, timeoutMs) => {
       if (writesTo(call, "snapshots")) {
         // Another has its way in between.
-        stage.append(release(0, tokens[0] ?? 0n, "lock-0"));
+        stage.append(release(0, token, "lock-0"));
         stage.append(create(1_000 + stage.etcd.calls.length, "late"));
         await goOn();
       }

@@ -285,33 +285,38 @@ function requestHeaders(path: string, token: string | undefined): OutgoingHttpHe
   return headers;
 }
 
+interface StreamFollower {
+  readonly message: (message: Buffer) => void;
+  readonly status: (status: GrpcStatus) => void;
+  readonly closed: (broken: Error | undefined) => void;
+}
+
 /** Tells of what comes on a stream: its messages, its status if it gets one, and its end. */
-function follow(
-  stream: ClientHttp2Stream,
-  told: {
-    readonly message: (message: Buffer) => void;
-    readonly status: (status: GrpcStatus) => void;
-    readonly closed: (broken: Error | undefined) => void;
-  },
-): void {
+function follow(stream: ClientHttp2Stream, follower: StreamFollower): void {
   const reader = new EnvelopeReader();
+  // Node keeps streams in a `Map`, which may keep them in memory for long: see HashTable. What they were for must not stay.
+  let told: StreamFollower | undefined = follower;
+  const onMessage = (message: Buffer) => {
+    told?.message(message);
+  };
   const onHeaders = (headers: IncomingHttpHeaders) => {
     const status = grpcStatusOf(headers);
     if (status !== undefined) {
-      told.status(status);
+      told?.status(status);
     }
   };
   let broken: Error | undefined;
   stream.on("response", onHeaders);
   stream.on("trailers", onHeaders);
   stream.on("data", (chunk: Buffer) => {
-    reader.push(chunk, told.message);
+    reader.push(chunk, onMessage);
   });
   stream.on("error", (error: Error) => {
     broken = error;
   });
   stream.on("close", () => {
-    told.closed(broken);
+    told?.closed(broken);
+    told = undefined;
   });
 }
 
