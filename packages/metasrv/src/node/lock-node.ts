@@ -4,8 +4,8 @@ import { findDeadlock } from "../fold/deadlocks.js";
 import { Fold } from "../fold/fold.js";
 import type { Ticket } from "../fold/queue.js";
 import { TicketMap } from "../fold/ticket-map.js";
-import type { CommandLog, CommandWaiter, LogFigures, MembershipListener, Urgency } from "../log/command-log.js";
-import { kindsLevel, type Outcome, type RemoveCommand } from "../model/command.js";
+import type { CommandLog, CommandWaiter, LogFigures, MembershipListener } from "../log/command-log.js";
+import { kindsLevel, type Outcome } from "../model/command.js";
 import type { Limits } from "../model/limits.js";
 import {
   asLockError,
@@ -42,6 +42,7 @@ import { Standing } from "./standing.js";
 import { TableWatch } from "./table-watch.js";
 import { Takeover } from "./takeover.js";
 import type { ServedTicket, TicketHost } from "./ticket-host.js";
+import { UnderWay } from "./under-way.js";
 
 /** How long stopping waits for etcd, in milliseconds. */
 const stopBoundMs = 2_000;
@@ -93,14 +94,7 @@ export class LockNode {
   readonly #unshown = new TicketMap<LocalTicket>();
   /** Tickets that hold. Their requesters are told once the membership is sure again. */
   readonly #heldBack = new Set<ServedTicket>();
-  /**
-   * Tickets whose removal is on its way to the log, because their TTL or their wait is over. Another member may serve them by
-   * then, so that the removal comes to nothing. Entries may overtake each other: if the ticket came back here before the
-   * removal, that would end it.
-   */
-  readonly #removals = new TicketMap<TicketRef>();
-  /** Renewals that are on their way to the log, by their tickets. */
-  readonly #renewals = new TicketMap<TicketRenewals>();
+  readonly #underWay: UnderWay;
   #size = 0;
   /** Called when the last ticket is gone. */
   #emptied: (() => void) | undefined;
@@ -121,6 +115,7 @@ export class LockNode {
     this.#standing = new Standing(clock);
     this.#admission = new Admission(limits, fold);
     this.#alarms = new Alarms(clock);
+    this.#underWay = new UnderWay(log);
     this.#host = this.#createHost();
     this.cluster = new ClusterView({ standing: this.#standing, logger });
     this.inspection = new Inspection({
@@ -396,7 +391,7 @@ export class LockNode {
     const { content, attempt, waitMs } = request;
     const existing = this.#find(request);
     if (existing === undefined) {
-      this.#checkNoRemoval(request);
+      this.#underWay.requireNoRemoval(request);
       claim.local = this.#serveAnew(request, claim.listener);
       return;
     }
@@ -571,15 +566,13 @@ export class LockNode {
     if (local?.state === "removing" || local?.state === "leftOver" || local?.state === "replacing") {
       throw notHeld();
     }
-    this.#checkNoRemoval(key);
+    this.#underWay.requireNoRemoval(key);
     local?.renewing();
-    const renewals = this.#renewing(key);
     return new Promise((resolve, reject) => {
-      this.#log.append(
+      this.#underWay.renew(
         { kind: "renew", name, id, token, ttlMs: wanted, downgrade, value },
         {
           settled: ({ kind }) => {
-            this.#renewalEnded(renewals, kind === "done");
             const ticket = this.#fold.get(key);
             const stands = kind === "done" && ticket?.token === token;
             const serves = stands && !this.#standing.stopping && this.#host.isMember(ticket.memberId);
@@ -604,92 +597,19 @@ export class LockNode {
             }
           },
           failed: (error) => {
-            this.#renewalEnded(renewals, false);
             local?.renewalEnded(false);
             reject(error);
           },
           overdue: reject,
         },
-        "soon",
       );
     });
-  }
-
-  /** A renewal is on its way to the log; {@link #renewalEnded} follows. */
-  #renewing({ name, id }: TicketRef): TicketRenewals {
-    let renewals = this.#renewals.get({ name, id });
-    if (renewals === undefined) {
-      renewals = { name, id, count: 0, onDecided: undefined };
-      this.#renewals.set(renewals);
-    }
-    renewals.count++;
-    return renewals;
-  }
-
-  #renewalEnded(renewals: TicketRenewals, renewed: boolean): void {
-    const isLast = --renewals.count === 0;
-    if (isLast) {
-      this.#renewals.delete(renewals);
-    }
-    if (renewed || isLast) {
-      const { onDecided } = renewals;
-      renewals.onDecided = undefined;
-      onDecided?.(renewed);
-    }
-  }
-
-  /**
-   * Removes a ticket that nobody here wants any more. The log may have more of the ticket than this node has read: that it went
-   * to another member, and that its requester holds it and has it renewed here. So a renewal that is on its way decides: who has
-   * the lock renewed keeps it.
-   */
-  #removeUnwanted(command: RemoveCommand, waiter: CommandWaiter, urgency: Urgency): void {
-    const renewals = this.#renewals.get(command);
-    if (renewals === undefined) {
-      this.#log.append(command, this.#removal(command, waiter), urgency);
-      return;
-    }
-    const { onDecided } = renewals;
-    renewals.onDecided = (renewed) => {
-      onDecided?.(renewed);
-      if (renewed) {
-        waiter.settled({ kind: "not-there" });
-      } else {
-        this.#removeUnwanted(command, waiter, urgency);
-      }
-    };
   }
 
   /** @throws LockError `cluster-too-old` while a member is there that knows exclusive locks only */
   #requireKinds(): void {
     if (this.#fold.base.level < kindsLevel) {
       throw clusterTooOld();
-    }
-  }
-
-  /** Notes that a ticket's removal is on its way, until its outcome is known. */
-  #removal({ name, id }: TicketRef, waiter: CommandWaiter): CommandWaiter {
-    const ref = { name, id };
-    this.#removals.set(ref);
-    return {
-      settled: (outcome) => {
-        this.#removals.delete(ref);
-        waiter.settled(outcome);
-      },
-      failed: (error) => {
-        this.#removals.delete(ref);
-        waiter.failed(error);
-      },
-      overdue: (error) => {
-        waiter.overdue(error);
-      },
-    };
-  }
-
-  /** @throws LockError `superseded`, for which another member is asked, or this one later */
-  #checkNoRemoval(ticket: TicketRef): void {
-    if (this.#removals.size > 0 && this.#removals.get(ticket) !== undefined) {
-      throw superseded();
     }
   }
 
@@ -819,7 +739,7 @@ export class LockNode {
       },
       append: (command, waiter, urgency) => {
         if (command.kind === "remove") {
-          this.#removeUnwanted(command, waiter, urgency);
+          this.#underWay.remove(command, waiter, urgency);
         } else {
           this.#log.append(command, waiter, urgency);
         }
@@ -879,13 +799,6 @@ export class LockNode {
       await new Promise<void>((resolve) => (this.#emptied = resolve));
     }
   }
-}
-
-/** The renewals of one ticket that are on their way to the log. */
-interface TicketRenewals extends TicketRef {
-  count: number;
-  /** Called once with true when one of them has taken effect, or with false when none has. */
-  onDecided: ((renewed: boolean) => void) | undefined;
 }
 
 /** From now on, the ticket counts for that account. */
