@@ -5,29 +5,25 @@ import type { Forgettable, ForgottenHandles } from "./forgotten-handles.js";
 import { type Granted, type Holding, type LockNews, type NewsListener, Validity } from "./grant.js";
 import type { FencingToken, RenewOutcome } from "./held-lock.js";
 import { KeepAlive } from "./keep-alive.js";
-import type { AskedLock } from "./lock-arguments.js";
+import type { AskedLock, CheckedLockOptions } from "./lock-arguments.js";
 import type { HeldKey, LockCalls } from "./lock-calls.js";
 import { describeLocks, type LockName } from "./lock-name.js";
 import { LockLostError, UnavailableError } from "./meta-errors.js";
 
-export interface HoldOptions {
-  /** One lock, or several that are held together, as they were asked for. */
-  readonly locks: readonly AskedLock[];
-  readonly grant: Granted;
-  readonly keepAlive: boolean;
-  /** How long {@link keepAlive} renews; absent: without end. */
-  readonly maxHoldMs: number | undefined;
-  /** As in `TryLockOptions`. */
-  readonly endMarginMs: number | undefined;
+/** What the holds of a client share. */
+export interface HoldParts {
   readonly clock: Clock;
   readonly calls: Pick<LockCalls, "renew" | "unlock">;
   /** How long releasing is tried at most, in milliseconds. */
   readonly unavailableAfterMs: number;
   readonly events: EventListeners;
   readonly forgotten: ForgottenHandles;
-  /** Called when the lock is lost, and after it was given back. */
+  /** Called when a lock is lost, and after it was given back. */
   readonly onOver: (hold: Hold) => void;
 }
+
+/** How a lock is held. */
+export type HoldOptions = Pick<CheckedLockOptions, "keepAlive" | "maxHoldMs" | "endMarginMs">;
 
 /** What a renewal may ask for beside time. */
 export type RenewalAsk = Pick<Holding, "downgraded" | "value">;
@@ -46,9 +42,13 @@ export class Hold implements HeldKey, Forgettable, NewsListener, CancelListener,
   readonly holding: Holding;
   /** What users have of it, until the first renewal. Most locks are released before, and cost nothing more. */
   handle: object | undefined;
+  /** One lock, or several that are held together, as they were asked for. */
+  readonly locks: readonly AskedLock[];
+  readonly grant: Granted;
+  readonly #parts: HoldParts;
   readonly #clock: Clock;
-  readonly #calls: HoldOptions["calls"];
   readonly #options: HoldOptions;
+  readonly #onOver: ((signal: AbortSignal) => void) | undefined;
   readonly #validity: Validity;
   readonly #keepAlive: KeepAlive | undefined;
   readonly #renewUntilMs: number;
@@ -63,13 +63,23 @@ export class Hold implements HeldKey, Forgettable, NewsListener, CancelListener,
   #released: Promise<void> | undefined;
   #forgotten = false;
 
-  constructor(options: HoldOptions) {
-    const { grant, clock } = options;
+  /** @param onOver - called once it is over, with the hold's signal */
+  constructor(
+    parts: HoldParts,
+    locks: readonly AskedLock[],
+    grant: Granted,
+    options: HoldOptions,
+    onOver: ((signal: AbortSignal) => void) | undefined,
+  ) {
+    const { clock } = parts;
+    this.locks = locks;
+    this.grant = grant;
     this.token = grant.token as FencingToken;
     this.holding = grant.holding;
+    this.#parts = parts;
     this.#clock = clock;
-    this.#calls = options.calls;
     this.#options = options;
+    this.#onOver = onOver;
     this.#validity = new Validity({
       clock,
       startedAtMs: grant.grantedAtMs,
@@ -78,7 +88,7 @@ export class Hold implements HeldKey, Forgettable, NewsListener, CancelListener,
       ranOut: () => this.#ranOut(),
     });
     this.#renewUntilMs = grant.grantedAtMs + (options.maxHoldMs ?? Infinity);
-    if (options.keepAlive) {
+    if (options.keepAlive !== false) {
       this.#keepAlive = new KeepAlive({
         clock,
         validity: this.#validity,
@@ -93,14 +103,14 @@ export class Hold implements HeldKey, Forgettable, NewsListener, CancelListener,
   onCancel(): void {
     this.#keepAlive?.stop();
     if (this.#released === undefined) {
-      this.#options.onOver(this);
-      this.#options.events.of("lost")?.({ ...this.#told, reason: this.#validity.over.reason as LockLostError });
+      this.#tellOver();
+      this.#parts.events.of("lost")?.({ ...this.#told, reason: this.#validity.over.reason as LockLostError });
     }
   }
 
   /** The names, in the order of their bytes. */
   get names(): readonly LockName[] {
-    return this.#options.locks.map(({ name }) => name);
+    return this.locks.map(({ name }) => name);
   }
 
   /** For how long it is held unless renewed, in milliseconds. */
@@ -199,7 +209,7 @@ export class Hold implements HeldKey, Forgettable, NewsListener, CancelListener,
 
   #keep(): Promise<RenewOutcome> {
     if (this.handle !== undefined) {
-      this.#options.forgotten.watch(this.handle, this);
+      this.#parts.forgotten.watch(this.handle, this);
       this.handle = undefined;
     }
     return this.renew();
@@ -213,7 +223,7 @@ export class Hold implements HeldKey, Forgettable, NewsListener, CancelListener,
     this.#validity.ask(ttlMs);
     let unanswered = false as boolean;
     try {
-      const renewed = await this.#calls.renew(this, {
+      const renewed = await this.#parts.calls.renew(this, {
         ttlMs,
         leftMs: () => this.#validity.expiresAtMs - this.#clock.now(),
         over: this.#validity.over,
@@ -246,7 +256,7 @@ export class Hold implements HeldKey, Forgettable, NewsListener, CancelListener,
         Object.assign(this.holding, before);
       }
       if (error instanceof Error) {
-        this.#options.events.of("renewalFailed")?.({ ...this.#told, error, remainingMs: this.#validity.leftMs });
+        this.#parts.events.of("renewalFailed")?.({ ...this.#told, error, remainingMs: this.#validity.leftMs });
       }
       if (error instanceof UnavailableError) {
         return "unknown";
@@ -270,14 +280,19 @@ export class Hold implements HeldKey, Forgettable, NewsListener, CancelListener,
       const leftMs = this.#validity.over.cancelled
         ? lateReleaseMs
         : Math.max(this.#validity.expiresAtMs - this.#clock.now(), 1);
-      await this.#calls.unlock(this, Math.min(leftMs, this.#options.unavailableAfterMs));
+      await this.#parts.calls.unlock(this, Math.min(leftMs, this.#parts.unavailableAfterMs));
     } catch (error) {
       if (!this.#validity.over.cancelled && this.#validity.expiresAtMs > this.#clock.now()) {
         throw error;
       }
     } finally {
-      this.#options.onOver(this);
+      this.#tellOver();
     }
+  }
+
+  #tellOver(): void {
+    this.#parts.onOver(this);
+    this.#onOver?.(this.signal);
   }
 
   #ranOut(): LockLostError {

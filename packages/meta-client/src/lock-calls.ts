@@ -1,41 +1,17 @@
-import type { HeldLock as HeldLockMessage, LockPart, LockRequest, LockState } from "@metasrv/proto/metasrv/v1";
-import { type Clock, Roster } from "@metasrv/wire";
+import { Roster } from "@metasrv/wire";
+import { AcquireCall, type AcquireParts, described, type LockAsk, waitTimeout } from "./acquire-call.js";
 import { CallScope, type Cancellation } from "./cancellation.js";
-import { type Call, type Failover, troublesOf } from "./failover.js";
+import type { Call, Failover } from "./failover.js";
 import { type Granted, type Holding, type LockOutcome, marginMs, type Renewed } from "./grant.js";
-import { type AskedLock, exclusive } from "./lock-arguments.js";
 import { EndpointFailure, type Inspecting, type LockChannel } from "./lock-channel.js";
-import { describeLocks } from "./lock-name.js";
-import type { LockTraces, TracedAsk } from "./lock-traces.js";
+import type { LockTraces } from "./lock-traces.js";
 import type { Member } from "./member.js";
-import { ClosedError, LockLostError, WaitTimeoutError } from "./meta-errors.js";
+import { ClosedError, LockLostError } from "./meta-errors.js";
 import type { Timing } from "./timing.js";
 
-/** What is asked of a lock. */
-export interface LockAsk extends TracedAsk {
-  /** One, or several that are asked for at once. */
-  readonly locks: readonly AskedLock[];
-  /** Absent: the server's default. */
-  readonly ttlMs: number | undefined;
-  /** 0: only if the lock is free; absent: until it is granted. */
-  readonly waitMs: number | undefined;
-  readonly owner: string;
-  readonly labels: Readonly<Record<string, string>>;
-  /** What others read while the lock is held. */
-  readonly value: Uint8Array;
-  /** What the caller holds while it waits. */
-  readonly within: readonly HeldLockMessage[];
-  readonly signal: AbortSignal | undefined;
-}
-
 /** What the calls use. */
-export interface CallParts {
-  readonly clock: Clock;
-  /** As in `ClientParts`. */
-  readonly newTicketId: () => Uint8Array;
+export interface CallParts extends AcquireParts {
   readonly failover: Failover;
-  readonly timing: Timing;
-  readonly unavailableAfterMs: number;
   /** Called with each call. */
   readonly onCall: () => void;
   /** Absent: there are no spans. */
@@ -59,9 +35,6 @@ export interface Renewal {
   /** Called when an attempt had no answer. It may have taken effect, or may still do so. */
   readonly onUnanswered: () => void;
 }
-
-// One round over all endpoints, and one more because an idle connection may turn out to be dead when it is used again.
-const tryLockRounds = 2;
 
 // A server that has many locks puts their names in order first, beside all else.
 const listTimeoutMs = 60_000;
@@ -133,27 +106,19 @@ export class LockCalls {
    */
   async unlock(held: HeldKey, patienceMs = this.#parts.unavailableAfterMs): Promise<boolean> {
     this.#parts.onCall();
-    const scope = new CallScope();
-    this.#unlocks.add(scope);
-    let maybeReleased = false;
+    const call = new UnlockCall(held, this.#parts.timing, patienceMs);
+    this.#unlocks.add(call.scope);
     try {
-      await this.#parts.failover.call({
-        attempt: (channel, attemptScope) => channel.unlock(held.holding, attemptScope),
-        purpose: () => `release ${held.described}`,
-        scope,
-        attemptTimeoutMs: () => Math.min(this.#parts.timing.attemptTimeoutMs, patienceMs),
-        giveUp: { afterMs: patienceMs },
-        onFailure: (failure) => (maybeReleased ||= failure.maybeApplied),
-      });
+      await this.#parts.failover.call(call);
       return true;
     } catch (error) {
       // After an attempt without an answer, "not held" most likely means that this attempt released the lock.
       if (error instanceof LockLostError) {
-        return maybeReleased;
+        return call.maybeReleased;
       }
       throw error;
     } finally {
-      this.#unlocks.delete(scope);
+      this.#unlocks.delete(call.scope);
       if (this.#unlocks.size === 0) {
         for (const resolve of this.#onUnlocked.splice(0)) {
           resolve();
@@ -277,7 +242,7 @@ export class LockCalls {
     ask.signal?.throwIfAborted();
     const scope = this.#openAsk().followSignal(ask.signal);
     try {
-      const outcome = await this.#request(ask, scope);
+      const outcome = await this.#parts.failover.call(new AcquireCall(this.#parts, ask, scope));
       if (outcome.kind === "granted") {
         this.#checkWanted(ask, outcome.grant, scope);
       }
@@ -285,60 +250,6 @@ export class LockCalls {
     } finally {
       this.#endAsk(scope);
     }
-  }
-
-  /**
-   * Asks for a lock until a server grants or refuses it. Only a request with `waitMs: 0` is refused.
-   *
-   * @param scope - ends the request when it is cancelled; gets a guard that cancels it once `waitMs` has surely passed
-   * @throws WaitTimeoutError when `waitMs` has passed, whatever the network does meanwhile
-   */
-  #request(ask: LockAsk, scope: CallScope): Promise<LockOutcome> {
-    const { clock, failover, timing, unavailableAfterMs } = this.#parts;
-    const startedAtMs = clock.now();
-    // All attempts have the same id, so that a repeated request is the same ticket and never queues behind itself.
-    const ticketId = this.#parts.newTicketId();
-    let attempts = 0;
-    // By endpoint, the latest last.
-    let failures: Map<string, EndpointFailure> | undefined;
-    const asked = askedOf(ask);
-    if (ask.waitMs) {
-      scope.cancelAt(clock, startedAtMs + ask.waitMs + timing.waitSlackMs, () =>
-        noAnswerInTime(ask, [...(failures?.values() ?? [])]),
-      );
-    }
-    const call: Call<LockOutcome> = {
-      attempt: (channel, attemptScope) => {
-        const request: LockRequest = {
-          $typeName: "metasrv.v1.LockRequest",
-          ...asked,
-          ticketId,
-          ttlMs: BigInt(ask.ttlMs ?? 0),
-          owner: ask.owner,
-          attempt: attempts++,
-          labels: ask.labels,
-          within: ask.within as HeldLockMessage[],
-          value: ask.value,
-        };
-        if (ask.traceparent !== undefined) {
-          request.traceparent = ask.traceparent;
-        }
-        // The rest of the wait. Within the slack it is 0, which still finds out whether an earlier attempt was granted.
-        if (ask.waitMs !== undefined) {
-          request.waitMs = BigInt(Math.max(0, Math.ceil(startedAtMs + ask.waitMs - clock.now())));
-        }
-        return channel.lock(request, attemptScope);
-      },
-      purpose: () => `acquire ${described(ask)}`,
-      scope,
-      onFailure: (failure) => {
-        failures ??= new Map();
-        failures.delete(failure.endpoint);
-        failures.set(failure.endpoint, failure);
-      },
-      giveUp: ask.waitMs === 0 ? { rounds: tryLockRounds } : { afterMs: unavailableAfterMs },
-    };
-    return failover.call(ask.waitMs === 0 ? { ...call, attemptTimeoutMs: () => timing.attemptTimeoutMs } : call);
   }
 
   // A grant that came when the lock was not wanted any more, or whose time is over, must not reach the caller.
@@ -372,53 +283,34 @@ export class LockCalls {
   }
 }
 
-/** The error of a wait that is over, with what a server said of the lock. */
-function waitTimeout(ask: LockAsk, state: LockState | undefined): WaitTimeoutError {
-  const why = describeState(state);
-  return new WaitTimeoutError(`${tooLong(ask)}: ${why}. Wait longer, or try again later.`, state);
-}
+/** Releases a lock. */
+class UnlockCall implements Call<void> {
+  readonly scope = new CallScope();
+  readonly giveUp: { readonly afterMs: number };
+  /** Whether an attempt without an answer may have released it. */
+  maybeReleased = false;
+  readonly #held: HeldKey;
+  readonly #timing: Timing;
 
-function describeState(state: LockState | undefined): string {
-  if (state === undefined) {
-    return "it is taken";
+  constructor(held: HeldKey, timing: Timing, patienceMs: number) {
+    this.#held = held;
+    this.#timing = timing;
+    this.giveUp = { afterMs: patienceMs };
   }
-  const { holderOwner, holderToken, holders, holderCount, waiters, lock } = state;
-  if (holderToken === 0n) {
-    return `nobody holds it, but ${waiters} wait for it`;
+
+  attempt(channel: LockChannel, scope: Cancellation): Promise<void> {
+    return channel.unlock(this.#held.holding, scope);
   }
-  const holder = holderOwner === "" ? "an unnamed owner" : JSON.stringify(holderOwner);
-  const since = holders[0] === undefined ? "" : `, for ${holders[0].heldMs / 1000n} s`;
-  const others = holderCount > 1 ? ` and ${holderCount - 1} more` : "";
-  const which = lock.case === undefined ? "it" : describeLocks([lock.value]);
-  return `${which} is held by ${holder} (token ${holderToken}${since})${others}, and ${waiters} wait for it`;
-}
 
-function noAnswerInTime(ask: LockAsk, failures: readonly EndpointFailure[]): WaitTimeoutError {
-  const last = failures.at(-1);
-  const trouble = last === undefined ? "" : `; last, ${last.endpoint} failed: ${last.message}`;
-  return new WaitTimeoutError(
-    `${tooLong(ask)}, and no server has answered by then${trouble}. Check that metasrv can be reached.`,
-    {},
-    { unanswered: troublesOf(failures), ...(last === undefined ? {} : { cause: last }) },
-  );
-}
-
-function tooLong(ask: LockAsk): string {
-  return `Could not acquire ${described(ask)} within ${ask.waitMs ?? 0} ms`;
-}
-
-function described({ locks }: LockAsk): string {
-  return describeLocks(locks.map(({ name }) => name));
-}
-
-/** What a request asks for: one lock, or several as its parts. */
-function askedOf({ locks }: LockAsk): Pick<LockRequest, "lock" | "mode" | "permits" | "limit" | "parts"> {
-  const [first, ...others] = locks;
-  if (first !== undefined && others.length === 0) {
-    return { lock: first.lock, ...first.share, parts: none };
+  purpose(): string {
+    return `release ${this.#held.described}`;
   }
-  const parts = locks.map(({ lock, share }): LockPart => ({ $typeName: "metasrv.v1.LockPart", lock, ...share }));
-  return { lock: { case: undefined }, ...exclusive, parts };
-}
 
-const none: LockPart[] = [];
+  attemptTimeoutMs(): number {
+    return Math.min(this.#timing.attemptTimeoutMs, this.giveUp.afterMs);
+  }
+
+  onFailure({ maybeApplied }: EndpointFailure): void {
+    this.maybeReleased ||= maybeApplied;
+  }
+}

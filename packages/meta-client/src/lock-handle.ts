@@ -1,7 +1,7 @@
 import { checkDurationMs, invalid } from "./argument-checks.js";
 import type { Granted } from "./grant.js";
 import type { FencingToken, HeldLock, HeldLocks, RenewOutcome } from "./held-lock.js";
-import type { Hold, HoldOptions } from "./hold.js";
+import type { Hold } from "./hold.js";
 import { type AskedLock, exclusive, type Mode, modeOf, type Share } from "./lock-arguments.js";
 import { describeLocks, isSameLock, type LockName, toWireName, type WireName } from "./lock-name.js";
 import { InvalidArgumentError } from "./meta-errors.js";
@@ -19,11 +19,10 @@ export class LockHandle implements HeldLock, HeldLocks {
   readonly permits: number;
   readonly limit: number;
   readonly #share: Share;
-  readonly #options: Pick<HoldOptions, "locks" | "grant">;
   readonly #hold: Hold;
 
-  constructor(hold: Hold, options: Pick<HoldOptions, "locks" | "grant">) {
-    const { grant, locks } = options;
+  constructor(hold: Hold) {
+    const { grant, locks } = hold;
     const [{ name, share } = { name: "", share: exclusive }] = locks;
     this.name = name;
     this.#share = share;
@@ -31,7 +30,6 @@ export class LockHandle implements HeldLock, HeldLocks {
     this.floor = floorIn(grant, grant.parts[0] ?? grant);
     this.permits = Math.max(1, share.permits);
     this.limit = limitIn(share, grant.parts[0] ?? grant);
-    this.#options = options;
     this.#hold = hold;
     hold.handle = this;
   }
@@ -45,12 +43,12 @@ export class LockHandle implements HeldLock, HeldLocks {
   }
 
   floorOf(name: LockName): FencingToken {
-    const { grant } = this.#options;
+    const { grant } = this.#hold;
     return floorIn(grant, grant.parts[this.#indexOf(name)] ?? grant);
   }
 
   limitOf(name: LockName): number {
-    const { grant, locks } = this.#options;
+    const { grant, locks } = this.#hold;
     const at = this.#indexOf(name);
     return limitIn(locks[at]?.share ?? exclusive, grant.parts[at] ?? grant);
   }
@@ -62,7 +60,7 @@ export class LockHandle implements HeldLock, HeldLocks {
 
   /** Whether it holds this lock so that another request with this share would have to wait for it. */
   excludes({ lock, share }: AskedLock): boolean {
-    const held = this.#options.locks[this.#find(lock)];
+    const held = this.#hold.locks[this.#find(lock)];
     if (held === undefined) {
       return false;
     }
@@ -147,7 +145,7 @@ export class LockHandle implements HeldLock, HeldLocks {
   }
 
   #find(wanted: WireName): number {
-    return this.#options.locks.findIndex(({ lock }) => isSameLock(lock, wanted));
+    return this.#hold.locks.findIndex(({ lock }) => isSameLock(lock, wanted));
   }
 
   #indexOf(name: LockName): number {

@@ -1,12 +1,13 @@
 import { type Clock, Roster } from "@metasrv/wire";
+import type { LockAsk } from "./acquire-call.js";
 import { invalid } from "./argument-checks.js";
 import type { EventListeners } from "./client-events.js";
 import type { ClientConfig } from "./client-options.js";
 import { ForgottenHandles } from "./forgotten-handles.js";
 import type { Granted } from "./grant.js";
-import { Hold } from "./hold.js";
+import { Hold, type HoldParts } from "./hold.js";
 import type { AskedLock, CheckedLockOptions } from "./lock-arguments.js";
-import type { LockAsk, LockCalls } from "./lock-calls.js";
+import type { LockCalls } from "./lock-calls.js";
 import { LockHandle } from "./lock-handle.js";
 import type { LockTraces } from "./lock-traces.js";
 import { ClosedError } from "./meta-errors.js";
@@ -34,11 +35,22 @@ const noneHeld: LockAsk["within"] = [];
 export class Locker {
   readonly #parts: LockerParts;
   readonly #held = new Roster<Hold>();
-  readonly #forgotten = new ForgottenHandles();
+  readonly #holdParts: HoldParts;
   #closed = false;
 
   constructor(parts: LockerParts) {
     this.#parts = parts;
+    const { clock, calls, events, config } = parts;
+    this.#holdParts = {
+      clock,
+      calls,
+      events,
+      unavailableAfterMs: config.unavailableAfterMs,
+      forgotten: new ForgottenHandles(),
+      onOver: (hold) => {
+        this.#held.delete(hold);
+      },
+    };
   }
 
   /** Waits for locks. @param value - what others read of them */
@@ -111,29 +123,8 @@ export class Locker {
   }
 
   #hold(locks: readonly AskedLock[], grant: Granted, options: CheckedLockOptions): LockHandle {
-    const { clock, calls, events, config, traces } = this.#parts;
-    const ended = traces?.hold(locks, grant);
-    const all = {
-      locks,
-      grant,
-      keepAlive: options.keepAlive ?? true,
-      maxHoldMs: options.maxHoldMs,
-      endMarginMs: options.endMarginMs,
-      clock,
-      calls,
-      unavailableAfterMs: config.unavailableAfterMs,
-      events,
-      forgotten: this.#forgotten,
-      onOver:
-        ended === undefined
-          ? this.#onOver
-          : (over: Hold) => {
-              this.#onOver(over);
-              ended(over.signal);
-            },
-    };
-    const hold = new Hold(all);
-    const handle = new LockHandle(hold, all);
+    const hold = new Hold(this.#holdParts, locks, grant, options, this.#parts.traces?.hold(locks, grant));
+    const handle = new LockHandle(hold);
     this.#held.add(hold);
     grant.holding.listen(hold);
     if (!this.#closed) {
@@ -143,8 +134,4 @@ export class Locker {
     void hold.abandon();
     throw new ClosedError();
   }
-
-  readonly #onOver = (hold: Hold): void => {
-    this.#held.delete(hold);
-  };
 }
