@@ -1,12 +1,13 @@
 import {
   type Grant,
+  type Holder as HolderMessage,
   LockMode,
   type LockPart,
   type LockRequest,
   type LockState as LockStateMessage,
   type Refusal,
 } from "@metasrv/proto/metasrv/v1";
-import { LockError, type LockState } from "../model/lock-errors.js";
+import { type Holder, LockError, type LockState } from "../model/lock-errors.js";
 import { exclusive, noLimit, type Share, shared } from "../model/ticket-content.js";
 import { type LockName, lockNameBytes } from "../model/ticket-ref.js";
 import type { ClaimRequest, Grant as NodeGrant, Renewal } from "../node/claim.js";
@@ -170,16 +171,30 @@ export function refusalMessage(state: LockState): Refusal {
 }
 
 /** Who stands in the way of a lock, as it is sent. */
-export function stateMessage({ name, ...state }: LockState): LockStateMessage {
+export function stateMessage(state: LockState): LockStateMessage {
+  // Field by field: V8 makes an object for each of thousands by copying a part of another one in the old generation.
   return {
-    ...state,
     $typeName: "metasrv.v1.LockState",
-    lock: name === undefined ? { case: undefined } : wireName(name),
-    holders: state.holders.map((holder) => ({
-      ...holder,
-      $typeName: "metasrv.v1.Holder",
-      heldMs: BigInt(Math.max(0, Math.floor(holder.heldMs))),
-    })),
+    holderOwner: state.holderOwner,
+    holderToken: state.holderToken,
+    waiters: state.waiters,
+    holders: state.holders.map(holderMessage),
+    holderCount: state.holderCount,
+    permitsHeld: state.permitsHeld,
+    limit: state.limit,
+    position: state.position,
+    lock: state.name === undefined ? { case: undefined } : wireName(state.name),
+  };
+}
+
+function holderMessage({ owner, token, permits, heldMs, reserves }: Holder): HolderMessage {
+  return {
+    $typeName: "metasrv.v1.Holder",
+    owner,
+    token,
+    permits,
+    heldMs: BigInt(Math.max(0, Math.floor(heldMs))),
+    reserves,
   };
 }
 
