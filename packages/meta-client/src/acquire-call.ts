@@ -73,9 +73,16 @@ export class AcquireCall implements Call<LockOutcome> {
 
   attempt(channel: LockChannel, scope: Cancellation): Promise<LockOutcome> {
     const ask = this.#ask;
+    const [first] = ask.locks;
+    const only = ask.locks.length === 1 ? first : undefined;
+    const { mode, permits, limit } = only?.share ?? exclusive;
     const request: LockRequest = {
       $typeName: "metasrv.v1.LockRequest",
-      ...askedOf(ask),
+      lock: only?.lock ?? { case: undefined },
+      mode,
+      permits,
+      limit,
+      parts: only === undefined ? partsOf(ask.locks) : none,
       ticketId: this.#ticketId,
       ttlMs: BigInt(ask.ttlMs ?? 0),
       owner: ask.owner,
@@ -149,14 +156,9 @@ export function described({ locks }: LockAsk): string {
   return describeLocks(locks.map(({ name }) => name));
 }
 
-/** What a request asks for: one lock, or several as its parts. */
-function askedOf({ locks }: LockAsk): Pick<LockRequest, "lock" | "mode" | "permits" | "limit" | "parts"> {
-  const [first, ...others] = locks;
-  if (first !== undefined && others.length === 0) {
-    return { lock: first.lock, ...first.share, parts: none };
-  }
-  const parts = locks.map(({ lock, share }): LockPart => ({ $typeName: "metasrv.v1.LockPart", lock, ...share }));
-  return { lock: { case: undefined }, ...exclusive, parts };
+/** What a request asks for, if it is not one lock. */
+function partsOf(locks: readonly AskedLock[]): LockPart[] {
+  return locks.map(({ lock, share }) => ({ $typeName: "metasrv.v1.LockPart", lock, ...share }));
 }
 
 const none: LockPart[] = [];

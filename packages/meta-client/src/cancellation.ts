@@ -13,7 +13,10 @@ export interface CancelListener {
 export class Cancellation {
   #cancelled = false;
   #reason: unknown;
-  #listeners: CancelListener[] | undefined;
+  /** Most have one listener at most, which takes no array: see `Call`. */
+  #listener: CancelListener | undefined;
+  /** Those that came after it. */
+  #others: CancelListener[] | undefined;
   #controller: AbortController | undefined;
 
   get cancelled(): boolean {
@@ -46,7 +49,7 @@ export class Cancellation {
     this.#cancelled = true;
     this.#reason = reason;
     // A listener may remove another one.
-    for (let next = this.#listeners?.shift(); next !== undefined; next = this.#listeners?.shift()) {
+    for (let next = this.#take(); next !== undefined; next = this.#take()) {
       next.onCancel(reason);
     }
     this.#controller?.abort(reason);
@@ -64,19 +67,31 @@ export class Cancellation {
     if (this.#cancelled) {
       return;
     }
-    if (this.#listeners === undefined) {
-      this.#listeners = [listener];
+    if (this.#listener === undefined && (this.#others === undefined || this.#others.length === 0)) {
+      this.#listener = listener;
     } else {
-      this.#listeners.push(listener);
+      this.#others ??= [];
+      this.#others.push(listener);
     }
   }
 
   /** From now on, the listener is not told. */
   unlisten(listener: CancelListener): void {
-    const at = this.#listeners?.indexOf(listener) ?? -1;
-    if (at >= 0) {
-      this.#listeners?.splice(at, 1);
+    if (this.#listener === listener) {
+      this.#listener = undefined;
+      return;
     }
+    const at = this.#others?.indexOf(listener) ?? -1;
+    if (at >= 0) {
+      this.#others?.splice(at, 1);
+    }
+  }
+
+  /** Takes out the one that came first. */
+  #take(): CancelListener | undefined {
+    const first = this.#listener ?? this.#others?.shift();
+    this.#listener = undefined;
+    return first;
   }
 }
 

@@ -22,13 +22,25 @@ export class OutgoingCommand implements SessionCommand {
 }
 
 /** Where the answer to a command goes. */
-export interface AnswerTo {
-  /** The lock that it names, if it names one. */
+export class AnswerTo {
+  /** The lock that the command names, if it names one. */
   readonly holding: Holding | undefined;
   /** The scope of the caller that waits for the answer. */
   readonly scope: Cancellation;
   readonly resolve: (answer: SessionAnswer) => void;
   readonly reject: (error: unknown) => void;
+
+  constructor(
+    holding: Holding | undefined,
+    scope: Cancellation,
+    resolve: (answer: SessionAnswer) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.holding = holding;
+    this.scope = scope;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
 }
 
 /** A command that will be answered. */

@@ -5,8 +5,8 @@ import type { Cancellation } from "./cancellation.js";
 import { Holding, type LockNews, type LockOutcome, newsOf, readGrant, type Renewed } from "./grant.js";
 import { EndpointFailure } from "./lock-channel.js";
 import { LockLostError } from "./meta-errors.js";
-import type { AnswerTo, SessionAnswer } from "./session-command.js";
-import { OutgoingCommand, PendingCommand, renewCommand, unlockCommand } from "./session-command.js";
+import type { SessionAnswer } from "./session-command.js";
+import { AnswerTo, OutgoingCommand, PendingCommand, renewCommand, unlockCommand } from "./session-command.js";
 import { errorOfFailure, translateError } from "./translate-error.js";
 
 /** Whom a ledger tells, and what it needs. */
@@ -216,7 +216,7 @@ export class SessionLedger {
       if (this.#over !== undefined) {
         throw this.#failure(false);
       }
-      this.#add(command, { holding, scope, resolve, reject });
+      this.#add(command, new AnswerTo(holding, scope, resolve, reject));
     });
   }
 

@@ -168,27 +168,35 @@ function summaryMessage({ name, state, share, oldestWaitMs }: LockSummary): Lock
 
 /** A ticket, as it is sent. */
 export function ticketMessage(info: TicketInfo): TicketInfoMessage {
-  const { share, ageMs, heldMs, expiresInMs, labels, value, parts, within, ...ticket } = info;
-  const mode = modeOf(share);
-  const part = mode === LockMode.SEMAPHORE ? share : { permits: 0, limit: 0 };
-  return {
-    ...ticket,
+  const mode = modeOf(info.share);
+  const part = mode === LockMode.SEMAPHORE ? info.share : { permits: 0, limit: 0 };
+  const message: TicketInfoMessage = {
     $typeName: "metasrv.v1.TicketInfo",
+    token: info.token,
     mode,
     permits: part.permits,
     limit: part.limit,
-    ageMs: BigInt(ageMs),
-    heldMs: BigInt(heldMs),
-    ...(expiresInMs !== undefined && { expiresInMs: BigInt(expiresInMs) }),
-    labels: Object.fromEntries(labels),
-    value: Buffer.from(value, "latin1"),
-    parts: parts.map(nameMessage),
-    within: within.map(({ name, token }): HeldLock => ({
+    holds: info.holds,
+    position: info.position,
+    owner: info.owner,
+    memberId: info.memberId,
+    ageMs: BigInt(info.ageMs),
+    heldMs: BigInt(info.heldMs),
+    timesAreMinimum: info.timesAreMinimum,
+    reserves: info.reserves,
+    labels: Object.fromEntries(info.labels),
+    value: Buffer.from(info.value, "latin1"),
+    parts: info.parts.map(nameMessage),
+    within: info.within.map(({ name, token }): HeldLock => ({
       $typeName: "metasrv.v1.HeldLock",
       lock: wireName(name),
       token,
     })),
   };
+  if (info.expiresInMs !== undefined) {
+    message.expiresInMs = BigInt(info.expiresInMs);
+  }
+  return message;
 }
 
 /** A name, as it is sent. */

@@ -551,12 +551,12 @@ export class LockNode {
    */
   async #renew(
     key: LockKey,
-    { ttlMs = 0, downgrade = false, account, ...more }: Renewal,
+    { ttlMs = 0, downgrade = false, account, value: given }: Renewal,
     listener?: ClaimListener,
   ): Promise<LocalTicket> {
     const { name, id, token } = key;
     const wanted = ttlMs === 0 ? 0 : checkTtl(ttlMs, this.#limits);
-    const value = more.value === undefined ? undefined : checkValue(more.value);
+    const value = given === undefined ? undefined : checkValue(given);
     this.#standing.requireMember();
     if (downgrade || value !== undefined) {
       this.#requireKinds();
