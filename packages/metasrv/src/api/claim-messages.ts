@@ -172,7 +172,7 @@ export function refusalMessage(state: LockState): Refusal {
 
 /** Who stands in the way of a lock, as it is sent. */
 export function stateMessage(state: LockState): LockStateMessage {
-  // Field by field: V8 makes an object for each of thousands by copying a part of another one in the old generation.
+  // Field by field: V8 makes copies of a part of an object in the old generation, and lists have a million of them.
   return {
     $typeName: "metasrv.v1.LockState",
     holderOwner: state.holderOwner,
