@@ -13,6 +13,7 @@ export {
   readUnlockRequest,
   ticketIdLength,
   writeLockResponse,
+  writeLockSummary,
   writeRenewResponse,
   writeUnlockResponse,
 } from "./lock-messages.js";

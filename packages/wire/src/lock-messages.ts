@@ -7,6 +7,7 @@ import {
   type LockRequest,
   type LockResponse,
   type LockState,
+  type LockSummary,
   type PartGrant,
   type Refusal,
   type RenewRequest,
@@ -434,6 +435,21 @@ export function writeLockState(writer: FieldWriter, state: LockState): void {
     writer.uint(8, position);
   }
   writeName(writer, lock, 9);
+}
+
+/** Writes a `LockSummary`. */
+export function writeLockSummary(writer: FieldWriter, summary: LockSummary): void {
+  const { lock, state, mode, oldestWaitMs } = summary;
+  writeName(writer, lock, 1);
+  if (state !== undefined) {
+    writer.nested(3, state, writeLockState);
+  }
+  if (mode !== LockMode.UNSPECIFIED) {
+    writer.bigint(4, BigInt(mode));
+  }
+  if (oldestWaitMs !== 0n) {
+    writer.bigint(5, oldestWaitMs);
+  }
 }
 
 /** Reads a `LockState`. */

@@ -11,7 +11,10 @@ import { openAccess } from "./access.js";
 async function startNode() {
   const node = await nodeOfThree();
   const dependencies = dependenciesAround(node.store, { access: openAccess(node.store, node.store) });
-  return { node, client: createClient(InspectService, createRouterTransport(createRoutes(dependencies))) };
+  const routes = createRoutes(dependencies);
+  const clientOf = (useBinaryFormat: boolean) =>
+    createClient(InspectService, createRouterTransport(routes, { transport: { useBinaryFormat } }));
+  return { node, client: clientOf(true), jsonClient: clientOf(false) };
 }
 
 const named = (value: string) => ({ lock: { case: "name", value } }) as const;
@@ -105,6 +108,30 @@ describe("GetLock", () => {
 });
 
 describe("ListLocks", () => {
+  test("says the same in JSON and in protobuf's bytes", async () => {
+    const { node, client, jsonClient } = await startNode();
+    const names = [lock("a"), lock("a"), lockNameOf(Buffer.from([0xff, 0])), lock("b")];
+    names.forEach((name, n) => createElsewhere(node.log, n + 1, "n2", name));
+    node.log.deliver();
+    await node.clock.advance(300);
+    const list = async (by: typeof client, pageSize: number) => {
+      const asked = by.listLocks({ pageSize });
+      await node.clock.advance(10);
+      return await asked;
+    };
+    const whole = await list(client, 0);
+    expect(whole.locks.map(({ lock: name, oldestWaitMs }) => [name.case, oldestWaitMs > 0n])).toEqual([
+      ["name", true],
+      ["name", false],
+      ["nameBytes", false],
+    ]);
+    expect((await list(jsonClient, 0)).locks).toMatchObject(
+      whole.locks.map(({ lock: name, mode }) => ({ lock: name, mode, state: { holderCount: 1 } })),
+    );
+    const [one, same] = [await list(client, 1), await list(jsonClient, 1)];
+    expect([one.locks.length, one.nextPageToken]).toEqual([1, same.nextPageToken]);
+  });
+
   test("shows the locks of a prefix in order, in pages, also with names that are no text", async () => {
     const { node, client } = await startNode();
     const names = ["a", "a/b", "a/c", "a/ä", "b"].map((name) => Buffer.from(name));

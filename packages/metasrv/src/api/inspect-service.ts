@@ -1,4 +1,6 @@
-import type { ServiceImpl } from "@connectrpc/connect";
+import type { UnknownField } from "@bufbuild/protobuf";
+import { WireType } from "@bufbuild/protobuf/wire";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import {
   type HeldLock,
   type InspectService,
@@ -7,6 +9,7 @@ import {
   type LockSummary as LockSummaryMessage,
   type TicketInfo as TicketInfoMessage,
 } from "@metasrv/proto/metasrv/v1";
+import { FieldWriter, writeLockSummary } from "@metasrv/wire";
 import { LockError } from "../model/lock-errors.js";
 import { isExclusive, isShared, type Share } from "../model/ticket-content.js";
 import { type LockName, lockNameBytes, lockNameOf } from "../model/ticket-ref.js";
@@ -40,11 +43,10 @@ export function createInspectService(access: Access) {
         after: afterOf(pageToken),
         minToken,
       });
-      return {
-        $typeName: "metasrv.v1.ListLocksResponse",
-        locks: locks.map(summaryMessage),
-        nextPageToken: pageTokenOf(next),
-      };
+      const nextPageToken = pageTokenOf(next);
+      return isBinary(context)
+        ? { $typeName: "metasrv.v1.ListLocksResponse", locks: [], nextPageToken, $unknown: writtenLocks(locks) }
+        : { $typeName: "metasrv.v1.ListLocksResponse", locks: locks.map(summaryMessage), nextPageToken };
     },
 
     async *watchLock({ lock, maxTickets }, context) {
@@ -64,11 +66,12 @@ export function createInspectService(access: Access) {
       const { signal } = context;
       const { watch } = access.of(originOf(context)).operated;
       const prefix = lockNameOf(nameBytes(beginning));
+      const binary = isBinary(context);
       for await (const changes of watch.many({ prefix, pulse }, signal)) {
         const { locks, removed, complete, restarted, granted, expired } = changes;
         yield {
           $typeName: "metasrv.v1.WatchLocksResponse",
-          locks: locks.map(summaryMessage),
+          ...(binary ? { locks: [], $unknown: writtenLocks(locks) } : { locks: locks.map(summaryMessage) }),
           removed: removed.map(nameMessage),
           complete,
           restarted,
@@ -109,6 +112,27 @@ export function createInspectService(access: Access) {
     },
   } satisfies ServiceImpl<typeof InspectService>;
 }
+
+/** Whether the caller takes protobuf's bytes, and not JSON. */
+function isBinary({ requestHeader }: HandlerContext): boolean {
+  return /^application\/(?:(?:connect\+)?proto|grpc(?:-web)?(?:\+proto)?)$/.test(
+    requestHeader.get("content-type") ?? "",
+  );
+}
+
+/**
+ * The locks of a list or of a watch, which are field 1 in both, written by hand: that takes a fraction of the time, and of the
+ * garbage, of the general codec. That codec passes it on as it is, as a field that it does not know.
+ */
+function writtenLocks(locks: readonly LockSummary[]): UnknownField[] {
+  for (const lock of locks) {
+    writer.nested(1, summaryMessage(lock), writeLockSummary);
+  }
+  // It writes the first tag, of one byte, by itself.
+  return locks.length === 0 ? [] : [{ no: 1, wireType: WireType.LengthDelimited, data: writer.take().subarray(1) }];
+}
+
+const writer = new FieldWriter();
 
 /**
  * A name that a request must have.
