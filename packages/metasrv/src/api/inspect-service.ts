@@ -125,6 +125,7 @@ function isBinary({ requestHeader }: HandlerContext): boolean {
  * garbage, of the general codec. That codec passes it on as it is, as a field that it does not know.
  */
 function writtenLocks(locks: readonly LockSummary[]): UnknownField[] {
+  writer.clear();
   for (const lock of locks) {
     writer.nested(1, summaryMessage(lock), writeLockSummary);
   }
