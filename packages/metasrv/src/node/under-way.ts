@@ -35,6 +35,7 @@ export class UnderWay {
     }
   }
 
+  /** Renews a ticket. Until the outcome is known, no removal of the ticket sets out. */
   renew(command: RenewCommand, waiter: CommandWaiter): void {
     const renewals = this.#renewalsOf(command);
     this.#log.append(
