@@ -57,6 +57,9 @@ interface CallOptions {
   readonly awaitsToken?: boolean;
 }
 
+/** As many as the log writes at once. */
+const txnsAtOnce = 4;
+
 /** How long etcd may take to give a token, in milliseconds: it makes each check of a password slow. */
 const authenticateMs = 3_000;
 
@@ -79,7 +82,7 @@ class ConnectedEtcdClient implements EtcdClient {
     this.#refused = refused;
     const { tls: files, username, passwordFile } = access;
     const tls = files && (() => readTls(files));
-    this.#txns = new GrpcConnection({ hosts, clock, tls, ahead: true });
+    this.#txns = new GrpcConnection({ hosts, clock, tls, sessions: txnsAtOnce });
     this.#watches = new GrpcConnection({ hosts, clock, tls });
     this.#leases = new GrpcConnection({ hosts, clock, tls });
     this.#reads = new GrpcConnection({ hosts, clock, tls });

@@ -8,6 +8,7 @@ import {
 } from "node:http2";
 import type { SecureContextOptions } from "node:tls";
 import { type Clock, closeOutsideOfReading, endOutsideOfReading, enveloped, EnvelopeReader } from "@metasrv/wire";
+import { leanRequest } from "./lean-request.js";
 
 /** A call with many messages both ways. */
 export interface GrpcStream {
@@ -30,12 +31,21 @@ export interface GrpcConnectionOptions {
   readonly clock: Clock;
   /** For each connection to an https:// host: which authorities are trusted, and the own certificate. */
   readonly tls?: (() => SecureContextOptions) | undefined;
-  /** Whether a call that is alone is followed by one of the same kind, which is made ahead. */
-  readonly ahead?: boolean;
+  /**
+   * How many HTTP/2 sessions there are at most, each for one call at a time while they are enough. Default: 1. Node keeps the
+   * streams of a session in a `Map`, which may keep those in memory that end while others go on: see HashTable.
+   */
+  readonly sessions?: number;
 }
 
 /** How much may be under way to here before it is read, in bytes: HTTP/2's default of 64 KiB is less than one answer. */
 const windowBytes = 4 * 1024 * 1024;
+
+/** An HTTP/2 session, and how many streams it has. */
+interface Link {
+  readonly session: ClientHttp2Session;
+  streams: number;
+}
 
 /**
  * A connection to one of several gRPC servers, for calls whose messages are written and read by hand. It is made when it
@@ -47,20 +57,17 @@ export class GrpcConnection {
   readonly #clock: Clock;
   readonly #urls: readonly string[];
   readonly #tls: (() => SecureContextOptions) | undefined;
-  readonly #ahead: boolean;
   /** Index of the server that is connected, or is to be. */
   #server: number;
-  #session: ClientHttp2Session | undefined;
-  /** How many calls of one message each way are under way. */
-  #underWay = 0;
-  /** A call that has been made but for its message: see {@link #prepare}. */
-  #prepared: PreparedCall | undefined;
+  readonly #sessions: number;
+  /** All to that server. */
+  #links: Link[] = [];
   #closed = false;
 
-  constructor({ hosts, clock, tls, ahead = false }: GrpcConnectionOptions) {
+  constructor({ hosts, clock, tls, sessions = 1 }: GrpcConnectionOptions) {
     this.#clock = clock;
     this.#tls = tls;
-    this.#ahead = ahead;
+    this.#sessions = sessions;
     this.#urls = hosts.map((host) => (/^https?:\/\//.test(host) ? host : `http://${host}`));
     this.#server = Math.floor(Math.random() * hosts.length);
   }
@@ -76,27 +83,20 @@ export class GrpcConnection {
    */
   unary(path: string, message: Buffer, timeoutMs: number, token?: string): Promise<Buffer> {
     return new Promise((resolve, reject) => {
-      const session = this.#connected();
-      const stream = this.#takePrepared(path, token, session) ?? open(session, path, token);
-      this.#underWay++;
+      const link = this.#connected();
+      const stream = open(link, path, token);
       let answer: Buffer | undefined;
       let status: GrpcStatus | undefined;
       const timer = this.#clock.after(timeoutMs, () => {
         status ??= { code: grpcCode.deadlineExceeded, message: `no answer within ${Math.ceil(timeoutMs)} ms` };
         stream.close(constants.NGHTTP2_CANCEL);
         // Before there is a connection, no stream closes: for minutes, where packets are lost.
-        this.#leave(session);
+        this.#leave(link);
       });
-      let over = false;
-      const end = () => {
-        timer.cancel();
-        this.#underWay -= over ? 0 : 1;
-        over = true;
-      };
       const answered = () => {
         // The stream closes some turns of the event loop later.
         if (answer !== undefined && status?.code === grpcCode.ok) {
-          end();
+          timer.cancel();
           resolve(answer);
         }
       };
@@ -110,13 +110,13 @@ export class GrpcConnection {
           answered();
         },
         closed: (broken) => {
-          end();
+          timer.cancel();
           const { code, message, cause } = status ?? lostConnection(broken);
           if (code === grpcCode.ok && answer !== undefined) {
             return;
           }
           if (code === grpcCode.unavailable || code === grpcCode.deadlineExceeded) {
-            this.#leave(session);
+            this.#leave(link);
           }
           reject(
             grpcError(
@@ -126,9 +126,6 @@ export class GrpcConnection {
         },
       });
       stream.end(enveloped(message));
-      if (this.#ahead) {
-        this.#prepare(path, token);
-      }
     });
   }
 
@@ -138,8 +135,8 @@ export class GrpcConnection {
    * @param token - by which the server knows the caller
    */
   stream(path: string, listener: GrpcStreamListener, token?: string): GrpcStream {
-    const session = this.#connected();
-    const stream = open(session, path, token);
+    const link = this.#connected();
+    const stream = open(link, path, token);
     let status: GrpcStatus | undefined;
     follow(stream, {
       message: (bytes) => {
@@ -148,7 +145,7 @@ export class GrpcConnection {
       status: (received) => (status = received),
       closed: (broken) => {
         const end = status ?? lostConnection(broken);
-        this.#leave(session);
+        this.#leave(link);
         listener.closed(end.code === grpcCode.ok ? undefined : grpcError(end));
       },
     });
@@ -164,7 +161,7 @@ export class GrpcConnection {
       },
       cancel: () => {
         stream.close(constants.NGHTTP2_CANCEL);
-        this.#leave(session);
+        this.#leave(link);
       },
     };
   }
@@ -172,24 +169,32 @@ export class GrpcConnection {
   /** Ends it, with all calls under way; none is made from then on. */
   close(): void {
     this.#closed = true;
-    if (this.#session !== undefined) {
-      this.#session.destroy();
-      this.#session = undefined;
-    }
+    this.#drop();
   }
 
-  #connected(): ClientHttp2Session {
+  /** A session without a stream, or else the one with the fewest. */
+  #connected(): Link {
     if (this.#closed) {
       throw grpcError({ code: grpcCode.unavailable, message: "the connection was closed" });
     }
-    if (this.#session !== undefined && !this.#session.closed && !this.#session.destroyed) {
-      return this.#session;
+    let best: Link | undefined;
+    let open = 0;
+    for (const link of this.#links) {
+      if (!link.session.closed && !link.session.destroyed) {
+        open++;
+        best = best === undefined || link.streams < best.streams ? link : best;
+      }
     }
+    return best !== undefined && (best.streams === 0 || open >= this.#sessions) ? best : this.#connect();
+  }
+
+  #connect(): Link {
     const session = connect(this.#urls[this.#server] ?? "", {
       settings: { initialWindowSize: windowBytes },
       ...this.#tls?.(),
     });
-    this.#session = session;
+    const link: Link = { session, streams: 0 };
+    this.#links.push(link);
     endOutsideOfReading(session);
     session.once("connect", () => {
       // Node tells of a connection also when the session was left before there was one.
@@ -199,75 +204,39 @@ export class GrpcConnection {
     });
     session.on("error", () => {
       // Its calls are told.
-      this.#leave(session);
+      this.#leave(link);
     });
-    return session;
-  }
-
-  /**
-   * Makes the next call but for its message, while a call that is alone is under way. That takes Node longer than all else
-   * that is done here, and whoever waits for the next call need not wait for it.
-   */
-  #prepare(path: string, token: string | undefined): void {
-    setImmediate(() => {
-      const session = this.#session;
-      if (
-        this.#prepared !== undefined ||
-        this.#underWay > 1 ||
-        session === undefined ||
-        session.closed ||
-        session.destroyed
-      ) {
-        return;
-      }
-      const stream = open(session, path, token);
-      const prepared = { path, token, stream };
-      const drop = () => {
-        if (this.#prepared === prepared) {
-          this.#prepared = undefined;
-          stream.close(constants.NGHTTP2_CANCEL);
-        }
-      };
-      stream.on("error", () => undefined);
-      // An answer to nothing is no answer to what comes next.
-      stream.on("response", drop);
-      stream.on("close", drop);
-      this.#prepared = prepared;
+    session.on("close", () => {
+      this.#links = this.#links.filter((other) => other !== link);
     });
-  }
-
-  #takePrepared(path: string, token: string | undefined, session: ClientHttp2Session): ClientHttp2Stream | undefined {
-    const prepared = this.#prepared;
-    if (prepared?.path !== path || prepared.stream.session !== session || prepared.stream.closed) {
-      return undefined;
-    }
-    this.#prepared = undefined;
-    if (prepared.token !== token) {
-      prepared.stream.close(constants.NGHTTP2_CANCEL);
-      return undefined;
-    }
-    return prepared.stream;
+    return link;
   }
 
   /** The next call goes to the next server. */
-  #leave(session: ClientHttp2Session): void {
-    if (this.#session === session) {
-      this.#session = undefined;
+  #leave(link: Link): void {
+    if (this.#links.includes(link)) {
       this.#server = (this.#server + 1) % this.#urls.length;
+      this.#drop();
+    }
+  }
+
+  /** Ends all sessions. */
+  #drop(): void {
+    const links = this.#links;
+    this.#links = [];
+    for (const { session } of links) {
       session.destroy();
     }
   }
 }
 
-interface PreparedCall {
-  readonly path: string;
-  readonly token: string | undefined;
-  readonly stream: ClientHttp2Stream;
-}
-
 /** @param token - by which the server knows the caller */
-function open(session: ClientHttp2Session, path: string, token: string | undefined): ClientHttp2Stream {
-  const stream = session.request(requestHeaders(path, token));
+function open(link: Link, path: string, token: string | undefined): ClientHttp2Stream {
+  const stream = leanRequest(link.session, requestHeaders(path, token));
+  link.streams++;
+  stream.once("close", () => {
+    link.streams--;
+  });
   closeOutsideOfReading(stream);
   return stream;
 }
