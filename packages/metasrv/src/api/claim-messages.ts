@@ -198,10 +198,15 @@ function holderMessage({ owner, token, permits, heldMs, reserves }: Holder): Hol
   };
 }
 
+const ascii = /^\p{ASCII}*$/u;
+
 /** How a lock is named on the wire: as a text where its bytes are UTF-8, as such a text names the same lock; else as bytes. */
 export function wireName(
   name: LockName,
 ): { readonly case: "name"; readonly value: string } | { readonly case: "nameBytes"; readonly value: Uint8Array } {
+  if (ascii.test(name)) {
+    return { case: "name", value: name };
+  }
   const bytes = lockNameBytes(name);
   const text = bytes.toString("utf8");
   return Buffer.from(text, "utf8").equals(bytes)

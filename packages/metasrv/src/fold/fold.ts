@@ -22,7 +22,7 @@ import { extrasOf, isExclusive, isShared, type Share, shared, type TicketContent
 import type { LockName, TicketRef } from "../model/ticket-ref.js";
 import { type CreateQueue, type GroupOf, LockTable } from "./lock-table.js";
 import type { NameOrder } from "./name-order.js";
-import { Ticket, type TicketFollower } from "./queue.js";
+import { type Queue, Ticket, type TicketFollower } from "./queue.js";
 import { SnapshotWalk } from "./snapshot-walk.js";
 import { TableHash } from "./state-hash.js";
 import type { Tally } from "./tally.js";
@@ -161,13 +161,15 @@ export class Fold implements LogFold {
 
   /** Number of tickets that wait for a lock, those not counted that reserve it. */
   waiters(name: LockName): number {
-    const queue = this.#table.queue(name);
-    return queue === undefined ? 0 : queue.size - queue.holders;
+    return waitersOf(this.#table.queue(name));
   }
 
   /** Who holds a lock, and how many wait. @param ticket - whose place among those that wait is counted */
   state(name: LockName, ticket?: Ticket): LockState {
-    const queue = this.#table.queue(name);
+    return this.#stateOf(this.#table.queue(name), ticket);
+  }
+
+  #stateOf(queue: Readonly<Queue> | undefined, ticket?: Ticket): LockState {
     const nowMs = this.nowMs();
     const holders: Holder[] = [];
     let holder = queue?.head;
@@ -180,7 +182,7 @@ export class Fold implements LogFold {
     return {
       holderOwner: holders[0]?.owner ?? "",
       holderToken: holders[0]?.token ?? 0n,
-      waiters: this.waiters(name),
+      waiters: waitersOf(queue),
       holders,
       holderCount: queue?.holders ?? 0,
       permitsHeld: queue?.permits ?? 0,
@@ -222,8 +224,21 @@ export class Fold implements LogFold {
 
   /** How long the first waiter of a lock is seen to wait, in milliseconds; 0 when nobody waits. */
   oldestWaitMs(name: LockName): number {
-    const waiting = this.#table.queue(name)?.waiting;
-    return waiting === undefined ? 0 : this.nowMs() - waiting.main.seenAtMs;
+    return this.#oldestWaitMs(this.#table.queue(name));
+  }
+
+  #oldestWaitMs(queue: Readonly<Queue> | undefined): number {
+    return queue?.waiting === undefined ? 0 : this.nowMs() - queue.waiting.main.seenAtMs;
+  }
+
+  /** What is seen of a lock at once: {@link state}, the share of its first ticket if it has one, and {@link oldestWaitMs}. */
+  glance(name: LockName): {
+    readonly state: LockState;
+    readonly share: Share | undefined;
+    readonly oldestWaitMs: number;
+  } {
+    const queue = this.#table.queue(name);
+    return { state: this.#stateOf(queue), share: queue?.head?.content, oldestWaitMs: this.#oldestWaitMs(queue) };
   }
 
   /** What the locks of a group come to on all nodes; undefined when there was none. Not kept by the next {@link become}. */
@@ -667,6 +682,10 @@ function asIn(content: TicketContent, { permits, limit, extras }: TicketContent)
   return content.permits === permits && content.limit === limit && content.extras === extras
     ? content
     : { ...content, permits, limit, extras };
+}
+
+function waitersOf(queue: Readonly<Queue> | undefined): number {
+  return queue === undefined ? 0 : queue.size - queue.holders;
 }
 
 /** 1 for the first that waits; 0 where more than {@link placesCounted} are before it. */

@@ -50,7 +50,7 @@ export class LockTable {
 
   /** The names of all locks in their order, from now on until {@link forgetNames}; the same as long as there is one. */
   names(): NameOrder {
-    return (this.#names ??= new NameOrder(this.#queues.values()));
+    return (this.#names ??= new NameOrder(this.#queues.values(), (name) => this.#queues.get(name)));
   }
 
   /** Nobody needs the order of names any more. */
@@ -192,7 +192,7 @@ export class LockTable {
     }
     if (queue.size === 1) {
       this.#queues.delete(ticket.name);
-      this.#names?.delete(ticket.name);
+      this.#names?.delete(queue);
       if (queue.tally !== undefined) {
         queue.tally.locks--;
       }

@@ -18,6 +18,7 @@ test("the names of a table are in the order of their bytes, however locks come a
     fc.record({ come: names }),
     fc.record({ go: fc.nat() }),
     fc.record({ order: fc.integer({ min: 1, max: 5 }) }),
+    fc.record({ forget: fc.constant(true) }),
   );
   fc.assert(
     fc.property(fc.array(names, { maxLength: 30 }), fc.array(step, { maxLength: 60 }), (first, steps) => {
@@ -30,12 +31,15 @@ test("the names of a table are in the order of their bytes, however locks come a
         tickets.push(ticket);
       };
       first.forEach(come);
-      const order = table.names();
+      let order = table.names();
       for (const next of steps) {
         if ("come" in next) {
           come(next.come);
         } else if ("order" in next) {
           order.step(next.order);
+        } else if ("forget" in next) {
+          table.forgetNames();
+          order = table.names();
         } else {
           const [gone] = tickets.splice(next.go % Math.max(1, tickets.length), 1);
           if (gone !== undefined) {
@@ -52,4 +56,23 @@ test("the names of a table are in the order of their bytes, however locks come a
       expect(table.names()).toBe(order);
     }),
   );
+});
+
+test("names of locks that come and go by the thousands are in order while they are there", () => {
+  const table = new LockTable();
+  const order = table.names();
+  order.step(1);
+  const tickets = Array.from({ length: 3_500 }, (_, at) => {
+    return new Ticket({ name: nameOf(`lock/${at}`), id: idOf(at) }, BigInt(at + 1), content, "m1", 0);
+  });
+  for (const [at, ticket] of tickets.entries()) {
+    table.add(ticket);
+    const before = tickets[at - 10];
+    if (before !== undefined && at % 7 !== 0) {
+      table.remove(before);
+    }
+  }
+  const left = byBytes(tickets.filter(({ present }) => present).map(({ name }) => name));
+  expect(left.length).toBeGreaterThan(500);
+  expect([...order.from("" as LockName)]).toEqual(left);
 });

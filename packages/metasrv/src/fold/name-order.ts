@@ -1,18 +1,35 @@
 import sorted from "sorted-btree";
 import type { LockName } from "../model/ticket-ref.js";
 
+/** A lock whose name is put in order. */
+export interface NamedLock {
+  readonly name: LockName;
+  /** In which order its name is; another one, or undefined, if it is not in this one. */
+  order: NameOrder | undefined;
+}
+
+/** So many names that came are put in order at a time: most locks are gone again by then, which takes no more than to see it. */
+const recentNames = 1_000;
+
 /**
  * The names of a table's locks in their order, for those who list them. A million names are not put in order in one turn:
  * {@link step} takes some of them at a time, while names go on coming and going.
  */
 export class NameOrder {
   readonly #names = new sorted.default<LockName, undefined>(undefined, compare);
-  readonly #rest: Iterator<{ readonly name: LockName }>;
+  readonly #rest: Iterator<NamedLock>;
+  readonly #find: (name: LockName) => NamedLock | undefined;
+  /** Names that came since the last were put in order. */
+  #recent: LockName[] = [];
   #isComplete = false;
 
-  /** @param locks - all that there are; may change while they are walked through */
-  constructor(locks: Iterable<{ readonly name: LockName }>) {
+  /**
+   * @param locks - all that there are; may change while they are walked through
+   * @param find - the lock of this name, if there is one now
+   */
+  constructor(locks: Iterable<NamedLock>, find: (name: LockName) => NamedLock | undefined) {
     this.#rest = locks[Symbol.iterator]();
+    this.#find = find;
   }
 
   /** Whether all names are in order. */
@@ -27,24 +44,46 @@ export class NameOrder {
       if (next.done === true) {
         this.#isComplete = true;
       } else {
-        this.add(next.value.name);
+        this.#put(next.value);
       }
     }
   }
 
   /** A lock has its first ticket. */
   add(name: LockName): void {
-    this.#names.set(name, undefined);
+    if (this.#recent.push(name) >= recentNames) {
+      this.#putRecent();
+    }
   }
 
   /** A lock has no ticket any more. */
-  delete(name: LockName): void {
-    this.#names.delete(name);
+  delete(lock: NamedLock): void {
+    if (lock.order === this) {
+      this.#names.delete(lock.name);
+    }
   }
 
   /** The names from this one on, in order. They must not change meanwhile. */
   from(name: LockName): IterableIterator<LockName> {
+    this.#putRecent();
     return this.#names.keys(name);
+  }
+
+  #putRecent(): void {
+    for (const name of this.#recent) {
+      const lock = this.#find(name);
+      if (lock !== undefined) {
+        this.#put(lock);
+      }
+    }
+    this.#recent = [];
+  }
+
+  #put(lock: NamedLock): void {
+    if (lock.order !== this) {
+      lock.order = this;
+      this.#names.set(lock.name, undefined);
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import sorted from "sorted-btree";
 import type { ForcedRecord } from "../model/command.js";
 import type { Share, TicketContent } from "../model/ticket-content.js";
 import type { LockName, TicketId, TicketRef } from "../model/ticket-ref.js";
+import type { NamedLock, NameOrder } from "./name-order.js";
 
 /** Who on this node is told what becomes of a ticket. Must not change the table from within. */
 export interface TicketFollower {
@@ -105,7 +106,7 @@ type Counts = InstanceType<typeof sorted.default<number, number>>;
  * A ticket that is admitted holds, but for one of several locks that were asked for at once: it reserves its lock until the
  * others are admitted, too.
  */
-export class Queue {
+export class Queue implements NamedLock {
   readonly name: LockName;
   head: Ticket | undefined = undefined;
   tail: Ticket | undefined = undefined;
@@ -120,6 +121,7 @@ export class Queue {
   limit = Infinity;
   /** Counts its waiters; absent when nobody wants to know. */
   tally: QueueTally | undefined = undefined;
+  order: NameOrder | undefined = undefined;
   /** How many of them have which limit; absent while all have the same. */
   #limits: Counts | undefined = undefined;
 

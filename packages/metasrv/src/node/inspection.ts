@@ -310,9 +310,8 @@ export class Inspection {
   }
 
   #summary(name: LockName): LockSummary {
-    const { fold } = this.#parts;
-    const { value: first } = fold.queue(name).next() as IteratorResult<Ticket, undefined>;
-    return { name, state: fold.state(name), share: first?.content, oldestWaitMs: fold.oldestWaitMs(name) };
+    const { state, share, oldestWaitMs } = this.#parts.fold.glance(name);
+    return { name, state, share, oldestWaitMs };
   }
 
   #blocked(name: LockName, minWaitMs: number): BlockedLock | undefined {
