@@ -45,6 +45,15 @@ export const farEndKey = createContextKey<FarEnd>(
   { description: "far end" },
 );
 
+/** What is sent of an answer before that which the handler returns. */
+export interface AnswerStart {
+  /** Fields of the answer's message. */
+  bytes: Uint8Array | undefined;
+}
+
+/** The key under which a Connect handler finds its {@link AnswerStart}; undefined where an answer has none. */
+export const answerStartKey = createContextKey<AnswerStart | undefined>(undefined, { description: "answer start" });
+
 /** Where a request to a handler of Connect comes from. */
 export function originOf({ service, method, requestHeader, values }: HandlerContext): Origin {
   return {

@@ -15,7 +15,7 @@ import { isExclusive, isShared, type Share } from "../model/ticket-content.js";
 import { type LockName, lockNameBytes, lockNameOf } from "../model/ticket-ref.js";
 import type { LockSummary, TicketInfo } from "../node/inspection.js";
 import type { Access } from "./access.js";
-import { abortReason, originOf } from "./caller.js";
+import { abortReason, answerStartKey, originOf } from "./caller.js";
 import { nameBytes, stateMessage, wireName } from "./claim-messages.js";
 
 const defaultCount = 100;
@@ -45,7 +45,7 @@ export function createInspectService(access: Access) {
       });
       return {
         $typeName: "metasrv.v1.ListLocksResponse",
-        ...shownLocks(locks, isBinary(context)),
+        ...shownLocks(locks, context),
         nextPageToken: pageTokenOf(next),
       };
     },
@@ -67,12 +67,11 @@ export function createInspectService(access: Access) {
       const { signal } = context;
       const { watch } = access.of(originOf(context)).operated;
       const prefix = lockNameOf(nameBytes(beginning));
-      const binary = isBinary(context);
       for await (const changes of watch.many({ prefix, pulse }, signal)) {
         const { locks, removed, complete, restarted, granted, expired } = changes;
         yield {
           $typeName: "metasrv.v1.WatchLocksResponse",
-          ...shownLocks(locks, binary),
+          ...shownLocks(locks, context),
           removed: removed.map(nameMessage),
           complete,
           restarted,
@@ -123,21 +122,28 @@ function isBinary({ requestHeader }: HandlerContext): boolean {
 
 /**
  * The locks of a list or of a watch, which are field 1 in both. For protobuf's bytes they are written by hand: that takes a fraction
- * of the time, and of the garbage, of the general codec, which passes them on as a field that it does not know.
+ * of the time, and of the garbage, of the general codec, which passes them on as a field that it does not know. Where the answer may
+ * have a start of its own, they are that.
  */
 function shownLocks(
   locks: readonly LockSummary[],
-  binary: boolean,
+  context: HandlerContext,
 ): { readonly locks: LockSummaryMessage[]; readonly $unknown?: UnknownField[] } {
-  if (!binary || locks.length === 0) {
+  if (!isBinary(context) || locks.length === 0) {
     return { locks: locks.map(summaryMessage) };
   }
   writer.clear();
   for (const lock of locks) {
     writer.nested(1, summaryMessage(lock), writeLockSummary);
   }
+  const bytes = writer.take();
+  const start = context.values.get(answerStartKey);
+  if (start !== undefined) {
+    start.bytes = bytes;
+    return { locks: [] };
+  }
   // The general codec writes the first tag, of one byte, by itself.
-  return { locks: [], $unknown: [{ no: 1, wireType: WireType.LengthDelimited, data: writer.take().subarray(1) }] };
+  return { locks: [], $unknown: [{ no: 1, wireType: WireType.LengthDelimited, data: bytes.subarray(1) }] };
 }
 
 const writer = new FieldWriter();

@@ -5,6 +5,7 @@ import {
   createLinkedAbortController,
   type UniversalHandler,
   type UniversalServerRequest,
+  type UniversalServerResponse,
 } from "@connectrpc/connect/protocol";
 import {
   compressionBrotli,
@@ -15,7 +16,7 @@ import {
 import { LockService } from "@metasrv/proto/metasrv/v1";
 import type { Logger } from "pino";
 import type { Access } from "../api/access.js";
-import { type Connection, type FarEnd, farEndKey } from "../api/caller.js";
+import { type AnswerStart, answerStartKey, type Connection, type FarEnd, farEndKey } from "../api/caller.js";
 import { useOf } from "../api/connection-use.js";
 import { toConnectError } from "../api/rpc-errors.js";
 import { dropEndlessTimeouts } from "./endless-timeouts.js";
@@ -127,9 +128,11 @@ async function serve(
   const body = untilGone(received);
   setPlainAuthority(request);
   const farEnd = farEndOf(request);
-  const values = createContextValues().set(farEndKey, farEnd);
   const unary = handler.method.methodKind === "unary";
-  let call: UniversalServerRequest = { ...universalRequestFromNodeRequest(request, response, undefined, values), body };
+  const start: AnswerStart | undefined = unary && takesPlainProto(request) ? { bytes: undefined } : undefined;
+  const values = createContextValues().set(farEndKey, farEnd).set(answerStartKey, start);
+  // Connect is told that there is a body already, so that it does not make one of its own.
+  let call: UniversalServerRequest = { ...universalRequestFromNodeRequest(request, response, {}, values), body };
   dropEndlessTimeouts(call.header);
   if (unary && isPlainJson(request)) {
     // Its length may be another.
@@ -153,7 +156,7 @@ async function serve(
     // has, the longer it takes to add or remove one.
     call = { ...call, signal: createLinkedAbortController(call.signal, shutdownSignal).signal };
   }
-  const answer = await handler(call);
+  const answer = started(await handler(call), start);
   if (unary && !request.readableEnded) {
     // The message may have been too large to be read. A request is over only when it was read to its end, so the rest
     // is dropped here.
@@ -172,6 +175,30 @@ async function serve(
     });
   }
   await universalResponseToNodeResponse(answer, response);
+}
+
+/**
+ * The answer with what is sent before it. Connect's own bodies keep their bytes in memory until V8 collects old objects, since each
+ * has a generator function of its own; lists of many locks are too much for that.
+ */
+function started(answer: UniversalServerResponse, start: AnswerStart | undefined): UniversalServerResponse {
+  const { status, body } = answer;
+  if (start?.bytes === undefined || status !== 200) {
+    return answer;
+  }
+  const header = new Headers(answer.header);
+  header.set("content-length", String(start.bytes.byteLength + Number(header.get("content-length"))));
+  return { ...answer, header, body: following(start.bytes, body) };
+}
+
+async function* following(
+  bytes: Uint8Array,
+  body: AsyncIterable<Uint8Array> | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  yield bytes;
+  if (body !== undefined) {
+    yield* body;
+  }
 }
 
 /** The body. That it breaks off is the caller's doing, and no fault of this server. */
@@ -219,6 +246,11 @@ function isWebText({ headers }: HttpRequest): boolean {
 /** A body from which nothing but an error can be read. So the protocol of the call says how it is answered. */
 function failing(error: Error): AsyncIterable<Uint8Array> {
   return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) };
+}
+
+/** Whether the answer is protobuf's bytes, with nothing around them, and not compressed. */
+function takesPlainProto({ headers }: HttpRequest): boolean {
+  return headers["content-type"] === "application/proto" && headers["accept-encoding"] === undefined;
 }
 
 /** Whether a message is JSON, and not compressed. */
