@@ -18,6 +18,7 @@ import {
 import { completeConfig, ConfigError } from "./config.js";
 import { ConfigFileError, configJsonSchema, showSettings } from "./config-file.js";
 import { readTickets, ticketLine } from "./dump.js";
+import { setGarbageCollection } from "./garbage-collection.js";
 import { checkHealth, defaultHealthUrl } from "./health-check.js";
 import { createLogger } from "./logger.js";
 import { FatalError } from "./model/fatal-error.js";
@@ -152,6 +153,7 @@ async function dump(options: DumpCommandOptions): Promise<void> {
 }
 
 async function serve({ config, logLevel, logFormat, ...options }: StartCommandOptions): Promise<void> {
+  setGarbageCollection();
   const { input, file } = await readStartSettings(config, configFrom(options));
   const output = pino.destination({ dest: process.stdout.fd, maxLength: maxUnwrittenLog });
   const { level = "info", format = "json" } = file.log ?? {};
