@@ -91,6 +91,8 @@ export interface InspectionParts {
   readonly unixMs: () => number;
   /** When the hold of a ticket that this node serves ends unless it is renewed, by the clock. */
   readonly expiresAtMs: (ticket: Ticket) => number | undefined;
+  /** For how long the event loop has not waited for anything so far, in milliseconds. */
+  readonly loopActiveMs: () => number;
 }
 
 /** So many names are put in order at a time, and so many looked at. */
@@ -101,10 +103,13 @@ const lookedAtOnce = 1_000;
 const searchedAtOnceMs = 2;
 
 /**
- * Lists leave nine tenths of the time of the event loop to others, so that a list of a million locks does not hold up who wants
- * one of them: after each step, lists pause for so many times as long as it took.
+ * While the event loop does nothing else, lists pause after each step for as long as it took; while it does nothing but other
+ * things, for so many times as long; and in proportion in between. So a list of a million locks does not hold up who wants one of them.
  */
-export const pauseFactor = 10;
+const pauseFactor = 50;
+
+/** For how long it is seen what the event loop does, in milliseconds. */
+const seenMs = 200;
 
 /** How long it takes to write out one lock of a page, and any step at least, in milliseconds, roughly. */
 const writingMs = 0.01;
@@ -119,9 +124,17 @@ export class Inspection {
   #idle: Timer | undefined;
   /** Before this time, no list goes on. */
   #pausedUntilMs = 0;
+  /** The part of the event loop's time that went to other things, as it was seen last: from 0 to 1. */
+  #busy = 0;
+  /** Since when it is seen what the event loop does, for how long that had been active then, and with lists since then. */
+  #seenSinceMs: number;
+  #activeMs: number;
+  #listedMs = 0;
 
   constructor(parts: InspectionParts) {
     this.#parts = parts;
+    this.#seenSinceMs = parts.clock.now();
+    this.#activeMs = parts.loopActiveMs();
   }
 
   /**
@@ -135,7 +148,7 @@ export class Inspection {
     minToken: bigint,
     maxTickets: number,
   ): Promise<{ readonly lock: LockSummary; readonly tickets: readonly TicketInfo[] }> {
-    await this.#see(minToken);
+    await this.#reach(minToken);
     const tickets: TicketInfo[] = [];
     let position = 0;
     for (const ticket of this.#parts.fold.queue(name)) {
@@ -183,7 +196,7 @@ export class Inspection {
    * @throws LockError `store-unavailable` as {@link get}
    */
   async ticket(name: LockName, token: bigint): Promise<TicketInfo | undefined> {
-    await this.#see(token);
+    await this.#reach(token);
     const ticket = this.#parts.fold.at(name, token);
     return ticket && this.#show(ticket, this.#parts.fold.state(ticket.name, ticket).position);
   }
@@ -201,7 +214,7 @@ export class Inspection {
     pageSize: number,
     permits: (name: LockName) => boolean = () => true,
   ): Promise<readonly ForcedRecord[]> {
-    await this.#see(minToken);
+    await this.#reach(minToken);
     return [...this.#parts.fold.forced.values()]
       .filter(
         (record) =>
@@ -218,7 +231,7 @@ export class Inspection {
     show: (name: LockName) => T | undefined,
   ): Promise<{ readonly shown: readonly T[]; readonly next: LockName | undefined }> {
     const { prefix, pageSize, minToken, permits } = request;
-    await this.#see(minToken);
+    await this.#reach(minToken);
     const shown: T[] = [];
     let { after } = request;
     for (;;) {
@@ -256,7 +269,7 @@ export class Inspection {
     this.#idle?.cancel();
   }
 
-  async #see(minToken: bigint): Promise<void> {
+  async #reach(minToken: bigint): Promise<void> {
     const { fold, log } = this.#parts;
     if (fold.nextToken <= minToken) {
       await log.catchUp();
@@ -286,7 +299,20 @@ export class Inspection {
   #worked(beganAtMs: number, shown: number): void {
     const nowMs = this.#parts.clock.now();
     const tookMs = nowMs - beganAtMs + shown * writingMs;
-    this.#pausedUntilMs = nowMs + pauseFactor * Math.max(tookMs, leastMs);
+    this.#listedMs += tookMs;
+    this.#see(nowMs);
+    this.#pausedUntilMs = nowMs + Math.max(1, pauseFactor * this.#busy) * Math.max(tookMs, leastMs);
+  }
+
+  #see(nowMs: number): void {
+    const passedMs = nowMs - this.#seenSinceMs;
+    if (passedMs >= seenMs) {
+      const activeMs = this.#parts.loopActiveMs();
+      this.#busy = Math.min(1, Math.max(0, (activeMs - this.#activeMs - this.#listedMs) / passedMs));
+      this.#seenSinceMs = nowMs;
+      this.#activeMs = activeMs;
+      this.#listedMs = 0;
+    }
   }
 
   /** Resolves when lists may go on. Others may have gone on before. */

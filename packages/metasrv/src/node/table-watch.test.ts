@@ -23,6 +23,7 @@ class Stage {
       log: { catchUp: () => Promise.resolve() },
       unixMs: () => 0,
       expiresAtMs: () => undefined,
+      loopActiveMs: () => 0,
     });
     this.#watch = new TableWatch({ fold, clock, inspection });
   }

@@ -1,7 +1,7 @@
 import type { Clock } from "@metasrv/wire";
 import type { Fold, FoldObserver } from "../fold/fold.js";
 import type { LockName } from "../model/ticket-ref.js";
-import { type Inspection, type LockSummary, pauseFactor, type TicketInfo } from "./inspection.js";
+import type { Inspection, LockSummary, TicketInfo } from "./inspection.js";
 
 /** What a watch of many locks tells at a time. */
 export interface LockChanges {
@@ -35,6 +35,8 @@ export interface TableWatchOptions {
 
 /** Least time between two messages of a watch that have nothing to do with each other, in milliseconds. */
 const leastPauseMs = 100;
+/** A watch pauses for so many times as long as telling took. */
+const pauseFactor = 10;
 /** How often something is said to those that want a pulse, in milliseconds. */
 const pulseMs = 1_000;
 /** Locks in a page of those that are there. */
