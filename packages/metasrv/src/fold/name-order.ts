@@ -4,8 +4,8 @@ import type { LockName } from "../model/ticket-ref.js";
 /** A lock whose name is put in order. */
 export interface NamedLock {
   readonly name: LockName;
-  /** In which order its name is; another one, or undefined, if it is not in this one. */
-  order: NameOrder | undefined;
+  /** The mark of the order that its name is in, or was; undefined if it is in none. */
+  orderMark: object | undefined;
 }
 
 /** So many names that came are put in order at a time: most locks are gone again by then, which takes no more than to see it. */
@@ -17,6 +17,8 @@ const recentNames = 1_000;
  */
 export class NameOrder {
   readonly #names = new sorted.default<LockName, undefined>(undefined, compare);
+  /** Not the order itself: locks would keep all its names in memory when it is dropped. */
+  readonly #mark = {};
   readonly #rest: Iterator<NamedLock>;
   readonly #find: (name: LockName) => NamedLock | undefined;
   /** Names that came since the last were put in order. */
@@ -58,7 +60,7 @@ export class NameOrder {
 
   /** A lock has no ticket any more. */
   delete(lock: NamedLock): void {
-    if (lock.order === this) {
+    if (lock.orderMark === this.#mark) {
       this.#names.delete(lock.name);
     }
   }
@@ -80,8 +82,8 @@ export class NameOrder {
   }
 
   #put(lock: NamedLock): void {
-    if (lock.order !== this) {
-      lock.order = this;
+    if (lock.orderMark !== this.#mark) {
+      lock.orderMark = this.#mark;
       this.#names.set(lock.name, undefined);
     }
   }

@@ -2,7 +2,7 @@ import sorted from "sorted-btree";
 import type { ForcedRecord } from "../model/command.js";
 import type { Share, TicketContent } from "../model/ticket-content.js";
 import type { LockName, TicketId, TicketRef } from "../model/ticket-ref.js";
-import type { NamedLock, NameOrder } from "./name-order.js";
+import type { NamedLock } from "./name-order.js";
 
 /** Who on this node is told what becomes of a ticket. Must not change the table from within. */
 export interface TicketFollower {
@@ -121,7 +121,7 @@ export class Queue implements NamedLock {
   limit = Infinity;
   /** Counts its waiters; absent when nobody wants to know. */
   tally: QueueTally | undefined = undefined;
-  order: NameOrder | undefined = undefined;
+  orderMark: object | undefined = undefined;
   /** How many of them have which limit; absent while all have the same. */
   #limits: Counts | undefined = undefined;
 
