@@ -1,9 +1,9 @@
 import { expect, test } from "@jest/globals";
 import { ManualClock, settled } from "@metasrv/wire/testing";
+import { inspected } from "../../test-support/inspected.js";
 import { create, nameOf } from "../../test-support/told.js";
 import { Fold } from "../fold/fold.js";
 import type { LockName } from "../model/ticket-ref.js";
-import { Inspection } from "./inspection.js";
 
 test.each([
   ["nothing", 0, 0.1],
@@ -16,14 +16,7 @@ test.each([
   const entry = { level: 2, settled: 0, seen: undefined, commands: [create(1, "a"), create(2, "b")] };
   fold.apply({ memberId: "m1", sequence: 1, revision: 1n, entry }, true);
   let loopActiveMs = 0;
-  const inspection = new Inspection({
-    fold,
-    clock,
-    log: { catchUp: () => Promise.resolve() },
-    unixMs: () => 0,
-    expiresAtMs: () => undefined,
-    loopActiveMs: () => loopActiveMs,
-  });
+  const inspection = inspected(fold, clock, () => loopActiveMs);
   const all = { prefix: nameOf(""), waitingOnly: false, pageSize: 250, after: "" as LockName, minToken: 0n };
   /** Lists all locks. @returns how long it paused, in milliseconds */
   const list = async () => {

@@ -58,8 +58,6 @@ export interface LockNodeOptions {
   readonly newTicketId?: () => Uint8Array;
   /** The time of day, in milliseconds of Unix time; replaced only in tests. */
   readonly unixMs?: () => number;
-  /** As {@link InspectionParts.loopActiveMs}; replaced only in tests. */
-  readonly loopActiveMs?: () => number;
   /** What the log is folded into; replaced only in tests. */
   readonly fold?: Fold;
 }
@@ -126,7 +124,7 @@ export class LockNode {
       clock,
       unixMs: this.#unixMs,
       expiresAtMs: ({ follower }) => (follower instanceof LocalTicket ? follower.expiresAtMs : undefined),
-      loopActiveMs: options.loopActiveMs ?? (() => performance.eventLoopUtilization().active),
+      loopActiveMs: () => performance.eventLoopUtilization().active,
     });
     this.watch = new TableWatch({ fold, clock, inspection: this.inspection });
     this.#takeover = new Takeover({

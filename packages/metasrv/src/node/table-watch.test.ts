@@ -1,9 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import { ManualClock, settled } from "@metasrv/wire/testing";
+import { inspected } from "../../test-support/inspected.js";
 import { create, idOf, nameOf, release } from "../../test-support/told.js";
 import { Fold } from "../fold/fold.js";
 import type { Command } from "../model/command.js";
-import { Inspection } from "./inspection.js";
 import { type LockChanges, TableWatch } from "./table-watch.js";
 
 /** A table that the test changes, and what watches of it tell. */
@@ -17,15 +17,7 @@ class Stage {
   constructor() {
     const { fold, clock } = this;
     fold.nowMs = () => clock.now();
-    const inspection = new Inspection({
-      fold,
-      clock,
-      log: { catchUp: () => Promise.resolve() },
-      unixMs: () => 0,
-      expiresAtMs: () => undefined,
-      loopActiveMs: () => 0,
-    });
-    this.#watch = new TableWatch({ fold, clock, inspection });
+    this.#watch = new TableWatch({ fold, clock, inspection: inspected(fold, clock) });
   }
 
   apply(...commands: readonly Command[]): void {

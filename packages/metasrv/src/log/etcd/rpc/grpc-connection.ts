@@ -178,14 +178,14 @@ export class GrpcConnection {
       throw grpcError({ code: grpcCode.unavailable, message: "the connection was closed" });
     }
     let best: Link | undefined;
-    let open = 0;
+    let usable = 0;
     for (const link of this.#links) {
       if (!link.session.closed && !link.session.destroyed) {
-        open++;
+        usable++;
         best = best === undefined || link.streams < best.streams ? link : best;
       }
     }
-    return best !== undefined && (best.streams === 0 || open >= this.#sessions) ? best : this.#connect();
+    return best !== undefined && (best.streams === 0 || usable >= this.#sessions) ? best : this.#connect();
   }
 
   #connect(): Link {

@@ -10,8 +10,7 @@ import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 
  */
 export function leanRequest(session: ClientHttp2Session, headers: OutgoingHttpHeaders): ClientHttp2Stream {
   const { prototype } = AsyncResource;
-  // It is put back as it is, and not called.
-  // eslint-disable-next-line @typescript-eslint/unbound-method
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- it is put back as it is, and not called
   const { bind } = prototype;
   prototype.bind = bindPlainly;
   try {
