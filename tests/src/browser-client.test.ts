@@ -4,6 +4,7 @@ import { MetaClient } from "@metasrv/meta-client";
 import { leakCheck, type Metasrv, startMetasrv, until } from "@metasrv/testing";
 import type { Browser, Page } from "playwright-core";
 import { startChromium } from "./console-page.js";
+import { PageTasks } from "./page-tasks.js";
 import { WebApp } from "./web-app.js";
 
 /** In the page, the package is a global variable. */
@@ -12,6 +13,7 @@ declare const client: typeof Client;
 let browser: Browser;
 let app: WebApp;
 let page: Page;
+let tasks: PageTasks;
 let server: Metasrv;
 let meta: MetaClient;
 
@@ -24,6 +26,7 @@ beforeEach(async () => {
   server = await startMetasrv({ args: ["--cors-origins", app.origin] });
   meta = new MetaClient({ endpoints: [server.url] });
   page = await app.open(browser);
+  tasks = await PageTasks.of(page);
 });
 
 afterEach(async () => {
@@ -43,7 +46,7 @@ test("the bundle needs nothing of Node", () => {
 });
 
 test("a page keeps its lock alive", async () => {
-  const held = page.evaluate(async (url) => {
+  const held = tasks.run(async (url) => {
     const meta = new client.MetaClient({ endpoints: [url] });
     const lock = await meta.lock("orders/42", { ttlMs: 1_000 });
     // Three times its TTL.
@@ -60,7 +63,7 @@ test("a page keeps its lock alive", async () => {
 });
 
 test("a page is told that its lock was taken by force", async () => {
-  const lost = page.evaluate(async (url) => {
+  const lost = tasks.run(async (url) => {
     const meta = new client.MetaClient({ endpoints: [url], owner: "a page" });
     const lock = await meta.lock(new Uint8Array([0xff, 1]), { ttlMs: 60_000, labels: { größe: "1 €" } });
     // A page that is slow gets the grant and the loss at the same time. Then there is no event any more.
@@ -82,7 +85,7 @@ test("a page is told that its lock was taken by force", async () => {
 });
 
 test("a page in a machine that was suspended knows at once that its lock is lost", async () => {
-  const seen = await page.evaluate(async (url) => {
+  const seen = await tasks.run(async (url) => {
     const meta = new client.MetaClient({ endpoints: [url] });
     const lock = await meta.lock("orders/42", { ttlMs: 10_000 });
     const before = lock.held;
@@ -97,7 +100,7 @@ test("a page in a machine that was suspended knows at once that its lock is lost
 
 test("a page from elsewhere that the server does not name is kept out, and told what may be the cause", async () => {
   await using strict = await startMetasrv();
-  const error = await page.evaluate(async (url) => {
+  const error = await tasks.run(async (url) => {
     const meta = new client.MetaClient({ endpoints: [url], unavailableAfterMs: 300 });
     return await meta.lock("orders/42").catch((error: unknown) => String(error));
   }, strict.url);
@@ -108,7 +111,7 @@ test("a page from elsewhere that the server does not name is kept out, and told 
 
 test("a page asks another server when one is away, and waits for those that are all away", async () => {
   const locked = (endpoints: string[]) =>
-    page.evaluate(async (endpoints) => {
+    tasks.run(async (endpoints) => {
       const meta = new client.MetaClient({ endpoints, discover: false });
       return await meta.withLock("orders/42", (lock) => lock.held);
     }, endpoints);
@@ -122,7 +125,7 @@ test("a page asks another server when one is away, and waits for those that are 
 });
 
 test("a page says how it reaches the server, and holds many locks over one session", async () => {
-  const found = await page.evaluate(async (url) => {
+  const found = await tasks.run(async (url) => {
     const carriers: Client.ClientEvents["connected"][] = [];
     const meta = new client.MetaClient({ endpoints: [url] });
     meta.on("connected", (carrier) => carriers.push(carrier));
@@ -142,7 +145,7 @@ test("a page says how it reaches the server, and holds many locks over one sessi
 });
 
 test("a page that is closed leaves nothing behind", async () => {
-  await page.evaluate(async (url) => {
+  await tasks.run(async (url) => {
     const meta = new client.MetaClient({ endpoints: [url] });
     await meta.lock("orders/42", { ttlMs: 2_000 });
     meta.lock("orders/42").catch(() => undefined);

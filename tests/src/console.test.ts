@@ -6,6 +6,7 @@ import { type HeldLock, LockLostError, MetaClient, type MetaClientOptions } from
 import { leakCheck, type Metasrv, startMetasrv, until } from "@metasrv/testing";
 import type { Browser } from "playwright-core";
 import { ConsolePage, startChromium } from "./console-page.js";
+import { PageTasks } from "./page-tasks.js";
 
 let browser: Browser;
 let server: Metasrv;
@@ -332,7 +333,9 @@ describe("with 10,000 locks", () => {
     const runs = Array.from({ length: churners }, (_, n) => run(n));
     await until(() => changes > 1_000, { what: "the locks to change" });
     const before = changes;
-    const { frames, longestMs, seconds } = await page.evaluate(async () => {
+    const { frames, longestMs, seconds } = await (
+      await PageTasks.of(page)
+    ).run(async () => {
       const frame = () => new Promise<number>((resolve) => requestAnimationFrame(resolve));
       const beganAtMs = await frame();
       let [frames, longestMs, atMs] = [0, 0, beganAtMs];

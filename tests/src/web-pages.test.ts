@@ -7,6 +7,7 @@ import { MetaClient } from "@metasrv/meta-client";
 import { leakCheck, type Metasrv, startMetasrv } from "@metasrv/testing";
 import type { Browser, Page } from "playwright-core";
 import { startChromium } from "./console-page.js";
+import { PageTasks } from "./page-tasks.js";
 
 const path = "/metasrv.v1.LockService/Lock";
 
@@ -79,7 +80,9 @@ describe("a page of another origin", () => {
   };
 
   test.each(Object.entries(tries))("takes no lock by %s", async (_, init) => {
-    const seen = await page.evaluate(
+    const seen = await (
+      await PageTasks.of(page)
+    ).run(
       async ([url, init]) => {
         const answer = await fetch(url, { ...init, method: "POST" }).catch(() => undefined);
         return answer?.type === "opaque" ? "nothing" : answer?.text();
@@ -125,9 +128,8 @@ describe("a page of an origin that is allowed", () => {
     const guide = await readFile(new URL("../../docs/other-languages.md", import.meta.url), "utf8");
     const { snippet = "" } = /### Browsers.*?```js\n(?<snippet>.*?)```/su.exec(guide)?.groups ?? {};
     expect(snippet).toContain("http://127.0.0.1:3002");
-    const granted = await page.evaluate(
-      `(async () => { ${snippet.replace("http://127.0.0.1:3002", server.url)} return granted; })()`,
-    );
+    const code = snippet.replace("http://127.0.0.1:3002", server.url);
+    const granted = await (await PageTasks.of(page)).run(`async () => { ${code} return granted; }`);
     expect(granted).toMatchObject({ token: expect.stringMatching(/^\d+$/) as unknown });
     expect(await held()).toEqual(["orders/42"]);
   });

@@ -1,4 +1,5 @@
 import type { Page } from "playwright-core";
+import { PageTasks } from "../../page-tasks.js";
 import {
   DriverError,
   type DriverGrant,
@@ -15,22 +16,23 @@ import { WireNode, type WireStore } from "./wire-node.js";
 declare const pageLocks: typeof PageLocks;
 
 /** The TypeScript client in a page, which has the exports of page-locks.ts as its global variable `pageLocks`. */
-export function openPageLocks(page: Page, store: WireStore): Promise<LockDriver> {
+export async function openPageLocks(page: Page, store: WireStore): Promise<LockDriver> {
+  const tasks = await PageTasks.of(page);
   const open = (node: WireNode) => {
-    const calls = new PageCalls(page, node.url);
+    const calls = new PageCalls(tasks, node.url);
     return new WireDriver(node, calls, calls);
   };
-  return WireNode.open(store, open, ["--cors-origins", new URL(page.url()).origin]);
+  return await WireNode.open(store, open, ["--cors-origins", new URL(page.url()).origin]);
 }
 
 let calls = 0;
 
 class PageCalls implements LockCalls, AsyncDisposable {
-  readonly #page: Page;
+  readonly #tasks: PageTasks;
   readonly #url: string;
 
-  constructor(page: Page, url: string) {
-    this.#page = page;
+  constructor(tasks: PageTasks, url: string) {
+    this.#tasks = tasks;
     this.#url = url;
   }
 
@@ -61,16 +63,16 @@ class PageCalls implements LockCalls, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#page.evaluate((url) => pageLocks.close(url), this.#url);
+    await this.#tasks.run((url) => pageLocks.close(url), this.#url);
   }
 
   async #call<T>(method: keyof LockCalls, args: readonly unknown[], signal?: AbortSignal): Promise<T> {
     const id = ++calls;
     const call = { url: this.#url, method, args: carried(args) as unknown[], id };
-    const called = this.#page.evaluate((call) => pageLocks.call(call), call);
+    const called = this.#tasks.run((call) => pageLocks.call(call), call);
     // The page gets this after the call, for it is told in order.
     const abort = (): void =>
-      void this.#page.evaluate((id) => {
+      void this.#tasks.run((id) => {
         pageLocks.abort(id);
       }, id);
     if (signal?.aborted === true) {
