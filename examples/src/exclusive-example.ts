@@ -31,8 +31,8 @@ async function tooLate(newClient: NewClient): Promise<void> {
   say("2. A process that sleeps through the end of its lock: the order refuses what it writes");
 
   const order = new FencedRecord("new");
-  const slow = await newClient("slow").lock("orders/42", { ttlMs: msOf(2), keepAlive: false });
-  say("slow: has the lock for 2 s, and does not renew it");
+  const slow = await newClient("slow").lock("orders/42", { ttlMs: msOf(5), keepAlive: false });
+  say("slow: has the lock for 5 s, and does not renew it");
   await newClient("next").withLock("orders/42", (lock) => {
     check(lock.token > slow.token, "a later grant had no higher token");
     check(order.write("shipped", lock.token), "the holder could not write");

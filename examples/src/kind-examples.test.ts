@@ -12,7 +12,7 @@ const said: Record<string, readonly string[]> = {
     "bob: writes",
     "cid: writes",
     "2. A process that sleeps through the end of its lock: the order refuses what it writes",
-    "slow: has the lock for 2 s, and does not renew it",
+    "slow: has the lock for 5 s, and does not renew it",
     "next: has the lock, and writes",
     "slow: writes too late, which is refused",
   ],

@@ -15,6 +15,13 @@ async function untilLeads(meta: MetaClient, accepts: (leader: Leader | null) => 
 
 const isAt = (value: string) => (leader: Leader | null) => Buffer.from(leader?.value ?? []).toString() === value;
 
+/** Something that happens once. */
+function once(): { readonly happens: () => void; readonly happened: Promise<void> } {
+  let happens: () => void = () => undefined;
+  const happened = new Promise<void>((resolve) => (happens = resolve));
+  return { happens, happened };
+}
+
 /** Works until the term is over. */
 async function serve({ signal }: Term): Promise<void> {
   if (!signal.aborted) {
@@ -30,12 +37,13 @@ async function succession(newClient: NewClient): Promise<void> {
   const lookout = newClient("lookout");
   const stop = new AbortController();
   let leading = 0;
-  async function candidate(who: string, resigns: Promise<unknown>): Promise<void> {
+  async function candidate(who: string, leads: () => void, resigns?: Promise<void>): Promise<void> {
     const options = { value: `http://${who}.example`, signal: stop.signal };
     const ended = newClient(who).lead(name, options, async (term) => {
       say(`${who}: leads`);
       check(++leading === 1, "two processes led at a time");
-      void resigns.then(() => term.resign());
+      leads();
+      void resigns?.then(() => term.resign());
       await serve(term);
       say(`${who}: ends its work`);
       await work(0.5);
@@ -46,12 +54,15 @@ async function succession(newClient: NewClient): Promise<void> {
     });
   }
 
-  let resign: (value: unknown) => void = () => undefined;
-  const ann = candidate("ann", new Promise((resolve) => (resign = resolve)));
+  const [annLeads, annResigns, bobLeads] = [once(), once(), once()];
+  const ann = candidate("ann", annLeads.happens, annResigns.happened);
+  await annLeads.happened;
   await untilLeads(lookout, isAt("http://ann.example"));
-  const bob = candidate("bob", new Promise(() => undefined));
+  const bob = candidate("bob", bobLeads.happens);
   say("ann: resigns");
-  resign(undefined);
+  annResigns.happens();
+  // Others may see that bob leads before bob hears of it.
+  await bobLeads.happened;
   await untilLeads(lookout, isAt("http://bob.example"));
   say("others see that bob leads");
   stop.abort();

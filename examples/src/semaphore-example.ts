@@ -35,9 +35,16 @@ async function load(newClient: NewClient): Promise<void> {
 
   let running = 0;
   let most = 0;
+  let meet: () => void = () => undefined;
+  const five = new Promise<void>((resolve) => (meet = resolve));
   async function report(meta: ReturnType<NewClient>): Promise<void> {
     await meta.semaphore("reports", { limit }).withPermits(async () => {
       most = Math.max(most, ++running);
+      if (running === limit) {
+        meet();
+      }
+      // The first ones wait for each other, so that it is seen that so many may run.
+      await five;
       await work(0.5);
       running--;
     });
