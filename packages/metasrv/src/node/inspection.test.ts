@@ -7,8 +7,8 @@ import type { LockName } from "../model/ticket-ref.js";
 
 test.each([
   ["nothing", 0, 0.1],
-  ["other things for half of the time", 500, 2.5],
-  ["nothing but other things", 1_000, 5],
+  ["other things for half of the time", 500, 5],
+  ["nothing but other things", 1_000, 10],
 ])("while the event loop does %s, lists pause accordingly", async (_, activeMs, pauseMs) => {
   const clock = new ManualClock();
   const fold = new Fold();

@@ -106,7 +106,7 @@ const searchedAtOnceMs = 2;
  * While the event loop does nothing else, lists pause after each step for as long as it took; while it does nothing but other
  * things, for so many times as long; and in proportion in between. So a list of a million locks does not hold up who wants one of them.
  */
-const pauseFactor = 50;
+const pauseFactor = 100;
 
 /** For how long it is seen what the event loop does, in milliseconds. */
 const seenMs = 200;
