@@ -89,6 +89,8 @@ export type Urgency = "now" | "soon" | "later";
 export interface LogFigures {
   /** How long ago everything that was committed by then had surely been folded, in milliseconds. */
   readonly behindMs?: number | undefined;
+  /** How many entries of this process are being written. */
+  readonly entriesUnderWay?: number | undefined;
   /** Size of the entries that no snapshot covers, and of the snapshot that counts, in bytes. */
   readonly logBytes?: number | undefined;
   readonly snapshotBytes?: number | undefined;

@@ -85,7 +85,7 @@ export interface BlockedRequest extends PageRequest {
 /** What an inspection works with. */
 export interface InspectionParts {
   readonly fold: Fold;
-  readonly log: Pick<CommandLog, "catchUp">;
+  readonly log: Pick<CommandLog, "catchUp" | "figures">;
   readonly clock: Clock;
   /** The time of day, in milliseconds of Unix time. */
   readonly unixMs: () => number;
@@ -103,12 +103,12 @@ const lookedAtOnce = 1_000;
 const searchedAtOnceMs = 2;
 
 /**
- * While the event loop does nothing else, lists pause after each step for as long as it took; while it does nothing but other
- * things, for so many times as long; and in proportion in between. So a list of a million locks does not hold up who wants one of them.
+ * While a server has nothing else to do, lists pause after each step for as long as it took; while it is busy all the time, for so many
+ * times as long; and in proportion in between. So a list of a million locks does not hold up who wants one of them.
  */
-const pauseFactor = 100;
+const pauseFactor = 40;
 
-/** For how long it is seen what the event loop does, in milliseconds. */
+/** For how long it is seen what else there is to do, in milliseconds. */
 const seenMs = 200;
 
 /** How long it takes to write out one lock of a page, and any step at least, in milliseconds, roughly. */
@@ -124,8 +124,15 @@ export class Inspection {
   #idle: Timer | undefined;
   /** Before this time, no list goes on. */
   #pausedUntilMs = 0;
-  /** The part of the event loop's time that went to other things, as it was seen last: from 0 to 1. */
+  /**
+   * The part of the time in which there was something else to do, as it was seen last, from 0 to 1: in which entries were being
+   * written, or the event loop did other things, whichever is more. A store that is slow makes the event loop idle, and lists must
+   * not take from requesters, and from the store beside them, what they leave then.
+   */
   #busy = 0;
+  /** How often it was looked since then whether entries are being written, and how often they were. */
+  #looks = 0;
+  #writing = 0;
   /** Since when it is seen what the event loop does, for how long that had been active then, and with lists since then. */
   #seenSinceMs: number;
   #activeMs: number;
@@ -300,6 +307,8 @@ export class Inspection {
     const nowMs = this.#parts.clock.now();
     const tookMs = nowMs - beganAtMs + shown * writingMs;
     this.#listedMs += tookMs;
+    this.#looks++;
+    this.#writing += (this.#parts.log.figures?.().entriesUnderWay ?? 0) > 0 ? 1 : 0;
     this.#see(nowMs);
     this.#pausedUntilMs = nowMs + Math.max(1, pauseFactor * this.#busy) * Math.max(tookMs, leastMs);
   }
@@ -308,10 +317,13 @@ export class Inspection {
     const passedMs = nowMs - this.#seenSinceMs;
     if (passedMs >= seenMs) {
       const activeMs = this.#parts.loopActiveMs();
-      this.#busy = Math.min(1, Math.max(0, (activeMs - this.#activeMs - this.#listedMs) / passedMs));
+      const active = (activeMs - this.#activeMs - this.#listedMs) / passedMs;
+      this.#busy = Math.min(1, Math.max(0, active, this.#writing / this.#looks));
       this.#seenSinceMs = nowMs;
       this.#activeMs = activeMs;
       this.#listedMs = 0;
+      this.#looks = 0;
+      this.#writing = 0;
     }
   }
 

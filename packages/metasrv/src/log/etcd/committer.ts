@@ -115,6 +115,11 @@ export class Committer {
     this.#failQueue(notAMember());
   }
 
+  /** How many entries are being written. */
+  get entriesUnderWay(): number {
+    return this.#inFlight;
+  }
+
   /** Whether this process became the member that it is at or before the revision. */
   joinedBy(revision: bigint): boolean {
     return this.#writer !== undefined && this.#writer.joinedAtRevision <= revision;

@@ -208,6 +208,7 @@ export class EtcdLog implements CommandLog {
     const { log, snapshot } = this.#snapshots?.bytes ?? {};
     return {
       behindMs: this.#feed?.behindMs,
+      entriesUnderWay: this.#committer.entriesUnderWay,
       logBytes: log,
       snapshotBytes: snapshot,
       databaseBytes: this.#size?.bytes,
