@@ -1,17 +1,16 @@
 // Exclusive locks: one holder at a time, in the order of asking, and a token by which the resource knows who is late.
-import { check, FencedRecord, msOf, type NewClient, onStage, say, untilQueued, work } from "./stage.js";
+import { check, FencedRecord, msOf, type NewClient, once, onStage, say, untilQueued, work } from "./stage.js";
 
 async function oneAtATime(newClient: NewClient): Promise<void> {
   say("1. Three processes write one order: one at a time, in the order of asking");
 
   let inside = 0;
-  let queued: (value: unknown) => void = () => undefined;
-  const allAsked = new Promise((resolve) => (queued = resolve));
+  const allAsk = once();
   async function write(who: string): Promise<void> {
     await newClient(who).withLock("orders/42", async () => {
       say(`${who}: writes`);
       check(++inside === 1, "two held the lock");
-      await allAsked;
+      await allAsk.happened;
       await work(1);
       inside--;
     });
@@ -23,7 +22,7 @@ async function oneAtATime(newClient: NewClient): Promise<void> {
     writes.push(write(who));
     await untilQueued(lookout, "orders/42", writes.length);
   }
-  queued(undefined);
+  allAsk.happens();
   await Promise.all(writes);
 }
 

@@ -1,6 +1,6 @@
 // Who holds what: a lock with its queue, changes as they come, who is blocked, deadlocks, and force.
 import { type HeldLock, type LockLostError, SelfDeadlockError } from "@metasrv/meta-client";
-import { check, type NewClient, onStage, say, untilWaiting } from "./stage.js";
+import { check, type NewClient, once, onStage, say, untilWaiting } from "./stage.js";
 
 async function look(newClient: NewClient): Promise<void> {
   say("1. A lock with its queue, and all locks of a prefix");
@@ -86,16 +86,15 @@ async function deadlock(newClient: NewClient): Promise<void> {
 
   const operator = newClient("operator");
   let inside = 0;
-  let meet: (value: unknown) => void = () => undefined;
-  const both = new Promise((resolve) => (meet = resolve));
+  const both = once();
   const enough = new AbortController();
   async function nested(who: string, outer: string, inner: string): Promise<void> {
     const meta = newClient(who);
     await meta.withLock(outer, async () => {
       if (++inside === 2) {
-        meet(undefined);
+        both.happens();
       }
-      await both;
+      await both.happened;
       // Without a bound: a wait that has one ends by itself. Once one of them was given up, the other may get its lock.
       await meta
         .withLock(inner, { signal: enough.signal }, () => undefined)

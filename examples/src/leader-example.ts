@@ -1,6 +1,6 @@
 // Leaders: one of several processes leads, others read where it is, and the next leads when it goes.
 import type { Leader, MetaClient, Term } from "@metasrv/meta-client";
-import { check, type NewClient, onStage, say, work } from "./stage.js";
+import { check, type NewClient, once, onStage, say, work } from "./stage.js";
 
 const name = "leader/reports";
 
@@ -14,13 +14,6 @@ async function untilLeads(meta: MetaClient, accepts: (leader: Leader | null) => 
 }
 
 const isAt = (value: string) => (leader: Leader | null) => Buffer.from(leader?.value ?? []).toString() === value;
-
-/** Something that happens once. */
-function once(): { readonly happens: () => void; readonly happened: Promise<void> } {
-  let happens: () => void = () => undefined;
-  const happened = new Promise<void>((resolve) => (happens = resolve));
-  return { happens, happened };
-}
 
 /** Works until the term is over. */
 async function serve({ signal }: Term): Promise<void> {

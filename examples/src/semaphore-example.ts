@@ -1,5 +1,5 @@
 // Semaphores: holders that take no more permits together than there are.
-import { check, type NewClient, onStage, say, untilWaiting, work } from "./stage.js";
+import { check, type NewClient, once, onStage, say, untilWaiting, work } from "./stage.js";
 
 const limit = 5;
 
@@ -35,16 +35,15 @@ async function load(newClient: NewClient): Promise<void> {
 
   let running = 0;
   let most = 0;
-  let meet: () => void = () => undefined;
-  const five = new Promise<void>((resolve) => (meet = resolve));
+  const full = once();
   async function report(meta: ReturnType<NewClient>): Promise<void> {
     await meta.semaphore("reports", { limit }).withPermits(async () => {
       most = Math.max(most, ++running);
       if (running === limit) {
-        meet();
+        full.happens();
       }
       // The first ones wait for each other, so that it is seen that so many may run.
-      await five;
+      await full.happened;
       await work(0.5);
       running--;
     });

@@ -49,6 +49,13 @@ export function msOf(seconds: number): number {
   return Math.round((seconds / timeScale) * 1000);
 }
 
+/** Something that happens once, and that others wait for. */
+export function once(): { readonly happens: () => void; readonly happened: Promise<void> } {
+  let happens: () => void = () => undefined;
+  const happened = new Promise<void>((resolve) => (happens = resolve));
+  return { happens, happened };
+}
+
 /** Resolves once so many requests hold a lock or wait for it, so that what is asked for after that comes after them. */
 export async function untilQueued(meta: MetaClient, name: string, count: number): Promise<void> {
   for await (const { tickets } of meta.locks.watch(name)) {

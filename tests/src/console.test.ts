@@ -333,9 +333,8 @@ describe("with 10,000 locks", () => {
     const runs = Array.from({ length: churners }, (_, n) => run(n));
     await until(() => changes > 1_000, { what: "the locks to change" });
     const before = changes;
-    const { frames, longestMs, seconds } = await (
-      await PageTasks.of(page)
-    ).run(async () => {
+    const tasks = await PageTasks.of(page);
+    const { frames, longestMs, seconds } = await tasks.run(async () => {
       const frame = () => new Promise<number>((resolve) => requestAnimationFrame(resolve));
       const beganAtMs = await frame();
       let [frames, longestMs, atMs] = [0, 0, beganAtMs];

@@ -30,13 +30,13 @@ export class PageTasks {
     await page.exposeFunction("tellOutcome", (id: number, outcome: Outcome) => {
       tasks.#settle(id, outcome);
     });
-    for (const event of ["close", "crash"] as const) {
-      page.once(event as "close", () => {
-        for (const id of tasks.#pending.keys()) {
-          tasks.#settle(id, { error: `the page is gone (${event})` });
-        }
-      });
-    }
+    const gone = (): void => {
+      for (const id of tasks.#pending.keys()) {
+        tasks.#settle(id, { error: "the page was closed, or has crashed" });
+      }
+    };
+    page.once("close", gone);
+    page.once("crash", gone);
     return tasks;
   }
 

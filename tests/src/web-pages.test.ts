@@ -16,6 +16,7 @@ let browser: Browser;
 let elsewhere: Server;
 let origin: string;
 let page: Page;
+let tasks: PageTasks;
 let server: Metasrv;
 
 beforeAll(async () => {
@@ -31,6 +32,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   page = await browser.newPage();
   await page.goto(origin);
+  tasks = await PageTasks.of(page);
 });
 
 afterEach(async () => {
@@ -80,9 +82,7 @@ describe("a page of another origin", () => {
   };
 
   test.each(Object.entries(tries))("takes no lock by %s", async (_, init) => {
-    const seen = await (
-      await PageTasks.of(page)
-    ).run(
+    const seen = await tasks.run(
       async ([url, init]) => {
         const answer = await fetch(url, { ...init, method: "POST" }).catch(() => undefined);
         return answer?.type === "opaque" ? "nothing" : answer?.text();
@@ -129,7 +129,7 @@ describe("a page of an origin that is allowed", () => {
     const { snippet = "" } = /### Browsers.*?```js\n(?<snippet>.*?)```/su.exec(guide)?.groups ?? {};
     expect(snippet).toContain("http://127.0.0.1:3002");
     const code = snippet.replace("http://127.0.0.1:3002", server.url);
-    const granted = await (await PageTasks.of(page)).run(`async () => { ${code} return granted; }`);
+    const granted = await tasks.run(`async () => { ${code} return granted; }`);
     expect(granted).toMatchObject({ token: expect.stringMatching(/^\d+$/) as unknown });
     expect(await held()).toEqual(["orders/42"]);
   });

@@ -25,7 +25,7 @@ export const list: Workload = {
     "which V8 collects what is left of taking them, and gives memory back. Then a client lists all of them twice, 250 a page, each as soon as the one " +
     "before is there: the first time, their names are put in order for it. Compared " +
     `is the median of the rates in the windows of ${windowMs / 1000} s of each list with that in the ${besideMs / 1000} s before and ` +
-    "after both: single windows differ by a fifth and more, with how long the store takes to sync.",
+    "after both: single windows differ by a fifth and more with nobody listing.",
   quick: false,
   run,
 };
